@@ -1,0 +1,67 @@
+#include "heap_1.h"
+
+RH_API enum rh_status rh1_init(struct rh_heap1 *heap, struct rh_region *region,
+                               const struct rh_options *options) {
+    const rh_word alignment = RH_ALIGNMENT_OPTION(options);
+    if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
+    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
+    if (region->base == 0) return RH_AT_ZERO;
+    if (region->size < alignment) return RH_TOO_SMALL;
+    RH_START_COMMON(heap, region, 1, options);
+    heap->start = rh_up(region->base, alignment);
+    heap->limit = region->size - alignment;
+    heap->used = 0;
+#if RH_KEEP_COUNTS
+    heap->allocations = 0;
+#endif
+#if RH_KEEP_FAILED
+    heap->failed = 0;
+#endif
+    return RH_OK;
+}
+
+RH_API enum rh_status rh1_malloc(struct rh_heap1 *heap, rh_word size, rh_word *address) {
+    const rh_word rest = heap->limit - heap->used;
+    /* 0 wraps. What is below the rest is below the top bit: rounding up cannot overflow. */
+    if (size - 1 >= rest || rh_up(size, RH_ALIGNMENT_OF(heap)) >= rest) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    *address = heap->start + heap->used;
+    heap->used += rh_up(size, RH_ALIGNMENT_OF(heap));
+#if RH_KEEP_COUNTS
+    heap->allocations++;
+#endif
+#if RH_HAS_RECORD
+    rh_mark_live(RH_FIRST_REGION(heap), *address, RH_SHIFT_OF(heap));
+#endif
+    return RH_OK;
+}
+
+RH_API rh_word rh1_free_size(const struct rh_heap1 *heap) {
+    return heap->limit - heap->used;
+}
+
+#if RH_HAS_RECORD
+RH_API rh_word rh1_block_size(const struct rh_heap1 *heap, rh_word address) {
+    const struct rh_region *region = RH_FIRST_REGION(heap);
+    const unsigned shift = RH_SHIFT_OF(heap);
+    const unsigned char *live = region->record + region->bits_at;
+    const rh_word end = heap->start + heap->used;
+    rh_word next = address + RH_ALIGNMENT_OF(heap);
+    while (next != end && !rh_bit(live, rh_bit_of(region, next, shift)))
+        next += RH_ALIGNMENT_OF(heap);
+    return next - address;
+}
+
+RH_API enum rh_status rh1_walk(const struct rh_heap1 *heap, rh_visitor visit, void *context) {
+    rh_word offset = 0;
+    while (offset != heap->used) {
+        rh_word size = rh1_block_size(heap, heap->start + offset);
+        if (!visit(context, heap->start + offset, size, true)) return RH_OK;
+        offset += size;
+    }
+    if (heap->limit != offset) visit(context, heap->start + offset, heap->limit - offset, false);
+    return RH_OK;
+}
+#endif

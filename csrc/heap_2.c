@@ -1,0 +1,243 @@
+#include "heap_2.h"
+
+#include "rh_inspect.h"
+
+#if RH_HOSTED
+#define RH2_HEAD(heap) ((rh_word)0)
+#define RH2_TAIL(heap) ((heap)->end_marker)
+#else
+#define RH2_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
+#define RH2_TAIL(heap) ((rh_word)(uintptr_t) & (heap)->tail)
+#endif
+
+RH_INLINE struct rh_range rh2_range(const struct rh_region *region, rh_word alignment) {
+    rh_word start = rh_up(region->base, alignment);
+    struct rh_range range = {start, start + (region->size - alignment)};
+    return range;
+}
+
+RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
+                               const struct rh_options *options) {
+    const rh_word alignment = RH_ALIGNMENT_OPTION(options);
+    if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
+    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
+    if (region->base == 0) return RH_AT_ZERO;
+    if (region->size < alignment + rh_up(2 * RH_WORD_BYTES, alignment)) return RH_TOO_SMALL;
+#if RH_HOSTED
+    const rh_word marker = options->end_marker;
+    if (marker == 0 || marker % RH_WORD_BYTES != 0 || marker - region->base < region->size ||
+        region->base - marker < 2 * RH_WORD_BYTES)
+        return RH_BAD_MARKER;
+#endif
+    RH_START_COMMON(heap, region, 1, options);
+#if RH_HOSTED
+    heap->end_marker = marker;
+#else
+    heap->tail.next = 0;
+    heap->tail.size = RH_WORD_MAX;
+#endif
+    const struct rh_range range = rh2_range(region, alignment);
+    heap->head.next = range.start;
+    heap->head.size = 0;
+    heap->free_size = region->size - alignment;
+    RH_SET_MINIMUM(heap, heap->free_size);
+    RH_RESET_COUNTS(heap);
+#if RH_KEEP_FAILED
+    heap->failed = 0;
+#endif
+    RH_SET_NODES(heap, 0);
+    rh_put_header(region, range.start, RH2_TAIL(heap), heap->free_size);
+    return RH_OK;
+}
+
+RH_INLINE void rh2_put_next(struct rh_heap2 *heap, struct rh_region *region, rh_word entry,
+                            rh_word link) {
+#if RH_HOSTED
+    if (entry == 0) {
+        heap->head.next = link;
+        return;
+    }
+#endif
+    (void)heap;
+    rh_put_next(region, entry, link);
+}
+
+/* Between which entries does a block of this size belong? `after` is the first entry that is no
+ * smaller, or the end marker. `verify` is a constant. */
+struct rh2_place {
+    rh_word before;
+    rh_word after;
+    rh_word nodes;
+};
+
+RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *region, rh_word size,
+                                  bool verify, struct rh2_place *place) {
+    rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
+    (void)verify;
+    for (;;) {
+#if RH_HOSTED
+        if (after == heap->end_marker) break;
+        if (verify) RH_VISIT(heap, region, after);
+#endif
+        RH_COUNT_NODE(nodes);
+        if (rh_size(region, after) >= size) break;
+        before = after;
+        after = rh_next(region, after);
+    }
+    place->before = before;
+    place->after = after;
+    place->nodes = nodes;
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *address) {
+    const rh_word header = RH_HEADER_OF(heap);
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    struct rh2_place fit, place;
+    RH_SET_NODES(heap, 0);
+
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    if (size - 1 >= heap->free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const rh_word wanted = rh_up(size + header, RH_ALIGNMENT_OF(heap));
+    if (wanted > heap->free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    enum rh_status status = rh2_find(heap, region, wanted, true, &fit);
+    if (status != RH_OK) return status;
+    if (fit.after == RH2_TAIL(heap)) {
+        RH_SET_NODES(heap, fit.nodes);
+        RH_COUNT_FAILED(heap);
+        return RH_FRAGMENTED;
+    }
+
+    const rh_word block = fit.after;
+    const rh_word after = rh_next(region, block);
+    rh_word found = rh_size(region, block);
+    place.nodes = 0;
+    /* [      found      ]  =>  [ wanted ][ rest  ]
+     * a rest of at most two headers stays in the block; a larger one goes where its size belongs */
+    if (found - wanted > 2 * header) {
+        const rh_word rest = block + wanted, rest_size = found - wanted;
+#if RH_HAS_RECORD
+        /* Of the entries that the insertion will read, the search has not met this one. */
+        if (after != RH2_TAIL(heap) &&
+            (fit.before == RH2_HEAD(heap) || rh_size(region, fit.before) < rest_size))
+            RH_VISIT(heap, region, after);
+#endif
+        rh2_put_next(heap, region, fit.before, after);
+        rh2_find(heap, region, rest_size, false, &place);
+        rh_put_header(region, rest, place.after, rest_size);
+        rh2_put_next(heap, region, place.before, rest);
+        found = wanted;
+    } else {
+        rh2_put_next(heap, region, fit.before, after);
+    }
+    rh_put_header(region, block, 0, found | RH_TOP_BIT);
+    RH_SET_NODES(heap, fit.nodes + place.nodes);
+    heap->free_size -= found;
+    RH_LOWER_MINIMUM(heap, heap->free_size);
+    RH_COUNT_ALLOCATION(heap);
+    *address = block + header;
+#if RH_HAS_RECORD
+    rh_mark_live(region, *address, RH_SHIFT_OF(heap));
+#endif
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    const rh_word block = address - RH_HEADER_OF(heap);
+    struct rh2_place place;
+    RH_SET_NODES(heap, 0);
+#if RH_HAS_RECORD
+    enum rh_status live =
+        rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
+    if (live != RH_OK) return live;
+#endif
+    RH_VISIT(heap, region, block);
+    const rh_word marked = rh_size(region, block);
+    if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != 0) {
+#if RH_CHECKS == 1
+        RH_ASSERT_FAILED();
+#endif
+        return RH_INVALID_FREE;
+    }
+    const rh_word size = marked & ~RH_TOP_BIT;
+    enum rh_status status = rh2_find(heap, region, size, true, &place);
+    if (status != RH_OK) return status;
+
+    RH_SET_NODES(heap, place.nodes);
+    if (RH_CLEARS(heap)) rh_zero(region, address, size - RH_HEADER_OF(heap));
+    rh_put_header(region, block, place.after, size);
+    rh2_put_next(heap, region, place.before, block);
+    heap->free_size += size;
+    RH_COUNT_FREE(heap);
+#if RH_HAS_RECORD
+    rh_mark_dead(region, address, RH_SHIFT_OF(heap));
+#endif
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_walk_free(struct rh_heap2 *heap, rh_visitor visit, void *context) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    for (rh_word block = heap->head.next; block != RH2_TAIL(heap); block = rh_next(region, block)) {
+        RH_VISIT(heap, region, block);
+        if (!visit(context, block, rh_size(region, block), false)) break;
+    }
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_stats(struct rh_heap2 *heap, struct rh_stats *stats) {
+    rh_stats_begin(stats, heap->free_size);
+    RH_STATS_MINIMUM(heap, stats);
+    RH_STATS_COUNTS(heap, stats);
+    return rh2_walk_free(heap, rh_stats_add, stats);
+}
+
+RH_API enum rh_status rh2_walk(const struct rh_heap2 *heap, const struct rh_region *region,
+                               rh_visitor visit, void *context) {
+    return rh_walk_range(region, rh2_range(region, RH_ALIGNMENT_OF(heap)), RH_HEADER_OF(heap),
+                         visit, context);
+}
+
+RH_API enum rh_status rh2_check(struct rh_heap2 *heap, const struct rh_region *region,
+                                struct rh_fault *fault) {
+    const rh_word header = RH_HEADER_OF(heap);
+    const struct rh_range range = rh2_range(region, RH_ALIGNMENT_OF(heap));
+    rh_word free_blocks = 0, free_size = 0, size;
+    fault->rule = RH_RULE_NONE;
+    fault->address = 0;
+    for (rh_word block = range.start; block != range.end; block += size) {
+        if (range.end - block < header) RH_FAULT(RH_RULE_SIZE, block);
+        RH_CHECK_RECORD(region, block);
+        size = rh_load(region, block + RH_SIZE_AT);
+        const bool allocated = (size & RH_TOP_BIT) != 0;
+        size &= ~RH_TOP_BIT;
+        /* Only the last block may have a size that is no multiple of the alignment. */
+        if (!rh_size_possible(size, header, range.end - block) ||
+            (size % RH_ALIGNMENT_OF(heap) != 0 && size != range.end - block))
+            RH_FAULT(RH_RULE_SIZE, block);
+        if (allocated && rh_load(region, block) != 0) RH_FAULT(RH_RULE_LIVE_LINK, block);
+        if (!allocated) free_blocks++, free_size += size;
+    }
+    rh_word entry = 0, last_size = 0, listed_size = 0;
+    for (rh_word block = heap->head.next; block != RH2_TAIL(heap); block = rh_load(region, block)) {
+        if (free_blocks == 0 || block < range.start || block >= range.end ||
+            range.end - block < header || block % RH_ALIGNMENT_OF(heap) != 0)
+            RH_FAULT(RH_RULE_LINK, entry);
+        size = rh_load(region, block + RH_SIZE_AT);
+        if ((size & RH_TOP_BIT) != 0) RH_FAULT(RH_RULE_NOT_FREE, block);
+        if (size < last_size) RH_FAULT(RH_RULE_ORDER, block);
+        free_blocks--;
+        listed_size += size;
+        last_size = size;
+        entry = block;
+    }
+    if (free_blocks != 0 || listed_size != free_size) RH_FAULT(RH_RULE_NOT_LISTED, entry);
+    if (free_size != heap->free_size) RH_FAULT(RH_RULE_FREE_SIZE, 0);
+    return RH_OK;
+}

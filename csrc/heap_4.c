@@ -1,0 +1,54 @@
+#include "heap_4.h"
+
+#include "rh_inspect.h"
+
+RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
+                               const struct rh_options *options) {
+    const rh_word alignment = RH_ALIGNMENT_OPTION(options);
+    if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
+    const rh_word header = rh_up(2 * RH_WORD_BYTES, alignment);
+    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
+    if (region->base == 0) return RH_AT_ZERO;
+    const rh_word lost = rh_up(region->base, alignment) - region->base;
+    if (region->size < lost + 2 * header) return RH_TOO_SMALL;
+    const struct rh_range range = rh_ff_range(region, alignment, header);
+    if (range.end < range.start || range.end - range.start < header) return RH_TOO_SMALL;
+
+    RH_START_COMMON(heap, region, 1, options);
+#if RH_HOSTED || RH_PROTECTOR
+    heap->canary = options->canary;
+#endif
+    heap->end = range.end;
+    rh_ff_start(heap, range.start, range.end - range.start);
+    rh_put_header(region, range.end, RH_CANARY_OF(heap), 0);
+    rh_put_header(region, range.start, range.end ^ RH_CANARY_OF(heap), range.end - range.start);
+    return RH_OK;
+}
+
+RH_API enum rh_status rh4_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address) {
+    return rh_ff_malloc(heap, size, address, false);
+}
+
+RH_API enum rh_status rh4_free(struct rh_heap4 *heap, rh_word address) {
+    return rh_ff_free(heap, address, false);
+}
+
+RH_API enum rh_status rh4_stats(struct rh_heap4 *heap, struct rh_stats *stats) {
+    return rh_ff_stats(heap, stats, false);
+}
+
+RH_API enum rh_status rh4_walk(const struct rh_heap4 *heap, const struct rh_region *region,
+                               rh_visitor visit, void *context) {
+    const rh_word header = RH_HEADER_OF(heap);
+    return rh_walk_range(region, rh_ff_range(region, RH_ALIGNMENT_OF(heap), header), header, visit,
+                         context);
+}
+
+RH_API enum rh_status rh4_walk_free(struct rh_heap4 *heap, rh_visitor visit, void *context) {
+    return rh_ff_walk_free(heap, visit, context, false);
+}
+
+RH_API enum rh_status rh4_check(const struct rh_heap4 *heap, const struct rh_region *region,
+                                struct rh_fault *fault) {
+    return rh_ff_check(heap, region, 1, fault);
+}

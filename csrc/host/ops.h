@@ -1,0 +1,119 @@
+/*
+ * The heaps behind one interface of 64-bit numbers, whatever the target's word: what the Python
+ * extension, the replay and the benchmarks call. The core is compiled once per word size.
+ */
+#ifndef RH_OPS_H
+#define RH_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rh_heap.h"
+
+struct rh_setup_region {
+    uint64_t base;
+    uint64_t size;
+    unsigned char *memory;
+    unsigned char *record; /* record_bytes(size, alignment) bytes; NULL where nothing is checked */
+};
+
+struct rh_setup {
+    uint64_t alignment;
+    uint64_t canary;
+    uint64_t end_marker; /* heap_2 */
+    bool clear_on_free;
+    size_t region_count;
+    const struct rh_setup_region *regions;
+};
+
+struct rh_block {
+    uint64_t address; /* of the header; heap_1: of the payload */
+    uint64_t size;
+    bool allocated;
+};
+
+struct rh_numbers { /* what a heap counts; also what a snapshot keeps */
+    uint64_t minimum_ever_free;
+    uint64_t allocations;
+    uint64_t frees;
+    uint64_t failed;
+    uint64_t reached; /* heap_3: bytes that sbrk has handed out */
+};
+
+struct rh_stats64 {
+    uint64_t values[7]; /* in the order of FreeRTOS's HeapStats_t */
+};
+
+struct rh_fault64 {
+    enum rh_rule rule;
+    bool is_marker;
+    bool has_previous;
+    uint64_t address;  /* of the header at fault */
+    uint64_t previous; /* of the block that ends there */
+    uint64_t found[2]; /* the header's words in the arena, and in the record */
+    uint64_t expected[2];
+};
+
+/* All that a heap is, besides its set-up and the arena's bytes. */
+struct rh_snapshot {
+    struct rh_numbers numbers;
+    const struct rh_block *blocks; /* in address order, without the rest that heap_1 and 3 have */
+    size_t block_count;
+    const uint64_t *free_list; /* headers, heap_5's listed markers included */
+    size_t free_count;
+    const uint64_t *ever; /* payloads that malloc has returned since set-up */
+    size_t ever_count;
+};
+
+typedef bool (*rh_visitor64)(void *context, uint64_t address, uint64_t size, bool allocated);
+typedef bool (*rh_address_visitor)(void *context, uint64_t address);
+
+struct rh_ops {
+    int kind;       /* 1 to 5 */
+    int word_bytes; /* 4 or 8 */
+    uint64_t word_max;
+
+    size_t (*state_bytes)(size_t region_count);
+    size_t (*record_bytes)(uint64_t size, uint64_t alignment);
+    /* Sets up, and writes the arena. *wrong is the index of the region at fault. */
+    enum rh_status (*init)(void *state, const struct rh_setup *setup, size_t *wrong);
+    /* After the state was moved or copied: where its regions now lie. */
+    void (*attach)(void *state, const struct rh_setup_region *regions);
+    /* A state in which init() was called (over any memory) becomes the snapshot's. RH_CORRUPT iff
+     * no heap could be in that state. attach() is to be called next. */
+    enum rh_status (*restore)(void *state, const struct rh_snapshot *snapshot);
+
+    enum rh_status (*malloc)(void *state, uint64_t size, uint64_t *address);
+    enum rh_status (*free)(void *state, uint64_t address);
+    /* RH_OK for the payload of a live block, else what a free of it would say (but RH_CORRUPT). */
+    enum rh_status (*live)(const void *state, uint64_t address);
+    /* The block of a live payload. */
+    struct rh_block (*block)(const void *state, uint64_t payload);
+    /* RH_CORRUPT iff that block's header is not the heap's. */
+    enum rh_status (*verify)(void *state, uint64_t payload);
+    unsigned char *(*pointer)(const void *state, uint64_t address);
+
+    uint64_t (*free_size)(const void *state);
+    uint64_t (*nodes)(const void *state); /* free-list entries that the last call read */
+    void (*numbers)(const void *state, struct rh_numbers *numbers);
+    void (*reset_minimum)(void *state);
+    enum rh_status (*stats)(void *state, struct rh_stats64 *stats);
+    enum rh_status (*walk)(void *state, rh_visitor64 visit, void *context);
+    enum rh_status (*walk_free)(void *state, rh_visitor64 visit, void *context);
+    void (*walk_ever)(const void *state, rh_address_visitor visit, void *context);
+    enum rh_status (*check)(void *state, struct rh_fault64 *fault);
+    void (*last_fault)(const void *state, struct rh_fault64 *fault);
+
+    /* heap_4, heap_5: where the free block that ends at the last marker starts, after a malloc or a
+     * free of `payload` that found it at `last`; the least that a split leaves; the first block of
+     * the last region. */
+    uint64_t (*last_free)(const void *state, uint64_t last, uint64_t payload, bool freed);
+    uint64_t (*least_split)(const void *state);
+    uint64_t (*last_region_start)(const void *state);
+};
+
+/* The heap of a kind (1 to 5) for a word of 4 or 8 bytes; NULL where there is none. */
+const struct rh_ops *rh_ops_find(int kind, int word_bytes);
+
+#endif

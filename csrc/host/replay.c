@@ -1,0 +1,199 @@
+#include "replay.h"
+
+#include <string.h>
+
+/* What one event did. */
+struct outcome {
+    uint64_t address;
+    uint64_t block_size;
+    uint64_t nodes;
+    enum rh_failure failure;
+};
+
+void rh_replay_begin(struct rh_replay *replay) {
+    replay->done = 0;
+    replay->failures = replay->zero_size = replay->skipped = replay->ignored_frees = 0;
+    replay->live_bytes = 0;
+    replay->most_nodes = 0;
+    replay->most_nodes_event = -1;
+    replay->first_failure = -1;
+    replay->need.last = replay->ops->last_region_start(replay->state);
+    replay->need.need = 0;
+    replay->need.largest = 0;
+    replay->need.event = -1;
+}
+
+/*
+ * A block of `size` bytes cut from the last free block, at `last`, needs the marker to lie no
+ * lower than last + size. If the last block does not start its region, it was once split off, so
+ * that more than two headers must lie between `last` and the marker, too.
+ */
+static void note_need(struct rh_replay *replay, uint64_t payload, uint64_t size) {
+    struct rh_need *need = &replay->need;
+    const struct rh_ops *ops = replay->ops;
+    const uint64_t start = need->last;
+    need->last = ops->last_free(replay->state, start, payload, false);
+    if (size > need->largest) need->largest = size;
+    if (need->last == start) return;
+    uint64_t end = start + size;
+    if (start != ops->last_region_start(replay->state)) {
+        const uint64_t least = start + ops->least_split(replay->state);
+        if (end < least) end = least;
+    }
+    if (end > need->need) {
+        need->need = end;
+        need->event = (int64_t)replay->done;
+    }
+}
+
+/* Is the size of a block wanted at this event? Only then is it looked up. */
+static bool wants_block_size(const struct rh_replay *replay) {
+    return replay->columns.block_size != NULL || replay->track_need;
+}
+
+static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
+                               struct outcome *outcome) {
+    const struct rh_ops *ops = replay->ops;
+    uint64_t address;
+    /* What the target's size_t cannot hold, no target can ask for: it fails as the largest does. */
+    enum rh_status status =
+        ops->malloc(replay->state, size <= ops->word_max ? size : ops->word_max, &address);
+    outcome->nodes += ops->nodes(replay->state);
+    switch (status) {
+    case RH_OK:
+        slot->state = RH_SLOT_LIVE;
+        slot->address = outcome->address = address;
+        slot->size = size;
+        replay->live_bytes += size;
+        if (wants_block_size(replay)) {
+            outcome->block_size = ops->block(replay->state, address).size;
+            if (replay->track_need) note_need(replay, address, outcome->block_size);
+        }
+        if (size == 0) replay->zero_size++;
+        return RH_OK;
+    case RH_EXHAUSTED:
+    case RH_FRAGMENTED:
+        if (size == 0 && ops->kind != 3) {
+            slot->state = RH_SLOT_ZERO;
+            slot->size = 0;
+            replay->zero_size++;
+            return RH_OK;
+        }
+        if (slot->state != RH_SLOT_LIVE) slot->state = RH_SLOT_FAILED;
+        outcome->failure =
+            status == RH_EXHAUSTED ? RH_FAILURE_EXHAUSTION : RH_FAILURE_FRAGMENTATION;
+        return RH_OK;
+    default: return status;
+    }
+}
+
+static enum rh_status release(struct rh_replay *replay, uint64_t address, uint64_t size,
+                              uint64_t *block_size, struct outcome *outcome) {
+    const struct rh_ops *ops = replay->ops;
+    if (ops->kind == 1) {
+        replay->ignored_frees++;
+        replay->live_bytes -= size;
+        return RH_OK;
+    }
+    if (block_size != NULL && wants_block_size(replay))
+        *block_size = ops->block(replay->state, address).size;
+    enum rh_status status = ops->free(replay->state, address);
+    if (status != RH_OK) return status;
+    replay->live_bytes -= size;
+    outcome->nodes += ops->nodes(replay->state);
+    if (replay->track_need)
+        replay->need.last = ops->last_free(replay->state, replay->need.last, address, true);
+    return RH_OK;
+}
+
+/* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
+static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
+                                 struct outcome *outcome) {
+    const struct rh_ops *ops = replay->ops;
+    const struct rh_slot old = *slot;
+    const uint64_t zero_size = replay->zero_size;
+    enum rh_status status = allocate(replay, slot, size, outcome);
+    if (status != RH_OK || outcome->failure != RH_FAILURE_NONE) return status;
+    if (slot->state == RH_SLOT_LIVE) {
+        const uint64_t kept = size < old.size ? size : old.size;
+        if (kept != 0)
+            memmove(ops->pointer(replay->state, slot->address),
+                    ops->pointer(replay->state, old.address), (size_t)kept);
+    }
+    status = release(replay, old.address, old.size, NULL, outcome);
+    if (status != RH_OK) { /* the event did not happen */
+        if (slot->state == RH_SLOT_LIVE && ops->free(replay->state, slot->address) == RH_OK)
+            replay->live_bytes -= size;
+        replay->zero_size = zero_size;
+        *slot = old;
+    }
+    return status;
+}
+
+static enum rh_status run_event(struct rh_replay *replay, uint8_t op, struct rh_slot *slot,
+                                uint64_t size, struct outcome *outcome) {
+    enum rh_status status;
+    switch (op) {
+    case RH_EVENT_MALLOC: return allocate(replay, slot, size, outcome);
+    case RH_EVENT_REALLOC:
+        if (slot->state == RH_SLOT_LIVE) return reallocate(replay, slot, size, outcome);
+        if (slot->state == RH_SLOT_ZERO) return allocate(replay, slot, size, outcome);
+        replay->skipped++;
+        return RH_OK;
+    default:
+        if (slot->state == RH_SLOT_LIVE) {
+            status = release(replay, slot->address, slot->size, &outcome->block_size, outcome);
+            if (status != RH_OK) return status;
+            outcome->address = slot->address;
+        } else if (slot->state == RH_SLOT_FAILED) {
+            replay->skipped++;
+        }
+        slot->state = RH_SLOT_ABSENT;
+        return RH_OK;
+    }
+}
+
+static enum rh_status record(struct rh_replay *replay, size_t event,
+                             const struct outcome *outcome) {
+    const struct rh_columns *c = &replay->columns;
+    if (c->address != NULL) c->address[event] = outcome->address;
+    if (c->block_size != NULL) c->block_size[event] = outcome->block_size;
+    if (c->free_size != NULL) c->free_size[event] = replay->ops->free_size(replay->state);
+    if (c->live_bytes != NULL) c->live_bytes[event] = replay->live_bytes;
+    if (c->nodes != NULL)
+        c->nodes[event] = outcome->nodes < UINT32_MAX ? (uint32_t)outcome->nodes : UINT32_MAX;
+    if (c->failed != NULL) c->failed[event] = outcome->failure != RH_FAILURE_NONE;
+    if (c->failure != NULL) c->failure[event] = (uint8_t)outcome->failure;
+    if (c->largest_free_block != NULL || c->free_block_count != NULL) {
+        struct rh_stats64 stats;
+        enum rh_status status = replay->ops->stats(replay->state, &stats);
+        if (status != RH_OK) return status;
+        if (c->largest_free_block != NULL) c->largest_free_block[event] = stats.values[1];
+        if (c->free_block_count != NULL) c->free_block_count[event] = (uint32_t)stats.values[3];
+    }
+    return RH_OK;
+}
+
+enum rh_status rh_replay_run(struct rh_replay *replay, size_t end) {
+    if (end > replay->events) end = replay->events;
+    while (replay->done < end) {
+        const size_t event = replay->done;
+        struct outcome outcome = {0, 0, 0, RH_FAILURE_NONE};
+        enum rh_status status =
+            run_event(replay, replay->op[event], &replay->slots[replay->slot[event]],
+                      replay->size[event], &outcome);
+        if (status != RH_OK) return status;
+        status = record(replay, event, &outcome);
+        if (outcome.nodes > replay->most_nodes) {
+            replay->most_nodes = outcome.nodes;
+            replay->most_nodes_event = (int64_t)event;
+        }
+        replay->done++;
+        if (outcome.failure != RH_FAILURE_NONE) {
+            if (replay->failures++ == 0) replay->first_failure = (int64_t)event;
+            if (replay->stop_at_failure) return status;
+        }
+        if (status != RH_OK) return status;
+    }
+    return RH_OK;
+}

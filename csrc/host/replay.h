@@ -1,0 +1,77 @@
+/*
+ * A whole trace through a heap, with what happened at each event. No Python here: the extension
+ * and the benchmarks run the same loop.
+ */
+#ifndef RH_REPLAY_H
+#define RH_REPLAY_H
+
+#include "ops.h"
+
+enum { RH_EVENT_MALLOC = 'm', RH_EVENT_REALLOC = 'r', RH_EVENT_FREE = 'f' };
+
+enum rh_failure { RH_FAILURE_NONE = 0, RH_FAILURE_EXHAUSTION = 1, RH_FAILURE_FRAGMENTATION = 2 };
+
+/* The caller's arrays, one entry per event; a null pointer is a column that is not recorded. */
+struct rh_columns {
+    uint64_t *address;
+    uint64_t *block_size;
+    uint64_t *free_size;
+    uint64_t *largest_free_block;
+    uint32_t *free_block_count;
+    uint64_t *live_bytes;
+    uint32_t *nodes;
+    uint8_t *failed;
+    uint8_t *failure;
+};
+
+/* What the trace knows of one id. */
+enum rh_slot_state { RH_SLOT_ABSENT = 0, RH_SLOT_LIVE, RH_SLOT_FAILED, RH_SLOT_ZERO };
+
+struct rh_slot {
+    uint64_t address;
+    uint64_t size; /* as requested */
+    enum rh_slot_state state;
+};
+
+/* heap_4, heap_5: what the last free block, in an arena that never ends, had to give. */
+struct rh_need {
+    uint64_t last;    /* where it starts now */
+    uint64_t need;    /* the lowest end marker that serves every event so far */
+    uint64_t largest; /* the largest block taken or given back */
+    int64_t event;    /* the event that needs the last byte, or -1 */
+};
+
+struct rh_replay {
+    const struct rh_ops *ops;
+    void *state;
+
+    const uint8_t *op; /* the trace: event, number of the id, size as requested */
+    const int32_t *slot;
+    const uint64_t *size;
+    size_t events;
+
+    struct rh_slot *slots; /* the caller's, all zero at first */
+    struct rh_columns columns;
+    bool stop_at_failure; /* stop after the first event that failed */
+    bool track_need;
+
+    size_t done; /* events completed */
+    uint64_t failures;
+    uint64_t zero_size;
+    uint64_t skipped;
+    uint64_t ignored_frees;
+    uint64_t live_bytes;
+    uint64_t most_nodes;
+    int64_t most_nodes_event; /* -1: none read any */
+    int64_t first_failure;    /* -1: none failed */
+    struct rh_need need;
+};
+
+/* Sets the counters and what track_need begins with; the fields above them are the caller's. */
+void rh_replay_begin(struct rh_replay *replay);
+
+/* Runs the events up to `end`, or to the end of the trace. RH_CORRUPT leaves the heap as it was
+ * before event `done`; the heap's last fault says more. */
+enum rh_status rh_replay_run(struct rh_replay *replay, size_t end);
+
+#endif

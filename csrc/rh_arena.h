@@ -1,0 +1,105 @@
+/*
+ * The one file that casts the arena's bytes: every other goes through it.
+ *
+ * A region is passed to each access. Firmware has none (NULL) and needs none: an address is a
+ * pointer. On a host the region says where the target's addresses lie; the buffer need not be
+ * aligned, so words are copied. Defining RH_TRAP lets every access be watched: it is called with
+ * the region, the address, the number of bytes and whether it writes, before each of them.
+ */
+#ifndef RH_ARENA_H
+#define RH_ARENA_H
+
+#include <string.h>
+
+#include "rh_heap.h"
+
+#ifndef RH_TRAP
+#define RH_TRAP(region, address, bytes, writes) ((void)0)
+#endif
+
+#if RH_HOSTED
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "headers are little-endian words, as on a Cortex-M; this host's are not"
+#endif
+
+RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) {
+    return region->memory + (rh_word)(address - region->base);
+}
+#else
+RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) {
+    (void)region;
+    return (unsigned char *)(uintptr_t)address;
+}
+#endif
+
+RH_INLINE rh_word rh_load(const struct rh_region *region, rh_word address) {
+    RH_TRAP(region, address, sizeof(rh_word), false);
+#if RH_HOSTED
+    rh_word value;
+    memcpy(&value, rh_at(region, address), sizeof value);
+    return value;
+#else
+    (void)region;
+    return *(const rh_word *)(uintptr_t)address;
+#endif
+}
+
+RH_INLINE void rh_store(const struct rh_region *region, rh_word address, rh_word value) {
+    RH_TRAP(region, address, sizeof(rh_word), true);
+#if RH_HOSTED
+    memcpy(rh_at(region, address), &value, sizeof value);
+#else
+    (void)region;
+    *(rh_word *)(uintptr_t)address = value;
+#endif
+}
+
+RH_INLINE void rh_zero(const struct rh_region *region, rh_word address, rh_word bytes) {
+    RH_TRAP(region, address, bytes, true);
+    memset(rh_at(region, address), 0, bytes);
+}
+
+/* Is [address, address + bytes) inside the region? */
+RH_INLINE bool rh_inside(const struct rh_region *region, rh_word address, rh_word bytes) {
+    return address - region->base <= region->size &&
+           bytes <= region->size - (rh_word)(address - region->base);
+}
+
+#if RH_HAS_REGIONS
+/* The region that holds an address, or NULL. Regions ascend. */
+static inline struct rh_region *rh_find_region(const struct rh_common *common, rh_word address) {
+    size_t low = 0, high = common->region_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (common->regions[middle].base <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0) return NULL;
+    struct rh_region *region = &common->regions[low - 1];
+    return address - region->base < region->size ? region : NULL;
+}
+#endif
+
+/* The region of an address that a link gave, `near` being the last one's. `many` is a constant: a
+ * heap with one region never looks. An address in no region stays with `near`: nothing follows
+ * such a link at RH_CHECKS 2, and the access traps where accesses are watched. */
+#if RH_HAS_REGIONS
+#define RH_REGION_NEAR(heap, near, address, many)                                                  \
+    rh_region_near(&(heap)->common, (near), (address), (many))
+#define RH_FIRST_REGION(heap) (&(heap)->common.regions[0])
+
+RH_INLINE struct rh_region *rh_region_near(const struct rh_common *common, struct rh_region *near,
+                                           rh_word address, bool many) {
+    if (!many || address - near->base < near->size) return near;
+    struct rh_region *found = rh_find_region(common, address);
+    return found != NULL ? found : near;
+}
+#else
+#define RH_REGION_NEAR(heap, near, address, many)                                                  \
+    ((void)(heap), (void)(address), (void)(many), (near))
+#define RH_FIRST_REGION(heap) ((struct rh_region *)NULL)
+#endif
+
+#endif

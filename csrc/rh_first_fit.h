@@ -1,0 +1,226 @@
+/*
+ * What heap_4 and heap_5 share: first fit over a free list in address order, with coalescing.
+ *
+ * The list starts in the heap's `head` and ends at a marker, a header of size 0 at the end of the
+ * (last) region. heap_5's other regions end in such a marker too; those are entries of the list.
+ * `many` is a constant at every call: false for heap_4, which then pays nothing for regions.
+ */
+#ifndef RH_FIRST_FIT_H
+#define RH_FIRST_FIT_H
+
+#include "rh_record.h"
+
+/* heap_4's and heap_5's state. The caller owns it; nothing else of the heap lies outside the
+ * arena, but for the record at RH_CHECKS 2. */
+struct rh_heap4 {
+    RH_COMMON
+    struct rh_header head; /* its link leads to the first free block; its size stays 0 */
+    rh_word end;           /* address of the last end marker; 0 before set-up */
+#if RH_CHECKS == 1
+    rh_word lowest; /* no link leads below it */
+#endif
+    rh_word free_size;
+    RH_MINIMUM
+    RH_COUNTS
+    RH_FAILED
+    RH_NODES
+#if RH_HOSTED
+    rh_word merged; /* address of the free block that the last free ended in */
+#endif
+#if RH_HOSTED || RH_PROTECTOR
+    rh_word canary;
+#endif
+};
+
+/* An entry of the list is named by its address; the head by RH_HEAD, which in firmware is its
+ * address too, so that no link is a special case. */
+#if RH_HOSTED
+#define RH_HEAD(heap) ((rh_word)0)
+#else
+#define RH_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
+#endif
+
+RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_word entry,
+                              rh_word link, bool many) {
+#if RH_HOSTED
+    if (entry == 0) {
+        heap->head.next = link;
+        return;
+    }
+#endif
+    rh_put_next(RH_REGION_NEAR(heap, near, entry, many), entry, link);
+}
+
+/* Is the address between the lowest block and the last end marker? FreeRTOS asserts it of a link
+ * that it is about to follow. */
+#if RH_CHECKS == 1
+#define RH_ASSERT_LINK(heap, link)                                                                 \
+    RH_ASSERT((link) - (heap)->lowest <= (heap)->end - (heap)->lowest, RH_CORRUPT)
+#else
+#define RH_ASSERT_LINK(heap, link) ((void)0)
+#endif
+
+/*
+ * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
+ * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
+                                      bool many) {
+    const rh_word header = RH_HEADER_OF(heap);
+    rh_word nodes = 0;
+    RH_SET_NODES(heap, 0);
+
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    if (size - 1 >= heap->free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const rh_word wanted = rh_up(size + header, RH_ALIGNMENT_OF(heap));
+    if (wanted > heap->free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    rh_word before = RH_HEAD(heap);
+    rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
+    rh_word found;
+    for (;;) {
+        RH_ASSERT_LINK(heap, block);
+        region = RH_REGION_NEAR(heap, region, block, many);
+        RH_VISIT(heap, region, block);
+        found = rh_size(region, block);
+        /* A marker's size of 0 wraps, and ends the loop as a hit does. */
+        if (found - 1 >= wanted - 1) {
+            if (found != 0) break;
+            if (!many || block == heap->end) {
+                RH_SET_NODES(heap, nodes);
+                RH_COUNT_FAILED(heap);
+                return RH_FRAGMENTED;
+            }
+        }
+        RH_COUNT_NODE(nodes);
+        before = block;
+        block = rh_next(region, block) ^ RH_CANARY_OF(heap);
+    }
+    RH_COUNT_NODE(nodes);
+    RH_SET_NODES(heap, nodes);
+
+    /* before -> [      found      ] -> after
+     * before -> [ wanted ][ rest  ] -> after     a rest of at most two headers stays in the block
+     */
+    rh_word after = rh_next(region, block);
+    if (found - wanted > 2 * header) {
+        rh_word rest = block + wanted;
+        rh_put_header(region, rest, after, found - wanted);
+        after = rest ^ RH_CANARY_OF(heap);
+        found = wanted;
+    }
+    rh_ff_put_next(heap, region, before, after, many);
+    rh_put_header(region, block, RH_CANARY_OF(heap), found | RH_TOP_BIT);
+    heap->free_size -= found;
+    RH_LOWER_MINIMUM(heap, heap->free_size);
+    RH_COUNT_ALLOCATION(heap);
+    *address = block + header;
+#if RH_HAS_RECORD
+    rh_mark_live(region, *address, RH_SHIFT_OF(heap));
+#endif
+    return RH_OK;
+}
+
+/*
+ * RH_OK iff `address` is a live block's payload. Otherwise the heap is as it was:
+ * RH_INVALID_FREE (at RH_CHECKS 2 RH_DOUBLE_FREE, if malloc ever returned the address), or
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool many) {
+    rh_word nodes = 0;
+    RH_SET_NODES(heap, 0);
+    rh_word block = address - RH_HEADER_OF(heap);
+    struct rh_region *region = RH_FIRST_REGION(heap);
+#if RH_HAS_RECORD
+    if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
+    enum rh_status live = rh_live(region, address, RH_SHIFT_OF(heap));
+    if (live != RH_OK) return live;
+#else
+    region = RH_REGION_NEAR(heap, region, block, many);
+#endif
+    RH_VISIT(heap, region, block);
+    const rh_word marked = rh_size(region, block);
+    if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_CANARY_OF(heap)) {
+#if RH_CHECKS == 1
+        RH_ASSERT_FAILED();
+#endif
+        return RH_INVALID_FREE;
+    }
+
+    rh_word size = marked & ~RH_TOP_BIT;
+    struct rh_region *near = RH_FIRST_REGION(heap);
+    rh_word before = RH_HEAD(heap);
+    rh_word after = heap->head.next ^ RH_CANARY_OF(heap);
+    while (after < block) {
+        near = RH_REGION_NEAR(heap, near, after, many);
+        RH_VISIT(heap, near, after);
+        RH_COUNT_NODE(nodes);
+        before = after;
+        after = rh_next(near, after) ^ RH_CANARY_OF(heap);
+    }
+    const bool swallows = block + size == after && after != heap->end;
+    if (swallows) {
+        RH_VISIT(heap, region, after);
+        RH_COUNT_NODE(nodes);
+    }
+    RH_SET_NODES(heap, nodes);
+
+    /* The header keeps its zero link, even if it is swallowed: FreeRTOS leaves it so. */
+    if (RH_CLEARS(heap)) rh_zero(region, address, size - RH_HEADER_OF(heap));
+    rh_put_size(region, block, size);
+    heap->free_size += size;
+    RH_COUNT_FREE(heap);
+#if RH_HAS_RECORD
+    rh_mark_dead(region, address, RH_SHIFT_OF(heap));
+#endif
+
+    /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block */
+#if RH_HOSTED
+    const rh_word before_size = before == 0 ? 0 : rh_size(near, before);
+#else
+    const rh_word before_size = rh_load(NULL, before + RH_SIZE_AT);
+#endif
+    rh_word link = after ^ RH_CANARY_OF(heap);
+    if (before + before_size == block) {
+        block = before;
+        size += before_size;
+    } else {
+        rh_ff_put_next(heap, near, before, block ^ RH_CANARY_OF(heap), many);
+    }
+    /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
+    if (swallows) {
+        link = rh_next(region, after);
+        size += rh_size(region, after);
+    }
+    rh_put_header(region, block, link, size);
+#if RH_HOSTED
+    heap->merged = block;
+#endif
+    return RH_OK;
+}
+
+/* The shared end of set-up: `first` is the first entry of a list that is already in the arena. */
+RH_INLINE void rh_ff_start(struct rh_heap4 *heap, rh_word first, rh_word free_size) {
+    heap->head.next = first ^ RH_CANARY_OF(heap);
+    heap->head.size = 0;
+#if RH_CHECKS == 1
+    heap->lowest = first;
+#endif
+    heap->free_size = free_size;
+    RH_SET_MINIMUM(heap, free_size);
+    RH_RESET_COUNTS(heap);
+#if RH_KEEP_FAILED
+    heap->failed = 0;
+#endif
+    RH_SET_NODES(heap, 0);
+}
+
+#endif

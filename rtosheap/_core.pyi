@@ -1,0 +1,151 @@
+"""The C extension: the heaps over the C core, and the replay of a trace.
+
+What starts with an underscore is for the package alone; the classes in `rtosheap.heaps` are its
+public face.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, SupportsIndex, TypeVar
+
+from typing_extensions import Buffer, Self
+
+_H = TypeVar("_H", bound="Heap")
+
+class HeapError(Exception): ...
+class InvalidFreeError(HeapError): ...
+class DoubleFreeError(InvalidFreeError): ...
+
+class HeapCorruptionError(HeapError):
+    address: int | None
+    rule: str | None
+    previous: int | None
+    event: int | None
+
+class Heap:
+    kind: ClassVar[int]
+    def malloc(self, size: SupportsIndex, /) -> int | None: ...
+    def calloc(self, count: SupportsIndex, size: SupportsIndex, /) -> int | None: ...
+    def free(self, address: SupportsIndex | None, /) -> None: ...
+    def view(self, address: SupportsIndex, /) -> memoryview: ...
+    def usable_size(self, address: SupportsIndex, /) -> int: ...
+    def reset_minimum_ever_free_size(self) -> None: ...
+    def check(self) -> None: ...
+    def reset(self) -> None: ...
+    def copy(self) -> Self: ...
+    @property
+    def free_size(self) -> int: ...
+    @property
+    def minimum_ever_free_size(self) -> int: ...
+    @property
+    def malloc_failed_count(self) -> int: ...
+    @property
+    def allocation_count(self) -> int: ...
+    @property
+    def free_count(self) -> int: ...
+    @property
+    def memory(self) -> Any: ...
+    @property
+    def base_address(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def word_size(self) -> int: ...
+    @property
+    def alignment(self) -> int: ...
+    @property
+    def clear_on_free(self) -> bool: ...
+    @property
+    def canary(self) -> int | None: ...
+    @property
+    def end_marker_address(self) -> int | None: ...
+    def _stats(self) -> tuple[int, int, int, int, int, int, int]: ...
+    # trust: from the record outside the arena, without a look at the arena's headers
+    def _blocks(self, trust: bool = False, /) -> list[tuple[int, int, bool]]: ...
+    def _free_blocks(self) -> list[tuple[int, int]]: ...
+    def _regions(self) -> tuple[tuple[int, Any], ...]: ...
+    def _region_views(self) -> tuple[memoryview, ...]: ...
+    def _is_live(self, address: int, /) -> bool: ...
+    def _snapshot(self) -> tuple[Any, ...]: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Heap1(Heap):
+    def __init__(
+        self,
+        memory: SupportsIndex | Buffer,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+    ) -> None: ...
+
+class Heap2(Heap):
+    def __init__(
+        self,
+        memory: SupportsIndex | Buffer,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        end_marker_address: SupportsIndex | None = None,
+    ) -> None: ...
+
+class Heap3(Heap):
+    def __init__(
+        self, memory: SupportsIndex | Buffer, *, base_address: SupportsIndex = 0x2000_0000
+    ) -> None: ...
+    @classmethod
+    def host(cls) -> Self: ...
+
+class Heap4(Heap):
+    def __init__(
+        self,
+        memory: SupportsIndex | Buffer,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        canary: SupportsIndex | None = None,
+    ) -> None: ...
+
+class Heap5(Heap):
+    def __init__(
+        self,
+        regions: Sequence[tuple[SupportsIndex, SupportsIndex | Buffer]],
+        *,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        canary: SupportsIndex | None = None,
+    ) -> None: ...
+
+def _restore(cls: type[_H], memories: Sequence[Buffer], snapshot: tuple[Any, ...], /) -> _H:
+    """A heap of class `cls` over `memories` in the state of `_snapshot()`; the memory's bytes are
+    taken as they are. ValueError where no heap could be in that state."""
+
+# One call for everything that replays. The arrays are C-contiguous: op uint8 (b"m", b"r", b"f"),
+# slot int32 (0 <= slot < slots), size uint64. columns: writable arrays or None, in the order of
+# COLUMNS. Returns the counts in the order of COUNTS.
+def replay(
+    heap: Heap,
+    op: Buffer,
+    slot: Buffer,
+    size: Buffer,
+    slots: int,
+    columns: tuple[Buffer | None, ...],
+    stop_at_failure: bool,
+    track_need: bool,
+    progress: Callable[[int, int], object] | None,
+    /,
+) -> tuple[int, ...]: ...
+
+COLUMNS: tuple[str, ...]
+"""address (u8), block_size (u8), free_size (u8), largest_free_block (u8), free_block_count (u4),
+live_bytes (u8), nodes (u4), failed (?), failure (u1)."""
+
+COUNTS: tuple[str, ...]
+"""done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes, most_nodes_event (-1:
+none), first_failure (-1: none), need, need_event (-1: none), need_largest. The last three are
+for track_need with heap_4 or heap_5: the lowest address of the last end marker that serves every
+event, the event that needs it, and the largest block cut."""

@@ -1,0 +1,52 @@
+"""The extension's heaps against the recordings: same results, same lists, same bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import rtosheap
+import vectors
+
+
+def make_heap(case: vectors.Case) -> Any:
+    address, size = case.target_regions[0]
+    common = {"word_size": case.word, "alignment": case.align}
+    if case.heap == 1:
+        return rtosheap.Heap1(size, base_address=address, **common)
+    common["clear_on_free"] = case.clear_on_free
+    if case.heap == 2:
+        return rtosheap.Heap2(
+            size, base_address=address, end_marker_address=case.end_marker, **common
+        )
+    common["canary"] = case.canary
+    if case.heap == 4:
+        return rtosheap.Heap4(size, base_address=address, **common)
+    return rtosheap.Heap5(case.target_regions, **common)
+
+
+def make_heap3(case: vectors.NanoCase) -> rtosheap.Heap3:
+    return rtosheap.Heap3(case.size, base_address=case.address)
+
+
+@pytest.mark.parametrize("name", vectors.NAMES)
+def test_heap_follows_the_vectors(name: str) -> None:
+    for case in vectors.load(name):
+        vectors.run_case(
+            case, make_heap, errors=(rtosheap.InvalidFreeError,), init_error=ValueError
+        )
+
+
+def test_heap3_follows_newlib_nano() -> None:
+    for case in vectors.load_nano():
+        vectors.run_nano_case(case, make_heap3)
+
+
+@pytest.mark.parametrize("name", ["cm3-mode0.log.gz", "posix-mode0.log.gz"])
+def test_heap4_follows_a_running_kernel(name: str) -> None:
+    log = vectors.load_log(name)
+    heap = rtosheap.Heap4(
+        log.size, base_address=log.base_address, word_size=log.word, alignment=log.align
+    )
+    vectors.run_log(log, heap)
+    heap.check()

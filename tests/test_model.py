@@ -1,0 +1,70 @@
+"""The model against the recordings: what it is worth as a witness for the C core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import vectors
+from model import Model, Model1, Model2, Model3, Model4, Model5, ModelError
+
+
+def make_model(case: vectors.Case) -> Model:
+    address, size = case.target_regions[0]
+    if case.heap == 1:
+        return Model1(size, base_address=address, word_size=case.word, alignment=case.align)
+    if case.heap == 2:
+        return Model2(
+            size,
+            base_address=address,
+            word_size=case.word,
+            alignment=case.align,
+            clear_on_free=case.clear_on_free,
+            end_marker_address=case.end_marker,
+        )
+    if case.heap == 4:
+        return Model4(
+            size,
+            base_address=address,
+            word_size=case.word,
+            alignment=case.align,
+            clear_on_free=case.clear_on_free,
+            canary=case.canary,
+        )
+    return Model5(
+        case.target_regions,
+        word_size=case.word,
+        alignment=case.align,
+        clear_on_free=case.clear_on_free,
+        canary=case.canary,
+    )
+
+
+def make_model3(case: vectors.NanoCase) -> Model3:
+    return Model3(case.size, base_address=case.address)
+
+
+@pytest.mark.parametrize("name", vectors.NAMES)
+def test_model_follows_the_vectors(name: str) -> None:
+    for case in vectors.load(name):
+        vectors.run_case(case, make_model, errors=(ModelError,), init_error=ValueError)
+
+
+def break_offset(model: Model3) -> int:
+    return model.break_offset
+
+
+# With None the runner takes the break from the free list, as it does for the real Heap3.
+@pytest.mark.parametrize("break_of", [break_offset, None])
+def test_model_follows_newlib_nano(break_of: Callable[[Model3], int] | None) -> None:
+    for case in vectors.load_nano():
+        vectors.run_nano_case(case, make_model3, break_of=break_of)
+
+
+@pytest.mark.parametrize("name", ["cm3-mode0.log.gz", "posix-mode0.log.gz"])
+def test_model_follows_a_running_kernel(name: str) -> None:
+    log = vectors.load_log(name)
+    model = Model4(
+        log.size, base_address=log.base_address, word_size=log.word, alignment=log.align
+    )
+    vectors.run_log(log, model)

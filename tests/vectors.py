@@ -1,0 +1,313 @@
+"""The recorded vectors, and a runner that holds a heap against them.
+
+The runner needs no more than the public heap API, which the models of ``model.py`` offer too, so that model and
+extension are judged by the same lines. ``data/conformance/README.md`` describes the data.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+DATA = Path(__file__).parent / "data"
+CONFORMANCE = DATA / "conformance"
+LOGS = DATA / "freertos-logs"
+
+BASE = 0x2000_0000  # where the arena images were recorded
+NAMES = [f"heap{heap}_w{bits}" for heap in (1, 2, 4, 5) for bits in (32, 64)]
+
+Op = list[Any]
+Errors = tuple[type[Exception], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration of a FreeRTOS heap, the calls, and what they gave."""
+
+    id: str
+    heap: int
+    word: int
+    align: int
+    regions: list[list[int]]
+    clear_on_free: bool
+    canary: int | None
+    init: list[Any]
+    ops: list[Op]
+    expect: list[list[Any]]
+    final: dict[str, Any]
+    # From the arena file; absent where the definition of the regions is refused.
+    sha256: list[str] | None = None
+    bytes: list[str] | None = None
+    end_marker: int | None = None
+
+    @property
+    def target_regions(self) -> list[tuple[int, int]]:
+        """(address, size) of each region on the target."""
+        return [(BASE + offset, size) for offset, size in self.regions]
+
+
+@dataclass(frozen=True)
+class NanoCase:
+    """One run of newlib-nano's malloc over ``sbrk``."""
+
+    id: str
+    base: int
+    offset: int
+    size: int
+    ops: list[Op]
+    expect: list[list[Any]]
+    free_list: list[list[int]]
+    crc32: str
+
+    @property
+    def address(self) -> int:
+        return self.base + self.offset
+
+
+def _rows(name: str) -> Iterator[dict[str, Any]]:
+    with gzip.open(CONFORMANCE / f"{name}.jsonl.gz", "rt", encoding="ascii") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def load(name: str) -> list[Case]:
+    """All cases of one of ``NAMES``, with their arena images."""
+    images = {image["id"]: image for image in _rows(f"arena_{name}")}
+    cases = []
+    for row in _rows(name):
+        image = images.pop(row["id"], {})
+        assert image.get("base", BASE) == BASE
+        fields = {key: row[key] for key in Case.__annotations__ if key in row}
+        fields |= {key: image[key] for key in ("sha256", "bytes", "end_marker") if key in image}
+        cases.append(Case(**fields))
+    assert not images, f"images without a case: {list(images)}"
+    return cases
+
+
+def load_nano() -> list[NanoCase]:
+    rows = _rows("heap3_newlib_nano_w32")
+    return [NanoCase(**{key: row[key] for key in NanoCase.__annotations__}) for row in rows]
+
+
+def region_bytes(heap: Any) -> list[bytes]:
+    """The bytes of every region, of a model or of a heap."""
+    if hasattr(heap, "regions_bytes"):
+        return list(heap.regions_bytes())
+    return [bytes(region.memory) for region in heap.regions]
+
+
+class _Checker:
+    """Compares, and says where a difference is."""
+
+    def __init__(self, case_id: str) -> None:
+        self.case_id = case_id
+        self.where = "set-up"
+
+    def same(self, what: str, got: object, expected: object) -> None:
+        assert got == expected, (
+            f"{self.case_id}, {self.where}: {what} is {got!r}, the real heap's is {expected!r}"
+        )
+
+
+def _call(heap: Any, op: Op, addresses: list[int | None], base: int, errors: Errors) -> Any:
+    """Make one call; the result is what ``expect`` has. Its address goes to ``addresses``."""
+    kind = op[0]
+    addresses.append(None)
+    if kind in ("m", "c"):
+        address = heap.malloc(op[1]) if kind == "m" else heap.calloc(op[1], op[2])
+        addresses[-1] = address
+        return None if address is None else address - base
+    if kind == "s":
+        return list(heap.stats())
+    if kind == "r":
+        heap.reset_minimum_ever_free_size()
+        return "ok"
+    # An op that got no memory left None, which free() accepts as it does NULL.
+    target = {"f": lambda: addresses[op[1]], "f0": lambda: None, "w": lambda: base + op[1]}[kind]()
+    try:
+        heap.free(target)
+    except errors:
+        return "assert"
+    return "ok"
+
+
+def _sets_up_heap_4(op: Op, word: int) -> bool:
+    """Whether the real heap_4 sets itself up in this call: in each malloc, even one that fails."""
+    return op[0] == "m" or (op[0] == "c" and op[1] * op[2] < 1 << (8 * word))
+
+
+def run_case(
+    case: Case, make_heap: Callable[[Case], Any], *, errors: Errors, init_error: type[Exception]
+) -> None:
+    """Replay a case on the heap that ``make_heap`` builds.
+
+    ``errors`` are what an invalid free raises, ``init_error`` is what refused regions raise.
+    Raises AssertionError, with the case and the operation, at the first difference.
+    """
+    check = _Checker(case.id)
+    if case.init == ["assert"]:
+        try:
+            make_heap(case)
+        except init_error:
+            return
+        raise AssertionError(f"{case.id}: the regions should have been refused")
+
+    heap = make_heap(case)
+    # The real heap_4 answers zeros until its first malloc sets it up. That is the drop-in file's
+    # business: ours is set up by its constructor. Its free size, minimum and statistics are not
+    # compared before that call, its final state not at all if there was none.
+    is_set_up = case.heap != 4
+    if is_set_up:
+        check.same("free size", heap.free_size, case.init[1])
+        if len(case.init) > 2:
+            check.same("minimum ever free", heap.minimum_ever_free_size, case.init[2])
+
+    addresses: list[int | None] = []
+    for index, (op, expected) in enumerate(zip(case.ops, case.expect, strict=True)):
+        check.where = f"op {index} {op}"
+        is_set_up = is_set_up or _sets_up_heap_4(op, case.word)
+        result = _call(heap, op, addresses, BASE, errors)
+        if is_set_up or op[0] != "s":
+            check.same("result", result, expected[0])
+        if is_set_up:
+            check.same("free size", heap.free_size, expected[1])
+            if len(expected) > 2:
+                check.same("minimum ever free", heap.minimum_ever_free_size, expected[2])
+
+    check.where = "after the last op"
+    check.same("count of failed mallocs", heap.malloc_failed_count, case.final["hook"])
+    # heap_2 sets itself up lazily too, but without a malloc only its lists would show it.
+    if case.final.get("ends") == []:
+        return
+    if case.heap != 1:
+        _check_final_blocks(check, case, heap)
+    if "stats" in case.final:
+        check.same("statistics", list(heap.stats()), case.final["stats"])
+    _check_image(check, case, region_bytes(heap))
+
+
+def _check_final_blocks(check: _Checker, case: Case, heap: Any) -> None:
+    blocks = [[address - BASE, size, int(allocated)] for address, size, allocated in heap.blocks()]
+    if case.final.get("blocks") is not None:
+        check.same("list of blocks", blocks, case.final["blocks"])
+    text = json.dumps(blocks, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    check.same("SHA-256 of the blocks", digest, case.final["blocks_sha256"])
+    free_list = [[address - BASE, size] for address, size in heap.free_blocks()]
+    check.same("free list", free_list, case.final["free_list"])
+    ends = []
+    for offset, size in case.regions:
+        # Where no block lies, end and first block coincide: a region that is only its marker.
+        first = -(-offset // case.align) * case.align
+        inside = (start + length for start, length, _ in blocks if offset <= start < offset + size)
+        ends.append(max(inside, default=first))
+    check.same("ends", ends, case.final["ends"])
+
+
+def _check_image(check: _Checker, case: Case, images: Sequence[bytes]) -> None:
+    assert case.sha256 is not None
+    check.same("number of regions", len(images), len(case.sha256))
+    if case.bytes is not None:  # first, for it shows where the difference is
+        check.same("arena", [image.hex() for image in images], case.bytes)
+    digests = [hashlib.sha256(image).hexdigest() for image in images]
+    check.same("SHA-256 of the arena", digests, case.sha256)
+
+
+def run_nano_case(
+    case: NanoCase,
+    make_heap: Callable[[NanoCase], Any],
+    *,
+    break_of: Callable[[Any], int] | None = None,
+) -> None:
+    """Replay a newlib-nano case on a heap_3.
+
+    ``break_of`` gives the bytes that ``sbrk`` has handed out. Without it the break is where the
+    last entry of the free list, the part that ``sbrk`` has not reached, starts.
+    """
+    check = _Checker(case.id)
+    heap = make_heap(case)
+    addresses: list[int | None] = []
+    for index, (op, (result, reached)) in enumerate(zip(case.ops, case.expect, strict=True)):
+        check.where = f"op {index} {op}"
+        check.same("result", _call(heap, op, addresses, case.base, ()), result)
+        if break_of is not None:
+            check.same("break", break_of(heap), reached)
+        elif reached < case.size:
+            rest = (case.address + reached, case.size - reached)
+            check.same("rest", tuple(heap.free_blocks()[-1]), rest)
+
+    check.where = "after the last op"
+    reached = case.expect[-1][1]
+    expected = list(case.free_list)
+    if reached < case.size:
+        expected.append([case.offset + reached, case.size - reached])
+    free_list = [[address - case.base, size] for address, size in heap.free_blocks()]
+    check.same("free list", free_list, expected)
+    (image,) = region_bytes(heap)
+    check.same("CRC-32 of the arena", f"{zlib.crc32(image):08x}", case.crc32)
+
+
+class LogEvent(NamedTuple):
+    """A line of a golden log: ``requested`` is None for a free."""
+
+    address: int
+    requested: int | None
+    block: int
+
+
+@dataclass(frozen=True)
+class GoldenLog:
+    """What the heap_4 of a running FreeRTOS kernel did."""
+
+    base_address: int
+    size: int
+    word: int
+    align: int
+    events: list[LogEvent]
+    minimum_ever_free: int
+    free: int
+
+
+def load_log(name: str) -> GoldenLog:
+    """A log of ``data/freertos-logs``, by its file name."""
+    layout = (LOGS / "layout.tsv").read_text(encoding="ascii").splitlines()
+    size, linked_at, header, align, word = next(
+        row.split("\t")[1:] for row in layout if row.startswith(name + "\t")
+    )
+    events = []
+    with gzip.open(LOGS / name, "rt", encoding="ascii") as lines:
+        for line in lines:
+            kind, *values = line.split()
+            if kind == "M":
+                events.append(LogEvent(int(values[0], 16), int(values[1]), int(values[2])))
+            elif kind == "F":
+                events.append(LogEvent(int(values[0], 16), None, int(values[1])))
+            else:
+                count, failures, minimum, free = int(kind.lstrip("=")), *map(int, values)
+    assert (count, failures) == (len(events), 0)
+    # A program that is loaded anywhere: the first payload follows the arena's first header.
+    base_address = events[0].address - int(header)
+    assert (base_address - int(linked_at.split()[0], 16)) % 4096 == 0
+    return GoldenLog(base_address, int(size), int(word), int(align), events, minimum, free)
+
+
+def run_log(log: GoldenLog, heap: Any) -> None:
+    """Make the calls of a golden log; the heap must return every logged address."""
+    for index, event in enumerate(log.events):
+        before = heap.free_size
+        if event.requested is None:
+            heap.free(event.address)
+            taken = heap.free_size - before
+        else:
+            address = heap.malloc(event.requested)
+            assert address == event.address, f"event {index}: {address!r}, the log has {event}"
+            taken = before - heap.free_size
+        assert taken == event.block, f"event {index}: a block of {taken}, the log has {event}"
+    assert heap.minimum_ever_free_size == log.minimum_ever_free
+    assert heap.free_size == log.free
