@@ -2,24 +2,36 @@
 
 #include "rh_inspect.h"
 
-RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
-                               const struct rh_options *options) {
-    const rh_word alignment = RH_ALIGNMENT_OPTION(options);
-    if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
-    const rh_word header = rh_up(2 * RH_WORD_BYTES, alignment);
+/* Is there room for a smallest block and the end marker? */
+RH_INLINE enum rh_status rh4_test_region(const struct rh_region *region, rh_word alignment,
+                                         rh_word header) {
     if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
     if (region->base == 0) return RH_AT_ZERO;
     const rh_word lost = rh_up(region->base, alignment) - region->base;
     if (region->size < lost + 2 * header) return RH_TOO_SMALL;
     const struct rh_range range = rh_ff_range(region, alignment, header);
     if (range.end < range.start || range.end - range.start < header) return RH_TOO_SMALL;
+    return RH_OK;
+}
 
+RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
+                               const struct rh_options *options) {
+    const rh_word alignment = RH_ALIGNMENT_OPTION(options);
+    if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
+    const rh_word header = rh_up(2 * RH_WORD_BYTES, alignment);
+    if (RH_CHECK_SETUP) {
+        enum rh_status status = rh4_test_region(region, alignment, header);
+        if (status != RH_OK) return status;
+    }
+    const struct rh_range range = rh_ff_range(region, alignment, header);
     RH_START_COMMON(heap, region, 1, options);
 #if RH_HOSTED || RH_PROTECTOR
     heap->canary = options->canary;
 #endif
     heap->end = range.end;
-    rh_ff_start(heap, range.start, range.end - range.start);
+    heap->head.next = range.start ^ RH_CANARY_OF(heap);
+    heap->free_size = range.end - range.start;
+    rh_ff_start(heap, range.start);
     rh_put_header(region, range.end, RH_CANARY_OF(heap), 0);
     rh_put_header(region, range.start, range.end ^ RH_CANARY_OF(heap), range.end - range.start);
     return RH_OK;

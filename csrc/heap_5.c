@@ -2,24 +2,36 @@
 
 #include "rh_inspect.h"
 
-/* Is region i one that heap_5 can take? FreeRTOS asserts the order of starts and end markers; a
- * region smaller than its loss by alignment or than a header it would write outside. */
-static enum rh_status rh5_test_region(const struct rh_region *regions, size_t i, size_t count,
-                                      rh_word alignment, rh_word header) {
-    const struct rh_region *region = &regions[i];
+/* Is the region one that heap_5 can take? FreeRTOS asserts the order of starts and end markers; in
+ * a region smaller than its loss by alignment or than a header it would write outside. `taken` is
+ * the last byte of the region before (0: none). */
+RH_INLINE enum rh_status rh5_test_region(const struct rh_region *region, rh_word taken, bool last,
+                                         rh_word alignment, rh_word header) {
     if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
     if (region->base == 0) return RH_AT_ZERO;
-    if (i > 0 &&
-        (region->base <= region[-1].base || region->base - region[-1].base < region[-1].size))
-        return RH_NOT_ASCENDING;
+    if (region->base <= taken) return RH_NOT_ASCENDING;
     const rh_word lost = rh_up(region->base, alignment) - region->base;
     if (region->size < lost + header) return RH_TOO_SMALL;
     const struct rh_range range = rh_ff_range(region, alignment, header);
     if (range.end < range.start) return RH_TOO_SMALL;
     const rh_word usable = range.end - range.start;
     /* No block at all is well where other regions follow; less than a header is never. */
-    if (usable < header && !(usable == 0 && i + 1 < count)) return RH_TOO_SMALL;
+    if (usable < header && (usable != 0 || last)) return RH_TOO_SMALL;
     return RH_OK;
+}
+
+/* Appends a region's blocks to the list, which then ends in its marker. `previous` is the region
+ * appended before. */
+RH_INLINE void rh5_append_region(struct rh_heap4 *heap, struct rh_region *previous,
+                                 struct rh_region *region, rh_word alignment, rh_word header) {
+    const struct rh_range range = rh_ff_range(region, alignment, header);
+    const rh_word size = range.end - range.start;
+    const rh_word entry = heap->end != 0 ? heap->end : RH_HEAD(heap);
+    rh_ff_put_next(heap, previous, entry, range.start ^ RH_CANARY_OF(heap), true);
+    heap->end = range.end;
+    rh_put_header(region, range.end, RH_CANARY_OF(heap), 0);
+    if (size != 0) rh_put_header(region, range.start, range.end ^ RH_CANARY_OF(heap), size);
+    heap->free_size += size;
 }
 
 RH_API enum rh_status rh5_init(struct rh_heap4 *heap, struct rh_region *regions, size_t count,
@@ -29,32 +41,27 @@ RH_API enum rh_status rh5_init(struct rh_heap4 *heap, struct rh_region *regions,
     *wrong = 0;
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
     if (count == 0) return RH_TOO_SMALL;
-    rh_word total = 0;
+    rh_word total = 0, taken = 0;
     for (size_t i = 0; i < count; i++) {
         *wrong = i;
-        enum rh_status status = rh5_test_region(regions, i, count, alignment, header);
+        enum rh_status status =
+            rh5_test_region(&regions[i], taken, i + 1 == count, alignment, header);
         if (status != RH_OK) return status;
         const struct rh_range range = rh_ff_range(&regions[i], alignment, header);
         total += range.end - range.start;
         if (total >= RH_TOP_BIT) return RH_OUT_OF_RANGE;
+        taken = regions[i].base + (regions[i].size - 1);
     }
 
     RH_START_COMMON(heap, regions, count, options);
 #if RH_HOSTED || RH_PROTECTOR
     heap->canary = options->canary;
 #endif
-    /* From the last to the first, so that each region knows where the list goes on. */
-    rh_word following = 0;
-    for (size_t i = count; i-- > 0;) {
-        const struct rh_range range = rh_ff_range(&regions[i], alignment, header);
-        rh_put_header(&regions[i], range.end, following ^ RH_CANARY_OF(heap), 0);
-        if (following == 0) heap->end = range.end;
-        following = range.start;
-        if (range.start != range.end)
-            rh_put_header(&regions[i], range.start, range.end ^ RH_CANARY_OF(heap),
-                          range.end - range.start);
-    }
-    rh_ff_start(heap, following, total);
+    heap->end = 0;
+    heap->free_size = 0;
+    for (size_t i = 0; i < count; i++)
+        rh5_append_region(heap, &regions[i > 0 ? i - 1 : 0], &regions[i], alignment, header);
+    rh_ff_start(heap, rh_up(regions[0].base, alignment));
     return RH_OK;
 }
 

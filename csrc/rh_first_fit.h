@@ -60,6 +60,21 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
 #define RH_ASSERT_LINK(heap, link) ((void)0)
 #endif
 
+/* Before an entry that a link names is read. */
+#define RH_FF_MEET(heap, region, entry, many)                                                      \
+    do {                                                                                           \
+        RH_ASSERT_LINK((heap), (entry));                                                           \
+        (region) = RH_REGION_NEAR((heap), (region), (entry), (many));                              \
+        RH_VISIT((heap), (region), (entry));                                                       \
+    } while (0)
+
+/* Does the search stop at a block of this size? A marker's size of 0 wraps, and stops it as a hit
+ * does; at an inner marker of heap_5 it goes on. */
+RH_INLINE bool rh_ff_stops(const struct rh_heap4 *heap, rh_word block, rh_word size, rh_word wanted,
+                           bool many) {
+    return size - 1 >= wanted - 1 && (!many || size != 0 || block == heap->end);
+}
+
 /*
  * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
  * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
@@ -72,12 +87,13 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     RH_SET_NODES(heap, 0);
 
     /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
-    if (size - 1 >= heap->free_size) {
+    const rh_word free_size = heap->free_size;
+    if (size - 1 >= free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
     const rh_word wanted = rh_up(size + header, RH_ALIGNMENT_OF(heap));
-    if (wanted > heap->free_size) {
+    if (wanted > free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
@@ -87,22 +103,31 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
     rh_word found;
     for (;;) {
-        RH_ASSERT_LINK(heap, block);
-        region = RH_REGION_NEAR(heap, region, block, many);
-        RH_VISIT(heap, region, block);
+        RH_FF_MEET(heap, region, block, many);
         found = rh_size(region, block);
-        /* A marker's size of 0 wraps, and ends the loop as a hit does. */
-        if (found - 1 >= wanted - 1) {
-            if (found != 0) break;
-            if (!many || block == heap->end) {
-                RH_SET_NODES(heap, nodes);
-                RH_COUNT_FAILED(heap);
-                return RH_FRAGMENTED;
-            }
+        if (rh_ff_stops(heap, block, found, wanted, many)) break;
+        RH_COUNT_NODE(nodes);
+        const rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
+#if RH_TWO_TO_A_TURN
+        RH_FF_MEET(heap, region, next, many);
+        found = rh_size(region, next);
+        if (rh_ff_stops(heap, next, found, wanted, many)) {
+            before = block;
+            block = next;
+            break;
         }
         RH_COUNT_NODE(nodes);
+        before = next;
+        block = rh_next(region, next) ^ RH_CANARY_OF(heap);
+#else
         before = block;
-        block = rh_next(region, block) ^ RH_CANARY_OF(heap);
+        block = next;
+#endif
+    }
+    if (found == 0) {
+        RH_SET_NODES(heap, nodes);
+        RH_COUNT_FAILED(heap);
+        return RH_FRAGMENTED;
     }
     RH_COUNT_NODE(nodes);
     RH_SET_NODES(heap, nodes);
@@ -119,8 +144,8 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     }
     rh_ff_put_next(heap, region, before, after, many);
     rh_put_header(region, block, RH_CANARY_OF(heap), found | RH_TOP_BIT);
-    heap->free_size -= found;
-    RH_LOWER_MINIMUM(heap, heap->free_size);
+    heap->free_size = free_size - found;
+    RH_LOWER_MINIMUM(heap, free_size - found);
     RH_COUNT_ALLOCATION(heap);
     *address = block + header;
 #if RH_HAS_RECORD
@@ -129,15 +154,11 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     return RH_OK;
 }
 
-/*
- * RH_OK iff `address` is a live block's payload. Otherwise the heap is as it was:
- * RH_INVALID_FREE (at RH_CHECKS 2 RH_DOUBLE_FREE, if malloc ever returned the address), or
- * RH_CORRUPT iff a header that was met is not the heap's.
- */
-RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool many) {
-    rh_word nodes = 0;
-    RH_SET_NODES(heap, 0);
-    rh_word block = address - RH_HEADER_OF(heap);
+/* The first step of a free: RH_OK iff `address` is a live block's payload; then *size is the
+ * block's and *found its region. Otherwise as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word address, bool many,
+                                    struct rh_region **found, rh_word *size) {
+    const rh_word block = address - RH_HEADER_OF(heap);
     struct rh_region *region = RH_FIRST_REGION(heap);
 #if RH_HAS_RECORD
     if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
@@ -154,8 +175,15 @@ RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool
 #endif
         return RH_INVALID_FREE;
     }
+    *found = region;
+    *size = marked & ~RH_TOP_BIT;
+    return RH_OK;
+}
 
-    rh_word size = marked & ~RH_TOP_BIT;
+/* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
+                                         rh_word block, rh_word size, bool clears, bool many) {
+    rh_word nodes = 0;
     struct rh_region *near = RH_FIRST_REGION(heap);
     rh_word before = RH_HEAD(heap);
     rh_word after = heap->head.next ^ RH_CANARY_OF(heap);
@@ -163,59 +191,87 @@ RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool
         near = RH_REGION_NEAR(heap, near, after, many);
         RH_VISIT(heap, near, after);
         RH_COUNT_NODE(nodes);
+        const rh_word next = rh_next(near, after) ^ RH_CANARY_OF(heap);
+#if RH_TWO_TO_A_TURN
+        if (next >= block) {
+            before = after;
+            after = next;
+            break;
+        }
+        near = RH_REGION_NEAR(heap, near, next, many);
+        RH_VISIT(heap, near, next);
+        RH_COUNT_NODE(nodes);
+        before = next;
+        after = rh_next(near, next) ^ RH_CANARY_OF(heap);
+#else
         before = after;
-        after = rh_next(near, after) ^ RH_CANARY_OF(heap);
+        after = next;
+#endif
     }
-    const bool swallows = block + size == after && after != heap->end;
-    if (swallows) {
+
+    /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
+    rh_word link = after ^ RH_CANARY_OF(heap);
+    rh_word whole = size;
+    if (block + size == after && after != heap->end) {
         RH_VISIT(heap, region, after);
         RH_COUNT_NODE(nodes);
+        link = rh_next(region, after);
+        whole += rh_size(region, after);
     }
     RH_SET_NODES(heap, nodes);
 
-    /* The header keeps its zero link, even if it is swallowed: FreeRTOS leaves it so. */
-    if (RH_CLEARS(heap)) rh_zero(region, address, size - RH_HEADER_OF(heap));
-    rh_put_size(region, block, size);
+    if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
     heap->free_size += size;
     RH_COUNT_FREE(heap);
+    RH_ON_FREE(heap, block + RH_HEADER_OF(heap), size);
 #if RH_HAS_RECORD
-    rh_mark_dead(region, address, RH_SHIFT_OF(heap));
+    rh_mark_dead(region, block + RH_HEADER_OF(heap), RH_SHIFT_OF(heap));
 #endif
 
-    /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block */
+    /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block.
+     * The header that is swallowed keeps its zero link and its size, no more allocated: FreeRTOS
+     * leaves it so. */
 #if RH_HOSTED
     const rh_word before_size = before == 0 ? 0 : rh_size(near, before);
 #else
     const rh_word before_size = rh_load(NULL, before + RH_SIZE_AT);
 #endif
-    rh_word link = after ^ RH_CANARY_OF(heap);
     if (before + before_size == block) {
+        rh_put_size(region, block, size);
         block = before;
-        size += before_size;
+        whole += before_size;
     } else {
         rh_ff_put_next(heap, near, before, block ^ RH_CANARY_OF(heap), many);
     }
-    /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
-    if (swallows) {
-        link = rh_next(region, after);
-        size += rh_size(region, after);
-    }
-    rh_put_header(region, block, link, size);
+    rh_put_header(region, block, link, whole);
 #if RH_HOSTED
     heap->merged = block;
 #endif
     return RH_OK;
 }
 
-/* The shared end of set-up: `first` is the first entry of a list that is already in the arena. */
-RH_INLINE void rh_ff_start(struct rh_heap4 *heap, rh_word first, rh_word free_size) {
-    heap->head.next = first ^ RH_CANARY_OF(heap);
+/*
+ * RH_OK iff `address` is a live block's payload. Otherwise the heap is as it was:
+ * RH_INVALID_FREE (at RH_CHECKS 2 RH_DOUBLE_FREE, if malloc ever returned the address), or
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool many) {
+    struct rh_region *region;
+    rh_word size;
+    RH_SET_NODES(heap, 0);
+    enum rh_status status = rh_ff_live(heap, address, many, &region, &size);
+    if (status != RH_OK) return status;
+    return rh_ff_give_back(heap, region, address - RH_HEADER_OF(heap), size, RH_CLEARS(heap), many);
+}
+
+/* The shared end of set-up: the list is in the arena, and head, end and free size are set. */
+RH_INLINE void rh_ff_start(struct rh_heap4 *heap, rh_word lowest) {
+    (void)lowest;
     heap->head.size = 0;
 #if RH_CHECKS == 1
-    heap->lowest = first;
+    heap->lowest = lowest;
 #endif
-    heap->free_size = free_size;
-    RH_SET_MINIMUM(heap, free_size);
+    RH_SET_MINIMUM(heap, heap->free_size);
     RH_RESET_COUNTS(heap);
 #if RH_KEEP_FAILED
     heap->failed = 0;

@@ -58,7 +58,8 @@ static inline bool rh_stats_add(void *context, rh_word address, rh_word size, bo
     (void)allocated;
     stats->free_block_count++;
     if (size > stats->largest_free_block) stats->largest_free_block = size;
-    if (size != 0 && size < stats->smallest_free_block) stats->smallest_free_block = size;
+    /* A marker's size of 0 wraps, and is not the smallest. */
+    if (size - 1 < stats->smallest_free_block - 1) stats->smallest_free_block = size;
     return true;
 }
 
@@ -89,11 +90,12 @@ RH_INLINE enum rh_status rh_ff_walk_free(struct rh_heap4 *heap, rh_visitor visit
 }
 
 RH_INLINE enum rh_status rh_ff_stats(struct rh_heap4 *heap, struct rh_stats *stats, bool many) {
+    /* Before set-up head and end are 0: the list is empty, and there is no smallest block. */
     rh_stats_begin(stats, heap->free_size);
+    enum rh_status status = rh_ff_walk_free(heap, rh_stats_add, stats, many);
     RH_STATS_MINIMUM(heap, stats);
     RH_STATS_COUNTS(heap, stats);
-    if (heap->end == 0) return RH_OK; /* not yet set up: all 0, and no smallest block */
-    return rh_ff_walk_free(heap, rh_stats_add, stats, many);
+    return status;
 }
 
 #define RH_FAULT(broken, at)                                                                       \

@@ -28,8 +28,9 @@ ID_MAX = 2**63 - 1
 SIZE_MAX = 2**64 - 1
 #: A key in the text format's header.
 META_KEY = re.compile(r"[^\s:]+")
-#: The time_unit with which the text format writes a trace that has tasks but no times.
-NO_TIME_UNIT = "none"
+#: The header key under which the text format writes a trace that has tasks but no times.
+UNTIMED = "untimed"
+_TASK_BLOCK = 1 << 16
 TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
 
 
@@ -66,25 +67,28 @@ class Columns:
     task_names: tuple[str, ...] = ()
     meta: dict[str, str] = field(default_factory=dict)
     dropped: Dropped = field(default_factory=Dropped)
+    #: While loading: where each event stands, and what the user should be told.
     lines: Lines | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def freeze(self) -> None:
-        """Make every column read-only."""
-        self.op, self.id = frozen(self.op, np.uint8), frozen(self.id, np.int64)
-        self.size = frozen(self.size, np.uint64)
-        if self.time is not None:
-            self.time = frozen(self.time, np.int64)
-        if self.task_codes is not None:
-            self.task_codes = frozen(self.task_codes, np.int32)
+        """Make every column read-only, and leave out those that say nothing."""
+        if self.task_codes is None or not self.task_names:
+            self.task_codes, self.task_names = None, ()
+        if len(self.op) == 0:
+            self.time, self.task_codes, self.task_names = None, None, ()
+        for column in (self.op, self.id, self.size, self.time, self.task_codes):
+            if column is not None:
+                column.flags.writeable = False
 
     def keep(self, mask: Mask) -> None:
         """Leave out the events whose mask is False."""
-        self.op, self.id, self.size = self.op[mask], self.id[mask], self.size[mask]
-        if self.time is not None:
-            self.time = self.time[mask]
+        if not mask.all():
+            self.op, self.id, self.size = self.op[mask], self.id[mask], self.size[mask]
+            self.time = None if self.time is None else self.time[mask]
+            self.task_codes = None if self.task_codes is None else self.task_codes[mask]
         if self.task_codes is not None:
-            codes = self.task_codes[mask]
-            self.task_codes, self.task_names = names_in_use(codes, self.task_names)
+            self.task_codes, self.task_names = names_in_use(self.task_codes, self.task_names)
 
 
 def frozen(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -182,7 +186,7 @@ def _outside(array: npt.NDArray[Any], low: int, high: int) -> Mask:
 
 def _power(bound: int) -> str:
     exponent = (bound + 1).bit_length() - 1
-    return f"2**{exponent} - 1" if bound + 1 == 1 << exponent else str(bound)
+    return f"2**{exponent} - 1" if exponent > 30 and bound + 1 == 1 << exponent else str(bound)
 
 
 def _one_dimensional(values: Any, name: str) -> npt.NDArray[Any]:
@@ -210,6 +214,11 @@ class Tasks:
         """The names, by code."""
         return tuple(self._code_of)[1:]
 
+    def codes(self, names: Iterable[str]) -> list[int]:
+        """The codes of names that have one, or a `KeyError`."""
+        code_of = self._code_of
+        return [code_of[name] for name in names]
+
     def code(self, name: str) -> int:
         """The code of a name, or a `ValueError` if it is not a word."""
         code = self._code_of.get(name)
@@ -222,20 +231,34 @@ class Tasks:
 
 def task_column(task: Any) -> tuple[Int32, tuple[str, ...]]:
     """The `task` argument as codes and names; no names when no event's task is known."""
-    array = _one_dimensional(task, "task")
+    if not isinstance(task, (list, tuple)):  # of which numpy would cut off trailing NULs
+        task = _one_dimensional(task, "task")
     tasks = Tasks()
-    codes = np.empty(len(array), dtype=np.int32)
-    for at, name in enumerate(array.tolist()):
-        if name is None:
-            name = ""
+    codes = np.empty(len(task), dtype=np.int32)
+    for start in range(0, len(task), _TASK_BLOCK):
+        part = task[start : start + _TASK_BLOCK]
+        names = part.tolist() if isinstance(part, np.ndarray) else part
+        codes[start : start + len(names)] = _task_codes(names, start, tasks)
+    codes.flags.writeable = False
+    return codes, tasks.names
+
+
+def _task_codes(names: Sequence[Any], start: int, tasks: Tasks) -> list[int]:
+    """Codes of names of which the first is number `start`."""
+    try:
+        return tasks.codes(names)
+    except (KeyError, TypeError):  # a new name, or no name
+        pass
+    out = []
+    for at, name in enumerate(names, start):
+        name = "" if name is None else name
         if not isinstance(name, str):
             raise TypeError(f"task[{at}] is {name!r}; it must be a str, '' where it is not known")
         try:
-            codes[at] = tasks.code(name)
+            out.append(tasks.code(name))
         except ValueError as error:
             raise TraceError(f"task[{at}]: {error}", event=at) from None
-    codes.flags.writeable = False
-    return codes, tasks.names
+    return out
 
 
 def names_in_use(codes: Int32, names: tuple[str, ...]) -> tuple[Int32 | None, tuple[str, ...]]:
@@ -248,7 +271,7 @@ def names_in_use(codes: Int32, names: tuple[str, ...]) -> tuple[Int32 | None, tu
         return codes, names
     renumber = np.full(len(names) + 1, -1, dtype=np.int32)
     renumber[order] = np.arange(len(order), dtype=np.int32)
-    return frozen(renumber[codes], np.int32), tuple(names[code] for code in order)
+    return renumber[codes], tuple(names[code] for code in order)
 
 
 def check_meta(meta: Mapping[Any, Any]) -> None:
@@ -263,8 +286,8 @@ def check_meta(meta: Mapping[Any, Any]) -> None:
             raise TraceError(
                 f"meta[{key!r}] is {value!r}; it must be one line without blanks at its ends"
             )
-    if meta.get("time_unit") == NO_TIME_UNIT:
-        raise TraceError(f"meta['time_unit'] is {NO_TIME_UNIT!r}; give no time instead")
+    if UNTIMED in meta:
+        raise TraceError(f"meta key {UNTIMED!r} is the text format's own; use another")
 
 
 def _encodes(text: str) -> bool:
@@ -315,5 +338,5 @@ def check_timed(times: list[Any]) -> bool:
         if (time is not None) != timed:
             has = "a time" if time is not None else "no time"
             reason = f"event {at} has {has}, unlike those before; give every event a time, or none"
-            raise TraceError(reason, event=at)
+            raise TraceError(f"{reason} (a free is ('f', id[, time[, task]]))", event=at)
     return timed

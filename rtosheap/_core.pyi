@@ -5,10 +5,13 @@ public face.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, SupportsIndex, TypeVar
+from typing import Any, ClassVar, SupportsIndex, TypeAlias, TypeVar
 
+import numpy.typing as npt
 from typing_extensions import Buffer, Self
 
+_Array: TypeAlias = npt.NDArray[Any]
+_Memory: TypeAlias = SupportsIndex | Buffer | _Array
 _H = TypeVar("_H", bound="Heap")
 
 class HeapError(Exception): ...
@@ -71,7 +74,7 @@ class Heap:
 class Heap1(Heap):
     def __init__(
         self,
-        memory: SupportsIndex | Buffer,
+        memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
@@ -81,7 +84,7 @@ class Heap1(Heap):
 class Heap2(Heap):
     def __init__(
         self,
-        memory: SupportsIndex | Buffer,
+        memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
@@ -92,7 +95,7 @@ class Heap2(Heap):
 
 class Heap3(Heap):
     def __init__(
-        self, memory: SupportsIndex | Buffer, *, base_address: SupportsIndex = 0x2000_0000
+        self, memory: _Memory, *, base_address: SupportsIndex = 0x2000_0000
     ) -> None: ...
     @classmethod
     def host(cls) -> Self: ...
@@ -100,7 +103,7 @@ class Heap3(Heap):
 class Heap4(Heap):
     def __init__(
         self,
-        memory: SupportsIndex | Buffer,
+        memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
@@ -112,7 +115,7 @@ class Heap4(Heap):
 class Heap5(Heap):
     def __init__(
         self,
-        regions: Sequence[tuple[SupportsIndex, SupportsIndex | Buffer]],
+        regions: Sequence[tuple[SupportsIndex, _Memory]],
         *,
         word_size: SupportsIndex = 4,
         alignment: SupportsIndex = 8,
@@ -129,11 +132,11 @@ def _restore(cls: type[_H], memories: Sequence[Buffer], snapshot: tuple[Any, ...
 # COLUMNS. Returns the counts in the order of COUNTS.
 def replay(
     heap: Heap,
-    op: Buffer,
-    slot: Buffer,
-    size: Buffer,
+    op: _Array,
+    slot: _Array,
+    size: _Array,
     slots: int,
-    columns: tuple[Buffer | None, ...],
+    columns: tuple[_Array | None, ...],
     stop_at_failure: bool,
     track_need: bool,
     progress: Callable[[int, int], object] | None,

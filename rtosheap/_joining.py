@@ -126,9 +126,9 @@ def repeat(columns: Columns, copies: int, live: Int64) -> Columns:
         op=np.tile(columns.op, copies),
         id=all_ids,
         size=np.tile(columns.size, copies),
-        time=time if copies else None,
-        task_codes=np.tile(codes, copies) if codes is not None and copies else None,
-        task_names=columns.task_names if copies else (),
+        time=time,
+        task_codes=None if codes is None else np.tile(codes, copies),
+        task_names=columns.task_names,
         meta=meta,
         dropped=columns.dropped,
     )
@@ -136,6 +136,8 @@ def repeat(columns: Columns, copies: int, live: Int64) -> Columns:
 
 def _renumbered(ids: Int64, taken: npt.NDArray[np.int64], free_id: int) -> Int64:
     """Ids with those that are `taken` (ascending) replaced by `free_id` and what follows it."""
+    if len(taken) == 0:
+        return ids
     out = ids.copy()
     events = np.flatnonzero(np.isin(ids, taken))
     out[events] = free_id + np.searchsorted(taken, ids[events])
@@ -157,7 +159,8 @@ def _joined_times(a: Columns, b: Columns) -> Int64 | None:
     last = int(b.time[-1]) + shift
     if last > TIME_MAX:
         raise OverflowError(f"the second trace would end at time {last}, past int64")
-    return np.concatenate([a.time, b.time + np.int64(shift)])
+    shifted = b.time.view(np.uint64) + np.uint64(shift)  # the sum fits, the shift need not
+    return np.concatenate([a.time, shifted.view(np.int64)])
 
 
 def _joined_tasks(a: Columns, b: Columns) -> tuple[tuple[str, ...], Int32 | None]:
@@ -179,5 +182,3 @@ def _joined_meta(a: dict[str, str], b: dict[str, str]) -> dict[str, str]:
     if "name" in a and "name" in b:
         meta["name"] = f"{a['name']} + {b['name']}"
     return meta
-
-

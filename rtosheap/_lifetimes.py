@@ -71,7 +71,7 @@ def link(op: Ops, ids: Int64) -> tuple[Links, Mask]:
         nothing about what is live, an event is judged as if those before it were left out.
     """
     n = len(op)
-    index = np.int32 if n < 2**31 else np.int64
+    index: type[np.signedinteger[Any]] = np.int32 if n < 2**31 else np.int64
     order = np.argsort(ids, kind="stable").astype(index)
     sorted_ids = ids[order]
     first = np.ones(n, dtype=np.bool_)
@@ -87,10 +87,10 @@ def link(op: Ops, ids: Int64) -> tuple[Links, Mask]:
     live_before = np.zeros(n, dtype=np.bool_)
     live_before[1:] = live[:-1]
     live_before[first] = False
-    bad = np.empty(n, dtype=np.bool_)
+    bad: Mask = np.empty(n, dtype=np.bool_)
     bad[order] = live_before == (sorted_op == Op.MALLOC)
 
-    previous = np.empty(n, dtype=index)
+    previous: Links = np.empty(n, dtype=index)
     before = np.empty(n, dtype=index)
     before[1:] = order[:-1]
     before[first] = -1

@@ -9,7 +9,10 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple
 
-__all__ = ["Dropped", "Event", "Op", "TraceError", "TraceWarning"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Dropped", "Event", "Op", "Slots", "TraceError", "TraceWarning"]
 
 
 class Op(enum.IntEnum):
@@ -118,6 +121,21 @@ class Dropped(NamedTuple):
         return Dropped(*(a + b for a, b in zip(self, other, strict=True)))
 
 
+class Slots(NamedTuple):
+    """Small numbers for a trace's ids, for tables indexed by block.
+
+    Attributes
+    ----------
+    slot : ndarray of int32, shape (n,)
+        One number per event, from 0 to ``count - 1``; the same for the same id.
+    count : int
+        How many slots a table needs.
+    """
+
+    slot: npt.NDArray[np.int32]
+    count: int  # type: ignore[assignment]  # tuple.count is of no use here
+
+
 class TraceError(ValueError):
     """A trace, or a file that should hold one, is not valid.
 
@@ -181,5 +199,5 @@ class TraceWarning(UserWarning):
     """Something about a trace is lost or doubtful, though it can be read or written."""
 
 
-for _type in (Op, Event, Dropped, TraceError, TraceWarning):
+for _type in (Op, Event, Dropped, Slots, TraceError, TraceWarning):
     _type.__module__ = "rtosheap.trace"  # where users import them from, and pickles find them

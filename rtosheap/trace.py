@@ -18,26 +18,11 @@ import numpy.typing as npt
 
 from rtosheap import _columns, _joining, _lifetimes
 from rtosheap._columns import Columns, Int32, Int64, Links, Ops, UInt64
-from rtosheap._trace_types import Dropped, Event, Op, TraceError, TraceWarning
+from rtosheap._trace_types import Dropped, Event, Op, Slots, TraceError, TraceWarning
 
 __all__ = ["Dropped", "Event", "Op", "Slots", "Trace", "TraceError", "TraceWarning"]
 
 _ITER_BLOCK = 1 << 16
-
-
-class Slots(NamedTuple):
-    """Small numbers for a trace's ids, for tables indexed by block.
-
-    Attributes
-    ----------
-    slot : ndarray of int32, shape (n,)
-        One number per event, from 0 to ``count - 1``; the same for the same id.
-    count : int
-        How many slots a table needs.
-    """
-
-    slot: Int32
-    count: int
 
 
 class _Peaks(NamedTuple):
@@ -150,7 +135,7 @@ class Trace:
         self._links = _lifetimes.check(columns, strict)
 
     def _forget(self, columns: Columns) -> None:
-        columns.lines = None
+        columns.lines, columns.warnings = None, []
         self._columns, self._links, self._peaks, self._slots = columns, None, None, None
 
     @classmethod
@@ -321,8 +306,7 @@ class Trace:
         (below ``4 * n + 1024``), else their ranks. ``slot, count = trace.slots``.
         """
         if self._slots is None:
-            slot, count = _lifetimes.dense(self.id)
-            self._slots = Slots(slot, count)
+            self._slots = Slots(*_lifetimes.dense(self.id))
         return self._slots
 
     @property
@@ -536,9 +520,7 @@ class Trace:
         """
         if not isinstance(other, Trace):
             return NotImplemented
-        return Trace._trusted(
-            _joining.concatenate(self._columns, other._columns, self._live_ids())
-        )
+        return Trace._trusted(_joining.concatenate(self._columns, other._columns, self._live_ids()))
 
     def repeat(self, n: SupportsIndex) -> Trace:
         """The trace `n` times over, for runs longer than what was recorded.
@@ -589,13 +571,13 @@ class Trace:
     # ------------------------------------------------------------------ pickle, copy
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"version": 1, **vars(self._columns)}
+        return {"version": 1, "columns": self._columns}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        version = state.pop("version", None)
-        if version != 1:
+        if state.get("version") != 1:
+            version = state.get("version")
             raise ValueError(f"a pickled trace of version {version!r}; this reads version 1")
-        columns = Columns(**state)
+        columns: Columns = state["columns"]
         columns.freeze()
         self._forget(columns)
 

@@ -1,11 +1,12 @@
 """An independent model of the five heaps, in plain Python.
 
-Written from the rules alone and sharing nothing with the C core, so that the two can check each other. What a heap
-*decides* is kept in dicts and lists; what it *writes* goes into a bytearray on the side and is never read
-back, so that a wrong byte cannot hide behind a wrong decision.
+Written from the rules alone and sharing nothing with the C core, so that the two can check each
+other. What a heap *decides* is kept in dicts and lists; what it *writes* goes into a bytearray on
+the side and is never read back, so that a wrong byte cannot hide behind a wrong decision.
 
-Names follow the public API (``malloc``, ``free_size``, ``blocks()`` …). A block is named by the address of its
-header, as in ``rtosheap``.
+Names follow the public API (``malloc``, ``free_size``, ``blocks()`` …). A block is named by the
+address of its header, as in ``rtosheap``. ``nodes`` is what ``rtosheap.replay`` counts: the entries
+of the free list that the last malloc or free read.
 """
 
 from __future__ import annotations
@@ -256,6 +257,7 @@ class _HeaderModel(Model):
         self._terminator = 0  # the end marker, to which the last listed block links
         self._sizes: dict[int, int] = {}  # block address -> size
         self._free: list[int] = []  # block addresses in list order
+        self._free_size = 0
 
     @property
     def free_size(self) -> int:

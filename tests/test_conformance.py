@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import rtosheap
 import vectors
+
+import rtosheap
 
 
 def make_heap(case: vectors.Case) -> Any:
     address, size = case.target_regions[0]
-    common = {"word_size": case.word, "alignment": case.align}
+    common: dict[str, Any] = {"word_size": case.word, "alignment": case.align}
     if case.heap == 1:
         return rtosheap.Heap1(size, base_address=address, **common)
     common["clear_on_free"] = case.clear_on_free

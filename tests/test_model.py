@@ -64,7 +64,5 @@ def test_model_follows_newlib_nano(break_of: Callable[[Model3], int] | None) -> 
 @pytest.mark.parametrize("name", ["cm3-mode0.log.gz", "posix-mode0.log.gz"])
 def test_model_follows_a_running_kernel(name: str) -> None:
     log = vectors.load_log(name)
-    model = Model4(
-        log.size, base_address=log.base_address, word_size=log.word, alignment=log.align
-    )
+    model = Model4(log.size, base_address=log.base_address, word_size=log.word, alignment=log.align)
     vectors.run_log(log, model)

@@ -1,7 +1,8 @@
 """The recorded vectors, and a runner that holds a heap against them.
 
-The runner needs no more than the public heap API, which the models of ``model.py`` offer too, so that model and
-extension are judged by the same lines. ``data/conformance/README.md`` describes the data.
+The runner needs no more than the public heap API, which the models of ``model.py`` offer too, so
+that model and extension are judged by the same lines. ``data/conformance/README.md`` describes the
+data.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -129,9 +131,13 @@ def _call(heap: Any, op: Op, addresses: list[int | None], base: int, errors: Err
         heap.reset_minimum_ever_free_size()
         return "ok"
     # An op that got no memory left None, which free() accepts as it does NULL.
-    target = {"f": lambda: addresses[op[1]], "f0": lambda: None, "w": lambda: base + op[1]}[kind]()
+    targets: dict[str, Callable[[], int | None]] = {
+        "f": lambda: addresses[op[1]],
+        "f0": lambda: None,
+        "w": lambda: base + op[1],
+    }
     try:
-        heap.free(target)
+        heap.free(targets[kind]())
     except errors:
         return "assert"
     return "ok"
@@ -139,7 +145,8 @@ def _call(heap: Any, op: Op, addresses: list[int | None], base: int, errors: Err
 
 def _sets_up_heap_4(op: Op, word: int) -> bool:
     """Whether the real heap_4 sets itself up in this call: in each malloc, even one that fails."""
-    return op[0] == "m" or (op[0] == "c" and op[1] * op[2] < 1 << (8 * word))
+    kind, *numbers = op
+    return kind == "m" or (kind == "c" and math.prod(numbers) < 1 << (8 * word))
 
 
 def run_case(

@@ -1,0 +1,105 @@
+/*
+ * heap_4 for a FreeRTOS kernel: give its build this file in the place of its own heap_4.c.
+ *
+ * The heap is set up by the first call of pvPortMalloc(), even one that fails.
+ */
+#include <stdint.h>
+#include <string.h>
+
+/* Functions of the API are called here under their own names, also with the MPU. */
+#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+#include "FreeRTOS.h"
+#include "task.h"
+#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+
+#include "rh_freertos.h"
+#define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
+#include "../heap_4.c"
+
+#include "rh_freertos_calls.h"
+
+#if (configAPPLICATION_ALLOCATED_HEAP == 1)
+extern uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+#else
+PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+#endif
+
+PRIVILEGED_DATA static struct rh_heap4 xHeap;
+
+rhSELDOM static BaseType_t prvHeapInit(void) {
+    struct rh_region xRegion = {(rh_word)(uintptr_t)ucHeap, configTOTAL_HEAP_SIZE};
+    struct rh_options xOptions = {.canary = prvGetCanary()};
+    const enum rh_status xStatus = rh4_init(&xHeap, &xRegion, &xOptions);
+    configASSERT(xStatus == RH_OK);
+    return xStatus == RH_OK;
+}
+
+void *pvPortMalloc(size_t xWantedSize) {
+    rh_word xAddress;
+    enum rh_status xStatus;
+    void *pvReturn = NULL;
+
+    vTaskSuspendAll();
+    {
+        /* Nothing is free before set-up, so that only a call that fails need look for it. */
+        do {
+            xStatus = rh4_malloc(&xHeap, xWantedSize, &xAddress);
+        } while (xStatus == RH_EXHAUSTED && xHeap.end == 0 && prvHeapInit() != pdFALSE);
+        if (xStatus == RH_OK) pvReturn = (void *)(uintptr_t)xAddress;
+        traceMALLOC(pvReturn, prvBlockSize(pvReturn));
+    }
+    (void)xTaskResumeAll();
+
+    rhMALLOC_FAILED(pvReturn);
+    return pvReturn;
+}
+
+void vPortFree(void *pv) {
+    const rh_word xAddress = (rh_word)(uintptr_t)pv;
+    struct rh_region *pxRegion;
+    rh_word xBlockSize;
+
+    if (pv == NULL) return;
+    if (rh_ff_live(&xHeap, xAddress, false, &pxRegion, &xBlockSize) != RH_OK) return;
+    prvClearOnFree(pv, xBlockSize);
+    vTaskSuspendAll();
+    {
+        (void)rh_ff_give_back(&xHeap, pxRegion, xAddress - RH_HEADER_OF(&xHeap), xBlockSize, false,
+                              false);
+    }
+    (void)xTaskResumeAll();
+}
+
+void *pvPortCalloc(size_t xNum, size_t xSize) {
+    return prvCalloc(xNum, xSize);
+}
+
+size_t xPortGetFreeHeapSize(void) {
+    return xHeap.free_size;
+}
+
+size_t xPortGetMinimumEverFreeHeapSize(void) {
+    return xHeap.minimum_ever_free;
+}
+
+void xPortResetHeapMinimumEverFreeHeapSize(void) {
+    xHeap.minimum_ever_free = xHeap.free_size;
+}
+
+void vPortInitialiseBlocks(void) {
+    /* Nothing to do: set-up is lazy. */
+}
+
+void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
+    struct rh_stats xStats;
+
+    vTaskSuspendAll();
+    { (void)rh4_stats(&xHeap, &xStats); }
+    (void)xTaskResumeAll();
+    prvCopyStats(pxHeapStats, &xStats);
+}
+
+/* For a scheduler that is started again: the next malloc sets the heap up anew. */
+void vPortHeapResetState(void) {
+    memset(&xHeap, 0, sizeof xHeap);
+}

@@ -1,0 +1,61 @@
+/*
+ * From FreeRTOS's configuration to the core's. Each drop-in file includes it after FreeRTOS.h and
+ * task.h, and then the core.
+ */
+#ifndef RH_FREERTOS_H
+#define RH_FREERTOS_H
+
+#if (configSUPPORT_DYNAMIC_ALLOCATION == 0)
+#error This file must not be used if configSUPPORT_DYNAMIC_ALLOCATION is 0
+#endif
+
+#ifndef configHEAP_CLEAR_MEMORY_ON_FREE
+#define configHEAP_CLEAR_MEMORY_ON_FREE 0
+#endif
+#ifndef configENABLE_HEAP_PROTECTOR
+#define configENABLE_HEAP_PROTECTOR 0
+#endif
+
+/* 1: heap_1, heap_2 and heap_3 offer what FreeRTOS has for heap_4 and heap_5 only:
+ * xPortGetMinimumEverFreeHeapSize(), xPortResetHeapMinimumEverFreeHeapSize() and
+ * vPortGetHeapStats(). */
+#ifndef configRTOSHEAP_STATISTICS
+#define configRTOSHEAP_STATISTICS 0
+#endif
+
+#define RH_HOSTED 0
+#define RH_ALIGNMENT portBYTE_ALIGNMENT
+#define RH_CLEAR_ON_FREE configHEAP_CLEAR_MEMORY_ON_FREE
+#define RH_PROTECTOR configENABLE_HEAP_PROTECTOR
+#define RH_KEEP_FAILED 0
+#define RH_KEEP_NODES 0
+
+/* With configASSERT() the core tests what FreeRTOS tests, and a set-up whole. */
+#if (configASSERT_DEFINED == 1)
+#define RH_CHECKS 1
+#define RH_CHECK_SETUP 1
+#define RH_ASSERT_FAILED() configASSERT(pdFALSE)
+#else
+#define RH_CHECKS 0
+#define RH_CHECK_SETUP 0
+#endif
+
+#if defined(__GNUC__)
+#define RH_API static __attribute__((unused))
+#define rhSELDOM __attribute__((noinline, cold)) /* keeps what runs once out of what runs often */
+#else
+#define RH_API static
+#define rhSELDOM
+#endif
+
+#if (configUSE_MALLOC_FAILED_HOOK == 1)
+extern void vApplicationMallocFailedHook(void);
+#define rhMALLOC_FAILED(pvReturn)                                                                  \
+    do {                                                                                           \
+        if ((pvReturn) == NULL) vApplicationMallocFailedHook();                                    \
+    } while (0)
+#else
+#define rhMALLOC_FAILED(pvReturn) ((void)0)
+#endif
+
+#endif

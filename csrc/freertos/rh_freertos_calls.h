@@ -1,0 +1,63 @@
+/*
+ * What several drop-in files share, after the core: the canary, calloc, statistics.
+ */
+#ifndef RH_FREERTOS_CALLS_H
+#define RH_FREERTOS_CALLS_H
+
+#include <string.h>
+
+#if (configENABLE_HEAP_PROTECTOR == 1)
+extern void vApplicationGetRandomHeapCanary(portPOINTER_SIZE_TYPE *pxHeapCanary);
+
+RH_INLINE rh_word prvGetCanary(void) {
+    portPOINTER_SIZE_TYPE xCanary = 0;
+    vApplicationGetRandomHeapCanary(&xCanary);
+    return (rh_word)xCanary;
+}
+#else
+RH_INLINE rh_word prvGetCanary(void) {
+    return 0;
+}
+#endif
+
+/* Of an allocated block with a header, or 0 for NULL: the size that traceMALLOC() is told. */
+RH_INLINE size_t prvBlockSize(const void *pv) {
+    if (pv == NULL) return 0;
+    const rh_word xBlock = (rh_word)(uintptr_t)pv - rh_up(2 * RH_WORD_BYTES, portBYTE_ALIGNMENT);
+    return (size_t)(rh_size(NULL, xBlock) & ~RH_TOP_BIT);
+}
+
+/* The payload of a block that is about to be freed. */
+RH_INLINE void prvClearOnFree(void *pv, rh_word xBlockSize) {
+#if (configHEAP_CLEAR_MEMORY_ON_FREE == 1)
+    memset(pv, 0, xBlockSize - rh_up(2 * RH_WORD_BYTES, portBYTE_ALIGNMENT));
+#else
+    (void)pv;
+    (void)xBlockSize;
+#endif
+}
+
+/* Does the product fit a size_t? Halves that are both empty need no division. */
+RH_INLINE BaseType_t prvProductFits(size_t xNum, size_t xSize) {
+    return xNum == 0 || xSize <= SIZE_MAX / xNum;
+}
+
+/* A product that overflows is refused before malloc is entered: no hook, no set-up. */
+RH_INLINE void *prvCalloc(size_t xNum, size_t xSize) {
+    if (!prvProductFits(xNum, xSize)) return NULL;
+    void *pv = pvPortMalloc(xNum * xSize);
+    if (pv != NULL) memset(pv, 0, xNum * xSize);
+    return pv;
+}
+
+RH_INLINE void prvCopyStats(HeapStats_t *pxHeapStats, const struct rh_stats *pxStats) {
+    pxHeapStats->xAvailableHeapSpaceInBytes = pxStats->available;
+    pxHeapStats->xSizeOfLargestFreeBlockInBytes = pxStats->largest_free_block;
+    pxHeapStats->xSizeOfSmallestFreeBlockInBytes = pxStats->smallest_free_block;
+    pxHeapStats->xNumberOfFreeBlocks = pxStats->free_block_count;
+    pxHeapStats->xMinimumEverFreeBytesRemaining = pxStats->minimum_ever_free;
+    pxHeapStats->xNumberOfSuccessfulAllocations = pxStats->allocation_count;
+    pxHeapStats->xNumberOfSuccessfulFrees = pxStats->free_count;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* The memory of one region: pins the user's buffer, owns its record, and exports its bytes. */
+#include "core.h"
+
+#include <stdlib.h>
+
+static void arena_dealloc(PyObject *self) {
+    struct arena *arena = (struct arena *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (arena->buffer.obj != NULL) PyBuffer_Release(&arena->buffer);
+    Py_CLEAR(arena->memory);
+    free(arena->record);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static int arena_traverse(PyObject *self, visitproc visit, void *arg) {
+    struct arena *arena = (struct arena *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(arena->memory);
+    Py_VISIT(arena->buffer.obj);
+    return 0;
+}
+
+static int arena_getbuffer(PyObject *self, Py_buffer *view, int flags) {
+    struct arena *arena = (struct arena *)self;
+    return PyBuffer_FillInfo(view, self, arena->buffer.buf, arena->buffer.len, 0, flags);
+}
+
+static PyType_Slot arena_slots[] = {
+    {Py_tp_dealloc, arena_dealloc},
+    {Py_tp_traverse, arena_traverse},
+    {Py_bf_getbuffer, arena_getbuffer},
+    {Py_tp_doc, "The memory of one region."},
+    {0, NULL},
+};
+
+PyType_Spec core_arena_spec = {
+    .name = "rtosheap._core._Arena",
+    .basicsize = sizeof(struct arena),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = arena_slots,
+};
+
+/* An int becomes a bytearray of that size, anything else is what it is. A numpy array has
+ * __index__ too, and only refuses when it is called. */
+static PyObject *memory_of(PyObject *memory, const char *name) {
+    if (!PyIndex_Check(memory)) return Py_NewRef(memory);
+    PyObject *size = PyNumber_Index(memory);
+    if (size == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) || !PyObject_CheckBuffer(memory)) return NULL;
+        PyErr_Clear();
+        return Py_NewRef(memory);
+    }
+    Py_ssize_t bytes = PyLong_AsSsize_t(size);
+    if (bytes < 0) {
+        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_OverflowError))
+            PyErr_Format(PyExc_ValueError,
+                         "%s must be a number of bytes that memory can hold, "
+                         "got %R",
+                         name, size);
+        Py_DECREF(size);
+        return NULL;
+    }
+    PyObject *made = PyObject_CallFunctionObjArgs((PyObject *)&PyByteArray_Type, size, NULL);
+    Py_DECREF(size);
+    return made;
+}
+
+struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name) {
+    allocfunc allocate = (allocfunc)PyType_GetSlot(core->arena_type, Py_tp_alloc);
+    struct arena *arena = (struct arena *)allocate(core->arena_type, 0);
+    if (arena == NULL) return NULL;
+    arena->memory = memory_of(memory, name);
+    if (arena->memory == NULL) goto error;
+    if (!PyObject_CheckBuffer(arena->memory)) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s must be a number of bytes or a writable contiguous buffer, not %R", name,
+                     memory);
+        goto error;
+    }
+    if (PyObject_GetBuffer(arena->memory, &arena->buffer, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS) !=
+        0) {
+        arena->buffer.obj = NULL;
+        if (PyErr_ExceptionMatches(PyExc_BufferError) || PyErr_ExceptionMatches(PyExc_ValueError)) {
+            PyObject *type, *value, *traceback;
+            PyErr_Fetch(&type, &value, &traceback);
+            PyErr_Format(type, "%s must be a writable contiguous buffer: %S", name,
+                         value == NULL ? Py_None : value);
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+        }
+        goto error;
+    }
+    return arena;
+error:
+    Py_DECREF(arena);
+    return NULL;
+}
+
+int core_arena_make_record(struct arena *arena, const struct rh_ops *ops, uint64_t alignment) {
+    if (arena->record != NULL) return 0;
+    /* calloc of this size is zero pages: only those that hold headers are ever touched. */
+    arena->record = calloc(1, ops->record_bytes((uint64_t)arena->buffer.len, alignment));
+    if (arena->record == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,369 @@
+/* Constructors: from Python's arguments to a heap that is set up. */
+#include "core.h"
+
+#include <string.h>
+
+#define DEFAULT_BASE 0x20000000u
+#define DEFAULT_ALIGNMENT 8u
+
+Py_ssize_t heap_arena_count(const struct heap *heap) {
+    return heap->arenas == NULL ? 0 : PyTuple_Size(heap->arenas);
+}
+
+struct arena *heap_arena(const struct heap *heap, Py_ssize_t i) {
+    return (struct arena *)PyTuple_GetItem(heap->arenas, i);
+}
+
+struct heap *heap_allocate(PyTypeObject *type, int kind) {
+    struct core_state *core = core_state_of_type(type);
+    if (core == NULL) return NULL;
+    (void)kind;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    struct heap *heap = (struct heap *)allocate(type, 0);
+    if (heap == NULL) return NULL;
+    heap->core = core;
+    return heap;
+}
+
+static int fill_regions(const struct heap *heap, struct rh_setup_region *regions) {
+    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
+        struct arena *arena = heap_arena(heap, i);
+        struct rh_setup_region region = {arena->address, (uint64_t)arena->buffer.len,
+                                         arena->buffer.buf, arena->record};
+        regions[i] = region;
+    }
+    return 0;
+}
+
+static struct rh_setup_region *make_regions(const struct heap *heap) {
+    struct rh_setup_region *regions =
+        PyMem_Calloc((size_t)heap_arena_count(heap) + 1, sizeof *regions);
+    if (regions == NULL)
+        PyErr_NoMemory();
+    else
+        fill_regions(heap, regions);
+    return regions;
+}
+
+int heap_attach(struct heap *heap) {
+    struct rh_setup_region *regions = make_regions(heap);
+    if (regions == NULL) return -1;
+    heap->ops->attach(heap->state, regions);
+    PyMem_Free(regions);
+    return 0;
+}
+
+static uint64_t header_bytes(const struct heap *heap) {
+    const uint64_t words = 2 * (uint64_t)heap->ops->word_bytes;
+    return (words + heap->alignment - 1) / heap->alignment * heap->alignment;
+}
+
+/* The status of a refused set-up, as a ValueError that says what would be right. */
+static void raise_set_up(const struct heap *heap, enum rh_status status, size_t wrong) {
+    const struct rh_ops *ops = heap->ops;
+    const struct arena *arena = heap_arena(heap, (Py_ssize_t)wrong);
+    const unsigned long long size = (unsigned long long)arena->buffer.len;
+    char which[40];
+    if (ops->kind == 5)
+        PyOS_snprintf(which, sizeof which, "regions[%d]", (int)wrong);
+    else
+        PyOS_snprintf(which, sizeof which, "memory");
+    PyObject *address = hexadecimal(arena->address);
+    if (address == NULL) return;
+    switch (status) {
+    case RH_TOO_SMALL:
+        PyErr_Format(PyExc_ValueError,
+                     "%s of %llu bytes at %U is too small for heap_%d's bookkeeping (header of "
+                     "%llu bytes, alignment %llu)",
+                     which, size, address, ops->kind, (unsigned long long)header_bytes(heap),
+                     (unsigned long long)heap->alignment);
+        break;
+    case RH_BAD_ALIGNMENT:
+        PyErr_Format(PyExc_ValueError, "alignment must be %s with word_size=%d, not %llu",
+                     ops->word_bytes == 4 ? "4, 8, 16 or 32" : "8, 16 or 32", ops->word_bytes,
+                     (unsigned long long)heap->alignment);
+        break;
+    case RH_OUT_OF_RANGE:
+        PyErr_Format(PyExc_ValueError,
+                     "%s of %llu bytes at %U reaches past the range of %d-byte words (addresses "
+                     "end at 2^%d, sizes must leave the top bit)",
+                     which, size, address, ops->word_bytes, 8 * ops->word_bytes);
+        break;
+    case RH_NOT_ASCENDING:
+        PyErr_Format(PyExc_ValueError,
+                     "%s at %U overlaps the one before it, or regions are not in ascending order",
+                     which, address);
+        break;
+    case RH_AT_ZERO:
+        PyErr_Format(PyExc_ValueError, "%s must be above 0: a block at address 0 would be NULL",
+                     ops->kind == 5 ? "a region's address" : "base_address");
+        break;
+    case RH_BAD_MARKER:
+        PyErr_Format(PyExc_ValueError,
+                     "end_marker_address must be a multiple of %d, not 0 and outside the arena, "
+                     "not 0x%s",
+                     ops->word_bytes, "");
+        break;
+    default: PyErr_Format(PyExc_ValueError, "set-up failed (%d)", (int)status); break;
+    }
+    if (status == RH_BAD_MARKER) {
+        PyObject *marker = hexadecimal(heap->end_marker);
+        if (marker != NULL)
+            PyErr_Format(PyExc_ValueError,
+                         "end_marker_address must be a multiple of %d, not 0 and outside the "
+                         "arena of %llu bytes at %U, not %U",
+                         ops->word_bytes, size, address, marker);
+        Py_XDECREF(marker);
+    }
+    Py_DECREF(address);
+}
+
+/* The state over the heap's arenas, each with a record; not yet set up. */
+int heap_prepare(struct heap *heap, PyObject *arenas) {
+    heap->arenas = Py_NewRef(arenas);
+    const Py_ssize_t count = heap_arena_count(heap);
+    heap->state = PyMem_Calloc(1, heap->ops->state_bytes((size_t)count));
+    if (heap->state == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    /* No record for what set-up will refuse: its size may not even be computable. */
+    const uint64_t a = heap->alignment;
+    if (a < (uint64_t)heap->ops->word_bytes || a > 32 || (a & (a - 1)) != 0) return 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if ((uint64_t)heap_arena(heap, i)->buffer.len <= heap->ops->word_max / 2 &&
+            core_arena_make_record(heap_arena(heap, i), heap->ops, a) != 0)
+            return -1;
+    return 0;
+}
+
+int heap_set_up(struct heap *heap) {
+    struct rh_setup_region *regions = make_regions(heap);
+    if (regions == NULL) return -1;
+    const struct rh_setup setup = {.alignment = heap->alignment,
+                                   .canary = heap->canary,
+                                   .end_marker = heap->end_marker,
+                                   .clear_on_free = heap->clear_on_free,
+                                   .region_count = (size_t)heap_arena_count(heap),
+                                   .regions = regions};
+    size_t wrong = 0;
+    enum rh_status status = heap->ops->init(heap->state, &setup, &wrong);
+    PyMem_Free(regions);
+    if (status == RH_OK) return 0;
+    raise_set_up(heap, status, wrong);
+    return -1;
+}
+
+/* What the constructors share, as Python gave it; NULL: not given. */
+struct options {
+    PyObject *base_address;
+    PyObject *word_size;
+    PyObject *alignment;
+    int clear_on_free;
+    PyObject *canary;
+    PyObject *end_marker;
+};
+
+static bool given(const PyObject *object) {
+    return object != NULL && object != Py_None;
+}
+
+/* heap_2's marker lies just below the arena, where nothing of the heap is. */
+static uint64_t default_end_marker(uint64_t base, const struct rh_ops *ops) {
+    const uint64_t word = (uint64_t)ops->word_bytes;
+    const uint64_t marker = (base - 2 * word) & ops->word_max & ~(word - 1);
+    return marker != 0 ? marker : ops->word_max & ~(2 * word - 1);
+}
+
+/* Word size, alignment, canary and the like into the heap. */
+static int take_options(struct heap *heap, int kind, const struct options *options) {
+    uint64_t word = 4;
+    if (options->word_size != NULL &&
+        !convert_option(options->word_size, "word_size", UINT64_MAX, &word))
+        return -1;
+    if (word != 4 && word != 8) {
+        PyErr_Format(PyExc_ValueError, "word_size must be 4 or 8, not %llu",
+                     (unsigned long long)word);
+        return -1;
+    }
+    heap->ops = rh_ops_find(kind, (int)word);
+    heap->alignment = DEFAULT_ALIGNMENT;
+    if (options->alignment != NULL &&
+        !convert_option(options->alignment, "alignment", UINT64_MAX, &heap->alignment))
+        return -1;
+    if (heap->alignment > 32) {
+        PyErr_Format(PyExc_ValueError, "alignment must be %s with word_size=%d, not %llu",
+                     word == 4 ? "4, 8, 16 or 32" : "8, 16 or 32", (int)word,
+                     (unsigned long long)heap->alignment);
+        return -1;
+    }
+    heap->clear_on_free = options->clear_on_free != 0;
+    heap->has_canary = given(options->canary);
+    if (heap->has_canary &&
+        !convert_option(options->canary, "canary", heap->ops->word_max, &heap->canary))
+        return -1;
+    if (given(options->end_marker) && !convert_option(options->end_marker, "end_marker_address",
+                                                      heap->ops->word_max, &heap->end_marker))
+        return -1;
+    return 0;
+}
+
+/* An int that no arena of this word can be is refused before memory is asked for. */
+static bool test_size(const struct heap *heap, PyObject *memory, const char *name) {
+    if (!PyLong_Check(memory)) return true;
+    const uint64_t value = PyLong_AsUnsignedLongLong(memory);
+    const bool unknown = value == (uint64_t)-1 && PyErr_Occurred() != NULL;
+    PyErr_Clear();
+    if (!unknown && value <= heap->ops->word_max / 2) return true;
+    PyErr_Format(PyExc_ValueError,
+                 "%s must be a size from 0 up to 2^%d - 1 for word_size=%d, got %R", name,
+                 8 * heap->ops->word_bytes - 1, heap->ops->word_bytes, memory);
+    return false;
+}
+
+static struct arena *make_arena(struct heap *heap, PyObject *memory, const char *name,
+                                PyObject *address, const char *address_name) {
+    if (!test_size(heap, memory, name)) return NULL;
+    uint64_t base = DEFAULT_BASE;
+    if (address != NULL && !convert_option(address, address_name, heap->ops->word_max, &base))
+        return NULL;
+    struct arena *arena = core_arena_new(heap->core, memory, name);
+    if (arena != NULL) arena->address = base;
+    return arena;
+}
+
+/* Takes over `arenas`; NULL in it is an error that was raised. */
+static PyObject *finish(struct heap *heap, PyObject *arenas) {
+    int failed = arenas == NULL || heap_prepare(heap, arenas) != 0 || heap_set_up(heap) != 0;
+    Py_XDECREF(arenas);
+    if (failed) Py_CLEAR(heap);
+    return (PyObject *)heap;
+}
+
+static PyObject *new_over_memory(PyTypeObject *type, int kind, PyObject *memory,
+                                 const struct options *options) {
+    struct heap *heap = heap_allocate(type, kind);
+    if (heap == NULL) return NULL;
+    if (take_options(heap, kind, options) != 0) {
+        Py_DECREF(heap);
+        return NULL;
+    }
+    struct arena *arena = make_arena(heap, memory, "memory", options->base_address, "base_address");
+    if (arena == NULL) {
+        Py_DECREF(heap);
+        return NULL;
+    }
+    if (kind == 2 && !given(options->end_marker))
+        heap->end_marker = default_end_marker(arena->address, heap->ops);
+    PyObject *arenas = PyTuple_New(1);
+    if (arenas == NULL)
+        Py_DECREF(arena);
+    else
+        PyTuple_SetItem(arenas, 0, (PyObject *)arena);
+    return finish(heap, arenas);
+}
+
+PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"memory", "base_address", "word_size", "alignment", NULL};
+    PyObject *memory;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOO:Heap1", names, &memory,
+                                     &options.base_address, &options.word_size, &options.alignment))
+        return NULL;
+    return new_over_memory(type, 1, memory, &options);
+}
+
+PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"memory",        "base_address",       "word_size", "alignment",
+                            "clear_on_free", "end_marker_address", NULL};
+    PyObject *memory;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOpO:Heap2", names, &memory,
+                                     &options.base_address, &options.word_size, &options.alignment,
+                                     &options.clear_on_free, &options.end_marker))
+        return NULL;
+    return new_over_memory(type, 2, memory, &options);
+}
+
+PyObject *heap3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"memory", "base_address", NULL};
+    PyObject *memory;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:Heap3", names, &memory,
+                                     &options.base_address))
+        return NULL;
+    return new_over_memory(type, 3, memory, &options);
+}
+
+PyObject *heap4_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"memory",        "base_address", "word_size", "alignment",
+                            "clear_on_free", "canary",       NULL};
+    PyObject *memory;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOpO:Heap4", names, &memory,
+                                     &options.base_address, &options.word_size, &options.alignment,
+                                     &options.clear_on_free, &options.canary))
+        return NULL;
+    return new_over_memory(type, 4, memory, &options);
+}
+
+/* The arena of one (address, size or buffer) pair. */
+static struct arena *arena_of_pair(struct heap *heap, PyObject *pair, Py_ssize_t i) {
+    char name[48], address_name[48];
+    PyOS_snprintf(name, sizeof name, "the memory of regions[%zd]", i);
+    PyOS_snprintf(address_name, sizeof address_name, "the address of regions[%zd]", i);
+    PyObject *items =
+        PySequence_Check(pair) && !PyUnicode_Check(pair) ? PySequence_Tuple(pair) : NULL;
+    if (items == NULL || PyTuple_Size(items) != 2) {
+        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError,
+                         "regions[%zd] must be a pair (address, size or buffer), not %R", i, pair);
+        Py_XDECREF(items);
+        return NULL;
+    }
+    struct arena *arena =
+        make_arena(heap, PyTuple_GetItem(items, 1), name, PyTuple_GetItem(items, 0), address_name);
+    Py_DECREF(items);
+    return arena;
+}
+
+PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"regions", "word_size", "alignment", "clear_on_free", "canary", NULL};
+    PyObject *regions;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOpO:Heap5", names, &regions,
+                                     &options.word_size, &options.alignment, &options.clear_on_free,
+                                     &options.canary))
+        return NULL;
+    struct heap *heap = heap_allocate(type, 5);
+    if (heap == NULL) return NULL;
+    if (take_options(heap, 5, &options) != 0) {
+        Py_DECREF(heap);
+        return NULL;
+    }
+    PyObject *pairs = PySequence_Tuple(regions);
+    if (pairs == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError,
+                         "regions must be a sequence of (address, size or buffer) pairs, not %R",
+                         regions);
+        Py_DECREF(heap);
+        return NULL;
+    }
+    const Py_ssize_t count = PyTuple_Size(pairs);
+    PyObject *arenas = NULL;
+    if (count == 0)
+        PyErr_SetString(PyExc_ValueError,
+                        "regions must hold at least one (address, size or buffer) pair, got none");
+    else
+        arenas = PyTuple_New(count);
+    for (Py_ssize_t i = 0; arenas != NULL && i < count; i++) {
+        struct arena *arena = arena_of_pair(heap, PyTuple_GetItem(pairs, i), i);
+        if (arena == NULL)
+            Py_CLEAR(arenas);
+        else
+            PyTuple_SetItem(arenas, i, (PyObject *)arena);
+    }
+    Py_DECREF(pairs);
+    return finish(heap, arenas);
+}

@@ -1,0 +1,137 @@
+/*
+ * What the files of the extension share: the module's state, the heap object, and small helpers.
+ *
+ * Limited API of CPython 3.11, multi-phase initialisation, heap types only, no static state.
+ */
+#ifndef RTOSHEAP_CORE_H
+#define RTOSHEAP_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "ops.h"
+
+/* --- the module ------------------------------------------------------------------------------ */
+
+struct core_state {
+    PyTypeObject *arena_type;
+    PyTypeObject *loan_type;
+    PyTypeObject *heap_type; /* the base of the five */
+    PyTypeObject *heap_types[5];
+    PyObject *heap_error;
+    PyObject *invalid_free_error;
+    PyObject *double_free_error;
+    PyObject *corruption_error;
+};
+
+extern struct PyModuleDef core_module;
+
+/* The state of the module that defined `type` or one of its bases; NULL with an exception. */
+struct core_state *core_state_of_type(PyTypeObject *type);
+
+/* --- one region's memory (arena.c) ------------------------------------------------------------ */
+
+struct arena {
+    PyObject_HEAD PyObject *memory; /* what the user gave */
+    Py_buffer buffer;               /* pins it */
+    uint64_t address;
+    unsigned char *record;
+};
+
+extern PyType_Spec core_arena_spec;
+
+/* An arena over `memory`, an int or a writable contiguous buffer; NULL with an exception. */
+struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name);
+int core_arena_make_record(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
+
+/* --- heaps --------------------------------------------------------------------------------------
+ */
+
+struct heap {
+    PyObject_HEAD struct core_state *core;
+    const struct rh_ops *ops; /* NULL: the C library of this process, Heap3.host() */
+    void *state;
+    PyObject *arenas; /* tuple of struct arena */
+    PyObject *weak_references;
+    bool busy; /* a replay runs without the GIL; changes under the GIL only */
+
+    uint64_t alignment;
+    uint64_t canary;
+    uint64_t end_marker;
+    bool has_canary;
+    bool clear_on_free;
+
+    PyObject *host_blocks; /* address -> size of a live block, or None: freed */
+    PyObject *host_loans;  /* address -> number of views */
+    uint64_t host_failed;
+    uint64_t host_allocations;
+    uint64_t host_frees;
+};
+
+extern PyType_Spec core_heap_spec;
+extern PyType_Spec core_heap_specs[5];
+
+Py_ssize_t heap_arena_count(const struct heap *heap);
+struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
+
+/* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
+struct heap *heap_allocate(PyTypeObject *type, int kind);
+int heap_set_up(struct heap *heap);
+/* The state, its record and its options over other arenas: for copy() and _restore(). */
+int heap_prepare(struct heap *heap, PyObject *arenas);
+int heap_attach(struct heap *heap);
+PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap4_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* snapshot.c */
+PyObject *heap_copy(PyObject *self, PyObject *unused);
+PyObject *heap_snapshot(PyObject *self, PyObject *unused);
+PyObject *heap_reduce(PyObject *self, PyObject *unused);
+PyObject *core_restore(PyObject *module, PyObject *args);
+
+/* host.c */
+PyObject *heap3_host(PyObject *type, PyObject *unused);
+PyObject *host_malloc(struct heap *heap, uint64_t size, bool zeroed);
+PyObject *host_free(struct heap *heap, PyObject *address);
+PyObject *host_view(struct heap *heap, PyObject *address);
+PyObject *host_usable_size(struct heap *heap, PyObject *address);
+PyObject *host_is_live(struct heap *heap, PyObject *address);
+void host_release_all(struct heap *heap);
+extern PyType_Spec core_loan_spec;
+
+/* replay_binding.c */
+PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count);
+extern const char *const core_columns[9];
+extern const char *const core_counts[12];
+
+/* --- guards and errors (errors.c) ---------------------------------------------------------------
+ */
+
+/* Opens every call: false with an exception while a replay runs. */
+bool heap_ready(const struct heap *heap);
+/* As heap_ready(), for what Heap3.host() does not have: NotImplementedError. */
+bool heap_ready_arena(const struct heap *heap, const char *what);
+
+/* HeapCorruptionError from the heap's last fault, or from `fault`. Return NULL. */
+PyObject *heap_raise_corruption(struct heap *heap, const struct rh_fault64 *fault, int64_t event);
+PyObject *heap_raise_last_fault(struct heap *heap, int64_t event);
+/* InvalidFreeError or DoubleFreeError; `what` is "free" or the name of another method. */
+PyObject *heap_raise_address(const struct heap *heap, const char *what, PyObject *address,
+                             enum rh_status status);
+
+/* --- numbers (convert.c) -------------------------------------------------------------------------
+ */
+
+/* A size in [0, max]: TypeError, ValueError below 0, OverflowError above. False with it raised. */
+bool convert_size(PyObject *object, const char *name, uint64_t max, uint64_t *value);
+/* An option in [0, max]: TypeError, else ValueError. */
+bool convert_option(PyObject *object, const char *name, uint64_t max, uint64_t *value);
+/* An address: false without an exception where the int is none of 64 bits. */
+enum convert_address { ADDRESS_OK, ADDRESS_NO_WORD, ADDRESS_NO_INT };
+enum convert_address convert_address(PyObject *object, const char *name, uint64_t *value);
+PyObject *hexadecimal(uint64_t value);
+
+#endif

@@ -1,0 +1,501 @@
+/* The heap types: methods and attributes. */
+#include "core.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <structmember.h>
+
+#define HEAP(self) ((struct heap *)(self))
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void heap_dealloc(PyObject *self) {
+    struct heap *heap = HEAP(self);
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (heap->weak_references != NULL) PyObject_ClearWeakRefs(self);
+    host_release_all(heap);
+    Py_CLEAR(heap->host_blocks);
+    Py_CLEAR(heap->host_loans);
+    Py_CLEAR(heap->arenas);
+    PyMem_Free(heap->state);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static int heap_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(HEAP(self)->arenas);
+    return 0;
+}
+
+static int heap_getbuffer(PyObject *self, Py_buffer *view, int flags) {
+    struct heap *heap = HEAP(self);
+    if (heap->ops == NULL || heap_arena_count(heap) != 1) {
+        view->obj = NULL;
+        PyErr_SetString(PyExc_BufferError,
+                        heap->ops == NULL
+                            ? "Heap3.host() has no arena"
+                            : "a heap of several regions has no single buffer: use regions");
+        return -1;
+    }
+    return PyObject_GetBuffer((PyObject *)heap_arena(heap, 0), view, flags);
+}
+
+/* --- allocation ------------------------------------------------------------------------------- */
+
+static PyObject *finish_malloc(struct heap *heap, enum rh_status status, uint64_t address) {
+    if (status == RH_OK) return PyLong_FromUnsignedLongLong(address);
+    if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
+    Py_RETURN_NONE;
+}
+
+static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    uint64_t size, address;
+    if (heap->ops == NULL) {
+        if (!convert_size(argument, "size", SIZE_MAX, &size)) return NULL;
+        return host_malloc(heap, size, false);
+    }
+    if (!convert_size(argument, "size", heap->ops->word_max, &size)) return NULL;
+    if (!heap_ready(heap)) return NULL;
+    enum rh_status status = heap->ops->malloc(heap->state, size, &address);
+    return finish_malloc(heap, status, address);
+}
+
+static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t given) {
+    struct heap *heap = HEAP(self);
+    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    uint64_t count, size, address;
+    if (given != 2) {
+        PyErr_Format(PyExc_TypeError, "calloc takes 2 arguments, count and size (%zd given)",
+                     given);
+        return NULL;
+    }
+    if (!convert_size(args[0], "count", max, &count) || !convert_size(args[1], "size", max, &size))
+        return NULL;
+    if (!heap_ready(heap)) return NULL;
+    if (size != 0 && count > max / size) Py_RETURN_NONE; /* as FreeRTOS: malloc is not called */
+    if (heap->ops == NULL) return host_malloc(heap, count * size, true);
+    enum rh_status status = heap->ops->malloc(heap->state, count * size, &address);
+    if (status == RH_OK && count * size != 0)
+        memset(heap->ops->pointer(heap->state, address), 0, (size_t)(count * size));
+    return finish_malloc(heap, status, address);
+}
+
+static PyObject *heap_free(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    uint64_t address;
+    if (argument == Py_None) {
+        if (!heap_ready(heap)) return NULL;
+        Py_RETURN_NONE;
+    }
+    if (heap->ops == NULL) return host_free(heap, argument);
+    enum convert_address converted = convert_address(argument, "address", &address);
+    if (converted == ADDRESS_NO_INT) return NULL;
+    if (!heap_ready(heap)) return NULL;
+    enum rh_status status =
+        converted == ADDRESS_OK ? heap->ops->free(heap->state, address) : RH_INVALID_FREE;
+    if (status == RH_OK) Py_RETURN_NONE;
+    if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
+    return heap_raise_address(heap, "free", argument, status);
+}
+
+/* The address of a live block whose header is intact; false with an exception. */
+static bool live_address(struct heap *heap, const char *what, PyObject *argument,
+                         uint64_t *address) {
+    enum convert_address converted = convert_address(argument, "address", address);
+    if (converted == ADDRESS_NO_INT || !heap_ready(heap)) return false;
+    enum rh_status status =
+        converted == ADDRESS_OK ? heap->ops->live(heap->state, *address) : RH_INVALID_FREE;
+    if (status == RH_OK) {
+        if (heap->ops->verify(heap->state, *address) == RH_OK) return true;
+        heap_raise_last_fault(heap, -1);
+    } else {
+        heap_raise_address(heap, what, argument, status);
+    }
+    return false;
+}
+
+static uint64_t usable_bytes(const struct heap *heap, uint64_t payload) {
+    const struct rh_block block = heap->ops->block(heap->state, payload);
+    return block.address + block.size - payload;
+}
+
+static PyObject *heap_usable_size(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    uint64_t address;
+    if (heap->ops == NULL) return host_usable_size(heap, argument);
+    if (!live_address(heap, "usable_size", argument, &address)) return NULL;
+    return PyLong_FromUnsignedLongLong(usable_bytes(heap, address));
+}
+
+static PyObject *slice_of(PyObject *arena, Py_ssize_t start, Py_ssize_t bytes) {
+    PyObject *whole = PyMemoryView_FromObject(arena);
+    if (whole == NULL) return NULL;
+    PyObject *part = PySequence_GetSlice(whole, start, start + bytes);
+    Py_DECREF(whole);
+    return part;
+}
+
+static PyObject *heap_view(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    uint64_t address;
+    if (heap->ops == NULL) return host_view(heap, argument);
+    if (!live_address(heap, "view", argument, &address)) return NULL;
+    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
+        struct arena *arena = heap_arena(heap, i);
+        const uint64_t offset = address - arena->address;
+        if (offset < (uint64_t)arena->buffer.len)
+            return slice_of((PyObject *)arena, (Py_ssize_t)offset,
+                            (Py_ssize_t)usable_bytes(heap, address));
+    }
+    return heap_raise_address(heap, "view", argument, RH_INVALID_FREE);
+}
+
+static PyObject *heap_is_live(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    uint64_t address;
+    if (heap->ops == NULL) return host_is_live(heap, argument);
+    enum convert_address converted = convert_address(argument, "address", &address);
+    if (converted == ADDRESS_NO_INT || !heap_ready(heap)) return NULL;
+    return PyBool_FromLong(converted == ADDRESS_OK &&
+                           heap->ops->live(heap->state, address) == RH_OK);
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+static PyObject *heap_stats(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    struct rh_stats64 stats;
+    (void)unused;
+    if (!heap_ready_arena(heap, "stats()")) return NULL;
+    if (heap->ops->stats(heap->state, &stats) != RH_OK) return heap_raise_last_fault(heap, -1);
+    PyObject *tuple = PyTuple_New(7);
+    for (Py_ssize_t i = 0; tuple != NULL && i < 7; i++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(stats.values[i]);
+        if (value == NULL || PyTuple_SetItem(tuple, i, value) != 0) Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+struct listing {
+    PyObject *list;
+    bool with_state;
+};
+
+static bool list_block(void *context, uint64_t address, uint64_t size, bool allocated) {
+    struct listing *listing = context;
+    PyObject *item =
+        listing->with_state
+            ? Py_BuildValue("(KKO)", (unsigned long long)address, (unsigned long long)size,
+                            allocated ? Py_True : Py_False)
+            : Py_BuildValue("(KK)", (unsigned long long)address, (unsigned long long)size);
+    if (item == NULL || PyList_Append(listing->list, item) != 0) Py_CLEAR(listing->list);
+    Py_XDECREF(item);
+    return listing->list != NULL;
+}
+
+/* Raises if a header is not the heap's. */
+static bool all_intact(struct heap *heap) {
+    struct rh_fault64 fault;
+    if (heap->ops->check(heap->state, &fault) == RH_OK) return true;
+    heap_raise_corruption(heap, &fault, -1);
+    return false;
+}
+
+static PyObject *heap_blocks(PyObject *self, PyObject *const *args, Py_ssize_t given) {
+    struct heap *heap = HEAP(self);
+    if (!heap_ready_arena(heap, "blocks()")) return NULL;
+    int trust = given > 0 ? PyObject_IsTrue(args[0]) : 0;
+    if (trust < 0 || (!trust && !all_intact(heap))) return NULL;
+    struct listing listing = {PyList_New(0), true};
+    if (listing.list != NULL) heap->ops->walk(heap->state, list_block, &listing);
+    return listing.list;
+}
+
+static PyObject *heap_free_blocks(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "free_blocks()")) return NULL;
+    struct listing listing = {PyList_New(0), false};
+    if (listing.list == NULL) return NULL;
+    if (heap->ops->walk_free(heap->state, list_block, &listing) != RH_OK) {
+        Py_XDECREF(listing.list);
+        return heap_raise_last_fault(heap, -1);
+    }
+    return listing.list;
+}
+
+static PyObject *heap_check(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "check()") || !all_intact(heap)) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *heap_regions(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "regions")) return NULL;
+    const Py_ssize_t count = heap_arena_count(heap);
+    PyObject *regions = PyTuple_New(count);
+    for (Py_ssize_t i = 0; regions != NULL && i < count; i++) {
+        struct arena *arena = heap_arena(heap, i);
+        PyObject *pair = Py_BuildValue("(KO)", (unsigned long long)arena->address, arena->memory);
+        if (pair == NULL || PyTuple_SetItem(regions, i, pair) != 0) Py_CLEAR(regions);
+    }
+    return regions;
+}
+
+static PyObject *heap_region_views(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "regions")) return NULL;
+    const Py_ssize_t count = heap_arena_count(heap);
+    PyObject *views = PyTuple_New(count);
+    for (Py_ssize_t i = 0; views != NULL && i < count; i++) {
+        PyObject *view = PyMemoryView_FromObject((PyObject *)heap_arena(heap, i));
+        if (view == NULL || PyTuple_SetItem(views, i, view) != 0) Py_CLEAR(views);
+    }
+    return views;
+}
+
+/* --- changing --------------------------------------------------------------------------------- */
+
+static PyObject *heap_reset(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "reset()") || heap_set_up(heap) != 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *heap_reset_minimum(PyObject *self, PyObject *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "reset_minimum_ever_free_size()")) return NULL;
+    heap->ops->reset_minimum(heap->state);
+    Py_RETURN_NONE;
+}
+
+/* --- attributes ------------------------------------------------------------------------------- */
+
+static PyObject *get_free_size(PyObject *self, void *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "free_size")) return NULL;
+    return PyLong_FromUnsignedLongLong(heap->ops->free_size(heap->state));
+}
+
+/* One of the counters, by its place in struct rh_numbers. */
+static PyObject *get_number(PyObject *self, void *closure) {
+    struct heap *heap = HEAP(self);
+    const size_t place = (size_t)(uintptr_t)closure;
+    struct rh_numbers numbers = {0};
+    if (heap->ops == NULL) {
+        if (place == offsetof(struct rh_numbers, minimum_ever_free) &&
+            !heap_ready_arena(heap, "minimum_ever_free_size"))
+            return NULL;
+        numbers.failed = heap->host_failed;
+        numbers.allocations = heap->host_allocations;
+        numbers.frees = heap->host_frees;
+    } else {
+        if (!heap_ready(heap)) return NULL;
+        heap->ops->numbers(heap->state, &numbers);
+    }
+    uint64_t value;
+    memcpy(&value, (const char *)&numbers + place, sizeof value);
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+static PyObject *get_memory(PyObject *self, void *unused) {
+    (void)unused;
+    if (!heap_ready_arena(HEAP(self), "memory")) return NULL;
+    return Py_NewRef(heap_arena(HEAP(self), 0)->memory);
+}
+
+static PyObject *get_base_address(PyObject *self, void *unused) {
+    (void)unused;
+    if (!heap_ready_arena(HEAP(self), "base_address")) return NULL;
+    return PyLong_FromUnsignedLongLong(heap_arena(HEAP(self), 0)->address);
+}
+
+static PyObject *get_size(PyObject *self, void *unused) {
+    struct heap *heap = HEAP(self);
+    uint64_t size = 0;
+    (void)unused;
+    if (!heap_ready_arena(heap, "size")) return NULL;
+    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++)
+        size += (uint64_t)heap_arena(heap, i)->buffer.len;
+    return PyLong_FromUnsignedLongLong(size);
+}
+
+static PyObject *get_word_size(PyObject *self, void *unused) {
+    struct heap *heap = HEAP(self);
+    (void)unused;
+    if (!heap_ready_arena(heap, "word_size")) return NULL;
+    return PyLong_FromLong(heap->ops->word_bytes);
+}
+
+static PyObject *get_alignment(PyObject *self, void *unused) {
+    (void)unused;
+    if (!heap_ready_arena(HEAP(self), "alignment")) return NULL;
+    return PyLong_FromUnsignedLongLong(HEAP(self)->alignment);
+}
+
+static PyObject *get_clear_on_free(PyObject *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(HEAP(self)->clear_on_free);
+}
+
+static PyObject *get_canary(PyObject *self, void *unused) {
+    (void)unused;
+    if (!HEAP(self)->has_canary) Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(HEAP(self)->canary);
+}
+
+static PyObject *get_end_marker(PyObject *self, void *unused) {
+    const struct heap *heap = HEAP(self);
+    (void)unused;
+    if (heap->ops == NULL || heap->ops->kind != 2) Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(heap->end_marker);
+}
+
+/* --- the types -------------------------------------------------------------------------------- */
+
+#define METHOD(name, function, flags, doc)                                                         \
+    { name, (PyCFunction)(void (*)(void))(function), (flags), PyDoc_STR(doc) }
+
+static PyMethodDef heap_methods[] = {
+    METHOD("malloc", heap_malloc, METH_O,
+           "malloc($self, size, /)\n--\n\n"
+           "Allocate size bytes: the payload's target address, or None when it does not fit.\n\n"
+           "A size of 0 is None and counts in malloc_failed_count, as FreeRTOS calls its hook\n"
+           "(heap_3: what its C library does). TypeError, ValueError for a negative size,\n"
+           "OverflowError for one that the target's size_t cannot hold."),
+    METHOD("calloc", heap_calloc, METH_FASTCALL,
+           "calloc($self, count, size, /)\n--\n\n"
+           "Allocate count * size bytes set to zero; None when they do not fit, and when the\n"
+           "product overflows the target's size_t."),
+    METHOD("free", heap_free, METH_O,
+           "free($self, address, /)\n--\n\n"
+           "Give a block back. None is accepted and ignored, as NULL is.\n\n"
+           "InvalidFreeError for what is not a live payload's address, DoubleFreeError if it\n"
+           "was one, HeapCorruptionError if a header that had to be read was overwritten; the\n"
+           "heap is then as it was."),
+    METHOD("view", heap_view, METH_O,
+           "view($self, address, /)\n--\n\n"
+           "A writable memoryview of a live payload, usable_size(address) bytes long."),
+    METHOD("usable_size", heap_usable_size, METH_O,
+           "usable_size($self, address, /)\n--\n\n"
+           "Bytes of a live payload: what was asked for, rounded up, with an unsplit remainder."),
+    METHOD("reset_minimum_ever_free_size", heap_reset_minimum, METH_NOARGS,
+           "reset_minimum_ever_free_size($self, /)\n--\n\n"
+           "Set the minimum ever free size to the present free size."),
+    METHOD("check", heap_check, METH_NOARGS,
+           "check($self, /)\n--\n\n"
+           "Compare every header in the arena with what the heap wrote there.\n\n"
+           "HeapCorruptionError names the first header that differs, in address order."),
+    METHOD("reset", heap_reset, METH_NOARGS,
+           "reset($self, /)\n--\n\nSet the heap up again: all blocks are gone."),
+    METHOD("copy", heap_copy, METH_NOARGS,
+           "copy($self, /)\n--\n\n"
+           "A heap in the same state, over bytearrays of its own, at the same addresses."),
+    METHOD("__copy__", heap_copy, METH_NOARGS, "copy()"),
+    METHOD("__deepcopy__", heap_copy, METH_O, "copy()"),
+    METHOD("__reduce__", heap_reduce, METH_NOARGS, "For pickle."),
+    METHOD("_stats", heap_stats, METH_NOARGS, "HeapStats as a tuple."),
+    METHOD("_blocks", heap_blocks, METH_FASTCALL, "Blocks as (address, size, allocated)."),
+    METHOD("_free_blocks", heap_free_blocks, METH_NOARGS, "Free blocks as (address, size)."),
+    METHOD("_regions", heap_regions, METH_NOARGS, "Regions as (address, memory)."),
+    METHOD("_region_views", heap_region_views, METH_NOARGS, "A memoryview per region."),
+    METHOD("_is_live", heap_is_live, METH_O, "Is this the address of a live payload?"),
+    METHOD("_snapshot", heap_snapshot, METH_NOARGS, "All that the arena's bytes do not tell."),
+    {NULL, NULL, 0, NULL},
+};
+
+#define NUMBER(field) ((void *)(uintptr_t)offsetof(struct rh_numbers, field))
+
+static PyGetSetDef heap_getset[] = {
+    {"free_size", get_free_size, NULL, PyDoc_STR("Free bytes, headers included."), NULL},
+    {"minimum_ever_free_size", get_number, NULL,
+     PyDoc_STR("The least that free_size was after a malloc."), NUMBER(minimum_ever_free)},
+    {"malloc_failed_count", get_number, NULL,
+     PyDoc_STR("Calls that the malloc-failed hook would have had."), NUMBER(failed)},
+    {"allocation_count", get_number, NULL, PyDoc_STR("Successful allocations since set-up."),
+     NUMBER(allocations)},
+    {"free_count", get_number, NULL, PyDoc_STR("Blocks freed since set-up."), NUMBER(frees)},
+    {"memory", get_memory, NULL, PyDoc_STR("The (first) region's memory, as it was given."), NULL},
+    {"base_address", get_base_address, NULL,
+     PyDoc_STR("Target address of the (first) region's first byte."), NULL},
+    {"size", get_size, NULL, PyDoc_STR("Bytes of all regions."), NULL},
+    {"word_size", get_word_size, NULL, PyDoc_STR("Bytes of a header's field: 4 or 8."), NULL},
+    {"alignment", get_alignment, NULL, PyDoc_STR("Alignment of payloads, in bytes."), NULL},
+    {"clear_on_free", get_clear_on_free, NULL, PyDoc_STR("Is a payload zeroed when freed?"), NULL},
+    {"canary", get_canary, NULL, PyDoc_STR("The heap protector's word, or None."), NULL},
+    {"end_marker_address", get_end_marker, NULL,
+     PyDoc_STR("heap_2: where the free list's end marker would lie; else None."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef heap_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct heap, weak_references), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot heap_slots[] = {
+    {Py_tp_dealloc, heap_dealloc},
+    {Py_tp_traverse, heap_traverse},
+    {Py_bf_getbuffer, heap_getbuffer},
+    {Py_tp_methods, heap_methods},
+    {Py_tp_getset, heap_getset},
+    {Py_tp_members, heap_members},
+    {Py_tp_doc, "What the five heaps have in common."},
+    {0, NULL},
+};
+
+PyType_Spec core_heap_spec = {
+    .name = "rtosheap._core.Heap",
+    .basicsize = sizeof(struct heap),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = heap_slots,
+};
+
+static PyMethodDef heap3_methods[] = {
+    METHOD("host", heap3_host, METH_NOARGS | METH_CLASS,
+           "host($type, /)\n--\n\n"
+           "This process's own malloc and free, with a table of live blocks.\n\n"
+           "malloc, calloc, free, view, usable_size and the counts work; what the C library\n"
+           "does not tell raises NotImplementedError. A block with a view cannot be freed."),
+    {NULL, NULL, 0, NULL},
+};
+
+#define SLOTS(n, doc, ...)                                                                         \
+    static PyType_Slot heap##n##_slots[] = {{Py_tp_new, heap##n##_new},                            \
+                                            {Py_tp_dealloc, heap_dealloc},                         \
+                                            {Py_tp_traverse, heap_traverse},                       \
+                                            {Py_tp_doc, (void *)(doc)},                            \
+                                            __VA_ARGS__{0, NULL}}
+
+SLOTS(1, "Heap1(memory, *, base_address=536870912, word_size=4, alignment=8)\n--\n\nheap_1.", );
+SLOTS(2,
+      "Heap2(memory, *, base_address=536870912, word_size=4, alignment=8, clear_on_free=False, "
+      "end_marker_address=None)\n--\n\nheap_2.", );
+SLOTS(3, "Heap3(memory, *, base_address=536870912)\n--\n\nheap_3 over newlib-nano's malloc.",
+      {Py_tp_methods, heap3_methods}, );
+SLOTS(4,
+      "Heap4(memory, *, base_address=536870912, word_size=4, alignment=8, clear_on_free=False, "
+      "canary=None)\n--\n\nheap_4.", );
+SLOTS(5,
+      "Heap5(regions, *, word_size=4, alignment=8, clear_on_free=False, canary=None)\n--\n\n"
+      "heap_5.", );
+
+#define SPEC(n)                                                                                    \
+    {                                                                                              \
+        .name = "rtosheap._core.Heap" #n, .basicsize = sizeof(struct heap),                        \
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,                    \
+        .slots = heap##n##_slots,                                                                  \
+    }
+
+PyType_Spec core_heap_specs[5] = {SPEC(1), SPEC(2), SPEC(3), SPEC(4), SPEC(5)};

@@ -1,0 +1,145 @@
+/* The module: its method table, its state, and one place where it is made. */
+#include "core.h"
+
+static PyMethodDef core_methods[] = {
+    {"replay", (PyCFunction)(void (*)(void))core_replay, METH_FASTCALL,
+     PyDoc_STR("Run a trace on a heap; rtosheap.replay() is its public face.")},
+    {"_restore", core_restore, METH_VARARGS,
+     PyDoc_STR("_restore(cls, memories, snapshot): a heap in the state of a snapshot.")},
+    {NULL, NULL, 0, NULL},
+};
+
+struct core_state *core_state_of_type(PyTypeObject *type) {
+    for (PyTypeObject *t = type; t != NULL; t = PyType_GetSlot(t, Py_tp_base)) {
+        if ((PyType_GetFlags(t) & Py_TPFLAGS_HEAPTYPE) == 0) break;
+        PyObject *module = PyType_GetModule(t);
+        if (module == NULL)
+            PyErr_Clear();
+        else if (PyModule_GetDef(module) == &core_module)
+            return PyModule_GetState(module);
+    }
+    PyErr_Format(PyExc_TypeError, "%R is not a heap type", (PyObject *)type);
+    return NULL;
+}
+
+static PyObject *add_error(PyObject *module, const char *name, PyObject *base, PyObject *attributes,
+                           const char *doc) {
+    char qualified[64];
+    PyOS_snprintf(qualified, sizeof qualified, "rtosheap.%s", name);
+    PyObject *error = PyErr_NewExceptionWithDoc(qualified, doc, base, attributes);
+    if (error != NULL && PyModule_AddObjectRef(module, name, error) != 0) Py_CLEAR(error);
+    return error;
+}
+
+static PyTypeObject *make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base) {
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+}
+
+static int add_names(PyObject *module, const char *name, const char *const *names, int count) {
+    PyObject *tuple = PyTuple_New(count);
+    for (int i = 0; tuple != NULL && i < count; i++) {
+        PyObject *text = PyUnicode_FromString(names[i]);
+        if (text == NULL || PyTuple_SetItem(tuple, i, text) != 0) Py_CLEAR(tuple);
+    }
+    if (tuple == NULL) return -1;
+    int result = PyModule_AddObjectRef(module, name, tuple);
+    Py_DECREF(tuple);
+    return result;
+}
+
+static int add_errors(PyObject *module, struct core_state *core) {
+    PyObject *attributes = Py_BuildValue("{s:O,s:O,s:O,s:O}", "address", Py_None, "rule", Py_None,
+                                         "previous", Py_None, "event", Py_None);
+    if (attributes == NULL) return -1;
+    core->heap_error = add_error(module, "HeapError", NULL, NULL, "What every heap error is.");
+    if (core->heap_error != NULL)
+        core->invalid_free_error = add_error(module, "InvalidFreeError", core->heap_error, NULL,
+                                             "The address is not that of a live block.");
+    if (core->invalid_free_error != NULL)
+        core->double_free_error =
+            add_error(module, "DoubleFreeError", core->invalid_free_error, NULL,
+                      "The address was that of a block, and the block is free now.");
+    if (core->double_free_error != NULL)
+        core->corruption_error =
+            add_error(module, "HeapCorruptionError", core->heap_error, attributes,
+                      "The arena was overwritten. Attributes: address of the header, rule that is\n"
+                      "broken, address of the previous block, event of the replay; or None.");
+    Py_DECREF(attributes);
+    return core->corruption_error == NULL ? -1 : 0;
+}
+
+static int core_exec(PyObject *module) {
+    struct core_state *core = PyModule_GetState(module);
+    if (add_errors(module, core) != 0) return -1;
+    core->arena_type = make_type(module, &core_arena_spec, NULL);
+    core->loan_type = make_type(module, &core_loan_spec, NULL);
+    core->heap_type = make_type(module, &core_heap_spec, NULL);
+    if (core->arena_type == NULL || core->loan_type == NULL || core->heap_type == NULL) return -1;
+    if (PyModule_AddType(module, core->heap_type) != 0) return -1;
+    for (int i = 0; i < 5; i++) {
+        core->heap_types[i] = make_type(module, &core_heap_specs[i], core->heap_type);
+        if (core->heap_types[i] == NULL || PyModule_AddType(module, core->heap_types[i]) != 0)
+            return -1;
+        PyObject *kind = PyLong_FromLong(i + 1);
+        if (kind == NULL) return -1;
+        int result = PyObject_SetAttrString((PyObject *)core->heap_types[i], "kind", kind);
+        Py_DECREF(kind);
+        if (result != 0) return -1;
+    }
+    if (add_names(module, "COLUMNS", core_columns, 9) != 0) return -1;
+    return add_names(module, "COUNTS", core_counts, 12);
+}
+
+static int core_traverse(PyObject *module, visitproc visit, void *arg) {
+    struct core_state *core = PyModule_GetState(module);
+    Py_VISIT(core->arena_type);
+    Py_VISIT(core->loan_type);
+    Py_VISIT(core->heap_type);
+    for (int i = 0; i < 5; i++)
+        Py_VISIT(core->heap_types[i]);
+    Py_VISIT(core->heap_error);
+    Py_VISIT(core->invalid_free_error);
+    Py_VISIT(core->double_free_error);
+    Py_VISIT(core->corruption_error);
+    return 0;
+}
+
+static int core_clear(PyObject *module) {
+    struct core_state *core = PyModule_GetState(module);
+    Py_CLEAR(core->arena_type);
+    Py_CLEAR(core->loan_type);
+    Py_CLEAR(core->heap_type);
+    for (int i = 0; i < 5; i++)
+        Py_CLEAR(core->heap_types[i]);
+    Py_CLEAR(core->heap_error);
+    Py_CLEAR(core->invalid_free_error);
+    Py_CLEAR(core->double_free_error);
+    Py_CLEAR(core->corruption_error);
+    return 0;
+}
+
+static void core_free(void *module) {
+    core_clear(module);
+}
+
+static PyModuleDef_Slot core_slots[] = {
+    {Py_mod_exec, core_exec},
+    {0, NULL},
+};
+
+struct PyModuleDef core_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "rtosheap._core",
+    .m_doc = "The five FreeRTOS heaps over the C core, and the replay of traces.",
+    .m_size = sizeof(struct core_state),
+    .m_methods = core_methods,
+    .m_slots = core_slots,
+    .m_traverse = core_traverse,
+    .m_clear = core_clear,
+    .m_free = core_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&core_module);
+}

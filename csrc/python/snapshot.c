@@ -1,0 +1,328 @@
+/* Copies and pickles: a snapshot is all that a heap is, besides the arena's bytes. */
+#include "core.h"
+
+#include <string.h>
+
+#define SNAPSHOT_VERSION 1
+
+/* A growing array of 64-bit numbers. */
+struct numbers {
+    uint64_t *values;
+    size_t count;
+    size_t room;
+    bool failed;
+};
+
+static bool append(struct numbers *numbers, uint64_t value) {
+    if (numbers->count == numbers->room) {
+        size_t room = numbers->room == 0 ? 64 : 2 * numbers->room;
+        uint64_t *values = PyMem_Realloc(numbers->values, room * sizeof *values);
+        if (values == NULL) {
+            numbers->failed = true;
+            return false;
+        }
+        numbers->values = values;
+        numbers->room = room;
+    }
+    numbers->values[numbers->count++] = value;
+    return true;
+}
+
+/* A block is its address, its size, and whether it is allocated. */
+static bool append_block(void *context, uint64_t address, uint64_t size, bool allocated) {
+    return append(context, address) && append(context, size) && append(context, allocated);
+}
+
+static bool append_entry(void *context, uint64_t address, uint64_t size, bool allocated) {
+    (void)size;
+    (void)allocated;
+    return append(context, address);
+}
+
+static bool append_address(void *context, uint64_t address) {
+    return append(context, address);
+}
+
+static PyObject *to_bytes(struct numbers *numbers) {
+    PyObject *bytes = NULL;
+    if (numbers->failed)
+        PyErr_NoMemory();
+    else
+        bytes = PyBytes_FromStringAndSize((const char *)numbers->values,
+                                          (Py_ssize_t)(numbers->count * sizeof(uint64_t)));
+    PyMem_Free(numbers->values);
+    return bytes;
+}
+
+/* Lets the record stand in for the arena, so that a walk meets no overwritten header. */
+static int attach_record(struct heap *heap) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    struct rh_setup_region *regions = PyMem_Calloc((size_t)count, sizeof *regions);
+    if (regions == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        regions[i].memory = regions[i].record = heap_arena(heap, i)->record;
+    heap->ops->attach(heap->state, regions);
+    PyMem_Free(regions);
+    return 0;
+}
+
+/* heap_1 and heap_3 list the rest that nothing has used yet as a last block; set-up knows it. */
+static void drop_rest(const struct heap *heap, struct numbers *blocks, struct numbers *list,
+                      uint64_t reached) {
+    const int kind = heap->ops->kind;
+    if (kind == 1 && blocks->count != 0 && blocks->values[blocks->count - 1] == 0)
+        blocks->count -= 3;
+    if (kind == 1) list->count = 0;
+    const struct arena *arena = heap_arena(heap, 0);
+    if (kind == 3 && reached < (uint64_t)arena->buffer.len) {
+        if (blocks->count != 0) blocks->count -= 3;
+        if (list->count != 0) list->count -= 1;
+    }
+}
+
+static PyObject *addresses_of(const struct heap *heap) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    PyObject *addresses = PyTuple_New(count);
+    for (Py_ssize_t i = 0; addresses != NULL && i < count; i++) {
+        PyObject *address = PyLong_FromUnsignedLongLong(heap_arena(heap, i)->address);
+        if (address == NULL || PyTuple_SetItem(addresses, i, address) != 0) Py_CLEAR(addresses);
+    }
+    return addresses;
+}
+
+PyObject *heap_snapshot(PyObject *self, PyObject *unused) {
+    struct heap *heap = (struct heap *)self;
+    (void)unused;
+    if (!heap_ready_arena(heap, "a copy or a pickle")) return NULL;
+    struct rh_numbers n;
+    struct numbers blocks = {0}, list = {0}, ever = {0};
+    heap->ops->numbers(heap->state, &n);
+    if (attach_record(heap) != 0) return NULL;
+    heap->ops->walk(heap->state, append_block, &blocks);
+    heap->ops->walk_free(heap->state, append_entry, &list);
+    if (heap_attach(heap) != 0) { /* out of memory: the record is still attached, and safe */
+        PyMem_Free(blocks.values);
+        PyMem_Free(list.values);
+        return NULL;
+    }
+    heap->ops->walk_ever(heap->state, append_address, &ever);
+    drop_rest(heap, &blocks, &list, n.reached);
+    PyObject *block_bytes = to_bytes(&blocks), *list_bytes = to_bytes(&list),
+             *ever_bytes = to_bytes(&ever), *addresses = addresses_of(heap), *snapshot = NULL;
+    if (block_bytes != NULL && list_bytes != NULL && ever_bytes != NULL && addresses != NULL)
+        snapshot = Py_BuildValue(
+            "(iiiKiOKO(KKKKK)OOO)", SNAPSHOT_VERSION, heap->ops->kind, heap->ops->word_bytes,
+            (unsigned long long)heap->alignment, heap->clear_on_free ? 1 : 0,
+            heap->has_canary ? Py_True : Py_False,
+            (unsigned long long)(heap->has_canary ? heap->canary : heap->end_marker), addresses,
+            (unsigned long long)n.minimum_ever_free, (unsigned long long)n.allocations,
+            (unsigned long long)n.frees, (unsigned long long)n.failed,
+            (unsigned long long)n.reached, block_bytes, list_bytes, ever_bytes);
+    Py_XDECREF(block_bytes);
+    Py_XDECREF(list_bytes);
+    Py_XDECREF(ever_bytes);
+    Py_XDECREF(addresses);
+    return snapshot;
+}
+
+/* --- back ---------------------------------------------------------------------------------------
+ */
+
+static const uint64_t *from_bytes(PyObject *bytes, size_t unit, size_t *count) {
+    char *data;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(bytes, &data, &length) != 0) return NULL;
+    if ((size_t)length % (unit * sizeof(uint64_t)) != 0) {
+        PyErr_SetString(PyExc_ValueError, "snapshot: a list was cut");
+        return NULL;
+    }
+    *count = (size_t)length / (unit * sizeof(uint64_t));
+    uint64_t *values = PyMem_Malloc((size_t)length + 1);
+    if (values == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    memcpy(values, data, (size_t)length);
+    return values;
+}
+
+static struct rh_block *blocks_from_bytes(PyObject *bytes, size_t *count) {
+    const uint64_t *values = from_bytes(bytes, 3, count);
+    if (values == NULL) return NULL;
+    struct rh_block *blocks = PyMem_Calloc(*count + 1, sizeof *blocks);
+    if (blocks == NULL) {
+        PyErr_NoMemory();
+    } else {
+        for (size_t i = 0; i < *count; i++) {
+            struct rh_block block = {values[3 * i], values[3 * i + 1], values[3 * i + 2] != 0};
+            blocks[i] = block;
+        }
+    }
+    PyMem_Free((void *)(uintptr_t)values);
+    return blocks;
+}
+
+static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addresses) {
+    PyObject *list = PySequence_Tuple(memories);
+    if (list == NULL) return NULL;
+    const Py_ssize_t count = PyTuple_Size(list);
+    PyObject *arenas = NULL;
+    if (count == 0 || count != PyTuple_Size(addresses) || (heap->ops->kind != 5 && count != 1))
+        PyErr_Format(PyExc_ValueError, "memories: %zd given for %zd regions", count,
+                     PyTuple_Size(addresses));
+    else
+        arenas = PyTuple_New(count);
+    for (Py_ssize_t i = 0; arenas != NULL && i < count; i++) {
+        uint64_t address;
+        struct arena *arena = NULL;
+        if (convert_option(PyTuple_GetItem(addresses, i), "address", heap->ops->word_max, &address))
+            arena = core_arena_new(heap->core, PyTuple_GetItem(list, i), "memories");
+        if (arena == NULL) {
+            Py_CLEAR(arenas);
+            break;
+        }
+        arena->address = address;
+        PyTuple_SetItem(arenas, i, (PyObject *)arena);
+    }
+    Py_DECREF(list);
+    return arenas;
+}
+
+/* Set-up writes the arena; a restored one is kept. So the record takes the writes. */
+static int set_up_on_record(struct heap *heap) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    void **memories = PyMem_Calloc((size_t)count, sizeof *memories);
+    if (memories == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int result = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        struct arena *arena = heap_arena(heap, i);
+        memories[i] = arena->buffer.buf;
+        if (arena->record == NULL) { /* set-up will say why there is none */
+            PyErr_SetString(PyExc_ValueError, "snapshot: no heap has such a region");
+            result = -1;
+        }
+    }
+    if (result == 0) {
+        for (Py_ssize_t i = 0; i < count; i++)
+            heap_arena(heap, i)->buffer.buf = heap_arena(heap, i)->record;
+        result = heap_set_up(heap);
+        for (Py_ssize_t i = 0; i < count; i++)
+            heap_arena(heap, i)->buffer.buf = memories[i];
+    }
+    PyMem_Free(memories);
+    return result;
+}
+
+static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *tuple) {
+    int version, kind, word, clear;
+    unsigned long long alignment, extra, numbers[5];
+    PyObject *has_canary, *addresses, *block_bytes, *list_bytes, *ever_bytes;
+    if (!PyArg_ParseTuple(tuple, "iiiKiOKO!(KKKKK)SSS;not a snapshot of a heap", &version, &kind,
+                          &word, &alignment, &clear, &has_canary, &extra, &PyTuple_Type, &addresses,
+                          &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4],
+                          &block_bytes, &list_bytes, &ever_bytes))
+        return NULL;
+    if (version != SNAPSHOT_VERSION) {
+        PyErr_Format(PyExc_ValueError, "snapshot of version %d; this release reads version %d",
+                     version, SNAPSHOT_VERSION);
+        return NULL;
+    }
+    struct core_state *core = core_state_of_type(type);
+    if (core == NULL) return NULL;
+    const struct rh_ops *ops = rh_ops_find(kind, word);
+    if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[kind - 1]) || alignment > 32) {
+        PyErr_Format(PyExc_ValueError, "snapshot: %R cannot be heap_%d with word_size=%d", type,
+                     kind, word);
+        return NULL;
+    }
+    struct heap *heap = heap_allocate(type, kind);
+    if (heap == NULL) return NULL;
+    heap->ops = ops;
+    heap->alignment = alignment;
+    heap->clear_on_free = clear != 0;
+    heap->has_canary = has_canary == Py_True;
+    *(heap->has_canary ? &heap->canary : &heap->end_marker) = extra;
+
+    struct rh_snapshot snapshot = {
+        .numbers = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]}};
+    PyObject *arenas = arenas_of(heap, memories, addresses);
+    struct rh_block *blocks = blocks_from_bytes(block_bytes, &snapshot.block_count);
+    const uint64_t *list = from_bytes(list_bytes, 1, &snapshot.free_count);
+    const uint64_t *ever = from_bytes(ever_bytes, 1, &snapshot.ever_count);
+    snapshot.blocks = blocks;
+    snapshot.free_list = list;
+    snapshot.ever = ever;
+    int result = -1;
+    if (arenas != NULL && blocks != NULL && list != NULL && ever != NULL &&
+        heap_prepare(heap, arenas) == 0 && set_up_on_record(heap) == 0) {
+        if (ops->restore(heap->state, &snapshot) == RH_OK)
+            result = heap_attach(heap);
+        else
+            PyErr_SetString(PyExc_ValueError, "snapshot: no heap can be in this state");
+    }
+    PyMem_Free(blocks);
+    PyMem_Free((void *)(uintptr_t)list);
+    PyMem_Free((void *)(uintptr_t)ever);
+    Py_XDECREF(arenas);
+    if (result != 0) Py_CLEAR(heap);
+    return (PyObject *)heap;
+}
+
+PyObject *core_restore(PyObject *module, PyObject *args) {
+    PyObject *type, *memories, *snapshot;
+    struct core_state *core = PyModule_GetState(module);
+    if (!PyArg_ParseTuple(args, "O!OO!:_restore", &PyType_Type, &type, &memories, &PyTuple_Type,
+                          &snapshot))
+        return NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)type, core->heap_type)) {
+        PyErr_Format(PyExc_TypeError, "_restore: %R is not a heap type", type);
+        return NULL;
+    }
+    return restore((PyTypeObject *)type, memories, snapshot);
+}
+
+/* A tuple with a new bytearray for each region. */
+static PyObject *copy_memories(const struct heap *heap) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    PyObject *memories = PyTuple_New(count);
+    for (Py_ssize_t i = 0; memories != NULL && i < count; i++) {
+        const struct arena *arena = heap_arena(heap, i);
+        PyObject *memory = PyByteArray_FromStringAndSize(arena->buffer.buf, arena->buffer.len);
+        if (memory == NULL || PyTuple_SetItem(memories, i, memory) != 0) Py_CLEAR(memories);
+    }
+    return memories;
+}
+
+PyObject *heap_copy(PyObject *self, PyObject *unused) {
+    (void)unused;
+    PyObject *snapshot = heap_snapshot(self, NULL);
+    if (snapshot == NULL) return NULL;
+    PyObject *memories = copy_memories((struct heap *)self), *copy = NULL;
+    if (memories != NULL) copy = restore(Py_TYPE(self), memories, snapshot);
+    Py_XDECREF(memories);
+    Py_DECREF(snapshot);
+    return copy;
+}
+
+PyObject *heap_reduce(PyObject *self, PyObject *unused) {
+    (void)unused;
+    PyObject *result = NULL, *memories = NULL, *restorer = NULL;
+    PyObject *snapshot = heap_snapshot(self, NULL);
+    if (snapshot == NULL) return NULL;
+    PyObject *module = PyImport_ImportModule("rtosheap._core");
+    if (module != NULL) restorer = PyObject_GetAttrString(module, "_restore");
+    if (restorer != NULL) memories = copy_memories((struct heap *)self);
+    if (memories != NULL)
+        result = Py_BuildValue("(O(OOO))", restorer, (PyObject *)Py_TYPE(self), memories, snapshot);
+    Py_XDECREF(module);
+    Py_XDECREF(restorer);
+    Py_XDECREF(memories);
+    Py_DECREF(snapshot);
+    return result;
+}

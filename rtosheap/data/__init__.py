@@ -1,0 +1,102 @@
+"""Recorded traces that come with the package, to try things on.
+
+They were recorded by this project. The allocating code is real (lwIP, mbed TLS, cJSON, SQLite, the
+FreeRTOS kernel and others); the drivers, scripts and inputs that exercised it were written for the
+recording. They are not logs of shipped products. ``README.md`` beside this file lists them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtosheap.formats._stream import opened
+from rtosheap.formats.text import Header
+from rtosheap.trace import Trace
+
+__all__ = ["describe", "load", "names", "path"]
+
+_SUFFIX = ".trace.gz"
+
+
+def names() -> tuple[str, ...]:
+    """The names of the bundled traces, in alphabetical order.
+
+    Examples
+    --------
+    >>> names()[:3]
+    ('cjson-docs', 'coap-server', 'expat-upnp')
+    """
+    here = Path(__file__).parent
+    return tuple(sorted(file.name.removesuffix(_SUFFIX) for file in here.glob(f"*{_SUFFIX}")))
+
+
+def path(name: str) -> Path:
+    """The file of a bundled trace, in the text format, compressed with gzip.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such trace; it lists those that there are.
+
+    Examples
+    --------
+    >>> path("lwip-3cli").name
+    'lwip-3cli.trace.gz'
+    """
+    if name not in names():
+        raise ValueError(f"name is {name!r}; the bundled traces are {', '.join(names())}")
+    return Path(__file__).with_name(name + _SUFFIX)
+
+
+def load(name: str) -> Trace:
+    """A bundled trace.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such trace; it lists those that there are.
+
+    Examples
+    --------
+    >>> load("lwip-3cli")
+    <Trace 'lwip-3cli': 17288 events (8722 malloc, 0 realloc, 8566 free)>
+    """
+    return Trace.load(path(name))
+
+
+def describe(name: str) -> str:
+    """Where a bundled trace comes from, and what is in it, from its header.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
+    Returns
+    -------
+    str
+        One ``key: value`` line each: name, source, workload, recorded, abi, licence, and counts.
+
+    Raises
+    ------
+    ValueError
+        If there is no such trace; it lists those that there are.
+
+    Examples
+    --------
+    >>> print(describe("coap-server").splitlines()[1])
+    source: Debian 12, libcoap3-bin 4.3.1-1 armhf (coap-server-notls -d 20)
+    """
+    with opened(path(name)) as (stream, _):
+        meta = Header(stream, strict=True).meta
+    return "\n".join(f"{key}: {value}" for key, value in meta.items())
