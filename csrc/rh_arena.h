@@ -32,6 +32,14 @@ RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) 
 }
 #endif
 
+/* After a loop over the list: where an address is a pointer, gcc carries it through the loop twice,
+ * as the number and as the pointer, unless it is made to forget that the two are one. */
+#if !RH_HOSTED && defined(__GNUC__)
+#define RH_FORGET(address) __asm__("" : "+r"(address))
+#else
+#define RH_FORGET(address) ((void)0)
+#endif
+
 RH_INLINE rh_word rh_load(const struct rh_region *region, rh_word address) {
     RH_TRAP(region, address, sizeof(rh_word), false);
 #if RH_HOSTED
@@ -53,6 +61,13 @@ RH_INLINE void rh_store(const struct rh_region *region, rh_word address, rh_word
     *(rh_word *)(uintptr_t)address = value;
 #endif
 }
+
+#if !RH_HOSTED
+/* A header as what it is: the compiler then reaches both words from one address. */
+RH_INLINE struct rh_header *rh_header_at(rh_word address) {
+    return (struct rh_header *)(uintptr_t)address;
+}
+#endif
 
 RH_INLINE void rh_zero(const struct rh_region *region, rh_word address, rh_word bytes) {
     RH_TRAP(region, address, bytes, true);

@@ -60,6 +60,13 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
 #define RH_ASSERT_LINK(heap, link) ((void)0)
 #endif
 
+/* Where the block that was given back ended up. */
+#if RH_HOSTED
+#define RH_SET_MERGED(heap, block) ((heap)->merged = (block))
+#else
+#define RH_SET_MERGED(heap, block) ((void)0)
+#endif
+
 /* Before an entry that a link names is read. */
 #define RH_FF_MEET(heap, region, entry, many)                                                      \
     do {                                                                                           \
@@ -124,6 +131,8 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
         block = next;
 #endif
     }
+    RH_FORGET(before);
+    RH_FORGET(block);
     if (found == 0) {
         RH_SET_NODES(heap, nodes);
         RH_COUNT_FAILED(heap);
@@ -154,13 +163,13 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     return RH_OK;
 }
 
-/* The first step of a free: RH_OK iff `address` is a live block's payload; then *size is the
- * block's and *found its region. Otherwise as rh_ff_free(). */
-RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word address, bool many,
+/* The first step of a free: RH_OK iff `block` is a live one; then *size is its size and *found its
+ * region. Otherwise as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool many,
                                     struct rh_region **found, rh_word *size) {
-    const rh_word block = address - RH_HEADER_OF(heap);
     struct rh_region *region = RH_FIRST_REGION(heap);
 #if RH_HAS_RECORD
+    const rh_word address = block + RH_HEADER_OF(heap);
     if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
     enum rh_status live = rh_live(region, address, RH_SHIFT_OF(heap));
     if (live != RH_OK) return live;
@@ -208,6 +217,8 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
         after = next;
 #endif
     }
+    RH_FORGET(before);
+    RH_FORGET(after);
 
     /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
     rh_word link = after ^ RH_CANARY_OF(heap);
@@ -234,19 +245,17 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
 #if RH_HOSTED
     const rh_word before_size = before == 0 ? 0 : rh_size(near, before);
 #else
-    const rh_word before_size = rh_load(NULL, before + RH_SIZE_AT);
+    const rh_word before_size = rh_header_at(before)->size;
 #endif
     if (before + before_size == block) {
         rh_put_size(region, block, size);
-        block = before;
-        whole += before_size;
+        rh_put_header(region, before, link, before_size + whole);
+        RH_SET_MERGED(heap, before);
     } else {
         rh_ff_put_next(heap, near, before, block ^ RH_CANARY_OF(heap), many);
+        rh_put_header(region, block, link, whole);
+        RH_SET_MERGED(heap, block);
     }
-    rh_put_header(region, block, link, whole);
-#if RH_HOSTED
-    heap->merged = block;
-#endif
     return RH_OK;
 }
 
@@ -256,12 +265,13 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
  * RH_CORRUPT iff a header that was met is not the heap's.
  */
 RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool many) {
+    const rh_word block = address - RH_HEADER_OF(heap);
     struct rh_region *region;
     rh_word size;
     RH_SET_NODES(heap, 0);
-    enum rh_status status = rh_ff_live(heap, address, many, &region, &size);
+    enum rh_status status = rh_ff_live(heap, block, many, &region, &size);
     if (status != RH_OK) return status;
-    return rh_ff_give_back(heap, region, address - RH_HEADER_OF(heap), size, RH_CLEARS(heap), many);
+    return rh_ff_give_back(heap, region, block, size, RH_CLEARS(heap), many);
 }
 
 /* The shared end of set-up: the list is in the arena, and head, end and free size are set. */

@@ -91,8 +91,9 @@ RH_INLINE enum rh_status rh_ff_walk_free(struct rh_heap4 *heap, rh_visitor visit
 
 RH_INLINE enum rh_status rh_ff_stats(struct rh_heap4 *heap, struct rh_stats *stats, bool many) {
     /* Before set-up head and end are 0: the list is empty, and there is no smallest block. */
-    rh_stats_begin(stats, heap->free_size);
+    rh_stats_begin(stats, 0);
     enum rh_status status = rh_ff_walk_free(heap, rh_stats_add, stats, many);
+    stats->available = heap->free_size;
     RH_STATS_MINIMUM(heap, stats);
     RH_STATS_COUNTS(heap, stats);
     return status;

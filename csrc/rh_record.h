@@ -104,7 +104,13 @@ RH_INLINE void rh_put_next(const struct rh_region *region, rh_word block, rh_wor
 }
 
 RH_INLINE void rh_put_size(const struct rh_region *region, rh_word block, rh_word size) {
+#if RH_HAS_REGIONS
     rh_put(region, block + RH_SIZE_AT, size);
+#else
+    (void)region;
+    RH_TRAP(region, block + RH_SIZE_AT, sizeof(rh_word), true);
+    rh_header_at(block)->size = size;
+#endif
 }
 
 RH_INLINE void rh_put_header(const struct rh_region *region, rh_word block, rh_word link,
@@ -127,7 +133,13 @@ RH_INLINE rh_word rh_next(const struct rh_region *region, rh_word block) {
 }
 
 RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
+#if RH_HAS_REGIONS
     return rh_get(region, block + RH_SIZE_AT);
+#else
+    (void)region;
+    RH_TRAP(region, block + RH_SIZE_AT, sizeof(rh_word), false);
+    return rh_header_at(block)->size;
+#endif
 }
 
 /* Opens every reading of a header. At RH_CHECKS 2 it ends the call where the header is not intact,

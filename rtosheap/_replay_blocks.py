@@ -5,7 +5,7 @@ Plots and fragmentation measures share it. Events are numbered from 0; all array
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt

@@ -219,12 +219,23 @@ class Rig:
 
     # ------------------------------------------------------------------ replays
 
-    def replay(self, heap: Any, *, stop: bool = True, track_need: bool = False) -> Counts:
+    def first_arena(self) -> int:
+        """A size to begin with where an arena that does not run out is wanted."""
+        return min(max(4 * self.trace.peak_live_bytes + 1024, self.smallest), self.largest)
+
+    def replay(
+        self,
+        heap: Any,
+        *,
+        stop: bool = True,
+        track_need: bool = False,
+        columns: tuple[npt.NDArray[Any] | None, ...] = _NO_COLUMNS,
+    ) -> Counts:
         """Replay in a fresh heap, up to the first failure unless `stop` is False."""
         op, slot, sizes, slots = self._trace
         report = self._start_progress()
         return Counts(
-            *_core.replay(heap, op, slot, sizes, slots, _NO_COLUMNS, stop, track_need, report)
+            *_core.replay(heap, op, slot, sizes, slots, columns, stop, track_need, report)
         )
 
     def _start_progress(self) -> Progress | None:

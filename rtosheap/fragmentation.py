@@ -368,7 +368,7 @@ def johnstone_wilson(replay: Replay, *, time: TimeMeasure = "bytes") -> Johnston
     >>> used_bytes(run), run.live_bytes
     (array([112, 144, 144, 312]), array([104, 128,  24, 184], dtype=uint64))
     >>> [round(measure, 3) for measure in johnstone_wilson(run)]
-    [0.431, 0.696, 0.696, 0.696]
+    [0.425, 0.696, 0.696, 0.696]
     """
     return JohnstoneWilson(
         mean_over_time(replay, time=time),

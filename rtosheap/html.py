@@ -38,7 +38,7 @@ def heap_html(heap: Heap) -> str:
     >>> heap = Heap4(1024)
     >>> address = heap.malloc(500)
     >>> html = heap_html(heap)
-    >>> html.count("<svg"), "508 B free" in html
+    >>> html.count("<svg"), "504 B free" in html
     (1, True)
     """
     try:
@@ -108,7 +108,7 @@ def _cell(value: object) -> str:
 
 def _text(value: object) -> str:
     if value is None:
-        return "–"
+        return "\u2013"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

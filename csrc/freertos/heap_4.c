@@ -27,8 +27,12 @@ PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
 PRIVILEGED_DATA static struct rh_heap4 xHeap;
 
 rhSELDOM static BaseType_t prvHeapInit(void) {
-    struct rh_region xRegion = {(rh_word)(uintptr_t)ucHeap, configTOTAL_HEAP_SIZE};
-    struct rh_options xOptions = {.canary = prvGetCanary()};
+    struct rh_region xRegion;
+    struct rh_options xOptions;
+
+    xRegion.base = (rh_word)(uintptr_t)ucHeap;
+    xRegion.size = configTOTAL_HEAP_SIZE;
+    xOptions.canary = prvGetCanary();
     const enum rh_status xStatus = rh4_init(&xHeap, &xRegion, &xOptions);
     configASSERT(xStatus == RH_OK);
     return xStatus == RH_OK;
@@ -55,18 +59,16 @@ void *pvPortMalloc(size_t xWantedSize) {
 }
 
 void vPortFree(void *pv) {
-    const rh_word xAddress = (rh_word)(uintptr_t)pv;
+    rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
     struct rh_region *pxRegion;
     rh_word xBlockSize;
 
     if (pv == NULL) return;
-    if (rh_ff_live(&xHeap, xAddress, false, &pxRegion, &xBlockSize) != RH_OK) return;
+    RH_FORGET(xBlock);
+    if (rh_ff_live(&xHeap, xBlock, false, &pxRegion, &xBlockSize) != RH_OK) return;
     prvClearOnFree(pv, xBlockSize);
     vTaskSuspendAll();
-    {
-        (void)rh_ff_give_back(&xHeap, pxRegion, xAddress - RH_HEADER_OF(&xHeap), xBlockSize, false,
-                              false);
-    }
+    { (void)rh_ff_give_back(&xHeap, pxRegion, xBlock, xBlockSize, false, false); }
     (void)xTaskResumeAll();
 }
 

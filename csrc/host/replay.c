@@ -174,7 +174,14 @@ static enum rh_status record(struct rh_replay *replay, size_t event,
     return RH_OK;
 }
 
+static bool records(const struct rh_columns *c) {
+    return c->address != NULL || c->block_size != NULL || c->free_size != NULL ||
+           c->largest_free_block != NULL || c->free_block_count != NULL || c->live_bytes != NULL ||
+           c->nodes != NULL || c->failed != NULL || c->failure != NULL;
+}
+
 enum rh_status rh_replay_run(struct rh_replay *replay, size_t end) {
+    const bool recording = records(&replay->columns);
     if (end > replay->events) end = replay->events;
     while (replay->done < end) {
         const size_t event = replay->done;
@@ -183,7 +190,7 @@ enum rh_status rh_replay_run(struct rh_replay *replay, size_t end) {
             run_event(replay, replay->op[event], &replay->slots[replay->slot[event]],
                       replay->size[event], &outcome);
         if (status != RH_OK) return status;
-        status = record(replay, event, &outcome);
+        if (recording) status = record(replay, event, &outcome);
         if (outcome.nodes > replay->most_nodes) {
             replay->most_nodes = outcome.nodes;
             replay->most_nodes_event = (int64_t)event;

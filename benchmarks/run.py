@@ -1,0 +1,211 @@
+"""The benchmarks: ratios measured in one run, and instruction counts by callgrind.
+
+    python benchmarks/run.py
+
+needs a C compiler, valgrind for the counts, and rtosheap installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtosheap import Heap4, Trace, replay
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+COMPILE = ("cc", "-std=c11", "-O2", "-g")
+
+
+def compile_driver(folder: Path, checks: int) -> Path:
+    """The replay's C driver with the core at a level of checks."""
+    program = folder / f"replay_driver_{checks}"
+    sources = [HERE / "replay_driver.c", *sorted((ROOT / "csrc" / "host").glob("*.c"))]
+    options = ["-DRH_HOSTED=1", f"-DRH_CHECKS={checks}", f"-I{ROOT}/csrc", f"-I{ROOT}/csrc/host"]
+    subprocess.run([*COMPILE, *options, *map(str, sources), "-o", str(program)], check=True)
+    return program
+
+
+def instructions(command: list[str], *, inside: str | None = None) -> int:
+    """Instructions that a command executes, in the whole or inside one function."""
+    only = [f"--toggle-collect={inside}"] if inside else []
+    run = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *only, *command],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(r"Collected : (\d+)", run.stderr)
+    assert found is not None, run.stderr
+    return int(found[1])
+
+
+def benchmark_checks(folder: Path, events: int) -> None:
+    print(f"\nreplay of {events:,} events, heap_4, record=(): instructions per event")
+    print(
+        f"{'live blocks':>12} {'checks off':>11} {'checked':>9} {'ratio':>6}   (bar 2.2, goal 1.8)"
+    )
+    programs = {checks: compile_driver(folder, checks) for checks in (0, 2)}
+    for live in (50, 1000):
+        count = {
+            checks: instructions([str(program), str(live), str(events)], inside="rh_replay_run")
+            for checks, program in programs.items()
+        }
+        per_event = {checks: n / events for checks, n in count.items()}
+        ratio = count[2] / count[0]
+        print(f"{live:>12} {per_event[0]:>11.1f} {per_event[2]:>9.1f} {ratio:>6.2f}")
+
+
+def load_trivial(folder: Path) -> Any:
+    """An extension type with two methods that parse and return an int."""
+    library = folder / "trivial.abi3.so"
+    include = sysconfig.get_paths()["include"]
+    command = [*COMPILE, "-shared", "-fPIC", "-DPy_LIMITED_API=0x030B0000", f"-I{include}"]
+    subprocess.run([*command, str(HERE / "trivial.c"), "-o", str(library)], check=True)
+    spec = importlib.util.spec_from_file_location("trivial", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Trivial()
+
+
+def holed_heap() -> Heap4:
+    """A heap with 4 free blocks."""
+    heap = Heap4(16 * 1024)
+    live = [heap.malloc(100) for _ in range(8)]
+    for address in live[1:7:2]:
+        heap.free(address)
+    assert len(heap.free_blocks()) == 4
+    return heap
+
+
+def pairs(first: Callable[[int], Any], second: Callable[[Any], Any], n: int) -> None:
+    for _ in range(n):
+        second(first(200))
+
+
+def seconds(function: Callable[[], object], repeat: int = 15) -> float:
+    """The fastest of several runs."""
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def benchmark_calls(folder: Path) -> None:
+    n = 100_000
+    heap, trivial = holed_heap(), load_trivial(folder)
+    # Interleaved, so that what else the machine does meets both.
+    best = [float("inf"), float("inf")]
+    for _ in range(15):
+        best[0] = min(best[0], seconds(lambda: pairs(heap.malloc, heap.free, n), 1))
+        best[1] = min(best[1], seconds(lambda: pairs(trivial.first, trivial.second, n), 1))
+    ratio = best[0] / best[1]
+    print("\nheap.malloc + heap.free from Python, 4 free blocks, against two trivial methods")
+    print(f"{best[0] / n * 1e9:.0f} ns and {best[1] / n * 1e9:.0f} ns: ratio {ratio:.2f}", end="")
+    print("   (bar 3, goal 2)")
+    if shutil.which("valgrind"):
+        count = {}
+        for which in ("heap", "trivial"):
+            few, many = (
+                instructions([sys.executable, __file__, "--pairs", which, str(folder), str(k)])
+                for k in (1_000, 11_000)
+            )
+            count[which] = (many - few) / 10_000
+        ratio = count["heap"] / count["trivial"]
+        print(f"{count['heap']:.0f} and {count['trivial']:.0f} instructions: ratio {ratio:.2f}")
+
+
+def random_trace(events: int, live: int) -> Trace:
+    """Random sizes and lifetimes, about `live` blocks at a time."""
+    random = np.random.default_rng(1)
+    ids = random.integers(0, 2 * live, events)
+    order = np.argsort(ids, kind="stable")
+    first = np.r_[True, ids[order][1:] != ids[order][:-1]]
+    start = np.maximum.accumulate(np.where(first, np.arange(events), 0))
+    turn = np.empty(events, np.int64)
+    turn[order] = np.arange(events) - start
+    op = np.where(turn % 2 == 0, ord("m"), ord("f")).astype(np.uint8)
+    size = np.where(op == ord("m"), random.integers(1, 129, events), 0).astype(np.uint64)
+    return Trace(op, ids, size)
+
+
+def benchmark_model() -> None:
+    sys.path.insert(0, str(ROOT / "tests"))
+    from model import Model4
+
+    events = 20_000
+    trace = random_trace(events, 50)
+    few = [
+        (chr(op), int(i), int(n)) for op, i, n in zip(trace.op, trace.id, trace.size, strict=True)
+    ]
+
+    def in_python() -> None:
+        heap, live = Model4(16384), {}
+        for op, block, size in few:
+            if op == "m":
+                live[block] = heap.malloc(size)
+            else:
+                heap.free(live.pop(block))
+
+    in_c = seconds(lambda: replay(trace, Heap4(16384), record=()))
+    model = seconds(in_python, 3)
+    print(f"\nreplay of {events:,} events against the Python model of the tests")
+    print(
+        f"{in_c / events * 1e9:.0f} ns and {model / events * 1e9:.0f} ns an event: "
+        f"ratio {model / in_c:.0f}"
+    )
+
+
+def benchmark_memory() -> None:
+    code = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); "
+        "from run import random_trace; from rtosheap import Heap4, replay; "
+        "t = random_trace(10_000_000, 1000); r = replay(t, Heap4(262144)); "
+        "print(r.failures, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(HERE)], check=True, capture_output=True, text=True
+    )
+    failures, peak = map(int, run.stdout.split())
+    print(
+        f"\n10,000,000 events, all default columns: {peak / 2**20:.2f} GiB at the peak, "
+        f"{failures} failures   (bar 1 GiB)"
+    )
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--pairs"]:
+        _, _, which, folder, n = sys.argv
+        made = load_trivial(Path(folder)) if which == "trivial" else holed_heap()
+        first, second = (
+            (made.first, made.second) if which == "trivial" else (made.malloc, made.free)
+        )
+        pairs(first, second, int(n))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if shutil.which("valgrind"):
+            benchmark_checks(Path(folder), 1_000_000)
+        else:
+            print("no valgrind: instructions are not counted")
+        benchmark_calls(Path(folder))
+    benchmark_model()
+    benchmark_memory()
+
+
+if __name__ == "__main__":
+    main()

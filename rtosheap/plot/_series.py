@@ -1,0 +1,129 @@
+"""Long columns as lines: the horizontal axis, and thinning that no reader can see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap.plot._axes import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rtosheap.replay import Replay
+    from rtosheap.trace import Trace
+
+Array: TypeAlias = npt.NDArray[Any]
+#: What the horizontal axis counts: events, or the trace's own time.
+TimeAxis: TypeAlias = Literal["event", "time"]
+
+#: Runs of events that a line is thinned to; more than any picture is wide in pixels.
+_RUNS = 4000
+
+
+def time_of(trace: Trace, x: str) -> Array:
+    """Each event's place on the horizontal axis, and where the last one ends: shape (n + 1,).
+
+    Raises
+    ------
+    ValueError
+        If `x` is neither ``"event"`` nor ``"time"``, or is ``"time"`` and the trace has none.
+    """
+    if x == "event":
+        return np.arange(len(trace) + 1, dtype=np.float64)
+    if x != "time":
+        raise ValueError(f"x is {x!r}; it must be 'event' or 'time'")
+    if trace.time is None:
+        raise ValueError("x is 'time', but the trace has no times")
+    time = np.asarray(trace.time, dtype=np.float64)
+    return np.append(time, time[-1:] if len(time) else 0.0)
+
+
+def label_time(ax: Axes, trace: Trace, x: str) -> None:
+    """Label the horizontal axis."""
+    counted(ax.xaxis, "event" if x == "event" else f"time ({trace.time_unit})")
+
+
+def limit_time(ax: Axes, time: Array) -> None:
+    """Let the horizontal axis show the trace and nothing else."""
+    first, last = (float(time[0]), float(time[-1])) if len(time) else (0.0, 1.0)
+    ax.set_xlim(first, last if last > first else first + 1.0)
+
+
+def thin(values: Array) -> npt.NDArray[np.intp]:
+    """Indices of the entries that suffice to draw a line through all of them.
+
+    Of each of 4,000 runs of events the first, the lowest, the highest and the last: what is drawn
+    through these covers the same pixels.
+    """
+    n = len(values)
+    size = n // _RUNS
+    if size < 8:
+        return np.arange(n, dtype=np.intp)
+    whole = values[: n // size * size].reshape(-1, size)
+    start = np.arange(len(whole), dtype=np.intp) * size
+    kept = [start, start + whole.argmin(axis=1), start + whole.argmax(axis=1), start + size - 1]
+    rest = np.arange(len(whole) * size, n, dtype=np.intp)
+    return np.unique(np.concatenate([*kept, rest]))
+
+
+class Envelope(NamedTuple):
+    """Least, mean and greatest value of each of a number of runs of events."""
+
+    at: Array
+    low: Array
+    mean: Array
+    high: Array
+
+
+def envelope(time: Array, values: Array, runs: int) -> Envelope:
+    """Summarise a column run by run; `time` has one entry more than `values`."""
+    n = len(values)
+    edges = np.unique(np.linspace(0, n, min(runs, n) + 1).astype(np.intp))
+    starts = edges[:-1]
+    if not len(starts):
+        nothing = np.zeros(0)
+        return Envelope(nothing, nothing, nothing, nothing)
+    numbers = values.astype(np.float64)
+    return Envelope(
+        at=time[starts],
+        low=np.minimum.reduceat(numbers, starts),
+        mean=np.add.reduceat(numbers, starts) / np.diff(edges),
+        high=np.maximum.reduceat(numbers, starts),
+    )
+
+
+def labelled(data: Any, what: str) -> list[tuple[str, Replay]]:
+    """One replay, several or a mapping from labels to replays, as (label, replay) pairs.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    ValueError
+        If there is no replay in it.
+    """
+    from collections.abc import Mapping, Sequence
+
+    from rtosheap.replay import Replay
+
+    if isinstance(data, Replay):
+        pairs = [(data.heap_kind, data)]
+    elif isinstance(data, Mapping):
+        pairs = [(str(label), replay) for label, replay in data.items()]
+    elif isinstance(data, Sequence) and not isinstance(data, str):
+        pairs = [(_own_label(replay), replay) for replay in data]
+    else:
+        pairs = [("", data)]
+    for _, replay in pairs:
+        if not isinstance(replay, Replay):
+            raise TypeError(f"{what} is {replay!r}; it must be a Replay, or several")
+    if not pairs:
+        raise ValueError(f"{what} is {data!r}; there is no replay in it")
+    return pairs
+
+
+def _own_label(replay: Any) -> str:
+    return str(getattr(replay, "heap_kind", replay))

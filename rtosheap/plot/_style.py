@@ -1,0 +1,89 @@
+"""The colours, hatches and lines of the plots, in one place.
+
+Colours are of the Okabe-Ito palette, which colour-blind readers can tell apart, or of a lightness
+of their own; where two could meet in greyscale, a hatch or a line style tells them apart too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rtosheap.heaps import Heap
+from rtosheap.kinds import NAMES
+
+
+class Fill(NamedTuple):
+    """How an area is drawn."""
+
+    colour: str
+    hatch: str = ""
+    hatch_colour: str = "none"
+
+    def patch(self) -> dict[str, Any]:
+        """Keyword arguments of a patch or a collection of polygons."""
+        return {
+            "facecolor": self.colour,
+            "hatch": self.hatch or None,
+            "edgecolor": self.hatch_colour,
+            "linewidth": 0.0,
+        }
+
+
+#: What a byte of an arena can be, in the order of legends.
+ALLOCATED = Fill("#2b5d8c")
+FREE = Fill("#f7ecc9", "////", "#d9c98f")
+HEADER = Fill("#111111")
+PADDING = Fill("#e69f00", "xxxx", "#8a5f00")
+OUTSIDE = Fill("#a3a3a3")
+
+CORRUPT = "#d1350f"
+FAILED = "#d1350f"
+GAP_TEXT = "#555555"
+
+#: Where the bytes of a heap go at the peak, in the order in which they are stacked.
+BREAKDOWN: dict[str, Fill] = {
+    "payload": Fill("#2b5d8c"),
+    "headers": Fill("#111111"),
+    "padding": Fill("#e69f00", "xxxx", "#8a5f00"),
+    "unsplit": Fill("#cc79a7", "....", "#6e2f52"),
+    "external": Fill("#f7ecc9", "////", "#c4b274"),
+    "unreclaimed": Fill("#7fbfa5", "\\\\\\\\", "#3f7f66"),
+    "fixed": Fill("#a3a3a3", "----", "#6f6f6f"),
+}
+
+#: A colour and a line style for each heap, so that each can be told by either.
+HEAP_LINES: dict[str, tuple[str, Any]] = {
+    "heap_1": ("#000000", (0, (1, 1.5))),
+    "heap_2": ("#d55e00", (0, (5, 1.5))),
+    "heap_3": ("#009e73", (0, (4, 1.2, 1, 1.2))),
+    "heap_4": ("#0072b2", "solid"),
+    "heap_5": ("#b0568c", (0, (2.5, 1.2))),
+}
+
+#: For several lines that are no heaps, or several replays of one heap.
+CYCLE: tuple[tuple[str, Any], ...] = (
+    ("#0072b2", "solid"),
+    ("#d55e00", (0, (5, 1.5))),
+    ("#009e73", (0, (4, 1.2, 1, 1.2))),
+    ("#b0568c", (0, (2.5, 1.2))),
+    ("#000000", (0, (1, 1.5))),
+    ("#56b4e9", "solid"),
+    ("#a07000", (0, (5, 1.5))),
+)
+
+#: Tasks and other categories: colours that differ in lightness as well.
+CATEGORIES: tuple[str, ...] = (
+    "#0b3c5d",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#8c2d04",
+    "#f0e442",
+    "#777777",
+)
+
+
+def heap_kind(heap: Heap) -> str:
+    """The heap's name, such as ``"heap_4"``."""
+    return NAMES[heap.kind - 1]
