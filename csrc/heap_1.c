@@ -4,9 +4,11 @@ RH_API enum rh_status rh1_init(struct rh_heap1 *heap, struct rh_region *region,
                                const struct rh_options *options) {
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
-    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
-    if (region->base == 0) return RH_AT_ZERO;
-    if (region->size < alignment) return RH_TOO_SMALL;
+    if (RH_CHECK_SETUP) {
+        if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
+        if (region->base == 0) return RH_AT_ZERO;
+        if (region->size < alignment) return RH_TOO_SMALL;
+    }
     RH_START_COMMON(heap, region, 1, options);
     heap->start = rh_up(region->base, alignment);
     heap->limit = region->size - alignment;
@@ -21,14 +23,15 @@ RH_API enum rh_status rh1_init(struct rh_heap1 *heap, struct rh_region *region,
 }
 
 RH_API enum rh_status rh1_malloc(struct rh_heap1 *heap, rh_word size, rh_word *address) {
-    const rh_word rest = heap->limit - heap->used;
-    /* 0 wraps. What is below the rest is below the top bit: rounding up cannot overflow. */
-    if (size - 1 >= rest || rh_up(size, RH_ALIGNMENT_OF(heap)) >= rest) {
+    /* Rounded up, a size of 0 is 0, and so is one that overflows. */
+    const rh_word rounded = rh_up(size, RH_ALIGNMENT_OF(heap));
+    const rh_word used = heap->used;
+    if (rounded == 0 || rounded >= heap->limit - used) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    *address = heap->start + heap->used;
-    heap->used += rh_up(size, RH_ALIGNMENT_OF(heap));
+    *address = heap->start + used;
+    heap->used = used + rounded;
 #if RH_KEEP_COUNTS
     heap->allocations++;
 #endif

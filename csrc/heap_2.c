@@ -16,13 +16,22 @@ RH_INLINE struct rh_range rh2_range(const struct rh_region *region, rh_word alig
     return range;
 }
 
+/* Is there room for a smallest block? */
+RH_INLINE enum rh_status rh2_test_region(const struct rh_region *region, rh_word alignment) {
+    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
+    if (region->base == 0) return RH_AT_ZERO;
+    if (region->size < alignment + rh_up(2 * RH_WORD_BYTES, alignment)) return RH_TOO_SMALL;
+    return RH_OK;
+}
+
 RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
                                const struct rh_options *options) {
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
-    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
-    if (region->base == 0) return RH_AT_ZERO;
-    if (region->size < alignment + rh_up(2 * RH_WORD_BYTES, alignment)) return RH_TOO_SMALL;
+    if (RH_CHECK_SETUP) {
+        enum rh_status status = rh2_test_region(region, alignment);
+        if (status != RH_OK) return status;
+    }
 #if RH_HOSTED
     const rh_word marker = options->end_marker;
     if (marker == 0 || marker % RH_WORD_BYTES != 0 || marker - region->base < region->size ||
@@ -70,20 +79,27 @@ struct rh2_place {
     rh_word nodes;
 };
 
+/* The end marker ends the search: by its address on a host, in firmware by its size. */
+#if RH_HOSTED
+#define RH2_MEET(heap, region, entry, verify, nodes)                                               \
+    if ((entry) == RH2_TAIL(heap)) break;                                                          \
+    if (verify) RH_VISIT((heap), (region), (entry));                                               \
+    RH_COUNT_NODE(nodes)
+#else
+#define RH2_MEET(heap, region, entry, verify, nodes) (void)(verify)
+#endif
+
 RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *region, rh_word size,
                                   bool verify, struct rh2_place *place) {
     rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
-    (void)verify;
     for (;;) {
-#if RH_HOSTED
-        if (after == heap->end_marker) break;
-        if (verify) RH_VISIT(heap, region, after);
-#endif
-        RH_COUNT_NODE(nodes);
+        RH2_MEET(heap, region, after, verify, nodes);
         if (rh_size(region, after) >= size) break;
         before = after;
         after = rh_next(region, after);
     }
+    RH_FORGET(before);
+    RH_FORGET(after);
     place->before = before;
     place->after = after;
     place->nodes = nodes;
@@ -97,12 +113,13 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
     RH_SET_NODES(heap, 0);
 
     /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
-    if (size - 1 >= heap->free_size) {
+    const rh_word free_size = heap->free_size;
+    if (size - 1 >= free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
     const rh_word wanted = rh_up(size + header, RH_ALIGNMENT_OF(heap));
-    if (wanted > heap->free_size) {
+    if (wanted > free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
@@ -138,8 +155,8 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
     }
     rh_put_header(region, block, 0, found | RH_TOP_BIT);
     RH_SET_NODES(heap, fit.nodes + place.nodes);
-    heap->free_size -= found;
-    RH_LOWER_MINIMUM(heap, heap->free_size);
+    heap->free_size = free_size - found;
+    RH_LOWER_MINIMUM(heap, free_size - found);
     RH_COUNT_ALLOCATION(heap);
     *address = block + header;
 #if RH_HAS_RECORD
@@ -148,12 +165,12 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
     return RH_OK;
 }
 
-RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address) {
+/* The first step of a free: RH_OK iff `block` is a live one; then *size is its size. */
+RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word *size) {
     struct rh_region *region = RH_FIRST_REGION(heap);
-    const rh_word block = address - RH_HEADER_OF(heap);
-    struct rh2_place place;
-    RH_SET_NODES(heap, 0);
+    (void)heap;
 #if RH_HAS_RECORD
+    const rh_word address = block + RH_HEADER_OF(heap);
     enum rh_status live =
         rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
     if (live != RH_OK) return live;
@@ -166,20 +183,37 @@ RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address) {
 #endif
         return RH_INVALID_FREE;
     }
-    const rh_word size = marked & ~RH_TOP_BIT;
+    *size = marked & ~RH_TOP_BIT;
+    return RH_OK;
+}
+
+/* The second step: the block goes back into the list. */
+RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *heap, rh_word block, rh_word size,
+                                       bool clears) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    struct rh2_place place;
     enum rh_status status = rh2_find(heap, region, size, true, &place);
     if (status != RH_OK) return status;
 
     RH_SET_NODES(heap, place.nodes);
-    if (RH_CLEARS(heap)) rh_zero(region, address, size - RH_HEADER_OF(heap));
+    if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
     rh_put_header(region, block, place.after, size);
     rh2_put_next(heap, region, place.before, block);
     heap->free_size += size;
     RH_COUNT_FREE(heap);
 #if RH_HAS_RECORD
-    rh_mark_dead(region, address, RH_SHIFT_OF(heap));
+    rh_mark_dead(region, block + RH_HEADER_OF(heap), RH_SHIFT_OF(heap));
 #endif
     return RH_OK;
+}
+
+RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address) {
+    const rh_word block = address - RH_HEADER_OF(heap);
+    rh_word size;
+    RH_SET_NODES(heap, 0);
+    enum rh_status status = rh2_live(heap, block, &size);
+    if (status != RH_OK) return status;
+    return rh2_give_back(heap, block, size, RH_CLEARS(heap));
 }
 
 RH_API enum rh_status rh2_walk_free(struct rh_heap2 *heap, rh_visitor visit, void *context) {

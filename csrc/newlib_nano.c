@@ -216,7 +216,9 @@ enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
     fault->rule = RH_RULE_NONE;
     fault->address = 0;
     for (rh_word chunk = heap->lowest; chunk != 0 && chunk != end; chunk += size) {
-        if (end - chunk < NANO_LEAST) RH_FAULT(RH_RULE_SIZE, chunk);
+        /* By offsets: the break may lie at the end of the address space, which is 0. */
+        if (chunk - region->base > heap->reached || end - chunk < NANO_LEAST)
+            RH_FAULT(RH_RULE_SIZE, chunk);
         const bool is_free = chunk == due;
 #if RH_HAS_RECORD
         if (!(is_free ? rh_header_intact(region, chunk) : nano_live_intact(region, chunk)))

@@ -71,7 +71,8 @@
 #define RH_KEEP_NODES RH_HOSTED
 #endif
 
-/* Test what a set-up is given. 0: firmware whose arena is known to be large enough, and in order. */
+/* Test what a set-up is given. 0: firmware whose arena is known to be large enough, and in order.
+ */
 #ifndef RH_CHECK_SETUP
 #define RH_CHECK_SETUP 1
 #endif

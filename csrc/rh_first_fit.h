@@ -75,13 +75,6 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
         RH_VISIT((heap), (region), (entry));                                                       \
     } while (0)
 
-/* Does the search stop at a block of this size? A marker's size of 0 wraps, and stops it as a hit
- * does; at an inner marker of heap_5 it goes on. */
-RH_INLINE bool rh_ff_stops(const struct rh_heap4 *heap, rh_word block, rh_word size, rh_word wanted,
-                           bool many) {
-    return size - 1 >= wanted - 1 && (!many || size != 0 || block == heap->end);
-}
-
 /*
  * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
  * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
@@ -112,31 +105,39 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     for (;;) {
         RH_FF_MEET(heap, region, block, many);
         found = rh_size(region, block);
-        if (rh_ff_stops(heap, block, found, wanted, many)) break;
-        RH_COUNT_NODE(nodes);
-        const rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
+        while (found - 1 < wanted - 1) { /* a marker's size of 0 wraps: it ends as a hit does */
+            RH_COUNT_NODE(nodes);
+            rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
+            RH_FF_MEET(heap, region, next, many);
+            found = rh_size(region, next);
 #if RH_TWO_TO_A_TURN
-        RH_FF_MEET(heap, region, next, many);
-        found = rh_size(region, next);
-        if (rh_ff_stops(heap, next, found, wanted, many)) {
+            if (found - 1 >= wanted - 1) {
+                RH_FORGET(next);
+                before = block;
+                block = next;
+                break;
+            }
+            RH_COUNT_NODE(nodes);
+            before = next;
+            block = rh_next(region, next) ^ RH_CANARY_OF(heap);
+            RH_FF_MEET(heap, region, block, many);
+            found = rh_size(region, block);
+#else
             before = block;
             block = next;
-            break;
-        }
-        RH_COUNT_NODE(nodes);
-        before = next;
-        block = rh_next(region, next) ^ RH_CANARY_OF(heap);
-#else
-        before = block;
-        block = next;
 #endif
-    }
-    RH_FORGET(before);
-    RH_FORGET(block);
-    if (found == 0) {
-        RH_SET_NODES(heap, nodes);
-        RH_COUNT_FAILED(heap);
-        return RH_FRAGMENTED;
+        }
+        RH_FORGET(before);
+        RH_FORGET(block);
+        if (found != 0) break;
+        if (!many || block == heap->end) {
+            RH_SET_NODES(heap, nodes);
+            RH_COUNT_FAILED(heap);
+            return RH_FRAGMENTED;
+        }
+        RH_COUNT_NODE(nodes); /* heap_5: the marker of a region that others follow */
+        before = block;
+        block = rh_next(region, block) ^ RH_CANARY_OF(heap);
     }
     RH_COUNT_NODE(nodes);
     RH_SET_NODES(heap, nodes);

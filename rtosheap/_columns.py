@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap._loss import Loss
 from rtosheap._trace_types import Dropped, Event, Op, TraceError
 
 Int32 = npt.NDArray[np.int32]
@@ -67,6 +68,9 @@ class Columns:
     task_names: tuple[str, ...] = ()
     meta: dict[str, str] = field(default_factory=dict)
     dropped: Dropped = field(default_factory=Dropped)
+    loss: Loss = field(default_factory=Loss)
+    #: Where a recorder saw each event's block; None where nobody recorded that.
+    addresses: UInt64 | None = None
     #: While loading: where each event stands, and what the user should be told.
     lines: Lines | None = None
     warnings: list[str] = field(default_factory=list)
@@ -77,7 +81,9 @@ class Columns:
             self.task_codes, self.task_names = None, ()
         if len(self.op) == 0:
             self.time, self.task_codes, self.task_names = None, None, ()
-        for column in (self.op, self.id, self.size, self.time, self.task_codes):
+            self.addresses = None
+        known = (self.op, self.id, self.size, self.time, self.task_codes, self.addresses)
+        for column in known:
             if column is not None:
                 column.flags.writeable = False
 
@@ -87,6 +93,7 @@ class Columns:
             self.op, self.id, self.size = self.op[mask], self.id[mask], self.size[mask]
             self.time = None if self.time is None else self.time[mask]
             self.task_codes = None if self.task_codes is None else self.task_codes[mask]
+            self.addresses = None if self.addresses is None else self.addresses[mask]
         if self.task_codes is not None:
             self.task_codes, self.task_names = names_in_use(self.task_codes, self.task_names)
 

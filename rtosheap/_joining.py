@@ -54,6 +54,8 @@ def cut(columns: Columns, previous: Links, start: int, stop: int) -> Columns:
         time=None if columns.time is None else columns.time[window],
         task_codes=None if columns.task_codes is None else columns.task_codes[window],
         task_names=columns.task_names,
+        addresses=None if columns.addresses is None else columns.addresses[window],
+        loss=columns.loss,
         meta=dict(columns.meta) if whole else described(columns.meta),
         dropped=columns.dropped.merged(
             Dropped(
@@ -68,10 +70,10 @@ def cut(columns: Columns, previous: Links, start: int, stop: int) -> Columns:
 
 def concatenate(a: Columns, b: Columns, live: Int64) -> Columns:
     """`a` and then `b`; `live` are the ids live at the end of `a`, ascending."""
-    dropped = a.dropped.merged(b.dropped)
+    dropped, loss = a.dropped.merged(b.dropped), a.loss.merged(b.loss)
     if len(a.op) == 0 or len(b.op) == 0:
         some = b if len(a.op) == 0 else a
-        return replace(some, meta=dict(some.meta), dropped=dropped)
+        return replace(some, meta=dict(some.meta), dropped=dropped, loss=loss)
 
     ids_a, ids_b = a.id, b.id
     taken = np.intersect1d(live, ids_b)
@@ -90,6 +92,7 @@ def concatenate(a: Columns, b: Columns, live: Int64) -> Columns:
         task_names=names,
         meta=_joined_meta(a.meta, b.meta),
         dropped=dropped,
+        loss=loss,
     )
 
 
@@ -131,6 +134,7 @@ def repeat(columns: Columns, copies: int, live: Int64) -> Columns:
         task_names=columns.task_names,
         meta=meta,
         dropped=columns.dropped,
+        loss=columns.loss,
     )
 
 

@@ -68,7 +68,8 @@ class Rig:
         progress: Progress | None = None,
         replays: int = 5,
     ) -> None:
-        self.trace, self.heap_class, self.options = trace, heap, dict(options)
+        self.trace, self.options = trace, dict(options)
+        self.heap_class: Any = heap
         self.name, self.kind = heap_name(heap), heap.kind
         self.fixed: tuple[tuple[int, int], ...] = ()
         last = None
@@ -84,8 +85,9 @@ class Rig:
         self._progress, self._replays, self._planned = progress, 0, replays
         self.smallest = self._find_smallest()
         probe = self.heap(self.smallest)
-        self.base = probe.base_address if last is None else last
-        self.word_size, self.alignment = probe.word_size, probe.alignment
+        self.base: int = probe.base_address if last is None else last
+        self.word_size: int = probe.word_size
+        self.alignment: int = probe.alignment
         self.header = 0 if self.kind == 1 else 4 if self.kind == 3 else self.up(2 * self.word_size)
         self.lost = -self.base % (4 if self.kind == 3 else self.alignment)
         self.largest = self._find_largest(probe)
@@ -97,7 +99,7 @@ class Rig:
         """A heap of `size` bytes; ValueError where there can be none."""
         try:
             if self._last is not None:
-                return self.heap_class([*self.fixed, (self._last, size)], **self.options)  # type: ignore[arg-type]
+                return self.heap_class([*self.fixed, (self._last, size)], **self.options)
             return self.heap_class(size, **self.options)
         except MemoryError:
             raise MemoryError(
@@ -138,8 +140,10 @@ class Rig:
         else:
             room = (self.base + size - self.header) // self.alignment * self.alignment
             room -= self.base + self.lost
-            rooms = [end - end % self.alignment - (start + -start % self.alignment)
-                     for start, end in ((a, a + n - self.header) for a, n in self.fixed)]
+            rooms = [
+                end - end % self.alignment - (start + -start % self.alignment)
+                for start, end in ((a, a + n - self.header) for a, n in self.fixed)
+            ]
             room = max(room, *rooms) if rooms else room
         return room // self.alignment * self.alignment - self.header
 
@@ -169,12 +173,14 @@ class Rig:
         realloc holds its old block and its new one; heap_1 gives none back.
         """
         if self.kind == 1:
-            return np.cumsum(self.blocks)
+            total: npt.NDArray[Any] = np.cumsum(self.blocks)
+            return total
         ends = self.trace.ends()
         ended = np.flatnonzero((ends >= 0) & (ends < len(ends)))
         freed = np.zeros_like(self.blocks)
         freed[ends[ended]] = self.blocks[ended]
-        return np.cumsum(self.blocks - freed) + freed
+        in_use: npt.NDArray[Any] = np.cumsum(self.blocks - freed) + freed
+        return in_use
 
     def check_possible(self) -> int:
         """Raise ValueError if no heap of this kind can serve the trace, however large.
@@ -234,9 +240,10 @@ class Rig:
         """Replay in a fresh heap, up to the first failure unless `stop` is False."""
         op, slot, sizes, slots = self._trace
         report = self._start_progress()
-        return Counts(
+        counts = Counts(
             *_core.replay(heap, op, slot, sizes, slots, columns, stop, track_need, report)
         )
+        return counts._replace(need=counts.need % (1 << 64))  # signed, it may come back negative
 
     def _start_progress(self) -> Progress | None:
         progress = self._progress

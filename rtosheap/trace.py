@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from rtosheap import _columns, _joining, _lifetimes
 from rtosheap._columns import Columns, Int32, Int64, Links, Ops, UInt64
+from rtosheap._loss import Loss
 from rtosheap._trace_types import Dropped, Event, Op, Slots, TraceError, TraceWarning
 
-__all__ = ["Dropped", "Event", "Op", "Slots", "Trace", "TraceError", "TraceWarning"]
+__all__ = ["Dropped", "Event", "Loss", "Op", "Slots", "Trace", "TraceError", "TraceWarning"]
 
 _ITER_BLOCK = 1 << 16
 
@@ -328,6 +329,20 @@ class Trace:
     def dropped(self) -> Dropped:
         """What this trace lacks of what it was read from or cut out of, by reason."""
         return self._columns.dropped
+
+    @property
+    def loss(self) -> Loss:
+        """What the recorder's format could not tell, by kind; false for a trace that was not
+        imported, or of which nothing was lost. ``print(trace.loss)`` explains it.
+        """
+        return self._columns.loss
+
+    @property
+    def recorded_address(self) -> UInt64 | None:
+        """Where the recorder saw each event's block: ndarray of uint64, shape (n,); on a free, the
+        freed address. None when nobody recorded that, and for what is put together or saved.
+        """
+        return self._columns.addresses
 
     # ------------------------------------------------------------------ counts
 

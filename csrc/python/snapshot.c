@@ -236,7 +236,8 @@ static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *tuple
     struct core_state *core = core_state_of_type(type);
     if (core == NULL) return NULL;
     const struct rh_ops *ops = rh_ops_find(kind, word);
-    if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[kind - 1]) || alignment > 32) {
+    if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[kind - 1]) || alignment > 32 ||
+        (kind == 3 && alignment != 8)) {
         PyErr_Format(PyExc_ValueError, "snapshot: %R cannot be heap_%d with word_size=%d", type,
                      kind, word);
         return NULL;

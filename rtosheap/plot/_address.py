@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: A gap between two regions is drawn one unit high for each factor of this in its bytes.
 GAP_BASE = 256
-GAP_SCALE_TEXT = f"gaps to a logarithmic scale, ×{GAP_BASE} per"
+GAP_SCALE_TEXT = "gaps: logarithmic, {} for each factor of " + str(GAP_BASE)
 
 
 def gap_units(size: int) -> float:

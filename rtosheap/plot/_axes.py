@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
@@ -27,14 +25,6 @@ def axes_for(ax: Axes | None) -> Axes:
     return plt.subplots(layout="constrained")[1]
 
 
-def root_figure(ax: Axes) -> Figure:
-    """The figure that the axes are in, whatever subfigures lie between."""
-    figure: Any = ax.figure
-    while figure.figure is not figure and hasattr(figure.figure, "figure"):
-        figure = figure.figure
-    return figure  # type: ignore[no-any-return]
-
-
 def font_size(ax: Axes) -> float:
     """The size of the text in points: the style's, or less in a narrow figure."""
     import matplotlib as mpl
@@ -43,12 +33,24 @@ def font_size(ax: Axes) -> float:
     size = mpl.rcParams["font.size"]
     if isinstance(size, str):
         size = 10 * font_scalings.get(size, 1.0)
-    return float(size) * (0.78 if width_inches(ax) < _NARROW else 0.9)
+    return float(size) * (0.72 if is_narrow(ax) else 0.9)
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether there is room for little text only."""
+    return width_inches(ax) < _NARROW
+
+
+def height_inches(ax: Axes) -> float:
+    """The height of the axes."""
+    figure: Any = ax.figure
+    return float(ax.get_window_extent().height / figure.dpi)
 
 
 def width_inches(ax: Axes) -> float:
     """The width that the axes have for themselves and their labels."""
-    width = float(root_figure(ax).get_figwidth())
+    figure: Any = ax.figure  # a Figure or a SubFigure
+    width = float(figure.bbox.width / figure.dpi)
     spec = ax.get_subplotspec()
     if spec is None:
         return width
@@ -102,18 +104,25 @@ def size_text(size: float) -> str:
     """A number of bytes for people: 96 B, 4 KiB, 1.5 MiB."""
     for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= scale:
-            return f"{size / scale:.4g} {unit}"
-    return f"{size:.4g} B"
+            return f"{_digits(size / scale)} {unit}"
+    return f"{size:.0f} B"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def legend_above(
     ax: Axes,
-    handles: Sequence[Artist | tuple[Artist, ...]],
+    handles: Sequence[Any],
     labels: Sequence[str],
     *,
     title: str | None = None,
 ) -> None:
     """Put a legend above the axes, in as many columns as fit: it never lies on the data.
+
+    It gets an axes of its own, a child of `ax`, which layouts make room for and above which
+    matplotlib puts a title.
 
     Parameters
     ----------
@@ -121,48 +130,80 @@ def legend_above(
     handles, labels
         As for ``Axes.legend``.
     title : str, optional
-        A line above the entries, flush left.
+        A line above the entries, flush left; broken at its commas when it is too long.
     """
     if not handles and title is None:
         return
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+    figure: Any = ax.figure
     room = _room(ax)
-    size = font_size(ax)
+    above = figure.dpi_scale_trans + ScaledTranslation(0.0, 1.0, ax.transAxes)
+    place = blended_transform_factory(ax.transAxes, above)  # x: the axes' width, y: inches
+    strip = ax.inset_axes((0.0, 0.0, 1.0, 0.1), transform=place)
+    strip.set_axis_off()
+    strip.set_label(LEGEND_LABEL)
+    legend = _widest_legend(strip, handles, labels, title, room)
+    legend.set_in_layout(False)  # its strip is; a wide legend must not make the axes narrow
+    height = legend.get_window_extent().height / figure.dpi
+    strip.set_axes_locator(_bounds(ax, height, place))
+
+
+#: The label of the child axes that holds a legend.
+LEGEND_LABEL = "rtosheap legend"
+
+
+def _bounds(ax: Axes, height: float, place: Any) -> Any:
+    from matplotlib.transforms import Bbox, TransformedBbox
+
+    def locate(_axes: Any, _renderer: Any) -> Any:
+        figure: Any = ax.figure
+        to_figure = place - figure.transSubfigure
+        return TransformedBbox(Bbox.from_bounds(0.0, 0.0, 1.0, height), to_figure)
+
+    return locate
+
+
+def _widest_legend(
+    strip: Axes, handles: Sequence[Any], labels: Sequence[str], title: str | None, room: float
+) -> Any:
+    size = font_size(strip.axes)
     for columns in range(max(len(handles), 1), 0, -1):
-        legend = ax.legend(
+        legend = strip.legend(
             handles,
             labels,
             loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-            borderaxespad=0.15,
-            borderpad=0.2,
+            bbox_to_anchor=(0.0, 0.0),
+            borderaxespad=0.0,
+            borderpad=0.25,
             ncols=columns,
             frameon=False,
             fontsize=size,
             title=title,
             title_fontsize=size,
             alignment="left",
-            handlelength=2.0,
+            handlelength=1.8,
             handleheight=0.9,
             handletextpad=0.5,
             columnspacing=1.1,
             labelspacing=0.25,
         )
+        heading = legend.get_title()
+        if title is not None and heading.get_window_extent().width > room:
+            heading.set_text(title.replace(", ", ",\n"))
         if columns == 1 or legend.get_window_extent().width <= room:
-            return
+            break
+    return legend
 
 
 def _room(ax: Axes) -> float:
     """Pixels from the left side of the axes to the right edge of what is theirs."""
-    figure = root_figure(ax)
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()  # only then does it know where the axes are
+    figure: Any = ax.figure
+    root: Figure = figure.figure
+    if root.get_layout_engine() is not None:
+        root.draw_without_rendering()  # only then does it know where the axes are
     box = ax.get_window_extent()
     spec = ax.get_subplotspec()
     last = spec is None or spec.is_last_col()
     edge = figure.bbox.x1 if last else box.x1
     return float(max(edge - box.x0, 0.5 * box.width))
-
-
-def finite_or(value: float, otherwise: float) -> float:
-    """`value`, or `otherwise` when it is not finite."""
-    return value if np.isfinite(value) else otherwise

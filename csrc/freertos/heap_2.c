@@ -1,0 +1,122 @@
+/*
+ * heap_2 for a FreeRTOS kernel: give its build this file in the place of its own heap_2.c.
+ *
+ * The heap is set up by the first call of pvPortMalloc(), even one that fails.
+ */
+#include <stdint.h>
+#include <string.h>
+
+/* Functions of the API are called here under their own names, also with the MPU. */
+#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+#include "FreeRTOS.h"
+#include "task.h"
+#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+
+#include "rh_freertos.h"
+#define RH_KEEP_MINIMUM configRTOSHEAP_STATISTICS
+#define RH_KEEP_COUNTS configRTOSHEAP_STATISTICS
+#include "../heap_2.c"
+
+#include "rh_freertos_calls.h"
+
+/* What the alignment of ucHeap can cost is taken off, whether it is aligned or not. */
+#define configADJUSTED_HEAP_SIZE (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
+
+#if (configAPPLICATION_ALLOCATED_HEAP == 1)
+extern uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+#else
+PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+#endif
+
+PRIVILEGED_DATA static struct rh_heap2 xHeap;
+
+#define prvIsSetUp() (xHeap.head.next != 0)
+
+rhSELDOM static BaseType_t prvHeapInit(void) {
+    struct rh_region xRegion;
+
+    xRegion.base = (rh_word)(uintptr_t)ucHeap;
+    xRegion.size = configTOTAL_HEAP_SIZE;
+    const enum rh_status xStatus = rh2_init(&xHeap, &xRegion, NULL);
+    configASSERT(xStatus == RH_OK);
+    return xStatus == RH_OK;
+}
+
+void *pvPortMalloc(size_t xWantedSize) {
+    rh_word xAddress;
+    enum rh_status xStatus;
+    void *pvReturn = NULL;
+
+    vTaskSuspendAll();
+    {
+        /* Nothing is free before set-up, so that only a call that fails need look for it. */
+        do {
+            xStatus = rh2_malloc(&xHeap, xWantedSize, &xAddress);
+        } while (xStatus == RH_EXHAUSTED && !prvIsSetUp() && prvHeapInit() != pdFALSE);
+        if (xStatus == RH_OK) pvReturn = (void *)(uintptr_t)xAddress;
+        traceMALLOC(pvReturn, prvBlockSize(pvReturn));
+    }
+    (void)xTaskResumeAll();
+
+    rhMALLOC_FAILED(pvReturn);
+    return pvReturn;
+}
+
+void vPortFree(void *pv) {
+    rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
+    rh_word xBlockSize;
+
+    if (pv == NULL) return;
+    RH_FORGET(xBlock);
+    if (rh2_live(&xHeap, xBlock, &xBlockSize) != RH_OK) return;
+    prvClearOnFree(pv, xBlockSize);
+    vTaskSuspendAll();
+    {
+        (void)rh2_give_back(&xHeap, xBlock, xBlockSize, false);
+        traceFREE(pv, (size_t)xBlockSize);
+    }
+    (void)xTaskResumeAll();
+}
+
+void *pvPortCalloc(size_t xNum, size_t xSize) {
+    return prvCalloc(xNum, xSize);
+}
+
+size_t xPortGetFreeHeapSize(void) {
+    return prvIsSetUp() ? xHeap.free_size : configADJUSTED_HEAP_SIZE;
+}
+
+void vPortInitialiseBlocks(void) {
+    /* Nothing to do: set-up is lazy. */
+}
+
+/* For a scheduler that is started again: the next malloc sets the heap up anew. */
+void vPortHeapResetState(void) {
+    memset(&xHeap, 0, sizeof xHeap);
+}
+
+#if (configRTOSHEAP_STATISTICS == 1)
+
+size_t xPortGetMinimumEverFreeHeapSize(void) {
+    return prvIsSetUp() ? xHeap.minimum_ever_free : configADJUSTED_HEAP_SIZE;
+}
+
+void xPortResetHeapMinimumEverFreeHeapSize(void) {
+    xHeap.minimum_ever_free = xHeap.free_size;
+}
+
+void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
+    struct rh_stats xStats;
+
+    vTaskSuspendAll();
+    {
+        rh_stats_begin(&xStats, 0);
+        if (prvIsSetUp()) (void)rh2_stats(&xHeap, &xStats);
+        xStats.available = xPortGetFreeHeapSize();
+        xStats.minimum_ever_free = xPortGetMinimumEverFreeHeapSize();
+    }
+    (void)xTaskResumeAll();
+    prvCopyStats(pxHeapStats, &xStats);
+}
+
+#endif

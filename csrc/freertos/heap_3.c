@@ -1,0 +1,80 @@
+/*
+ * heap_3 for a FreeRTOS kernel: give its build this file in the place of its own heap_3.c.
+ *
+ * The C library's malloc() and free(), made safe by suspending the scheduler.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+/* Functions of the API are called here under their own names, also with the MPU. */
+#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+#include "FreeRTOS.h"
+#include "task.h"
+#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+
+#include "../heap_3.c"
+#include "rh_freertos.h"
+
+#if (configRTOSHEAP_STATISTICS == 1)
+PRIVILEGED_DATA static size_t xAllocations;
+PRIVILEGED_DATA static size_t xFrees;
+#define rhCOUNT(xCount) ((xCount)++)
+#else
+#define rhCOUNT(xCount) ((void)0)
+#endif
+
+void *pvPortMalloc(size_t xWantedSize) {
+    void *pvReturn;
+
+    vTaskSuspendAll();
+    {
+        pvReturn = rh3_malloc(xWantedSize);
+        if (pvReturn != NULL) rhCOUNT(xAllocations);
+        traceMALLOC(pvReturn, xWantedSize);
+    }
+    (void)xTaskResumeAll();
+
+    rhMALLOC_FAILED(pvReturn);
+    return pvReturn;
+}
+
+void vPortFree(void *pv) {
+    if (pv == NULL) return;
+    vTaskSuspendAll();
+    {
+        rh3_free(pv);
+        rhCOUNT(xFrees);
+        traceFREE(pv, 0);
+    }
+    (void)xTaskResumeAll();
+}
+
+/* For a scheduler that is started again: the C library's heap stays as it is. */
+void vPortHeapResetState(void) {
+}
+
+#if (configRTOSHEAP_STATISTICS == 1)
+
+/* Of its heap a C library tells nothing: here 0 means "not known", and only calls are counted. */
+size_t xPortGetMinimumEverFreeHeapSize(void) {
+    return 0;
+}
+
+void xPortResetHeapMinimumEverFreeHeapSize(void) {
+}
+
+void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
+    vTaskSuspendAll();
+    {
+        pxHeapStats->xAvailableHeapSpaceInBytes = 0;
+        pxHeapStats->xSizeOfLargestFreeBlockInBytes = 0;
+        pxHeapStats->xSizeOfSmallestFreeBlockInBytes = 0;
+        pxHeapStats->xNumberOfFreeBlocks = 0;
+        pxHeapStats->xMinimumEverFreeBytesRemaining = 0;
+        pxHeapStats->xNumberOfSuccessfulAllocations = xAllocations;
+        pxHeapStats->xNumberOfSuccessfulFrees = xFrees;
+    }
+    (void)xTaskResumeAll();
+}
+
+#endif

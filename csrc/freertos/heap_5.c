@@ -1,0 +1,124 @@
+/*
+ * heap_5 for a FreeRTOS kernel: give its build this file in the place of its own heap_5.c.
+ *
+ * The heap is set up by vPortDefineHeapRegions(), before anything is allocated.
+ */
+#include <stdint.h>
+#include <string.h>
+
+/* Functions of the API are called here under their own names, also with the MPU. */
+#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+#include "FreeRTOS.h"
+#include "task.h"
+#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+
+#include "rh_freertos.h"
+#define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
+#include "../heap_5.c"
+
+#include "rh_freertos_calls.h"
+
+PRIVILEGED_DATA static struct rh_heap4 xHeap;
+
+/* Appends the region after the ones that the heap has, where it is one that heap_5 can take. */
+static enum rh_status prvAppendRegion(const HeapRegion_t *pxHeapRegion) {
+    struct rh_region xRegion;
+
+    xRegion.base = (rh_word)(uintptr_t)pxHeapRegion->pucStartAddress;
+    xRegion.size = pxHeapRegion->xSizeInBytes;
+    if (RH_CHECK_SETUP) {
+        /* FreeRTOS knows a region before by its end marker alone. */
+        const rh_word xTaken = xHeap.end == 0 ? 0 : xHeap.end + (RH_HEADER_OF(&xHeap) - 1);
+        const enum rh_status xStatus =
+            rh5_test_region(&xRegion, xTaken, pxHeapRegion[1].xSizeInBytes == 0, portBYTE_ALIGNMENT,
+                            RH_HEADER_OF(&xHeap));
+        if (xStatus != RH_OK) return xStatus;
+    }
+    rh5_append_region(&xHeap, NULL, &xRegion, portBYTE_ALIGNMENT, RH_HEADER_OF(&xHeap));
+    return RH_OK;
+}
+
+/* Regions in ascending order of address, up to one of size 0. Where one is refused the heap stays
+ * without memory. */
+void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
+    configASSERT(xHeap.end == 0);
+#if (configENABLE_HEAP_PROTECTOR == 1)
+    xHeap.canary = prvGetCanary();
+#endif
+    for (const HeapRegion_t *pxRegion = pxHeapRegions; pxRegion->xSizeInBytes > 0; pxRegion++) {
+        const enum rh_status xStatus = prvAppendRegion(pxRegion);
+        configASSERT(xStatus == RH_OK);
+        if (xStatus != RH_OK) {
+            vPortHeapResetState();
+            return;
+        }
+    }
+    configASSERT(xHeap.free_size != 0);
+    rh_ff_start(&xHeap, xHeap.head.next ^ RH_CANARY_OF(&xHeap));
+}
+
+void *pvPortMalloc(size_t xWantedSize) {
+    rh_word xAddress;
+    enum rh_status xStatus;
+    void *pvReturn = NULL;
+
+    configASSERT(xHeap.end != 0); /* vPortDefineHeapRegions() comes first */
+    vTaskSuspendAll();
+    {
+        xStatus = rh5_malloc(&xHeap, xWantedSize, &xAddress);
+        if (xStatus == RH_OK) pvReturn = (void *)(uintptr_t)xAddress;
+        traceMALLOC(pvReturn, prvBlockSize(pvReturn));
+    }
+    (void)xTaskResumeAll();
+
+    rhMALLOC_FAILED(pvReturn);
+    return pvReturn;
+}
+
+void vPortFree(void *pv) {
+    rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
+    struct rh_region *pxRegion;
+    rh_word xBlockSize;
+
+    if (pv == NULL) return;
+    RH_FORGET(xBlock);
+    if (rh_ff_live(&xHeap, xBlock, true, &pxRegion, &xBlockSize) != RH_OK) return;
+    prvClearOnFree(pv, xBlockSize);
+    vTaskSuspendAll();
+    { (void)rh_ff_give_back(&xHeap, pxRegion, xBlock, xBlockSize, false, true); }
+    (void)xTaskResumeAll();
+}
+
+void *pvPortCalloc(size_t xNum, size_t xSize) {
+    return prvCalloc(xNum, xSize);
+}
+
+size_t xPortGetFreeHeapSize(void) {
+    return xHeap.free_size;
+}
+
+size_t xPortGetMinimumEverFreeHeapSize(void) {
+    return xHeap.minimum_ever_free;
+}
+
+void xPortResetHeapMinimumEverFreeHeapSize(void) {
+    xHeap.minimum_ever_free = xHeap.free_size;
+}
+
+void vPortInitialiseBlocks(void) {
+    /* Nothing to do: vPortDefineHeapRegions() sets up. */
+}
+
+void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
+    struct rh_stats xStats;
+
+    vTaskSuspendAll();
+    { (void)rh5_stats(&xHeap, &xStats); }
+    (void)xTaskResumeAll();
+    prvCopyStats(pxHeapStats, &xStats);
+}
+
+/* For a scheduler that is started again: define the regions anew. */
+void vPortHeapResetState(void) {
+    memset(&xHeap, 0, sizeof xHeap);
+}

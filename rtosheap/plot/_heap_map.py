@@ -1,0 +1,269 @@
+"""The arena as rows of address space, drawn once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap.heaps import Heap
+from rtosheap.plot import _arena
+from rtosheap.plot._address import GAP_SCALE_TEXT, hexadecimal, power_of_two_step
+from rtosheap.plot._axes import (
+    axes_for,
+    font_size,
+    height_inches,
+    is_narrow,
+    legend_above,
+    set_text_sizes,
+    size_text,
+)
+from rtosheap.plot._raster import coverage
+from rtosheap.plot._rows import ROW_HEIGHT, Rows
+from rtosheap.plot._style import CORRUPT, GAP_TEXT, heap_kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+#: Beyond this many pieces a map is painted into an image instead of drawn piece by piece.
+_MOST_PIECES = 20_000
+_COLUMNS = 1024
+_ROW_PIXELS = 6  # of which the last is blank
+
+
+def heap_map(
+    heap: Heap,
+    *,
+    ax: Axes | None = None,
+    requested: Mapping[int, int] | None = None,
+    row_bytes: int | None = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw the arena as rows of address space, the lowest address first.
+
+    Allocated and free memory, headers and padding differ in colour and in hatch or lightness; grey
+    is what belongs to no block: alignment loss and end markers. heap_5's regions are strips of
+    their own, and the gaps between them are drawn to a logarithmic scale, which the legend states.
+    Blocks are drawn from the record outside the arena, so that a corrupt heap can be drawn too:
+    overwritten headers are marked with a cross.
+
+    Parameters
+    ----------
+    heap : Heap
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+    requested : mapping of int to int, optional
+        Bytes asked for, by payload address. A heap does not remember them; given them, what was
+        not asked for in a block is drawn as padding (unsplit remainders included).
+        :func:`rtosheap.fragmentation.requested_sizes` has them for a replay.
+    row_bytes : int, optional
+        Bytes per row, a power of two. By default there are at most 24 rows.
+    legend : bool
+        Whether to say above the axes what the colours mean, and the heap's numbers.
+
+    Returns
+    -------
+    Axes
+        x is the offset in a row, in bytes; y counts rows from the top.
+
+    Raises
+    ------
+    TypeError
+        If `heap` is no heap.
+    ValueError
+        If `row_bytes` is no power of two, or makes more than 1,024 rows.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.plot import heap_map
+    >>> heap = Heap4(16 * 1024)
+    >>> blocks = [heap.malloc(size) for size in (100, 2000, 30, 4000)]
+    >>> heap.free(blocks[1])
+    >>> ax = heap_map(heap)
+    >>> ax.get_xlabel()
+    'offset in a row of 1 KiB'
+    """
+    if not isinstance(heap, Heap):
+        raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
+    layers = _arena.layers(heap, requested)
+    rows = Rows(_arena.region_sizes(heap), row_bytes)
+    ax = axes_for(ax)
+    if sum(len(layer.spans.size) for layer in layers) > _MOST_PIECES:
+        paint(ax, rows, layers)
+    else:
+        _draw_pieces(ax, rows, layers)
+        if heap.kind == 1:
+            _part_blocks(ax, rows, layers[1])
+    corrupt = _arena.corrupt_headers(heap)
+    marks = _mark(ax, rows, corrupt)
+    set_up_axes(ax, rows)
+    if legend:
+        shown = [layer for layer in layers if len(layer.spans.size)]
+        handles, labels = keys([*shown[1:], *shown[:1]])
+        if corrupt:
+            handles.append(marks)
+            labels.append(f"corrupt ({len(corrupt)})")
+        legend_above(ax, handles, labels, title=_title(heap, corrupt) + gap_text(rows))
+    return ax
+
+
+def keys(layers: Sequence[_arena.Layer]) -> tuple[list[Any], list[str]]:
+    """Handles and labels of a legend."""
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [Patch(**layer.fill.patch()) for layer in layers]
+    labels = [layer.label for layer in layers]
+    return handles, labels
+
+
+def set_up_axes(ax: Axes, rows: Rows) -> None:
+    """Limits, ticks and labels."""
+    set_text_sizes(ax)
+    ax.set_xlim(0, rows.row_bytes)
+    ax.set_ylim(rows.height - (1 - ROW_HEIGHT), 0)
+    step = power_of_two_step(rows.row_bytes, 2 if is_narrow(ax) else 4)
+    ticks = range(0, rows.row_bytes + 1, step)
+    ax.set_xticks(list(ticks), [f"+0x{tick:x}" if tick else "0" for tick in ticks])
+    rows.apply(ax.yaxis)
+    ax.tick_params(axis="y", length=0, labelfontfamily="monospace")
+    ax.set_xlabel(f"offset in a row of {size_text(rows.row_bytes)}")
+    ax.set_ylabel("address")
+    for side in ("top", "right", "left", "bottom"):
+        ax.spines[side].set_visible(False)
+    _draw_gaps(ax, rows)
+
+
+def _draw_gaps(ax: Axes, rows: Rows) -> None:
+    row = 0.75 * height_inches(ax) * 72 / rows.height  # in points, with room left for a legend
+    for top, bottom, gap in rows.gaps:
+        above = top - (1 - ROW_HEIGHT)  # where the last row ends
+        size = min(0.85 * font_size(ax), 0.9 * (bottom - above) * row)
+        if not gap:
+            ax.axhline((above + bottom) / 2, color=GAP_TEXT, linewidth=0.8)
+        elif size > 4:
+            ax.text(
+                rows.row_bytes / 2,
+                (above + bottom) / 2,
+                f"gap of {size_text(gap)}",
+                ha="center",
+                va="center",
+                fontsize=size,
+                color=GAP_TEXT,
+            )
+
+
+def paint(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> list[AxesImage]:
+    """Draw layers as one image per region; the first layer is what lies below the others."""
+    images = []
+    for region, picture in enumerate(pictures(rows, layers)):
+        first, past = rows.region_rows(region)
+        top, bottom = float(rows.tops[first]), float(rows.tops[past - 1]) + 1.0
+        images.append(
+            ax.imshow(
+                picture,
+                extent=(0, rows.row_bytes, bottom, top),
+                aspect="auto",
+                interpolation="antialiased",
+            )
+        )
+    return images
+
+
+def pictures(rows: Rows, layers: Sequence[_arena.Layer]) -> list[npt.NDArray[np.float64]]:
+    """One image per region, RGBA: each pixel the mean of its bytes' colours."""
+    columns = min(_COLUMNS, rows.row_bytes)
+    below, *above = layers
+    extent = _shares(rows, below, columns)
+    rest = extent.copy()
+    colours = np.zeros((*extent.shape, 3))
+    for layer in above:
+        share = _shares(rows, layer, columns)
+        colours += share[..., None] * _rgb(layer.fill.colour)
+        rest -= share
+    colours += np.maximum(rest, 0.0)[..., None] * _rgb(below.fill.colour)
+    colours /= np.maximum(extent, 1e-9)[..., None]
+    found = []
+    for region in range(len(rows.regions)):
+        first, past = rows.region_rows(region)
+        picture = np.concatenate([colours[first:past], extent[first:past, :, None]], axis=2)
+        tall = np.repeat(np.clip(picture, 0.0, 1.0), _ROW_PIXELS, axis=0)
+        tall[_ROW_PIXELS - 1 :: _ROW_PIXELS, :, 3] = 0.0
+        found.append(tall)
+    return found
+
+
+def _shares(rows: Rows, layer: _arena.Layer, columns: int) -> npt.NDArray[np.float64]:
+    pieces = rows.split(layer.spans)
+    scale = columns / rows.row_bytes
+    top = pieces.row.astype(np.float64)
+    shape = (len(rows.addresses), columns)
+    return coverage(pieces.left * scale, pieces.right * scale, top, top + 1.0, shape)
+
+
+def _rgb(colour: str) -> npt.NDArray[np.float64]:
+    from matplotlib.colors import to_rgb
+
+    return np.array(to_rgb(colour))
+
+
+def _draw_pieces(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> None:
+    from matplotlib.collections import PolyCollection
+
+    for layer in layers:
+        polygons: Any = rows.polygons(rows.split(layer.spans))
+        if len(polygons):
+            # Without a line round them, so that a header of 8 bytes is as narrow as it is.
+            ax.add_collection(PolyCollection(polygons, **layer.fill.patch()), autolim=False)
+
+
+def _part_blocks(ax: Axes, rows: Rows, layer: _arena.Layer) -> None:
+    """heap_1 has no headers that would part its blocks."""
+    spans = layer.spans
+    starts = rows.split(spans._replace(size=np.ones_like(spans.size)))
+    tops = rows.tops[starts.row]
+    ax.vlines(starts.left, tops, tops + ROW_HEIGHT, colors="white", linewidth=0.7)
+
+
+def _mark(ax: Axes, rows: Rows, addresses: Sequence[int]) -> Any:
+    from matplotlib import patheffects
+    from matplotlib.lines import Line2D
+
+    found = [_arena.locate(rows.regions, address) for address in addresses]
+    points = [rows.point(*place) for place in found if place is not None]
+    marks = Line2D(
+        [x for x, _ in points],
+        [y + ROW_HEIGHT / 2 for _, y in points],
+        linestyle="none",
+        marker="X",
+        markersize=9,
+        color=CORRUPT,
+        markeredgecolor="white",
+        markeredgewidth=0.9,
+        clip_on=False,
+        zorder=5,
+        path_effects=[patheffects.withStroke(linewidth=2.5, foreground="white")],
+    )
+    if points:  # an empty line has an extent, which layouts would make room for
+        ax.add_line(marks)
+    return marks
+
+
+def gap_text(rows: Rows) -> str:
+    """What the heights of gaps mean, where there is one."""
+    has_gap = any(gap for _, _, gap in rows.gaps)
+    return "\n" + GAP_SCALE_TEXT.format("a row") if has_gap else ""
+
+
+def _title(heap: Heap, corrupt: Sequence[int]) -> str:
+    largest = max((size for _, size, used in heap._blocks(True) if not used), default=0)
+    title = (
+        f"{heap_kind(heap)} of {size_text(heap.size)}: {size_text(heap.free_size)} free, "
+        f"largest block {size_text(largest)}"
+    )
+    if corrupt:
+        title += f"\nfirst corrupt header at {hexadecimal(corrupt[0])}"
+    return title

@@ -1,0 +1,164 @@
+"""The search for a short sequence of events that ends in fragmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+import numpy as np
+from hypothesis import Phase, find, settings, target
+from hypothesis.errors import NoSuchExample
+
+from rtosheap.heaps import Heap
+from rtosheap.replay import replay
+from rtosheap.testing import _arguments
+from rtosheap.testing._traces import traces
+from rtosheap.trace import Event, Trace
+
+__all__ = ["NoFailureFound", "find_failure"]
+
+_FRAGMENTATION = 2
+
+
+class NoFailureFound(LookupError):
+    """No sequence of events was found that fails for fragmentation."""
+
+
+def find_failure(
+    heap_factory: Callable[[], Heap],
+    *,
+    max_events: int = 40,
+    max_size: int | None = None,
+    min_size: int = 1,
+    reallocs: bool = False,
+    max_examples: int = 1000,
+    seed: int | None = None,
+) -> Trace:
+    """Find a short sequence of events after which an allocation fails although enough is free.
+
+    The last event of the trace is that allocation: it asks for no more bytes than are free, but no
+    free block is large enough (``replay(...).failure[-1] == 2``). The trace is locally minimal:
+    without any one of its events (and, with a malloc, the later events on its block) nothing fails
+    for fragmentation.
+
+    Parameters
+    ----------
+    heap_factory : callable
+        Returns a new heap of the five; called once for each sequence that is tried.
+    max_events : int
+        The longest sequence to try.
+    max_size, min_size : int
+        Bytes of a request. Default of `max_size`: two thirds of the heap's free size.
+    reallocs : bool
+        Whether events may be reallocs.
+    max_examples : int
+        How many sequences to try before giving up.
+    seed : int, optional
+        Makes the search reproducible.
+
+    Returns
+    -------
+    Trace
+        It replays: ``replay(trace, heap_factory())``; ``print(trace.to_c())`` prints it as C.
+
+    Raises
+    ------
+    NoFailureFound
+        A `LookupError`: none of `max_examples` sequences fails so (heap_1 never does).
+    ValueError, TypeError
+        An argument that cannot be; the message names it.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, replay
+    >>> trace = find_failure(lambda: Heap4(256), seed=1)
+    >>> replay(trace, Heap4(256)).failure[-1]
+    np.uint8(2)
+    """
+    if not callable(heap_factory):
+        raise TypeError(f"heap_factory is {heap_factory!r}; it must be callable, as lambda: Heap4(256)")
+    first = heap_factory()
+    if not isinstance(first, Heap):
+        raise TypeError(f"heap_factory returned {first!r}; it must return a heap, such as Heap4(256)")
+    smallest = _arguments.integer(min_size, "min_size", 1)
+    largest = max(first.free_size * 2 // 3, smallest) if max_size is None else max_size
+    examples = _arguments.integer(max_examples, "max_examples", 1)
+    if seed is not None:
+        _arguments.integer(seed, "seed", 0)
+    strategy = traces(
+        max_events=max_events, max_size=largest, min_size=smallest, reallocs=reallocs
+    )
+
+    def fails(trace: Trace) -> bool:
+        result = replay(trace, heap_factory(), record=("failure", "free_size"))
+        failure, free_size = result["failure"], result["free_size"]
+        if len(trace):
+            # The search is drawn to heaps that are cut into many pieces, and full.
+            target(float(result.heap.stats().free_block_count), label="free blocks")
+            target(float(-free_size.min()), label="used")
+        return bool((failure == _FRAGMENTATION).any())
+
+    chosen = settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.target, Phase.shrink],
+    )
+    try:
+        found = find(
+            strategy, fails, settings=chosen, random=None if seed is None else Random(seed)
+        )
+    except NoSuchExample:
+        raise NoFailureFound(
+            f"no failure for fragmentation in {examples} sequences of up to {max_events} events "
+            f"on {first!r}"
+        ) from None
+    return _minimal(found, heap_factory)
+
+
+def _minimal(trace: Trace, heap_factory: Callable[[], Heap]) -> Trace:
+    """Cut after the first failure, and leave events out for as long as one still fails."""
+    events = _cut(list(trace), heap_factory)
+    while True:
+        for shorter in _without_one(events):
+            cut = _cut(shorter, heap_factory)
+            if cut:
+                events = cut
+                break
+        else:
+            return _numbered(events, heap_factory)
+
+
+def _cut(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:
+    """The events up to the first that fails for fragmentation; none if none does."""
+    if not events:
+        return []
+    result = replay(Trace.from_events(events), heap_factory(), record="failure")
+    at = np.flatnonzero(result["failure"] == _FRAGMENTATION)
+    return events[: int(at[0]) + 1] if len(at) else []
+
+
+def _without_one(events: list[Event]) -> Iterator[list[Event]]:
+    """Each sequence with one event left out; without its malloc a block has no other event.
+
+    Ids are not used again in the traces that are searched.
+    """
+    for i, left_out in enumerate(events):
+        rest = events[:i] + events[i + 1 :]
+        if left_out.op == "m":
+            rest = [event for event in rest if event.id != left_out.id]
+        if left_out.op == "f" and any(event.id == left_out.id for event in events[i + 1 :]):
+            continue
+        yield rest
+
+
+def _numbered(events: list[Event], heap_factory: Callable[[], Heap]) -> Trace:
+    numbers: dict[int, int] = {}
+    for event in events:
+        numbers.setdefault(event.id, len(numbers))
+    renamed = [
+        ("f", numbers[event.id]) if event.op == "f" else (event.op, numbers[event.id], event.size)
+        for event in events
+    ]
+    name = f"fragmentation on {heap_factory()!r}"
+    return Trace.from_events(renamed, meta={"name": name})

@@ -1,0 +1,383 @@
+"""minimum_heap_size against every size, and on the recorded traces."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import traces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workloads import random_options, random_trace
+
+from rtosheap import _core
+from rtosheap._rig import Counts
+from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
+from rtosheap.kinds import heap_class
+from rtosheap.sizing import MinimumSize, minimum_heap_size
+from rtosheap.trace import Trace
+
+KINDS = (1, 2, 3, 4, 5)
+
+
+def make(kind: int, size: int, options: dict[str, Any], regions: Any = None) -> Any:
+    if kind == 5:
+        return Heap5([*regions[:-1], (regions[-1][0], size)], **options)
+    return heap_class(f"heap_{kind}")(size, **options)
+
+
+def first_failure(trace: Trace, heap: Any) -> int | None:
+    """The first event that fails, None if all are served."""
+    slot, slots = trace.slots
+    columns = (None,) * len(_core.COLUMNS)
+    counts = Counts(
+        *_core.replay(heap, trace.op, slot, trace.size, slots, columns, True, False, None)
+    )
+    return counts.first_failure if counts.failures else None
+
+
+def serves(trace: Trace, kind: int, size: int, options: dict[str, Any], regions: Any) -> bool:
+    try:
+        heap = make(kind, size, options, regions)
+    except ValueError:
+        return False
+    return first_failure(trace, heap) is None
+
+
+def smallest_of_all(
+    trace: Trace, kind: int, options: dict[str, Any], regions: Any, start: int, stop: int
+) -> int | None:
+    """The smallest size that serves, by trying every one."""
+    step = options.get("alignment", 8) if kind == 2 else 1
+    for size in range(-(-start // step) * step, stop, step):
+        if serves(trace, kind, size, options, regions):
+            return size
+    return None
+
+
+def test_counts_are_those_of_the_core() -> None:
+    assert Counts._fields == _core.COUNTS
+
+
+# --------------------------------------------------------------------- against every size
+
+
+def random_regions(rng: np.random.Generator, options: dict[str, Any]) -> list[Any]:
+    header = max(16, options["alignment"])
+    regions, address = [], 0x1000_0000 + int(rng.integers(0, 40))
+    for _ in range(int(rng.integers(1, 4))):
+        size = 2 * header + 40 + int(rng.integers(0, 400))
+        regions.append((address, size))
+        address += size + int(rng.integers(0, 100))
+    return [*regions[:-1], (regions[-1][0], None)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_smaller_size_serves(kind: int, seed: int) -> None:
+    rng = np.random.default_rng([kind, seed])
+    trace = random_trace(rng, int(rng.integers(1, 120)))
+    options = random_options(rng, kind)
+    regions = random_regions(rng, options) if kind == 5 else None
+    search = "full" if kind == 2 else None
+
+    def find() -> MinimumSize:
+        name = f"heap_{kind}"
+        return minimum_heap_size(trace, name, regions=regions, search=search, **options)
+
+    room = (1 << (8 * options.get("word_size", 4))) - options.get("base_address", 0)
+    if room < 12_000 and smallest_of_all(trace, kind, options, regions, 1, room + 2) is None:
+        with pytest.raises(ValueError, match="cannot be served"):
+            find()
+        return
+    found = find()
+    size = found.last_region_size
+    assert found.exact
+    assert smallest_of_all(trace, kind, options, regions, 1, size + 1) == size
+    step = options["alignment"] if kind == 2 else 1
+    above = range(size, size + 40 * step, step)
+    if kind != 2 and options.get("base_address", 0) + size + 40 < 1 << 32:
+        assert all(serves(trace, kind, n, options, regions) for n in above)
+    check_facts(found, trace, kind, options, regions)
+
+
+def check_facts(
+    found: MinimumSize, trace: Trace, kind: int, options: dict[str, Any], regions: Any
+) -> None:
+    """Witness and advice, held against heaps made here."""
+    size = found.last_region_size
+    fixed = found.size - size
+    below = size - (options.get("alignment", 8) if kind == 2 else 1)
+    try:
+        heap = make(kind, below, options, regions)
+    except ValueError:
+        assert found.witness is None
+    else:
+        assert found.witness == first_failure(trace, heap) is not None
+    try:
+        heap = make(kind, found.advice_size - fixed, options, regions)
+    except ValueError:
+        asks = [e.op != "f" and (e.size > 0 or kind == 3) for e in trace]
+        assert found.advice_fails_at == (asks.index(True) if any(asks) else None)
+    else:
+        assert found.advice_fails_at == first_failure(trace, heap)
+    assert found.ratio == (
+        found.size / trace.peak_live_bytes if trace.peak_live_bytes else math.inf
+    )
+    assert found.peak_live_bytes == trace.peak_live_bytes
+    assert found.heap == f"heap_{kind}"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_heap_2_is_safe_from_safe_size_on(seed: int) -> None:
+    rng = np.random.default_rng([22, seed])
+    trace = random_trace(rng, int(rng.integers(10, 150)), largest=int(rng.integers(20, 400)))
+    options = random_options(rng, 2)
+    if options["base_address"] > 0x3000_0000:
+        options["base_address"] -= 0x8000
+    step = options["alignment"]
+    full = minimum_heap_size(trace, Heap2, search="full", **options)
+    assert full.safe_checked_up_to is None
+    for size in range(full.safe_size, full.safe_size + 300 * step, step):
+        assert serves(trace, 2, size, options, None)
+    if full.safe_size > full.size:
+        assert not serves(trace, 2, full.safe_size - step, options, None)
+
+    quick = minimum_heap_size(trace, Heap2, **options)
+    assert not quick.exact
+    assert quick.size >= full.size
+    assert quick.safe_size >= full.safe_size or quick.safe_checked_up_to is not None
+    for below in range(quick.size - 64 * step, quick.size, step):
+        assert not serves(trace, 2, below, options, None)
+    end = quick.safe_checked_up_to or quick.safe_size + 64 * step
+    for size in range(quick.safe_size, end + 1, step):
+        assert serves(trace, 2, size, options, None)
+
+
+def test_heap_2_is_not_monotone() -> None:
+    """The reason for all that: a trace that runs in a heap and fails in a larger one."""
+    for seed in range(200):
+        rng = np.random.default_rng([2, seed])
+        trace = random_trace(rng, 100)
+        full = minimum_heap_size(trace, Heap2, search="full")
+        if full.safe_size > full.size:
+            break
+    assert full.safe_size > full.size
+    assert serves(trace, 2, full.size, {}, None)
+    assert not serves(trace, 2, full.safe_size - 8, {}, None)
+    assert "every size serves from" in repr(full)
+
+
+event = st.tuples(st.sampled_from("mmmrff"), st.integers(0, 5), st.integers(0, 90))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(event, max_size=30),
+    st.sampled_from(KINDS),
+    st.integers(0, 31),
+    st.sampled_from([4, 8]),
+)
+def test_any_trace(events: list[tuple[str, int, int]], kind: int, shift: int, word: int) -> None:
+    rows = [(op, slot) if op == "f" else (op, slot, size) for op, slot, size in events]
+    trace = Trace.from_events(rows, strict=False)
+    options: dict[str, Any] = {} if kind == 3 else {"word_size": word}
+    regions = [(0x1000_0000 + shift, 100), (0x2000_0000 + shift, None)] if kind == 5 else None
+    if kind != 5:
+        options["base_address"] = 0x2000_0000 + shift
+    search = "full" if kind == 2 else None
+    found = minimum_heap_size(trace, f"heap_{kind}", regions=regions, search=search, **options)
+    size = found.last_region_size
+    assert smallest_of_all(trace, kind, options, regions, 1, size + 1) == size
+
+
+# --------------------------------------------------------------------- the recorded traces
+
+
+def recorded_options(name: str) -> dict[str, Any]:
+    return {"word_size": 8} if name.endswith("64") or name == "frtos-posix-mixed" else {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", traces.all_names())
+def test_recorded_traces(name: str, kind: int) -> None:
+    trace, options = traces.load(name), recorded_options(name)
+    if kind == 3 and options:
+        pytest.skip("newlib-nano is a 32-bit library")
+    regions = [(0x1000_0000, 8192), (0x2000_0000, None)] if kind == 5 else None
+    found = minimum_heap_size(trace, f"heap_{kind}", regions=regions, **options)
+    size = found.last_region_size
+    assert serves(trace, kind, size, options, regions)
+    assert not serves(trace, kind, size - (8 if kind == 2 else 1), options, regions)
+    assert found.size > trace.peak_live_bytes
+    check_facts(found, trace, kind, options, regions)
+
+
+def test_there_are_33_recorded_traces() -> None:
+    assert len(traces.all_names()) == 33
+
+
+def test_the_trap_of_heap_4() -> None:
+    """Without the max() of the rule the answer would be smaller, and wrong."""
+    found = minimum_heap_size(traces.load("cjson-docs"), Heap4)
+    assert (found.size, found.witness) == (182_472, 44_453)
+
+
+def test_the_advice_fails_on_most_traces() -> None:
+    fails = 0
+    for name in traces.all_names():
+        found = minimum_heap_size(traces.load(name), Heap4, **recorded_options(name))
+        fails += found.advice_fails_at is not None
+    assert fails == 28
+
+
+# --------------------------------------------------------------------- the edges
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shift", [0, 1, 7])
+def test_a_trace_that_asks_for_nothing(kind: int, shift: int) -> None:
+    regions = [(0x2000_0000 + shift, None)] if kind == 5 else None
+    options = {} if kind == 5 else {"base_address": 0x2000_0000 + shift}
+    nothing = Trace("", [], [])
+    found = minimum_heap_size(nothing, f"heap_{kind}", regions=regions, **options)
+    assert found.witness is None
+    assert found.advice_fails_at is None
+    assert found.ratio == math.inf
+    make(kind, found.size, options, regions)
+    with pytest.raises(ValueError, match=r"."):
+        make(kind, found.size - 1, options, regions)
+    if kind != 3:
+        zeros = Trace("mf", [0, 0], [0, 0])
+        assert (
+            minimum_heap_size(zeros, f"heap_{kind}", regions=regions, **options).size == found.size
+        )
+
+
+def test_heap_5_whose_first_regions_are_enough() -> None:
+    trace = Trace("mf", [0, 0], [100, 0])
+    found = minimum_heap_size(trace, Heap5, regions=[(0x1000_0000, 200), (0x2000_0004, None)])
+    assert found.regions == ((0x1000_0000, 200), (0x2000_0004, 20))
+    assert (found.last_region_size, found.size, found.witness) == (20, 220, None)
+
+
+def test_heap_5_names_its_regions() -> None:
+    trace = Trace("mm", [0, 1], [100, 300])
+    found = minimum_heap_size(trace, "heap_5", regions=[(0x1000_0000, 200), (0x2000_0000, None)])
+    assert found.regions == ((0x1000_0000, 200), (0x2000_0000, 320))
+    assert found.size == found.safe_size == 520
+    assert found.witness == 1
+    assert "0x10000000: 200, 0x20000000: 320" in repr(found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [1 << 31, (1 << 32) - 1, 1 << 40, (1 << 64) - 1])
+def test_a_request_that_no_heap_can_serve(kind: int, size: int) -> None:
+    trace = Trace("mm", [0, 1], [8, size])
+    regions = [(0x1000_0000, 200), (0x2000_0000, None)] if kind == 5 else None
+    with pytest.raises(ValueError, match=rf"event 1 asks for {size} bytes; the most .* is \d+$"):
+        minimum_heap_size(trace, f"heap_{kind}", regions=regions)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_live_bytes_than_the_address_space_leaves(kind: int) -> None:
+    trace = Trace("m" * 40, range(40), [200] * 40)
+    base = (1 << 32) - 4096
+    regions = [(0x1000_0000, 600), (base, None)] if kind == 5 else None
+    options = {} if kind == 5 else {"base_address": base}
+    with pytest.raises(ValueError, match=r"event \d+ asks for 200 bytes and cannot be served"):
+        minimum_heap_size(trace, f"heap_{kind}", regions=regions, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_largest_request(kind: int) -> None:
+    """What the limit in the message says is what can be served."""
+    base = (1 << 32) - 4093
+    regions = [(0x1000_0000, 600), (base, None)] if kind == 5 else None
+    options = {} if kind == 5 else {"base_address": base}
+    with pytest.raises(ValueError, match="the most") as error:
+        minimum_heap_size(Trace("m", [0], [4096]), f"heap_{kind}", regions=regions, **options)
+    limit = int(str(error.value).rsplit(" ", 1)[1])
+    found = minimum_heap_size(Trace("m", [0], [limit]), f"heap_{kind}", regions=regions, **options)
+    assert found.last_region_size <= 4093
+    with pytest.raises(ValueError, match="the most"):
+        minimum_heap_size(Trace("m", [0], [limit + 1]), f"heap_{kind}", regions=regions, **options)
+
+
+def test_an_end_marker_above_the_arena_limits_it() -> None:
+    trace = Trace("mmm", range(3), [100] * 3)
+    marker = 0x2000_0000 + 400
+    found = minimum_heap_size(trace, Heap2, end_marker_address=marker)
+    assert found.size == minimum_heap_size(trace, Heap2).size
+    with pytest.raises(ValueError, match="has 300 bytes at the most"):
+        minimum_heap_size(trace, Heap2, end_marker_address=0x2000_0000 + 300)
+
+
+def test_a_subclass_serves() -> None:
+    class Mine(Heap4):
+        pass
+
+    assert minimum_heap_size(Trace("m", [0], [8]), Mine).heap == "heap_4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"heap": "heap4"}, ValueError, "heap is 'heap4'; it must be"),
+        ({"heap": 4}, TypeError, "heap is 4; it must be"),
+        ({"heap": "heap_2", "search": "fast"}, ValueError, "search is 'fast'"),
+        ({"heap": "heap_4", "canaries": 1}, TypeError, "canaries"),
+        ({"heap": "heap_1", "canary": 1}, TypeError, "canary"),
+        ({"heap": "heap_3", "word_size": 8}, TypeError, "word_size"),
+        ({"heap": "heap_4", "word_size": 5}, ValueError, "word_size"),
+        ({"heap": "heap_4", "base_address": 0}, ValueError, "address"),
+        ({"heap": "heap_4", "base_address": 1 << 32}, ValueError, "base_address|0x100000000"),
+        ({"heap": "heap_4", "regions": []}, ValueError, "heap_4 has none"),
+        ({"heap": "heap_5"}, TypeError, "regions is None; heap_5 needs"),
+        ({"heap": "heap_5", "regions": []}, ValueError, "it must be a sequence"),
+        ({"heap": "heap_5", "regions": 5}, TypeError, "it must be a sequence"),
+        ({"heap": "heap_5", "regions": [(1, 2)]}, ValueError, "last size is None"),
+        ({"heap": "heap_5", "regions": [(1, None), (2, None)]}, TypeError, "last size is None"),
+        ({"heap": "heap_5", "regions": [(64, 99), (32, None)]}, ValueError, "ascending"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        minimum_heap_size(Trace("m", [0], [8]), **arguments)
+
+
+def collect(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
+    return lambda done, total: seen.append((done, total))
+
+
+def test_progress_is_told_and_ends() -> None:
+    trace = random_trace(np.random.default_rng(1), 300)
+    for kind in KINDS:
+        seen: list[tuple[int, int]] = []
+        regions = [(0x1000_0000, 200), (0x2000_0000, None)] if kind == 5 else None
+        minimum_heap_size(trace, f"heap_{kind}", regions=regions, progress=collect(seen))
+        assert seen
+        assert all(0 <= done <= total for done, total in seen)
+        assert seen == sorted(seen, key=lambda pair: pair[0])
+        assert seen[-1][0] == seen[-1][1]
+
+    def stop(done: int, total: int) -> None:
+        raise KeyError(done)
+
+    with pytest.raises(KeyError):
+        minimum_heap_size(trace, Heap3, progress=stop)
+
+
+def test_results_can_be_shown_and_written() -> None:
+    trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    found = minimum_heap_size(trace, Heap4, base_address=np.uint64(0x2000_0004))
+    assert json.loads(json.dumps(found.to_dict()))["options"] == {"base_address": 0x2000_0004}
+    assert "needed by event 3" in repr(found)
+    html = found._repr_html_()
+    assert html.startswith("<table>")
+    assert f"{found.size:,} bytes" in html
+    assert isinstance(hash(minimum_heap_size(trace, Heap1)), int)
