@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import FuncFormatter, Locator
 
-from rtosheap.plot._axes import font_size, size_text
+from rtosheap.plot._axes import font_size, height_inches, size_text
 from rtosheap.plot._style import GAP_TEXT
 
 if TYPE_CHECKING:
@@ -116,6 +116,10 @@ class AddressScale:
                 ax.axhline(top, color=GAP_TEXT, linewidth=0.8)
                 continue
             ax.axhspan(bottom, top, facecolor="white", edgecolor=GAP_TEXT, linewidth=0.6, zorder=3)
+            height = (top - bottom) / self.span * 0.8 * height_inches(ax) * 72  # points, about
+            size = min(0.85 * font_size(ax), 0.9 * height)
+            if size < 4:
+                continue
             text = f"gap of {size_text(self.regions[index][0] - start - size)}"
             ax.text(
                 0.5,
@@ -124,7 +128,7 @@ class AddressScale:
                 transform=ax.get_yaxis_transform(),
                 ha="center",
                 va="center",
-                fontsize=0.85 * font_size(ax),
+                fontsize=size,
                 color=GAP_TEXT,
                 zorder=4,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def set_text_sizes(ax: Axes) -> None:
 def kib(ax_axis: Axis, label: str) -> None:
     """Label an axis that is in KiB."""
     ax_axis.set_label_text(f"{label} (KiB)")
-    ax_axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 4, 5, 8, 10]))
+    ax_axis.set_major_locator(MaxNLocator(nbins=5 if is_narrow(ax_axis.axes) else 6, steps=[1, 2, 2.5, 4, 5, 8, 10]))
     ax_axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
 
 
@@ -80,10 +80,21 @@ def percent(ax_axis: Axis, label: str) -> None:
 
 
 def counted(ax_axis: Axis, label: str) -> None:
-    """Label an axis of counts: whole numbers, with k and M for large ones."""
+    """Label an axis of counts: whole numbers, in k or M where the axis reaches far."""
     ax_axis.set_label_text(label)
-    ax_axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax_axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    bins = 4 if is_narrow(ax_axis.axes) else 6
+    ax_axis.set_major_locator(MaxNLocator(nbins=bins, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    ax_axis.set_major_formatter(_Counts())
+
+
+class _Counts(Formatter):
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        axis: Any = self.axis
+        reach = max(map(abs, axis.get_view_interval()))
+        for unit, scale in (("M", 1e6), ("k", 1e3)):
+            if reach >= 2 * scale and x:
+                return f"{x / scale:.10g}{unit}"
+        return plain(x)
 
 
 def plain(value: float) -> str:

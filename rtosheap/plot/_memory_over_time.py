@@ -289,7 +289,7 @@ def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[tuple[Any, st
             np.full(len(shown), top + 0.5 * _MARGIN * (top - bottom)),
             linestyle="none",
             marker=marker,
-            markersize=5,
+            markersize=0.5 * font_size(ax),
             color=FAILED,
             markerfacecolor=FAILED if reason != "exhaustion" else "none",
             markeredgewidth=0.9,

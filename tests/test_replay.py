@@ -1,0 +1,415 @@
+"""Replay: columns, counts, reallocs, failures and pins, and the busy flag."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from traces import load
+
+from rtosheap import (
+    Heap1,
+    Heap2,
+    Heap3,
+    Heap4,
+    Heap5,
+    HeapCorruptionError,
+    Op,
+    Trace,
+    replay,
+)
+from rtosheap.replay import COLUMNS, DEFAULT_COLUMNS
+
+BASE = 0x2000_0000
+HEAPS = {
+    "heap_1": lambda: Heap1(6000),
+    "heap_2": lambda: Heap2(6000),
+    "heap_3": lambda: Heap3(6000),
+    "heap_4": lambda: Heap4(6000),
+    "heap_4 aligned to 16, word 8": lambda: Heap4(9000, word_size=8, alignment=16, canary=99),
+    "heap_5": lambda: Heap5([(BASE, 1000), (BASE + 1000, 2000), (BASE + 9000, 3000)]),
+}
+
+
+def random_trace(seed: int, events: int = 400) -> Trace:
+    """Sizes from 0 up, reallocs, and more than the heaps above can serve."""
+    rng = np.random.default_rng(seed)
+    live: list[int] = []
+    made = []
+    for i in range(events):
+        turn = rng.random()
+        size = int(
+            rng.choice([0, 1, 8, 40, 200, 700, 3000], p=[0.05, 0.1, 0.2, 0.3, 0.2, 0.1, 0.05])
+        )
+        if turn < 0.5 or not live:
+            made.append(("m", i, size))
+            live.append(i)
+        elif turn < 0.65:
+            made.append(("r", int(rng.choice(live)), size))
+        else:
+            made.append(("f", live.pop(int(rng.integers(len(live))))))
+    return Trace.from_events(made)
+
+
+class OneByOne:
+    """What replay() documents, as single calls on a heap."""
+
+    def __init__(self, heap: Any) -> None:
+        self.heap = heap
+        self.blocks: dict[int, Any] = {}  # id -> (address, size), "failed" or "zero"
+        self.live_bytes = 0
+        self.counts = dict.fromkeys(("failures", "zero_size", "skipped", "ignored_frees"), 0)
+
+    def malloc(self, block: int, size: int) -> tuple[int, int]:
+        needed = self.heap.free_size
+        address = self.heap.malloc(size)
+        if address is None and size == 0:
+            self.blocks[block] = "zero"
+            self.counts["zero_size"] += 1
+            return 0, 0
+        if address is None:
+            self.blocks.setdefault(block, "failed")
+            self.counts["failures"] += 1
+            return 0, 2 if self.fits(size, needed) else 1
+        self.counts["zero_size"] += size == 0
+        self.blocks[block] = (address, size)
+        self.live_bytes += size
+        return address, 0
+
+    def fits(self, size: int, free: int) -> bool:
+        """Are there enough free bytes for the block?"""
+        heap = self.heap
+        if heap.kind == 1:
+            return False
+        if heap.kind == 3:
+            return max(12, -(-size // 4) * 4 + 8) <= free
+        step = heap.alignment
+        header = -(-2 * heap.word_size // step) * step
+        return bool(-(-(size + header) // step) * step <= free)
+
+    def free(self, block: int) -> int:
+        state = self.blocks.pop(block)
+        if state == "failed":
+            self.counts["skipped"] += 1
+        if isinstance(state, str):
+            return 0
+        self.release(*state)
+        return int(state[0])
+
+    def release(self, address: int, size: int) -> None:
+        self.live_bytes -= size
+        if self.heap.kind == 1:
+            self.counts["ignored_frees"] += 1
+        else:
+            self.heap.free(address)
+
+    def realloc(self, block: int, size: int) -> tuple[int, int]:
+        state = self.blocks[block]
+        if state == "failed":
+            self.counts["skipped"] += 1
+            return 0, 0
+        if state == "zero":
+            del self.blocks[block]
+            return self.malloc(block, size)
+        address, failure = self.malloc(block, size)
+        if failure:
+            return 0, failure
+        if address:
+            kept = min(size, state[1])
+            self.heap.view(address)[:kept] = bytes(self.heap.view(state[0])[:kept])
+        self.release(*state)
+        return address, 0
+
+
+@pytest.mark.parametrize("name", HEAPS)
+@pytest.mark.parametrize("seed", range(8))
+def test_replay_equals_single_calls(name: str, seed: int) -> None:
+    trace = random_trace(seed)
+    heap, twin = HEAPS[name](), HEAPS[name]()
+    result = replay(trace, heap, record="all")
+    single = OneByOne(twin)
+    for i, (op, block, size) in enumerate(zip(trace.op, trace.id, trace.size, strict=True)):
+        address, failure = 0, 0
+        if op == Op.MALLOC:
+            address, failure = single.malloc(int(block), int(size))
+        elif op == Op.REALLOC:
+            address, failure = single.realloc(int(block), int(size))
+        else:
+            address = single.free(int(block))
+        stats = twin.stats()
+        assert (result["address"][i], result["failure"][i]) == (address, failure)
+        assert result["failed"][i] == (failure != 0)
+        assert result["free_size"][i] == stats.available
+        assert result["largest_free_block"][i] == stats.largest_free_block
+        assert result["free_block_count"][i] == stats.free_block_count
+        assert result["live_bytes"][i] == single.live_bytes
+    assert heap._snapshot() == twin._snapshot()
+    assert [bytes(v) for v in heap._region_views()] == [bytes(v) for v in twin._region_views()]
+    for count, value in single.counts.items():
+        assert getattr(result, count) == value
+    heap.check()
+
+
+@pytest.mark.parametrize("name", HEAPS)
+def test_block_sizes_add_up(name: str) -> None:
+    trace = random_trace(3)
+    trace = trace[: int(np.argmax(trace.op == Op.REALLOC)) or None]
+    result = replay(trace, heap := HEAPS[name]())
+    sign = np.where(trace.op == Op.FREE, 1, -1)
+    change = np.diff(result["free_size"].astype(np.int64), prepend=HEAPS[name]().free_size)
+    if heap.kind != 3:  # where sbrk's first piece costs an alignment
+        assert np.array_equal(change, sign * result["block_size"].astype(np.int64))
+
+
+def test_heap_1_gives_nothing_back() -> None:
+    result = replay(Trace.from_events([("m", 0, 8), ("f", 0), ("m", 1, 8)]), Heap1(1024))
+    assert result["block_size"].tolist() == [8, 0, 8]
+    assert result["address"].tolist() == [BASE, BASE, BASE + 8]
+    assert result["live_bytes"].tolist() == [8, 0, 8]
+    assert result.ignored_frees == 1
+
+
+def test_why_an_allocation_failed() -> None:
+    holes = [("m", 0, 100), ("m", 1, 8), ("m", 2, 100), ("f", 0), ("f", 2)]
+    result = replay(Trace.from_events([*holes, ("m", 3, 200), ("m", 4, 4000)]), Heap4(256))
+    assert result["failure"].tolist() == [0, 0, 0, 0, 0, 2, 1]
+    assert (result.failures, result.first_failure) == (2, 5)
+    pins = result.pins(5)
+    assert pins == [(BASE + 112, 16, 8, 1, 1)]
+    with pytest.raises(ValueError, match="event 6 has failure 'exhaustion'"):
+        result.pins(6)
+    with pytest.raises(ValueError, match="event 0 has failure 'none'"):
+        result.pins(0)
+    for wrong in (-1, 7):
+        with pytest.raises(ValueError, match="event must be from 0 up to 6"):
+            result.pins(wrong)
+    assert replay(result.trace, Heap4(256), record=()).pins(5) == pins
+
+
+def test_pins_from_before_the_trace() -> None:
+    heap = Heap4(256)
+    first = heap.malloc(100)
+    heap.malloc(8)
+    third = heap.malloc(100)
+    heap.free(first)
+    heap.free(third)
+    result = replay(Trace.from_events([("m", 0, 200)]), heap)
+    assert result.pins(0) == [(BASE + 112, 16, None, None, None)]
+
+
+def test_pins_of_heap_5_stay_in_their_region() -> None:
+    heap = Heap5([(BASE, 128), (BASE + 4096, 256)])
+    events = [("m", 0, 104), ("m", 1, 40), ("m", 2, 40), ("m", 3, 40), ("f", 1), ("f", 3)]
+    result = replay(Trace.from_events([*events, ("m", 4, 170)]), heap)
+    assert [pin.id for pin in result.pins(6)] == [2]
+
+
+def test_pins_where_it_matters() -> None:
+    trace = load("cjson-docs")
+    result = replay(trace, Heap4(300_000))
+    fragmented = np.flatnonzero(result["failure"] == 2)
+    if len(fragmented):
+        event = int(fragmented[0])
+        pins = result.pins(event)
+        assert pins
+        assert all(trace.size[pin.event] == pin.requested for pin in pins)
+
+
+def test_heap_at() -> None:
+    trace = random_trace(1)
+    result = replay(trace, HEAPS["heap_4"]())
+    heap = HEAPS["heap_4"]()
+    replay(trace[:100], heap)
+    assert result.heap_at(100)._snapshot() == heap._snapshot()
+
+
+def test_record_chooses_the_columns() -> None:
+    trace = random_trace(1, 50)
+    assert tuple(replay(trace, HEAPS["heap_4"]())) == DEFAULT_COLUMNS
+    assert tuple(replay(trace, HEAPS["heap_4"](), record="all")) == COLUMNS
+    result = replay(trace, HEAPS["heap_4"](), record=("nodes", "address"))
+    assert tuple(result) == ("address", "nodes")
+    assert result.free_size is None
+    with pytest.raises(KeyError, match=r"'free_size' was not recorded: pass record="):
+        result["free_size"]
+    with pytest.raises(ValueError, match="not recorded"):
+        result.column("free_size")
+    with pytest.raises(KeyError, match="'bogus' is no column"):
+        result["bogus"]
+    assert tuple(replay(trace, HEAPS["heap_4"](), record=())) == ()
+    with pytest.raises(ValueError, match="record names 'bogus'; there are address"):
+        replay(trace, Heap4(1024), record=["bogus"])
+
+
+def test_dtypes_and_lengths() -> None:
+    trace = random_trace(1, 50)
+    result = replay(trace, HEAPS["heap_4"](), record="all")
+    expected = ["u8", "u8", "u8", "u8", "u4", "u8", "u4", "?", "u1"]
+    assert [result[name].dtype for name in COLUMNS] == [np.dtype(kind) for kind in expected]
+    assert all(len(result[name]) == len(trace) for name in COLUMNS)
+    with pytest.raises(ValueError, match="read-only"):
+        result["address"][0] = 1
+
+
+def test_an_empty_trace() -> None:
+    result = replay(Trace.from_events([]), Heap4(1024))
+    assert (len(result), result.failures, result.first_failure) == (0, 0, None)
+    assert "failures" in str(result)
+
+
+def test_arguments() -> None:
+    with pytest.raises(TypeError, match="trace must be a Trace, not list"):
+        replay([], Heap4(1024))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"heap must be a heap, such as Heap4\(16384\)"):
+        replay(Trace.from_events([]), 1024)  # type: ignore[arg-type]
+
+
+def test_a_request_beyond_the_targets_words() -> None:
+    result = replay(Trace.from_events([("m", 0, 2**40), ("m", 1, 2**32 - 1)]), Heap4(1024))
+    assert result["failure"].tolist() == [1, 1]
+
+
+def test_ids_need_not_be_dense() -> None:
+    trace = Trace.from_events([("m", 2**60, 8), ("m", 5, 8), ("f", 2**60)])
+    assert replay(trace, Heap4(1024))["address"].tolist() == [BASE + 8, BASE + 24, BASE + 8]
+
+
+def test_corruption_during_a_replay() -> None:
+    heap = Heap4(1024)
+    trace = Trace.from_events([("m", i, 8) for i in range(10)])
+
+    def progress(done: int, total: int) -> None:
+        assert (done, total) == (10, 10)
+
+    replay(trace, heap, progress=progress)
+    memoryview(heap)[164] ^= 1
+    before = heap._snapshot()
+    with pytest.raises(
+        HeapCorruptionError, match=r"at 0x200000a0 overwritten.*\(at event 0\)"
+    ) as e:
+        replay(trace, heap)
+    assert e.value.event == 0
+    assert heap._snapshot() == before
+
+
+def long_trace(events: int) -> Trace:
+    turns = np.arange(events)
+    op = np.where(turns % 2 == 0, ord("m"), ord("f")).astype(np.uint8)
+    return Trace(op, turns // 2, np.where(turns % 2 == 0, 40, 0))
+
+
+def test_progress_can_abort() -> None:
+    heap = Heap4(1024)
+    seen = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append((done, total))
+        if len(seen) == 2:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        replay(long_trace(50_000), heap, progress=progress)
+    assert seen[0][1] == 50_000
+    assert heap.allocation_count + heap.free_count == seen[1][0]
+    heap.check()
+    assert heap.malloc(10) is not None  # no longer busy
+
+
+def test_a_heap_is_busy_while_it_replays() -> None:
+    heap = Heap4(1024)
+
+    def progress(done: int, total: int) -> None:
+        for call in (
+            lambda: heap.malloc(8),
+            lambda: heap.calloc(1, 8),
+            lambda: heap.free(None),
+            lambda: heap.free(8),
+            lambda: heap.view(8),
+            lambda: heap.usable_size(8),
+            heap.stats,
+            heap.blocks,
+            heap.free_blocks,
+            heap.check,
+            heap.reset,
+            heap.copy,
+            heap.reset_minimum_ever_free_size,
+            lambda: heap.free_size,
+            lambda: heap.minimum_ever_free_size,
+            lambda: heap.malloc_failed_count,
+            lambda: pickle.dumps(heap),
+            lambda: replay(Trace.from_events([]), heap),
+        ):
+            with pytest.raises(RuntimeError, match="busy"):
+                call()
+        assert repr(heap) == "<Heap4: busy>"
+
+    replay(long_trace(10), heap, progress=progress)
+    assert heap.free_size == 1016
+
+
+def test_two_threads_and_one_heap() -> None:
+    heap = Heap4(64 * 1024)
+    trace = load("tls-client-rsa-resume").repeat(3)
+    stop = threading.Event()
+    outcomes = {"busy": 0, "served": 0}
+
+    def other() -> None:
+        while not stop.is_set():
+            try:
+                address = heap.malloc(16)
+                if address is not None:
+                    heap.free(address)
+                outcomes["served"] += 1
+            except RuntimeError:
+                outcomes["busy"] += 1
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        for _ in range(20):
+            try:
+                replay(trace, heap, record=())
+            except RuntimeError:
+                outcomes["busy"] += 1
+    finally:
+        stop.set()
+        thread.join()
+    heap.check()
+    assert outcomes["busy"] > 0
+
+
+def test_another_thread_that_writes_into_the_arena() -> None:
+    memory = bytearray(64 * 1024)
+    trace = load("tls-client-rsa-resume")
+    stop = threading.Event()
+
+    def scribble() -> None:
+        rng = np.random.default_rng(1)
+        while not stop.is_set():
+            place = int(rng.integers(0, len(memory) - 8))
+            memory[place : place + 8] = rng.bytes(8)
+
+    thread = threading.Thread(target=scribble)
+    thread.start()
+    try:
+        for _ in range(200):
+            heap = Heap4(memory)
+            with contextlib.suppress(HeapCorruptionError):
+                replay(trace, heap, record=())
+            del heap
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", [Heap1, Heap2, Heap3, Heap4])
+def test_a_replay_shows_itself(kind: Any) -> None:
+    result = replay(random_trace(2), kind(6000))
+    assert f"on heap_{kind.kind} of 6,000 bytes" in repr(result)
+    assert "minimum ever free" in str(result)
+    assert result.heap_kind == f"heap_{kind.kind}"
+    assert result.regions == ((BASE, 6000),)
