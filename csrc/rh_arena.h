@@ -71,7 +71,7 @@ RH_INLINE struct rh_header *rh_header_at(rh_word address) {
 
 RH_INLINE void rh_zero(const struct rh_region *region, rh_word address, rh_word bytes) {
     RH_TRAP(region, address, bytes, true);
-    memset(rh_at(region, address), 0, bytes);
+    memset(rh_at(region, address), 0, (size_t)bytes);
 }
 
 /* Is [address, address + bytes) inside the region? */

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap import _core
-from rtosheap._rig import Counts, Rig
+from rtosheap._rig import Counts, Rig, UnservableError
 
 #: Steps that the search looks to either side of what the bisection found.
 WINDOW = 64
@@ -139,7 +139,7 @@ def search(rig: Rig, floor: int, full: bool) -> Found:
         return Found(found, True, safe)
 
     if not serves(top):
-        raise ValueError(
+        raise UnservableError(
             f"the largest {rig.name} at {rig.base:#x}, {top} bytes, fails at event "
             f"{rig.failure(top)}; whether a smaller one serves, search='full' can tell"
         )
@@ -165,5 +165,5 @@ def search(rig: Rig, floor: int, full: bool) -> Found:
     return Found(size, False, safe, None if checked >= top else checked)
 
 
-def _fails_at_largest(rig: Rig, counts: Counts) -> ValueError:
+def _fails_at_largest(rig: Rig, counts: Counts) -> UnservableError:
     return rig.no_such_heap(counts.first_failure, "the largest heap fails there")

@@ -13,7 +13,8 @@ _WORDS = {
     "foreign_reallocs": "reallocs of blocks that the recording does not know, taken as mallocs",
     "implied_frees": "frees that are missing: a live block's address was given out again",
     "alignments": "requests whose alignment a trace cannot hold",
-    "unseen_blocks": "aligned requests whose block the log does not show, left out with their frees",
+    "unseen_blocks": "aligned requests that the log does not show in full, left out",
+    "unreturned_calls": "calls that the log says did not return, left out",
     "split_reallocs": "frees that a malloc follows at once: they may have been one realloc",
     "ambiguous_frees": "frees of one among several equal blocks, of which the youngest was taken",
     "rounded_sizes": "sizes that are the block's and not the request's: what was asked is smaller",
@@ -48,6 +49,8 @@ class Loss(NamedTuple):
         Requests for an alignment (memalign and its kin) that the trace holds as plain mallocs.
     unseen_blocks : int
         Aligned requests that are left out since the log hides their result (ltrace).
+    unreturned_calls : int
+        Calls that the log says did not return, of which it may be wrong (ltrace).
     split_reallocs : int
         Frees that a malloc follows at once, in a format that writes a realloc so: the most
         reallocs that it can hold.
@@ -84,6 +87,7 @@ class Loss(NamedTuple):
     implied_frees: int = 0
     alignments: int = 0
     unseen_blocks: int = 0
+    unreturned_calls: int = 0
     split_reallocs: int = 0
     ambiguous_frees: int = 0
     rounded_sizes: int = 0

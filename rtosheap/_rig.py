@@ -42,6 +42,10 @@ class Counts(NamedTuple):
     need_largest: int
 
 
+class UnservableError(ValueError):
+    """No heap of this kind serves the trace, however large."""
+
+
 class Rig:
     """Replays a trace in heaps of one kind and any size.
 
@@ -138,14 +142,22 @@ class Rig:
         if self.kind == 2:
             room = size - self.alignment
         else:
-            room = (self.base + size - self.header) // self.alignment * self.alignment
-            room -= self.base + self.lost
-            rooms = [
-                end - end % self.alignment - (start + -start % self.alignment)
-                for start, end in ((a, a + n - self.header) for a, n in self.fixed)
-            ]
-            room = max(room, *rooms) if rooms else room
+            room = max(self._usable(*region) for region in (*self.fixed, (self.base, size)))
         return room // self.alignment * self.alignment - self.header
+
+    def fixed_loss(self, size: int) -> int:
+        """Bytes of a heap of `size` bytes that can never be part of a block."""
+        if self.kind in (1, 2):
+            return self.alignment
+        if self.kind == 3:
+            return self.lost
+        regions = (*self.fixed, (self.base, size))
+        return sum(n - self._usable(base, n) for base, n in regions)
+
+    def _usable(self, base: int, size: int) -> int:
+        """What heap_4 and heap_5 have for blocks, between alignment loss and end marker."""
+        end = base + size - self.header
+        return end - end % self.alignment - (base + -base % self.alignment)
 
     # ------------------------------------------------------------------ what the trace asks for
 
@@ -195,7 +207,7 @@ class Rig:
         where = f"at {self.base:#x}, with words of {self.word_size} bytes"
         if over.size:
             event = int(over[0])
-            raise ValueError(
+            raise UnservableError(
                 f"event {event} asks for {int(self.trace.size[event])} bytes; the most that a "
                 f"{self.name} {where}, can ever serve is {limit}"
             )
@@ -214,10 +226,10 @@ class Rig:
             raise self.no_such_heap(event, f"{int(in_use[event])} bytes of blocks are live then")
         return max(floor, self.smallest) if most else self.smallest
 
-    def no_such_heap(self, event: int, why: str) -> ValueError:
+    def no_such_heap(self, event: int, why: str) -> UnservableError:
         """The error for a trace that no heap serves."""
         part = f"{self.name}'s last region" if self.kind == 5 else self.name
-        return ValueError(
+        return UnservableError(
             f"event {event} asks for {int(self.trace.size[event])} bytes and cannot be served: "
             f"{why}, and a {part} at {self.base:#x}, with words of {self.word_size} bytes, has "
             f"{self.largest} bytes at the most"
@@ -236,9 +248,13 @@ class Rig:
         stop: bool = True,
         track_need: bool = False,
         columns: tuple[npt.NDArray[Any] | None, ...] = _NO_COLUMNS,
+        end: int | None = None,
     ) -> Counts:
-        """Replay in a fresh heap, up to the first failure unless `stop` is False."""
-        op, slot, sizes, slots = self._trace
+        """Replay the events before `end` in a fresh heap, up to the first failure unless `stop` is
+        False.
+        """
+        op, slot, sizes = (column[:end] for column in self._trace[:3])
+        slots = self._trace[3]
         report = self._start_progress()
         counts = Counts(
             *_core.replay(heap, op, slot, sizes, slots, columns, stop, track_need, report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtosheap import _heap_2
 from rtosheap._heap_2 import Found
-from rtosheap._rig import Counts, Rig
+from rtosheap._rig import Counts, Rig, UnservableError
 
 
 def find_smallest(rig: Rig, *, full: bool) -> Found:
@@ -27,7 +27,7 @@ def find_smallest(rig: Rig, *, full: bool) -> Found:
     return Found(_wilderness(rig, floor))
 
 
-def _fails_at_largest(rig: Rig, counts: Counts) -> ValueError:
+def _fails_at_largest(rig: Rig, counts: Counts) -> UnservableError:
     return rig.no_such_heap(counts.first_failure, "the largest heap fails there")
 
 

@@ -206,7 +206,8 @@ class Heap2(_core.Heap2, Heap):
         ``configHEAP_CLEAR_MEMORY_ON_FREE``: zero a payload when it is freed.
     end_marker_address : int, optional
         Where the end marker of the free list would lie, to which the last listed block links;
-        outside the arena. Default: just below it.
+        outside the arena. Default: just below it (at the top of memory, where there is nothing
+        below).
 
     Examples
     --------

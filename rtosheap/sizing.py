@@ -217,10 +217,16 @@ def minimum_heap_size(
     if search not in (None, "full"):
         raise ValueError(f"search is {search!r}; it must be None or 'full'")
     rig = Rig(trace, chosen, options, regions=regions, progress=progress)
-    found = find_smallest(rig, full=search == "full")
+    result = solve(rig, full=search == "full")
+    rig.finish()
+    return result
+
+
+def solve(rig: Rig, *, full: bool = False) -> MinimumSize:
+    """What :func:`minimum_heap_size` returns, of a rig."""
+    found = find_smallest(rig, full=full)
     witness = _verify(rig, found)
     advice, advice_fails_at = _advice(rig, found.size)
-    rig.finish()
     fixed = rig.fixed_bytes
     safe = found.size if found.safe_size is None else found.safe_size
     checked = found.safe_checked_up_to
@@ -229,12 +235,12 @@ def minimum_heap_size(
         size=found.size + fixed,
         witness=witness,
         exact=found.exact,
-        peak_live_bytes=trace.peak_live_bytes,
+        peak_live_bytes=rig.trace.peak_live_bytes,
         advice_size=advice,
         advice_fails_at=advice_fails_at,
         safe_size=safe + fixed,
         safe_checked_up_to=None if checked is None else checked + fixed,
-        options=dict(options),
+        options=rig.options,
         regions=(*rig.fixed, (rig.base, found.size)),
     )
 

@@ -23,9 +23,7 @@ void *{malloc}(size_t size);
 void {free}(void *block);
 long {function}(void);
 
-static void *block[{slots}];
-
-long {function}(void)
+{table}long {function}(void)
 {{
 """
 
@@ -82,7 +80,7 @@ def to_c(
         function=function,
         malloc=malloc,
         free=free,
-        slots=max(count, 1),
+        table=f"static void *block[{count}];\n\n" if count else "",
     )
     lines = _calls(trace, slots.tolist(), malloc, free)
     return head + "".join(f"    {line}\n" for line in lines) + "    return -1;\n}\n"
@@ -91,25 +89,24 @@ def to_c(
 def _calls(trace: Trace, slots: list[int], malloc: str, free: str) -> Iterator[str]:
     sizes: dict[int, int] = {}
     for index, (event, slot) in enumerate(zip(trace, slots, strict=True)):
+        block = f"block[{slot}]"
+        if event.op == "f":
+            yield f"{free}({block}); /* event {index} */"
+            continue
         # A request for 0 bytes gives NULL, which is no failure, and may be freed.
-        failed = f" == NULL) return {index};" if event.size else f");  /* event {index} */"
-        opening = "if ((" if event.size else "(void)("
-        closing = ")" if event.size else ""
+        fails = f" == NULL) return {index};"
         if event.op == "m":
-            call = f"block[{slot}] = {malloc}({event.size}u){closing}"
-            yield f"{opening}{call}{failed}"
-            sizes[slot] = event.size
-        elif event.op == "f":
-            yield f"{free}(block[{slot}]); /* event {index} */"
+            call = f"{block} = {malloc}({event.size}u)"
+            yield f"if (({call}){fails}" if event.size else f"{call}; /* event {index} */"
         else:
             yield "{"
-            yield f"    void *moved = {malloc}({event.size}u);"
+            yield f"    void *moved = {malloc}({event.size}u); /* event {index} */"
             if event.size:
-                yield f"    if (moved == NULL) return {index};"
+                yield f"    if (moved{fails}"
             kept = min(sizes[slot], event.size)
             if kept:
-                yield f"    memcpy(moved, block[{slot}], {kept}u);"
-            yield f"    {free}(block[{slot}]);"
-            yield f"    block[{slot}] = moved;"
+                yield f"    memcpy(moved, {block}, {kept}u);"
+            yield f"    {free}({block});"
+            yield f"    {block} = moved;"
             yield "}"
-            sizes[slot] = event.size
+        sizes[slot] = event.size

@@ -198,8 +198,10 @@ class Trace:
             The file, which may be compressed with gzip. A file object is read from where it stands
             to its end, and left open.
         format : str, optional
-            ``"text"``, ``"npz"``, ``"csv"`` or ``"rep"``: see :mod:`rtosheap.formats`. Told from
-            the content when it is not given; the file's name does not matter.
+            ``"text"``, ``"npz"``, ``"csv"``, ``"rep"``, or a recorder's: ``"valgrind"``,
+            ``"mtrace"``, ``"ltrace"``, ``"heaptrack"``, ``"freertos"``, ``"pigweed"``; see
+            :mod:`rtosheap.formats`. Told from the content when it is not given; the file's name
+            does not matter.
         strict : bool, default True
             If False, bad lines and events that cannot be are left out and counted in
             :attr:`dropped`, instead of being errors.
@@ -254,6 +256,12 @@ class Trace:
         from rtosheap import formats
 
         formats.write(self, path)
+
+    def to_c(self, **names: str) -> str:
+        """Print the trace as C that makes the same calls in firmware: `rtosheap.to_c.to_c`."""
+        from rtosheap.to_c import to_c
+
+        return to_c(self, **names)
 
     # ------------------------------------------------------------------ columns
 

@@ -23,7 +23,7 @@
 #define configADJUSTED_HEAP_SIZE (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
 
 #if (configAPPLICATION_ALLOCATED_HEAP == 1)
-extern uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
 #else
 PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
 #endif

@@ -12,8 +12,9 @@
 #include "task.h"
 #undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
 
-#include "../heap_3.c"
 #include "rh_freertos.h"
+
+#include "../heap_3.c"
 
 #if (configRTOSHEAP_STATISTICS == 1)
 PRIVILEGED_DATA static size_t xAllocations;

@@ -19,7 +19,7 @@
 #include "rh_freertos_calls.h"
 
 #if (configAPPLICATION_ALLOCATED_HEAP == 1)
-extern uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
 #else
 PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
 #endif

@@ -172,6 +172,8 @@ static enum rh_status restore_nano(struct state *s, const struct rh_snapshot *sn
             return RH_CORRUPT;
         const rh_word chunk = (rh_word)block->address;
         const rh_word payload = rh_up(chunk + 4, RH_NANO_ALIGNMENT);
+        /* Past the break the checker's walk would not end at it. */
+        if (i == 0 && chunk - region->base > heap->reached) return RH_CORRUPT;
         if (i == 0) heap->lowest = chunk;
         rh_put(region, chunk, (rh_word)block->size);
         if (!block->allocated) {

@@ -9,7 +9,12 @@ csv      .csv, .csv.gz       a table with a header line: :mod:`rtosheap.formats.
 rep      .rep                CMU malloc lab: :mod:`rtosheap.formats.rep`
 =======  ==================  =====================================================================
 
-Any of them may be compressed with gzip. A format is a module with a ``NAME``, a ``HINT`` that says
+What recorders write is read only: :mod:`~rtosheap.formats.valgrind`,
+:mod:`~rtosheap.formats.mtrace`, :mod:`~rtosheap.formats.ltrace`,
+:mod:`~rtosheap.formats.heaptrack`, :mod:`~rtosheap.formats.freertos`,
+:mod:`~rtosheap.formats.pigweed`. What such a format cannot tell is counted in the trace's `loss`.
+
+Any of them may be compressed with gzip or Zstandard. A format is a module with a ``NAME``, a ``HINT`` that says
 how it is told, ``sniff(head)`` and ``read(stream, strict=...)``, listed in :data:`READERS`; if it
 can be written, also ``lost(trace)`` and ``write(trace, stream)``, listed in :data:`WRITERS`.
 """
@@ -23,9 +28,22 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
+import zstandard
+
 from rtosheap._columns import Columns
 from rtosheap._trace_types import TraceError, TraceWarning
-from rtosheap.formats import npz, rep, table, text
+from rtosheap.formats import (
+    freertos,
+    heaptrack,
+    ltrace,
+    mtrace,
+    npz,
+    pigweed,
+    rep,
+    table,
+    text,
+    valgrind,
+)
 from rtosheap.formats._stream import describe_source, opened
 
 if TYPE_CHECKING:
@@ -58,7 +76,18 @@ class Writer(Protocol):
 
 
 #: Formats, in the order in which a file is tried on them.
-READERS: tuple[Reader, ...] = (text, npz, table, rep)
+READERS: tuple[Reader, ...] = (
+    text,
+    npz,
+    table,
+    rep,
+    heaptrack,
+    mtrace,
+    freertos,
+    pigweed,
+    valgrind,
+    ltrace,
+)
 
 #: Formats by the suffix of a file's name.
 WRITERS: dict[str, Writer] = {
@@ -91,7 +120,7 @@ def read(
             columns = reader.read(stream, strict=strict)
     except TraceError as error:
         raise error.at(line=None, path=source) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise TraceError(f"the compressed data are damaged ({error})", path=source) from error
     for warning in columns.warnings:
         text_ = f"{source}: {warning}" if source else warning

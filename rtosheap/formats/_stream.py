@@ -9,8 +9,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import zstandard
+
 _HEAD = 1 << 16
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class _Filled(io.RawIOBase):
@@ -55,4 +58,7 @@ def opened(path: str | os.PathLike[str] | BinaryIO) -> Iterator[tuple[BinaryIO, 
         if stream.peek(1).startswith(_GZIP):
             unpacked: Any = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
             stream = io.BufferedReader(_Filled(unpacked), _HEAD)
+        elif stream.peek(4).startswith(_ZSTD):
+            plain = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+            stream = io.BufferedReader(_Filled(stack.enter_context(plain)), _HEAD)
         yield stream, stream.peek(1)

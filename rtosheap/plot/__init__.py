@@ -5,10 +5,28 @@ animation). None calls ``show`` or touches pyplot's state, except that without a
 figure is made. Addresses are in hexadecimal, sizes in KiB, time in events or the trace's own unit.
 """
 
+from rtosheap.plot._animate import animate
+from rtosheap.plot._comparison import comparison
+from rtosheap.plot._cost import Calibration, cost
+from rtosheap.plot._fragmentation import fragmentation
+from rtosheap.plot._free_blocks import free_blocks
 from rtosheap.plot._heap_map import heap_map
 from rtosheap.plot._memory_over_time import memory_over_time
+from rtosheap.plot._sizing import Sizing, SizingCurve, sizing, sizing_points
+from rtosheap.plot._usage import usage
 
 __all__ = [
+    "Calibration",
+    "Sizing",
+    "SizingCurve",
+    "animate",
+    "comparison",
+    "cost",
+    "fragmentation",
+    "free_blocks",
     "heap_map",
     "memory_over_time",
+    "sizing",
+    "sizing_points",
+    "usage",
 ]

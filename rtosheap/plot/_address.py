@@ -96,7 +96,9 @@ class AddressScale:
         for start, size, at in seen:
             first = start + max(0, math.ceil(low - at))
             last = start + min(size, math.floor(high - at))
-            round_ones = [float(at + a - start) for a in range(-(-first // step) * step, last + 1, step)]
+            round_ones = [
+                float(at + a - start) for a in range(-(-first // step) * step, last + 1, step)
+            ]
             if not round_ones or round_ones[0] - (at + first - start) > 0.6 * step:
                 round_ones.insert(0, float(at + first - start))  # every region shows an address
             ticks += round_ones

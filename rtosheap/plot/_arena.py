@@ -92,9 +92,7 @@ def replay_layers(
     return [
         everything,
         Layer("allocated", ALLOCATED, Spans.of(region, offset + header, used)),
-        Layer(
-            "padding", PADDING, Spans.of(region, offset + header + used, size - header - used)
-        ),
+        Layer("padding", PADDING, Spans.of(region, offset + header + used, size - header - used)),
         Layer("header", HEADER, Spans.of(region, offset, np.full(len(size), header))),
     ]
 

@@ -69,7 +69,9 @@ def set_text_sizes(ax: Axes) -> None:
 def kib(ax_axis: Axis, label: str) -> None:
     """Label an axis that is in KiB."""
     ax_axis.set_label_text(f"{label} (KiB)")
-    ax_axis.set_major_locator(MaxNLocator(nbins=5 if is_narrow(ax_axis.axes) else 6, steps=[1, 2, 2.5, 4, 5, 8, 10]))
+    ax_axis.set_major_locator(
+        MaxNLocator(nbins=5 if is_narrow(ax_axis.axes) else 6, steps=[1, 2, 2.5, 4, 5, 8, 10])
+    )
     ax_axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
 
 
@@ -115,11 +117,12 @@ def size_text(size: float) -> str:
     """A number of bytes for people: 96 B, 4 KiB, 1.5 MiB."""
     for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= scale:
-            return f"{_digits(size / scale)} {unit}"
+            return f"{number_text(size / scale)} {unit}"
     return f"{size:.0f} B"
 
 
-def _digits(value: float) -> str:
+def number_text(value: float) -> str:
+    """A number to three digits, or more where it is whole."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
@@ -217,4 +220,4 @@ def _room(ax: Axes) -> float:
     spec = ax.get_subplotspec()
     last = spec is None or spec.is_last_col()
     edge = figure.bbox.x1 if last else box.x1
-    return float(max(edge - box.x0, 0.5 * box.width))
+    return float(max(0.95 * (edge - box.x0), 0.5 * box.width))

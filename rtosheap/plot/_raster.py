@@ -14,7 +14,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def coverage(
-    x0: Floats, x1: Floats, y0: Floats, y1: Floats, shape: tuple[int, int], weight: Floats | None = None
+    x0: Floats,
+    x1: Floats,
+    y0: Floats,
+    y1: Floats,
+    shape: tuple[int, int],
+    weight: Floats | None = None,
 ) -> Floats:
     """The area of each pixel that rectangles cover, each counted `weight` times.
 

@@ -15,7 +15,9 @@ Needs Hypothesis: ``pip install 'rtosheap[testing]'``.
 try:
     import hypothesis as _hypothesis  # noqa: F401
 except ImportError as error:  # pragma: no cover
-    raise ImportError("rtosheap.testing needs Hypothesis: pip install 'rtosheap[testing]'") from error
+    raise ImportError(
+        "rtosheap.testing needs Hypothesis: pip install 'rtosheap[testing]'"
+    ) from error
 
 from rtosheap.testing._find import NoFailureFound, find_failure
 from rtosheap.testing._heaps import heaps, sizes

@@ -76,18 +76,20 @@ def find_failure(
     np.uint8(2)
     """
     if not callable(heap_factory):
-        raise TypeError(f"heap_factory is {heap_factory!r}; it must be callable, as lambda: Heap4(256)")
+        raise TypeError(
+            f"heap_factory is {heap_factory!r}; it must be callable, as lambda: Heap4(256)"
+        )
     first = heap_factory()
     if not isinstance(first, Heap):
-        raise TypeError(f"heap_factory returned {first!r}; it must return a heap, such as Heap4(256)")
+        raise TypeError(
+            f"heap_factory returned {first!r}; it must return a heap, such as Heap4(256)"
+        )
     smallest = _arguments.integer(min_size, "min_size", 1)
     largest = max(first.free_size * 2 // 3, smallest) if max_size is None else max_size
     examples = _arguments.integer(max_examples, "max_examples", 1)
     if seed is not None:
         _arguments.integer(seed, "seed", 0)
-    strategy = traces(
-        max_events=max_events, max_size=largest, min_size=smallest, reallocs=reallocs
-    )
+    strategy = traces(max_events=max_events, max_size=largest, min_size=smallest, reallocs=reallocs)
 
     def fails(trace: Trace) -> bool:
         result = replay(trace, heap_factory(), record=("failure", "free_size"))
@@ -95,14 +97,14 @@ def find_failure(
         if len(trace):
             # The search is drawn to heaps that are cut into many pieces, and full.
             target(float(result.heap.stats().free_block_count), label="free blocks")
-            target(float(-free_size.min()), label="used")
+            target(-float(free_size.min()), label="used")
         return bool((failure == _FRAGMENTATION).any())
 
     chosen = settings(
         max_examples=examples,
         database=None,
         deadline=None,
-        phases=[Phase.generate, Phase.target, Phase.shrink],
+        phases=[Phase.generate, Phase.target],  # what is found is made minimal below
     )
     try:
         found = find(
@@ -117,16 +119,34 @@ def find_failure(
 
 
 def _minimal(trace: Trace, heap_factory: Callable[[], Heap]) -> Trace:
-    """Cut after the first failure, and leave events out for as long as one still fails."""
+    """Leave events out and make sizes smaller for as long as one allocation still fails."""
     events = _cut(list(trace), heap_factory)
     while True:
-        for shorter in _without_one(events):
-            cut = _cut(shorter, heap_factory)
-            if cut:
-                events = cut
-                break
-        else:
+        fewer = _fewer(events, heap_factory)
+        events = _smaller(fewer, heap_factory)
+        if events == fewer:
             return _numbered(events, heap_factory)
+
+
+def _fewer(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:
+    for shorter in _without_one(events):
+        cut = _cut(shorter, heap_factory)
+        if cut:
+            return _fewer(cut, heap_factory)
+    return events
+
+
+def _smaller(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:
+    for i, event in enumerate(events):
+        too_small, size = 0, event.size
+        while size - too_small > 1:
+            middle = (too_small + size) // 2
+            tried = [*events[:i], event._replace(size=middle), *events[i + 1 :]]
+            if len(_cut(tried, heap_factory)) == len(events):
+                events, size = tried, middle
+            else:
+                too_small = middle
+    return events
 
 
 def _cut(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:

@@ -75,7 +75,7 @@ def heaps(
     few, many = _arguments.interval(regions, "regions", 1, _REGIONS_MAX)
     flags = [_arguments.boolean(unaligned, "unaligned"), _arguments.boolean(canaries, "canaries")]
     flags.append(_arguments.boolean(clear_on_free, "clear_on_free"))
-    layouts: list[tuple[Any, int, int]] = []
+    layouts: list[list[tuple[Any, int, int]]] = []  # of each kind
     for cls in classes:
         fitting = _layouts(heap_name(cls), words, aligned)
         if not fitting:
@@ -83,8 +83,8 @@ def heaps(
                 f"alignments is {aligned!r}; none goes with word_sizes {words!r}: "
                 "an alignment must be no smaller than the word"
             )
-        layouts += [(cls, word, alignment) for word, alignment in fitting]
-    for cls, word, alignment in layouts:
+        layouts.append([(cls, word, alignment) for word, alignment in fitting])
+    for cls, word, alignment in (layout for of_kind in layouts for layout in of_kind):
         needed = _least(word, alignment) * (few if issubclass(cls, Heap5) else 1)
         if most_size < needed:
             raise ValueError(
@@ -94,9 +94,7 @@ def heaps(
     return _heaps(layouts, (least_size, most_size), (few, many), *flags)
 
 
-def _layouts(
-    name: str, words: Sequence[int], alignments: Sequence[int]
-) -> list[tuple[int, int]]:
+def _layouts(name: str, words: Sequence[int], alignments: Sequence[int]) -> list[tuple[int, int]]:
     if name == "heap_3":
         return [(4, 8)]
     return [(word, alignment) for word in words for alignment in alignments if alignment >= word]
@@ -111,14 +109,14 @@ def _least(word: int, alignment: int) -> int:
 @st.composite
 def _heaps(
     draw: st.DrawFn,
-    layouts: list[tuple[Any, int, int]],
+    layouts: list[list[tuple[Any, int, int]]],
     sizes: tuple[int, int],
     regions: tuple[int, int],
     unaligned: bool,
     canaries: bool,
     clear_on_free: bool,
 ) -> Heap:
-    cls, word, alignment = draw(st.sampled_from(layouts))
+    cls, word, alignment = draw(st.sampled_from(draw(st.sampled_from(layouts))))
     name = heap_name(cls)
     start = _BASE + (draw(st.integers(0, alignment - 1)) if unaligned else 0)
     least = _least(word, alignment)
@@ -136,7 +134,7 @@ def _heaps(
     count = draw(st.integers(regions[0], min(regions[1], sizes[1] // least)))
     spare = sizes[1] - count * least
     wanted = max(sizes[0] - count * least, 0)
-    parts = []
+    parts: list[tuple[int, int]] = []
     for left in reversed(range(count)):
         extra = draw(st.integers(0 if left else min(wanted, spare), spare))
         spare -= extra

@@ -90,6 +90,8 @@ class AllocatorMachine(RuleBasedStateMachine):
     >>> run_state_machine_as_test(OurHeap4, settings=settings(max_examples=10, database=None))
     """
 
+    _largest_request: int | None = None
+
     alignment: int = 8
     max_size: int = 200
     coalesces: bool = True
@@ -109,6 +111,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             _arguments.boolean(getattr(self, flag), f"{name}.{flag}")
         self._live: dict[int, _Live] = {}
         self._calls = 0
+        self._failed = False
         self.allocator = self._made()
         self._ranges = self._arena_ranges()
         self._whole = self._largest_of_empty() if self.coalesces and self.can_free else None
@@ -142,11 +145,10 @@ class AllocatorMachine(RuleBasedStateMachine):
     def _begin(self) -> None:
         self._examine()
 
-    @rule(data=st.data())
-    def malloc(self, data: st.DataObject) -> None:
+    @rule(size=st.runner().flatmap(lambda machine: machine._sizes()))
+    def malloc(self, size: int) -> None:
         """Ask for a few bytes, mostly; sometimes for many."""
-        small = st.integers(1, min(48, self.max_size))
-        self._malloc(data.draw(small | st.integers(1, self.max_size), label="size"))
+        self._malloc(size)
 
     @precondition(lambda self: self._live and self.can_free)
     @rule(pick=st.integers(0, 1 << 16))
@@ -169,8 +171,15 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Free what is left: all that the heap had must be there again."""
-        if self.can_free:
+        if self.can_free and not self._failed:
             self._free_everything()
+
+    def _violated(self, message: str) -> AllocatorViolation:
+        self._failed = True
+        return AllocatorViolation(message)
+
+    def _sizes(self) -> st.SearchStrategy[int]:
+        return st.integers(1, min(48, self.max_size)) | st.integers(1, self.max_size)
 
     def _made(self) -> Any:
         allocator = self.make_allocator()
@@ -192,20 +201,20 @@ class AllocatorMachine(RuleBasedStateMachine):
             return
         what = f"malloc({size}) returned {address:#x}"
         if address % self.alignment:
-            raise AllocatorViolation(f"{what}, which is not {self.alignment}-aligned")
+            raise self._violated(f"{what}, which is not {self.alignment}-aligned")
         if self._ranges and not any(
             start <= address and address + size <= start + length for start, length in self._ranges
         ):
-            raise AllocatorViolation(f"{what}: {size} bytes there do not lie in the arena")
+            raise self._violated(f"{what}: {size} bytes there do not lie in the arena")
         for other, live in self._live.items():
             if address < other + max(live.size, 1) and other < address + size:
-                raise AllocatorViolation(
+                raise self._violated(
                     f"{what}, which overlaps the live block of {live.size} bytes at {other:#x}"
                 )
         after = self._free_size()
         cost = None if before is None or after is None else before - after
         if cost is not None and cost < size:
-            raise AllocatorViolation(f"{what}, but free_size fell by {cost} only, to {after}")
+            raise self._violated(f"{what}, but free_size fell by {cost} only, to {after}")
         self._live[address] = _Live(size, self._calls, cost)
         view = self.payload(address, size)
         if view is not None:
@@ -230,7 +239,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         if self._whole:
             address = self.allocator.malloc(self._whole)
             if not address:
-                raise AllocatorViolation(
+                raise self._violated(
                     f"all blocks were freed, but malloc({self._whole}) fails, which a new "
                     "heap serves"
                 )
@@ -243,14 +252,14 @@ class AllocatorMachine(RuleBasedStateMachine):
         if expected is None or now is None or now == expected:
             return
         was = "" if before is None else f" (it was {before})"
-        raise AllocatorViolation(f"{after}: free_size is {now}, not {expected}{was}")
+        raise self._violated(f"{after}: free_size is {now}, not {expected}{was}")
 
     def _unharmed(self, address: int, live: _Live) -> None:
         view = self.payload(address, live.size)
         if view is None or bytes(view) == (wanted := _pattern(live.size, live.seed)):
             return
         at = next(i for i in range(live.size) if view[i] != wanted[i])
-        raise AllocatorViolation(
+        raise self._violated(
             f"byte {at} of the live block of {live.size} bytes at {address:#x} was overwritten"
         )
 
@@ -265,20 +274,20 @@ class AllocatorMachine(RuleBasedStateMachine):
         was_free = False
         for address, size, allocated in blocks:
             if size <= 0:
-                raise AllocatorViolation(f"the block at {address:#x} has {size} bytes")
+                raise self._violated(f"the block at {address:#x} has {size} bytes")
             if end is not None and address < end:
-                raise AllocatorViolation(f"the block at {address:#x} overlaps the one before it")
+                raise self._violated(f"the block at {address:#x} overlaps the one before it")
             if self.coalesces and was_free and not allocated and address == end:
-                raise AllocatorViolation(f"two free blocks adjoin at {address:#x}")
+                raise self._violated(f"two free blocks adjoin at {address:#x}")
             end, was_free = address + size, not allocated
         self._each_block_is_live(blocks)
         free = sum(size for _, size, allocated in blocks if not allocated)
         reported = self._free_size()
         if reported is not None and self.exact_free_size and free != reported:
-            raise AllocatorViolation(f"free_size is {reported}, but the free blocks have {free}")
+            raise self._violated(f"free_size is {reported}, but the free blocks have {free}")
         total = self._blocks_total()
         if total != self._total:
-            raise AllocatorViolation(
+            raise self._violated(
                 f"free and allocated blocks have {total} bytes, {self._total} at first: "
                 "some were lost or invented"
             )
@@ -286,16 +295,16 @@ class AllocatorMachine(RuleBasedStateMachine):
     def _each_block_is_live(self, blocks: list[tuple[int, int, bool]]) -> None:
         """Every live payload lies in an allocated block of its own, and none is left over."""
         taken = [(address, size) for address, size, allocated in blocks if allocated]
-        for (payload, live), (address, size) in zip(sorted(self._live.items()), taken, strict=False):
+        for (payload, live), (address, size) in zip(
+            sorted(self._live.items()), taken, strict=False
+        ):
             if not address <= payload or payload + live.size > address + size:
-                raise AllocatorViolation(
+                raise self._violated(
                     f"the live block of {live.size} bytes at {payload:#x} lies in no allocated "
                     f"block; the next has {size} bytes at {address:#x}"
                 )
         if len(taken) != len(self._live):
-            raise AllocatorViolation(
-                f"{len(taken)} blocks are allocated, {len(self._live)} are live"
-            )
+            raise self._violated(f"{len(taken)} blocks are allocated, {len(self._live)} are live")
 
     # ------------------------------------------------------------------ what the allocator tells
 
@@ -341,7 +350,7 @@ class AllocatorMachine(RuleBasedStateMachine):
                 served = middle
             else:
                 refused = middle
-        type(self)._largest_request = served  # type: ignore[attr-defined]
+        type(self)._largest_request = served
         return served
 
 

@@ -1,7 +1,7 @@
 /*
- * What the drop-in files of csrc/freertos need of a kernel's FreeRTOS.h, written for the tests: the
- * names of the public API, with the defaults that its documentation states. Set any macro with -D,
- * or name a header of your own in TEST_CONFIG_FILE.
+ * A stand-in for a kernel's FreeRTOS.h: of the public API what the drop-in files need, with the
+ * defaults that its documentation states. Set any macro with -D, or name a header of your own in
+ * TEST_CONFIG_FILE.
  */
 #ifndef INC_FREERTOS_H
 #define INC_FREERTOS_H

@@ -1,7 +1,6 @@
 /*
- * What the drop-in files need of a kernel's task.h, written for the tests. Without
- * -DTEST_SCHEDULER=1 the scheduler's calls are empty, as in an application before it starts (and in
- * the measurements of size and speed).
+ * A stand-in for a kernel's task.h. Without -DTEST_SCHEDULER=1 the scheduler's calls are empty: so
+ * sizes and speeds are the heap's own.
  */
 #ifndef INC_TASK_H
 #define INC_TASK_H

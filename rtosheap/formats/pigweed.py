@@ -1,0 +1,48 @@
+"""Pigweed's allocator requests: ``m <size> <address>`` and ``f <address>``, one a line.
+
+Sizes are decimal, addresses hexadecimal, with or without ``0x``. Blank lines and lines that begin
+with ``#`` say nothing. An address of 0 is a failed request, or ``free(NULL)``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+from rtosheap._columns import Columns
+from rtosheap.formats._log import AddressLog, LogLines, bad_line
+
+NAME = "pigweed"
+HINT = "lines 'm <size> <address>' and 'f <address>'"
+
+_LINE = re.compile(rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})\s*\Z")
+_SNIFF = re.compile(
+    rb"(?:\s*#[^\n]*\n|\s*\n)*(?:m \d+ (?:0[xX])?[0-9a-fA-F]+|f 0[xX][0-9a-fA-F]+)\s*(?:\n|\Z)"
+)
+_RIGHT = "'m <size> <address>' or 'f <address>'"
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that begins so is of this format."""
+    return _SNIFF.match(head) is not None
+
+
+def read(stream: BinaryIO, *, strict: bool) -> Columns:
+    """Read the requests; see :class:`rtosheap.formats.Reader`."""
+    log, lines = AddressLog(), LogLines(strict)
+
+    def take(raw: bytes, number: int) -> None:
+        match = _LINE.match(raw)
+        if match is None:
+            if raw.strip() and not raw.startswith(b"#"):
+                raise bad_line(raw, _RIGHT)
+            return
+        size, address = match.groups()
+        lines.saw(len(address))
+        if size is None:
+            log.free(int(address, 16), number)
+        else:
+            log.malloc(int(address, 16), int(size), number)
+
+    lines.each(stream, take)
+    return lines.finish(log.columns("Pigweed allocator requests"))

@@ -1,0 +1,226 @@
+"""What operations cost: nodes visited, or instructions where they are calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap.plot import _series
+from rtosheap.plot._axes import (
+    axes_for,
+    counted,
+    legend_above,
+    number_text,
+    plain,
+    set_text_sizes,
+)
+from rtosheap.plot._style import CYCLE, HEAP_LINES
+from rtosheap.trace import Op
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rtosheap.replay import Replay
+
+_RUNS = 300
+
+Floats = npt.NDArray[np.float64]
+
+
+class Calibration(NamedTuple):
+    """What an operation costs on a processor: a constant, and so much for each node visited.
+
+    Attributes
+    ----------
+    malloc, free : (float, float)
+        The constant and the cost of a node. A realloc costs both constants, and malloc's cost for
+        each of its nodes.
+    unit : str
+        What is counted, such as ``"instructions on a Cortex-M3"``.
+
+    Examples
+    --------
+    >>> Calibration(malloc=(50, 6), free=(45, 5)).unit
+    'instructions'
+    """
+
+    malloc: tuple[float, float]
+    free: tuple[float, float]
+    unit: str = "instructions"
+
+
+def cost(
+    replays: Replay | Sequence[Replay] | Mapping[str, Replay],
+    *,
+    ax: Axes | None = None,
+    view: Literal["time", "distribution"] = "time",
+    calibration: Calibration | None = None,
+    x: _series.TimeAxis = "event",
+    legend: bool = True,
+) -> Axes:
+    """Draw what operations cost, in nodes of the free list visited or in instructions.
+
+    Parameters
+    ----------
+    replays : Replay, sequence of Replay, or mapping of str to Replay
+        With the column ``nodes`` (recorded by default). A mapping gives the lines labels.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+    view : {"time", "distribution"}
+        ``"time"``: the highest cost (line) and the mean (thin line) in each of 300 runs of events.
+        ``"distribution"``: the share of operations that cost at least so much, on logarithmic
+        axes; allocations and frees apart when there is one replay. Operations that visit no node
+        lower the curve's start, and have no place on the axis. A dot marks the worst.
+    calibration : Calibration, optional
+        Costs of a given processor, to count its instructions instead of nodes.
+    x : {"event", "time"}
+        What the horizontal axis counts in the view over time.
+    legend : bool
+        Whether to draw a legend above the axes, which also gives the mean and the worst.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If ``nodes`` was not recorded, the trace lacks the times that are asked for, or `view` is
+        neither of the two.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, data, replay
+    >>> from rtosheap.plot import cost
+    >>> run = replay(data.load("coap-server"), Heap4(48 * 1024))
+    >>> ax = cost(run, view="distribution")
+    >>> ax.get_xlabel(), ax.get_xscale()
+    ('nodes visited', 'log')
+    """
+    pairs = _series.labelled(replays, "replays")
+    if view not in ("time", "distribution"):
+        raise ValueError(f"view is {view!r}; it must be 'time' or 'distribution'")
+    if calibration is not None and not isinstance(calibration, Calibration):
+        raise TypeError(f"calibration is {calibration!r}; it must be a Calibration")
+    costs = [_costs(run, calibration) for _, run in pairs]
+    times = [_series.time_of(run.trace, x) for _, run in pairs]
+    ax = axes_for(ax)
+    set_text_sizes(ax)
+    unit = "nodes visited" if calibration is None else calibration.unit
+    handles: list[Any] = []
+    if view == "time":
+        for (label, run), values, time, style in zip(
+            pairs, costs, times, _styles(pairs), strict=True
+        ):
+            handles += _over_time(ax, time, values, label, style, alone=len(run.trace) <= _RUNS)
+        _series.limit_time(ax, max(times, key=lambda time: time[-1]))
+        _series.label_time(ax, pairs[0][1].trace, x)
+        counted(ax.yaxis, unit)
+        ax.set_ylim(bottom=0.0)
+    else:
+        for label, values, style in _groups(pairs, costs):
+            handles.append(_distribution(ax, values, label, style))
+        _log_axes(ax, unit)
+    if legend:
+        legend_above(ax, handles, [str(handle.get_label()) for handle in handles])
+    return ax
+
+
+def _costs(replay: Replay, calibration: Calibration | None) -> Floats:
+    nodes = replay.column("nodes").astype(np.float64)
+    if calibration is None:
+        return nodes
+    op = replay.trace.op
+    (malloc, malloc_node), (free, free_node) = calibration.malloc, calibration.free
+    constant = np.select([op == Op.MALLOC, op == Op.FREE], [malloc, free], malloc + free)
+    return constant + nodes * np.where(op == Op.FREE, free_node, malloc_node)
+
+
+def _styles(pairs: Sequence[tuple[str, Replay]]) -> list[tuple[str, Any]]:
+    kinds = [run.heap_kind for _, run in pairs]
+    if len(set(kinds)) == len(kinds):
+        return [HEAP_LINES[kind] for kind in kinds]
+    return [CYCLE[number % len(CYCLE)] for number in range(len(kinds))]
+
+
+def _summary(label: str, values: Floats) -> str:
+    if not len(values):
+        return f"{label} (none)"
+    return f"{label}: mean {number_text(values.mean())}, most {number_text(values.max())}"
+
+
+def _over_time(
+    ax: Axes, time: Floats, values: Floats, label: str, style: tuple[str, Any], *, alone: bool
+) -> list[Any]:
+    shape = _series.envelope(time, values, _RUNS)
+    at, mean, high = shape.at, shape.mean, shape.high
+    if len(at):  # the last value holds to the end
+        at, mean, high = (np.append(at, time[-1]), *(np.append(v, v[-1]) for v in (mean, high)))
+    colour, dashes = style
+    (line,) = ax.plot(
+        at,
+        high,
+        color=colour,
+        linestyle=dashes,
+        linewidth=1.3,
+        drawstyle="steps-post",
+        label=_summary(label, values),
+    )
+    if not alone:
+        ax.plot(at, mean, color=colour, linewidth=0.7, alpha=0.75, drawstyle="steps-post")
+    return [line]
+
+
+def _groups(
+    pairs: Sequence[tuple[str, Replay]], costs: Sequence[Floats]
+) -> list[tuple[str, Floats, tuple[str, Any]]]:
+    """Label, values and style of each curve of the distribution."""
+    if len(pairs) > 1:
+        labels = (label for label, _ in pairs)
+        return list(zip(labels, costs, _styles(pairs), strict=True))
+    ((label, run),), (values,) = pairs, costs
+    frees = run.trace.op == Op.FREE
+    return [
+        (f"{label}, allocations", values[~frees], CYCLE[0]),
+        (f"{label}, frees", values[frees], CYCLE[1]),
+    ]
+
+
+def _distribution(ax: Axes, values: Floats, label: str, style: tuple[str, Any]) -> Any:
+    distinct, count = np.unique(values[values > 0], return_counts=True)
+    share = np.cumsum(count[::-1])[::-1] / max(len(values), 1)
+    if len(distinct):
+        first = min(distinct[0], 1.0) if (distinct == distinct.astype(int)).all() else distinct[0]
+        distinct, share = np.append(first, distinct), np.append(share[0], share)
+    colour, dashes = style
+    (line,) = ax.plot(
+        distinct,
+        share,
+        color=colour,
+        linestyle=dashes,
+        linewidth=1.5,
+        drawstyle="steps-pre",
+        marker="o",
+        markersize=4,
+        markevery=[len(distinct) - 1] if len(distinct) else [],
+        label=_summary(label, values),
+    )
+    return line
+
+
+def _log_axes(ax: Axes, unit: str) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(top=1.25)
+    low, high = ax.get_xlim()
+    if high < 12:  # less than a decade has one labelled tick, or none
+        ax.set_xlim(min(low, 0.9), 12)
+    ax.set_xlabel(unit)
+    ax.set_ylabel("share of operations that cost as much or more")

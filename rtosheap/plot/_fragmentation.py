@@ -1,0 +1,143 @@
+"""Fragmentation over time, for one heap or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap import _replay_blocks
+from rtosheap import fragmentation as measures
+from rtosheap.plot import _series
+from rtosheap.plot._axes import axes_for, legend_above, number_text, percent, set_text_sizes
+from rtosheap.plot._style import CYCLE, HEAP_LINES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rtosheap.replay import Replay
+
+#: Runs of events that a curve is summarised to.
+_RUNS = 240
+
+_LABELS = {
+    "external": "external fragmentation",
+    "internal": "internal fragmentation",
+    "used": "memory used in excess of live",
+}
+
+
+def fragmentation(
+    replays: Replay | Sequence[Replay] | Mapping[str, Replay],
+    *,
+    ax: Axes | None = None,
+    measure: Literal["external", "internal", "used"] = "external",
+    x: _series.TimeAxis = "event",
+    legend: bool = True,
+) -> Axes:
+    """Draw a measure of fragmentation over time, for several heaps on one axis.
+
+    Each curve is the mean over runs of events (240 of them, in a trace that has more events), with
+    a band from the least to the greatest value of each run.
+
+    Parameters
+    ----------
+    replays : Replay, sequence of Replay, or mapping of str to Replay
+        One curve for each, of the heap's colour; a mapping gives them labels.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+    measure : {"external", "internal", "used"}
+        ``1 - largest free block / free bytes`` (needs ``largest_free_block`` to be recorded);
+        ``1 - bytes asked for / bytes in allocated blocks``; or ``used / live - 1``, with the
+        memory used up to then as in :func:`rtosheap.fragmentation.used_bytes`.
+    x : {"event", "time"}
+        What the horizontal axis counts: events, or the trace's own time.
+    legend : bool
+        Whether to draw a legend above the axes, which also gives each curve's mean.
+
+    Returns
+    -------
+    Axes
+        y is in per cent; with ``measure="used"`` it is logarithmic.
+
+    Raises
+    ------
+    ValueError
+        If a column was not recorded, the trace lacks the times that are asked for, or `measure`
+        is none of these.
+
+    See Also
+    --------
+    rtosheap.fragmentation : the same as numbers.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap2, Heap4, data, replay
+    >>> from rtosheap.plot import fragmentation
+    >>> trace = data.load("coap-server")
+    >>> runs = [replay(trace, heap(48 * 1024), record="all") for heap in (Heap2, Heap4)]
+    >>> ax = fragmentation(runs)
+    >>> ax.get_ylabel()
+    'external fragmentation (%)'
+    """
+    pairs = _series.labelled(replays, "replays")
+    if measure not in _LABELS:
+        raise ValueError(f"measure is {measure!r}; it must be 'external', 'internal' or 'used'")
+    curves = [(_series.time_of(run.trace, x), 100 * _values(run, measure)) for _, run in pairs]
+    ax = axes_for(ax)
+    set_text_sizes(ax)
+    handles: list[Any] = []
+    labels: list[str] = []
+    for number, ((label, run), (time, values)) in enumerate(zip(pairs, curves, strict=True)):
+        colour, style = _line_of(run, number, [other for _, other in pairs])
+        handles.append(_curve(ax, time, values, colour, style))
+        mean = np.nanmean(values) if np.isfinite(values).any() else float("nan")
+        labels.append(f"{label} (mean {number_text(mean)} %)")
+        handles[-1].set_label(labels[-1])
+    _series.limit_time(ax, max((time for time, _ in curves), key=lambda time: time[-1]))
+    _series.label_time(ax, pairs[0][1].trace, x)
+    percent(ax.yaxis, _LABELS[measure])
+    if measure == "used":
+        ax.set_yscale("symlog", linthresh=10.0)
+        percent(ax.yaxis, _LABELS[measure])
+        ax.set_ylim(bottom=0.0)
+    else:
+        tops = [float(np.nanmax(values)) for _, values in curves if np.isfinite(values).any()]
+        whole = measure == "external" or max(tops, default=0.0) > 50
+        ax.set_ylim(0.0, 100.0 if whole else 1.1 * max(*tops, 5.0))
+    if legend:
+        legend_above(ax, handles, labels)
+    return ax
+
+
+def _values(replay: Replay, measure: str) -> npt.NDArray[np.float64]:
+    if measure == "external":
+        return measures.external_fragmentation(replay)
+    if measure == "internal":
+        return measures.internal_fragmentation(replay)
+    live = _replay_blocks.live_bytes(replay).astype(np.float64)
+    used = measures.used_bytes(replay).astype(np.float64)
+    return np.divide(used, live, out=np.full(len(live), np.nan), where=live > 0) - 1.0
+
+
+def _line_of(replay: Replay, number: int, replays: Sequence[Replay]) -> tuple[str, Any]:
+    """The heap's own line, or one of a cycle when a heap appears twice."""
+    kinds = [other.heap_kind for other in replays]
+    if len(set(kinds)) == len(kinds):
+        return HEAP_LINES[replay.heap_kind]
+    return CYCLE[number % len(CYCLE)]
+
+
+def _curve(ax: Axes, time: Any, values: Any, colour: str, style: Any) -> Any:
+    shape = _series.envelope(time, values, _RUNS)
+    ends = np.append(shape.at, time[-1:])  # the last value holds to the end
+    low, mean, high = (np.append(part, part[-1:]) for part in shape[1:])
+    if not len(shape.at):
+        ends = shape.at
+    ax.fill_between(ends, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
+    (line,) = ax.plot(
+        ends, mean, color=colour, linestyle=style, linewidth=1.5, drawstyle="steps-post"
+    )
+    return line

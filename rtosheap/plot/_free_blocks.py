@@ -1,0 +1,131 @@
+"""How large the holes are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rtosheap.fragmentation import largest_request
+from rtosheap.heaps import Heap
+from rtosheap.plot._axes import (
+    axes_for,
+    font_size,
+    is_narrow,
+    kib,
+    legend_above,
+    set_text_sizes,
+    size_text,
+)
+from rtosheap.plot._style import FREE, heap_kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> Axes:
+    """Draw the sizes of the free blocks as a distribution.
+
+    A bar for each power of two says how many bytes lie in free blocks of at least this and less
+    than twice this size; the number above it, in how many blocks. The line is the largest request
+    that would succeed now: bars to its left serve smaller requests only.
+
+    Parameters
+    ----------
+    heap : Heap
+        It may be corrupt: the blocks are those of the record outside the arena. heap_5's markers
+        of size 0 are left out; what heap_1 and heap_3 have not reached yet is one block.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+    legend : bool
+        Whether to draw a legend above the axes.
+
+    Returns
+    -------
+    Axes
+        x is the block size in bytes (header included), logarithmic; y is in KiB.
+
+    Raises
+    ------
+    TypeError
+        If `heap` is no heap.
+
+    See Also
+    --------
+    rtosheap.fragmentation.largest_request : that number.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.plot import free_blocks
+    >>> heap = Heap4(4096)
+    >>> blocks = [heap.malloc(size) for size in (40, 200, 40, 700, 40)]
+    >>> heap.free(blocks[1]); heap.free(blocks[3])
+    >>> ax = free_blocks(heap)
+    >>> ax.get_xlabel()
+    'size of free block'
+    """
+    if not isinstance(heap, Heap):
+        raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
+    blocks = heap._blocks(True)
+    sizes = np.array([size for _, size, allocated in blocks if not allocated and size], dtype=int)
+    ax = axes_for(ax)
+    set_text_sizes(ax)
+    power = np.frexp(sizes.astype(np.float64))[1] - 1
+    first, last = (int(power.min()), int(power.max())) if len(power) else (3, 9)
+    counts = np.bincount(power - first, minlength=last - first + 1)
+    total = np.bincount(power - first, sizes / 1024, minlength=last - first + 1)
+    bars = ax.bar(
+        np.arange(first, last + 1) + 0.5, total, width=0.9, label="free blocks", **FREE.patch()
+    )
+    for bar in bars:
+        bar.set(linewidth=0.8, edgecolor="#8a7a3d")
+    highest = float(total.max()) if len(sizes) else 1.0
+    for place, (height, count) in enumerate(zip(total, counts, strict=True)):
+        if count:
+            ax.annotate(
+                f"{count:,}",
+                (first + place + 0.5, height),
+                xytext=(0, 1.5),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=0.9 * font_size(ax),
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+                zorder=3,
+            )
+    request = largest_request(heap)
+    line = None
+    if request:
+        line = ax.axvline(
+            np.log2(request),
+            color="#0b3c5d",
+            linestyle=(0, (5, 1.5)),
+            linewidth=1.5,
+            label=f"largest request that would succeed: {request:,} B",
+        )
+    ax.set_ylim(0.0, 1.12 * highest)
+    low = min(first, int(np.log2(request))) if request else first
+    ax.set_xlim(low - 0.15, last + 1.15)
+    _size_ticks(ax, low, last + 1)
+    ax.set_xlabel("size of free block")
+    kib(ax.yaxis, "free in blocks of this size")
+    if legend:
+        title = (
+            f"{heap_kind(heap)} of {size_text(heap.size)}: {size_text(heap.free_size)} free, "
+            f"in {len(sizes):,} block{'' if len(sizes) == 1 else 's'}"
+        )
+        lines = [] if line is None else [line]
+        legend_above(
+            ax,
+            [bars, *lines],
+            ["bytes free (above: blocks)", *(str(line.get_label()) for line in lines)],
+            title=title,
+        )
+    return ax
+
+
+def _size_ticks(ax: Axes, first: int, last: int) -> None:
+    step = -(-(last - first + 1) // (5 if is_narrow(ax) else 8))
+    ticks = list(range(first, last + 1, step))
+    ax.set_xticks(ticks, [size_text(1 << tick) for tick in ticks])

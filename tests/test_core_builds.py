@@ -1,0 +1,131 @@
+"""The C core compiles without a warning for every target, and is freestanding."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from needs import ROOT, missing, tool
+
+CSRC = ROOT / "csrc"
+HEAPS = ("heap_1", "heap_2", "heap_3", "heap_4", "heap_5")
+WARNINGS = (
+    *("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion"),
+    *("-Wcast-align", "-Wmissing-prototypes", "-Wshadow", "-Wvla"),
+)
+TARGETS = {
+    "x86-64 gcc": ("gcc",),
+    "x86-64 clang": ("clang",),
+    "i386": ("gcc", "-m32"),
+    "Cortex-M0": ("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb"),
+    "Cortex-M4": ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"),
+}
+FIRMWARE = {
+    "no checks": (),
+    "assertions": ("-DRH_CHECKS=1",),
+    "everything checked": ("-DRH_CHECKS=2",),
+    "protector": ("-DRH_PROTECTOR=1",),
+    "assertions, protector": ("-DRH_CHECKS=1", "-DRH_PROTECTOR=1"),
+    "nothing kept": ("-DRH_KEEP_MINIMUM=0", "-DRH_KEEP_COUNTS=0"),
+    "aligned to 16, cleared": ("-DRH_ALIGNMENT=16", "-DRH_CLEAR_ON_FREE=1"),
+}
+
+
+def compile_one(command: tuple[str, ...], source: Path, to: Path, *options: str) -> Path:
+    """The object of one source; the compiler's words are the failure's."""
+    program, *target = command
+    run = subprocess.run(
+        [
+            tool(program),
+            *target,
+            *WARNINGS,
+            *options,
+            f"-I{CSRC}",
+            f"-I{CSRC}/host",
+            "-c",
+            str(source),
+            "-o",
+            str(to),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if target == ["-m32"] and "bits/libc-header-start.h" in run.stderr:
+        missing("gcc-multilib")
+    assert run.returncode == 0, run.stderr
+    return to
+
+
+@pytest.mark.parametrize("level", FIRMWARE)
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
+    for heap in HEAPS:
+        for optimize in ("-Os", "-O2"):
+            compile_one(
+                TARGETS[target], CSRC / f"{heap}.c", tmp_path / "x.o", optimize, *FIRMWARE[level]
+            )
+
+
+@pytest.mark.parametrize("checks", [0, 1, 2])
+@pytest.mark.parametrize("target", ["x86-64 gcc", "x86-64 clang", "i386"])
+def test_the_core_on_a_host(target: str, checks: int, tmp_path: Path) -> None:
+    options = ("-O2", "-DRH_HOSTED=1", f"-DRH_CHECKS={checks}")
+    for source in sorted((CSRC / "host").glob("*.c")):
+        compile_one(TARGETS[target], source, tmp_path / "x.o", *options)
+
+
+@pytest.mark.parametrize("level", FIRMWARE)
+def test_it_asks_for_nothing_and_keeps_nothing(level: str, tmp_path: Path) -> None:
+    """No outside symbol but memset and memcpy (and the C library's heap for heap_3), no statics."""
+    for heap in HEAPS:
+        target = TARGETS["Cortex-M0"]
+        to = compile_one(
+            target, CSRC / f"{heap}.c", tmp_path / "x.o", "-O2", "-ffreestanding", *FIRMWARE[level]
+        )
+        run = subprocess.run(
+            [tool("arm-none-eabi-nm"), str(to)], capture_output=True, text=True, check=True
+        )
+        symbols = [line.split()[-2:] for line in run.stdout.splitlines()]
+        outside = {name for kind, name in symbols if kind == "U"}
+        allowed = {"malloc", "free"} if heap == "heap_3" else {"memset", "memcpy"}
+        # The compiler's own runtime, such as a switch's helper on Armv6-M.
+        assert {name for name in outside if not name.startswith("__")} <= allowed
+        assert not [name for kind, name in symbols if kind in "bBdDcCsSgG"]
+
+
+def calls(folder: Path) -> dict[str, set[str]]:
+    """Who calls whom, from the compiler's call graphs."""
+    graph: dict[str, set[str]] = {}
+    for path in folder.glob("*.ci"):
+        for line in path.read_text().splitlines():
+            edge = re.match(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', line)
+            if edge:
+                graph.setdefault(edge[1], set()).add(edge[2])
+    return graph
+
+
+def test_no_recursion_and_a_known_stack(tmp_path: Path) -> None:
+    for heap in HEAPS:
+        to = tmp_path / f"{heap}.o"
+        options = ("-Os", "-DRH_CHECKS=2", "-fcallgraph-info", "-fstack-usage")
+        compile_one(TARGETS["Cortex-M0"], CSRC / f"{heap}.c", to, *options)
+    usage = [line.split("\t") for p in tmp_path.glob("*.su") for line in p.read_text().splitlines()]
+    assert len(usage) > 20
+    assert {kind for _, _, kind in usage} == {"static"}
+    assert max(int(size) for _, size, _ in usage) <= 160
+    graph = calls(tmp_path)
+    assert graph
+
+    def reaches(start: str, wanted: str, seen: set[str]) -> bool:
+        for callee in graph.get(start, ()):
+            if callee == wanted:
+                return True
+            if callee not in seen:
+                seen.add(callee)
+                if reaches(callee, wanted, seen):
+                    return True
+        return False
+
+    assert not [name for name in graph if reaches(name, name, set())]

@@ -1,0 +1,241 @@
+"""The drop-in files of ``csrc/freertos``, compiled for this machine: every recorded case, at both
+word sizes, with and without ``configASSERT``; and that they compile in every configuration."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import vectors
+
+sys.path.insert(0, str(Path(__file__).parent / "firmware"))
+
+import judge
+import programs
+from tools import missing, require
+
+HOST = programs.ROOT / "tests" / "firmware" / "host_cases.c"
+BASE = vectors.BASE
+WORD_FLAGS = {4: ["-m32"], 8: ["-m64"]}
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory):
+    """Builds a program once: (word, asserts) to its path and its builds."""
+    require("gcc")
+    made: dict[tuple[int, bool], tuple[Path, list[programs.Build]]] = {}
+
+    def make(word: int, asserts: bool) -> tuple[Path, list[programs.Build]]:
+        if (word, asserts) not in made:
+            flags = WORD_FLAGS[word]
+            probe = ["gcc", *flags, "-x", "c", "-", "-o", "/dev/null"]
+            text = "#include <stdio.h>\nint main(void) { return 0; }\n"
+            if subprocess.run(probe, input=text, text=True, capture_output=True).returncode != 0:
+                missing(f"gcc {flags[0]} (apt-get install gcc-multilib)")
+            builds = programs.all_builds(word, asserts)
+            sanitize = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+            made[word, asserts] = (
+                programs.compile_program(
+                    ["gcc", "-O1", *flags, *(sanitize if word == 8 else [])],
+                    builds,
+                    [HOST],
+                    tmp_path_factory.mktemp(f"host{word}{asserts}"),
+                ),
+                builds,
+            )
+        return made[word, asserts]
+
+    return make
+
+
+def replay(path: Path, streams: list[programs.Stream], word: int) -> list[programs.CaseResult]:
+    done = subprocess.run([path], input=programs.encode(streams, word), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert programs.hello(done.stdout, word)[0] == BASE
+    return programs.decode(done.stdout, streams, word)
+
+
+@pytest.mark.parametrize("asserts", [True, False], ids=["asserts", "plain"])
+@pytest.mark.parametrize("name", vectors.NAMES)
+def test_every_recorded_case(program, name: str, asserts: bool) -> None:
+    cases = vectors.load(name)
+    if not asserts:  # then FreeRTOS takes regions that it cannot
+        cases = [case for case in cases if case.init[0] != "assert"]
+    word = cases[0].word
+    path, builds = program(word, asserts)
+    for fill in (False, True):
+        streams = [judge.stream_of(case, builds, asserts, fill) for case in cases]
+        for case, got in zip(cases, replay(path, streams, word), strict=True):
+            judged = judge.Judge(case, BASE, asserts)
+            judged.results(got)
+            if case.sha256 is not None and not fill:
+                judged.recorded_arenas(got)
+
+
+def one(program, word: int, build: programs.Build, regions, ops, canary: int = 0):
+    path, builds = program(word, build.asserts)
+    stream = programs.Stream(builds.index(build), regions, canary, ops=list(ops))
+    return replay(path, [stream], word)[0]
+
+
+@pytest.mark.parametrize("word", [4, 8])
+@pytest.mark.parametrize(
+    ("heap", "regions"),
+    [
+        pytest.param(2, [(0, 7)], id="heap_2: smaller than an alignment"),
+        pytest.param(2, [(0, 15)], id="heap_2: no room for a block"),
+        pytest.param(4, [(0, 8)], id="heap_4: no room for an end marker"),
+        pytest.param(4, [(3, 20)], id="heap_4: no room after alignment"),
+        pytest.param(1, [(0, 8)], id="heap_1: nothing but the loss"),
+        pytest.param(1, [(0, 3)], id="heap_1: smaller than an alignment"),
+    ],
+)
+def test_an_arena_too_small_is_refused(program, word: int, heap: int, regions) -> None:
+    got = one(program, word, programs.Build(heap), regions, [(1, 1), (1, 0), (1, 8)])
+    for result in got.results:
+        assert result.address == 0
+        assert result.status == programs.ASSERTED
+    assert got.hook_calls == 3
+    assert got.arenas[0] == bytes(regions[0][1])
+
+
+@pytest.mark.parametrize("word", [4, 8])
+@pytest.mark.parametrize(
+    "regions",
+    [
+        pytest.param([(0, 256), (512, "H")], id="the last region's usable size is 0"),
+        pytest.param([(0, 256), (512, "H+A/2")], id="the last region has less than a header"),
+        pytest.param([(0, "H+A"), (512, 256)], id="a first region with less than a header"),
+        pytest.param([(3, 4), (512, 256)], id="a region smaller than its loss by alignment"),
+        pytest.param([(0, 256), (248, 256)], id="a start inside the end marker before"),
+        pytest.param([(512, 256), (0, 256)], id="descending"),
+        pytest.param([(0, 256), (0, 256)], id="the same twice"),
+    ],
+)
+def test_regions_that_freertos_corrupts_are_refused(program, word: int, regions) -> None:
+    header, align = {4: (8, 4), 8: (16, 8)}[word]
+    sizes = {"H": header, "H+A/2": header + align // 2, "H+A": header + align}
+    regions = [(offset, sizes.get(size, size)) for offset, size in regions]
+    got = one(program, word, programs.Build(5, align), regions, [(1, 8), (6,)])
+    assert got.init.status == programs.ASSERTED
+    assert got.init.free_size == 0
+    assert got.results[0].address == 0
+    assert got.results[0].status == programs.ASSERTED  # malloc before a definition
+    assert got.stats == [[0, 0, (1 << 8 * word) - 1, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("heap", [4, 5])
+def test_statistics_of_a_heap_that_was_reset(program, heap: int) -> None:
+    """FreeRTOS walks a stale list there; set-up follows the reset at the start of each case."""
+    path, builds = program(4, True)
+    index = builds.index(programs.Build(heap))
+    used = programs.Stream(index, [(0, 1024)], ops=[(1, 64), (1, 64), (3, 8)])
+    again = programs.Stream(index, [(0, 1024)], ops=[(6,), (1, 64), (6,)])
+    first, second = replay(path, [used, again], 4)
+    if heap == 4:
+        assert second.stats[0] == [0, 0, 0xFFFFFFFF, 0, 0, 0, 0]
+    assert second.results[1].address == first.results[0].address
+    assert second.stats[1] == [944, 944, 944, 1, 944, 1, 0]
+
+
+@pytest.mark.parametrize("heap", [1, 2])
+def test_statistics_for_heaps_that_have_none_in_freertos(program, heap: int) -> None:
+    ops = [(6,), (1, 40), (1, 24), (3, 8), (6,), (5,), (6,)]
+    got = one(program, 4, programs.Build(heap, asserts=False), [(0, 512)], ops)
+    if heap == 1:
+        assert got.stats[0] == [504, 504, 504, 1, 504, 0, 0]
+        assert got.stats[1] == [440, 440, 440, 1, 440, 2, 0]
+    else:
+        assert got.stats[0] == [504, 0, 0xFFFFFFFF, 0, 504, 0, 0]  # not yet set up
+        assert got.stats[1] == [472, 424, 48, 2, 424, 2, 1]
+        assert got.stats[2] == [472, 424, 48, 2, 472, 2, 1]
+
+
+CONFIGURATION = {
+    "configAPPLICATION_ALLOCATED_HEAP": (0, 1),
+    "configUSE_MALLOC_FAILED_HOOK": (0, 1),
+    "configHEAP_CLEAR_MEMORY_ON_FREE": (0, 1),
+    "configENABLE_HEAP_PROTECTOR": (0, 1),
+    "configRTOSHEAP_STATISTICS": (0, 1),
+    "TEST_ASSERT": (0, 1),
+    "TEST_TRACE": (0, 1),
+    "TEST_SCHEDULER": (0, 1),
+}
+
+
+def compile_dropin(compiler: list[str], heap: int, macros: dict[str, object], folder: Path) -> Path:
+    source = programs.CSRC / "freertos" / f"heap_{heap}.c"
+    target = folder / f"heap_{heap}.o"
+    defines = [f"-D{name}={value}" for name, value in macros.items()]
+    programs.run(
+        [*compiler, *programs.WARNINGS, *programs.INCLUDES, *defines, "-c", source, "-o", target]
+    )
+    return target
+
+
+STATES = [
+    {},
+    *({name: 1} for name in CONFIGURATION),
+    *({name: 0} for name in CONFIGURATION),
+    dict.fromkeys(CONFIGURATION, 1),
+    {"portBYTE_ALIGNMENT": 16},
+    {"portBYTE_ALIGNMENT": 32},
+    *(
+        dict(zip(("TEST_ASSERT", "configENABLE_HEAP_PROTECTOR"), pair, strict=True))
+        | {"configHEAP_CLEAR_MEMORY_ON_FREE": 1, "TEST_TRACE": 1}
+        for pair in itertools.product((0, 1), repeat=2)
+    ),
+]
+
+
+@pytest.mark.parametrize("compiler", ["arm-none-eabi-gcc", "gcc", "clang"])
+@pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
+def test_compiles_in_every_configuration(tmp_path: Path, heap: int, compiler: str) -> None:
+    require(compiler)
+    command = [compiler, "-O2"]
+    if compiler == "arm-none-eabi-gcc":
+        command += ["-mcpu=cortex-m0", "-mthumb"]
+    for macros in STATES:
+        compile_dropin(command, heap, macros, tmp_path)
+
+
+def test_refuses_a_kernel_without_dynamic_allocation(tmp_path: Path) -> None:
+    require("gcc")
+    for heap in range(1, 6):
+        with pytest.raises(AssertionError, match="configSUPPORT_DYNAMIC_ALLOCATION"):
+            compile_dropin(["gcc"], heap, {"configSUPPORT_DYNAMIC_ALLOCATION": 0}, tmp_path)
+
+
+# What FreeRTOS V11.3 offers for each heap.
+COMMON = {"pvPortMalloc", "vPortFree", "vPortHeapResetState"}
+API = {
+    1: COMMON | {"xPortGetFreeHeapSize", "vPortInitialiseBlocks"},
+    2: COMMON | {"xPortGetFreeHeapSize", "vPortInitialiseBlocks", "pvPortCalloc"},
+    3: COMMON,
+}
+MINIMUM = {
+    "xPortGetMinimumEverFreeHeapSize",
+    "xPortResetHeapMinimumEverFreeHeapSize",
+    "vPortGetHeapStats",
+}
+API[4] = API[2] | MINIMUM
+API[5] = API[4] | {"vPortDefineHeapRegions"}
+
+
+@pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m4", "cortex-m33"])
+def test_symbols(tmp_path: Path, heap: int, cpu: str) -> None:
+    """The API is complete, and nothing is asked for but memset and memcpy."""
+    compiler = [require("arm-none-eabi-gcc"), f"-mcpu={cpu}", "-mthumb"]
+    for level, statistics in itertools.product(("-Os", "-O2", "-O0"), (0, 1)):
+        macros = {"configAPPLICATION_ALLOCATED_HEAP": 1, "configRTOSHEAP_STATISTICS": statistics}
+        target = compile_dropin([*compiler, level], heap, macros, tmp_path)
+        lines = [line.split() for line in programs.run(["arm-none-eabi-nm", target]).splitlines()]
+        defined = {words[-1] for words in lines if words[-2] == "T"}
+        undefined = {words[-1] for words in lines if words[-2] == "U"}
+        assert defined == API[heap] | (MINIMUM if statistics else set())
+        allowed = {"memset", "memcpy", "ucHeap"} | ({"malloc", "free"} if heap == 3 else set())
+        assert undefined <= allowed | ({"__aeabi_uidiv"} if level == "-O0" else set())

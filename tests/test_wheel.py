@@ -1,0 +1,106 @@
+"""One wheel serves every CPython from 3.11 on, and the sdist holds all that builds it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from needs import ROOT, missing
+
+TESTS = ("test_heaps.py", "test_replay.py", "test_conformance.py", "test_trace.py")
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made from the files that git knows, as whoever clones the project has them."""
+    folder = tmp_path_factory.mktemp("sdist")
+    if not (ROOT / ".git").exists():
+        missing("the git checkout")
+    tree = folder / "tree"
+    run("git", "clone", "-q", ROOT, tree)
+    build = "import setuptools.build_meta as b, sys; print(b.build_sdist(sys.argv[1]))"
+    venv = folder / "venv"
+    run(sys.executable, "-m", "venv", venv)
+    run(venv / "bin" / "pip", "install", "-q", "setuptools>=77")
+    run(venv / "bin" / "python", "-c", build, folder, cwd=tree)
+    (made,) = folder.glob("*.tar.gz")
+    return made
+
+
+@pytest.fixture(scope="session")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, so that nothing is missing there."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, sdist)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+def test_the_sdist_has_what_builds_and_tests_it(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for needed in (
+        *("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml"),
+        *("csrc/heap_3.c", "csrc/heap_4.c", "csrc/rh_config.h", "csrc/python/core.h"),
+        *("csrc/freertos/heap_4.c", "csrc/CMakeLists.txt", "tests/test_heaps.py"),
+        *("tests/data/conformance/heap4_w32.jsonl.gz", "rtosheap/_core.pyi", "rtosheap/py.typed"),
+    ):
+        assert needed in names
+
+
+def test_the_wheel_is_abi3(wheel: Path) -> None:
+    assert re.search(r"-cp311-abi3-", wheel.name), wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "rtosheap/_core.abi3.so" in names
+    assert "rtosheap/_core.pyi" in names
+    assert "rtosheap/py.typed" in names
+    assert any(name.startswith("rtosheap/data/") and name.endswith(".gz") for name in names)
+    assert not [name for name in names if name.startswith(("tests/", "csrc/"))]
+
+
+def test_it_asks_for_no_private_symbol(wheel: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", venv)
+    run(venv / "bin" / "pip", "install", "-q", "abi3audit")
+    run(venv / "bin" / "abi3audit", "--strict", wheel)
+
+
+def python(version: str) -> Path:
+    """An interpreter of this version: the running one, pyenv's, or one on the path."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return Path(sys.executable)
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = sorted(root.glob(f"versions/{version}.*/bin/python"))
+    if not found:
+        # Only where pyenv has it: CI's machine need not.
+        pytest.skip(f"pyenv has no Python {version}")
+    return found[-1]
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_the_wheel_works(version: str, wheel: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    run(python(version), "-m", "venv", venv)
+    run(venv / "bin" / "pip", "install", "-q", wheel, "pytest", "hypothesis")
+    tests = [ROOT / "tests" / name for name in TESTS]
+    out = run(venv / "bin" / "pytest", "-q", "-p", "no:cacheprovider", *tests, cwd=tmp_path)
+    assert re.search(r"\d+ passed", out)
+    assert "failed" not in out
+    # Imported from the wheel, not from the source tree.
+    where = run(venv / "bin" / "python", "-c", "import rtosheap; print(rtosheap.__file__)")
+    assert str(venv) in where
