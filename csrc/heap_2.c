@@ -169,6 +169,7 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
 RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word *size) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     (void)heap;
+    RH_ASSERT((block & (RH_ALIGNMENT_OF(heap) - 1)) == 0, RH_INVALID_FREE);
 #if RH_HAS_RECORD
     const rh_word address = block + RH_HEADER_OF(heap);
     enum rh_status live =

@@ -21,7 +21,7 @@ static rh_word nano_payload(rh_word chunk) {
     return rh_up(chunk + 4, RH_NANO_ALIGNMENT);
 }
 
-enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region) {
+RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region) {
     if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
     if (region->base == 0) return RH_AT_ZERO;
     const struct rh_options options = {.alignment = RH_NANO_ALIGNMENT};
@@ -62,7 +62,7 @@ static rh_word nano_grow(struct rh_nano *heap, rh_word size) {
     return chunk;
 }
 
-enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *address) {
+RH_API enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *address) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word wanted = rh_up(size, 4) + 8, nodes = 0;
     RH_SET_NODES(heap, 0);
@@ -110,7 +110,7 @@ enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *address) 
     return RH_OK;
 }
 
-rh_word rhn_chunk(const struct rh_nano *heap, rh_word address) {
+RH_API rh_word rhn_chunk(const struct rh_nano *heap, rh_word address) {
     const bool shifted = rh_get(RH_FIRST_REGION(heap), address - 4) == NANO_MINUS_4;
     return address - (shifted ? 8 : 4);
 }
@@ -123,7 +123,7 @@ static bool nano_live_intact(const struct rh_region *region, rh_word chunk) {
 }
 #endif
 
-enum rh_status rhn_free(struct rh_nano *heap, rh_word address) {
+RH_API enum rh_status rhn_free(struct rh_nano *heap, rh_word address) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word nodes = 0;
     RH_SET_NODES(heap, 0);
@@ -176,7 +176,7 @@ enum rh_status rhn_free(struct rh_nano *heap, rh_word address) {
     return RH_OK;
 }
 
-enum rh_status rhn_walk_free(struct rh_nano *heap, rh_visitor visit, void *context) {
+RH_API enum rh_status rhn_walk_free(struct rh_nano *heap, rh_visitor visit, void *context) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     for (rh_word chunk = heap->first; chunk != 0; chunk = rh_get(region, chunk + NANO_LINK_AT)) {
         RH_VISIT(heap, region, chunk);
@@ -186,7 +186,7 @@ enum rh_status rhn_walk_free(struct rh_nano *heap, rh_visitor visit, void *conte
     return RH_OK;
 }
 
-enum rh_status rhn_stats(struct rh_nano *heap, struct rh_stats *stats) {
+RH_API enum rh_status rhn_stats(struct rh_nano *heap, struct rh_stats *stats) {
     rh_stats_begin(stats, heap->free_size);
     RH_STATS_MINIMUM(heap, stats);
     RH_STATS_COUNTS(heap, stats);
@@ -194,7 +194,7 @@ enum rh_status rhn_stats(struct rh_nano *heap, struct rh_stats *stats) {
 }
 
 /* The list is in address order, so that a walk by sizes meets each free chunk as it is due. */
-enum rh_status rhn_walk(const struct rh_nano *heap, rh_visitor visit, void *context) {
+RH_API enum rh_status rhn_walk(const struct rh_nano *heap, rh_visitor visit, void *context) {
     const struct rh_region *region = RH_FIRST_REGION(heap);
     const rh_word end = nano_break(heap);
     rh_word due = heap->first, size;
@@ -209,7 +209,7 @@ enum rh_status rhn_walk(const struct rh_nano *heap, rh_visitor visit, void *cont
     return RH_OK;
 }
 
-enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
+RH_API enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
     const struct rh_region *region = RH_FIRST_REGION(heap);
     const rh_word end = nano_break(heap);
     rh_word due = heap->first, entry = 0, total = 0, size;

@@ -30,19 +30,19 @@ struct rh_nano {
 };
 
 /* Fails with RH_OUT_OF_RANGE, RH_AT_ZERO and RH_TOO_SMALL (no chunk would ever fit). */
-enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region);
-enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *address);
-enum rh_status rhn_free(struct rh_nano *heap, rh_word address);
-enum rh_status rhn_stats(struct rh_nano *heap, struct rh_stats *stats);
+RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region);
+RH_API enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *address);
+RH_API enum rh_status rhn_free(struct rh_nano *heap, rh_word address);
+RH_API enum rh_status rhn_stats(struct rh_nano *heap, struct rh_stats *stats);
 
 /* The chunk of a live payload. */
-rh_word rhn_chunk(const struct rh_nano *heap, rh_word address);
+RH_API rh_word rhn_chunk(const struct rh_nano *heap, rh_word address);
 
 /* Every chunk in address order, then what sbrk has not reached if there is any. */
-enum rh_status rhn_walk(const struct rh_nano *heap, rh_visitor visit, void *context);
+RH_API enum rh_status rhn_walk(const struct rh_nano *heap, rh_visitor visit, void *context);
 /* The free list, then the same rest. */
-enum rh_status rhn_walk_free(struct rh_nano *heap, rh_visitor visit, void *context);
+RH_API enum rh_status rhn_walk_free(struct rh_nano *heap, rh_visitor visit, void *context);
 
-enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault);
+RH_API enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault);
 
 #endif

@@ -9,9 +9,20 @@
 #ifndef RH_ARENA_H
 #define RH_ARENA_H
 
-#include <string.h>
-
 #include "rh_heap.h"
+
+/* A freestanding compiler need not have the header, but must have the functions. */
+#if defined(__has_include)
+#if !__has_include(<string.h>)
+#define RH_NO_STRING_H
+#endif
+#endif
+#if defined(RH_NO_STRING_H)
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memset(void *at, int byte, size_t bytes);
+#else
+#include <string.h>
+#endif
 
 #ifndef RH_TRAP
 #define RH_TRAP(region, address, bytes, writes) ((void)0)

@@ -53,11 +53,11 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
 
 /* Is the address between the lowest block and the last end marker? FreeRTOS asserts it of a link
  * that it is about to follow. */
-#if RH_CHECKS == 1
+#if RH_CHECKS != 1
+#define RH_ASSERT_LINK(heap, link) ((void)0)
+#elif !defined(RH_ASSERT_LINK)
 #define RH_ASSERT_LINK(heap, link)                                                                 \
     RH_ASSERT((link) - (heap)->lowest <= (heap)->end - (heap)->lowest, RH_CORRUPT)
-#else
-#define RH_ASSERT_LINK(heap, link) ((void)0)
 #endif
 
 /* Where the block that was given back ended up. */
@@ -169,6 +169,12 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
 RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool many,
                                     struct rh_region **found, rh_word *size) {
     struct rh_region *region = RH_FIRST_REGION(heap);
+#if RH_CHECKS == 1
+    /* Nothing but a block is read: neither another's memory, nor what a bus refuses. */
+    RH_ASSERT(block - heap->lowest < heap->end - heap->lowest &&
+                  (block & (RH_ALIGNMENT_OF(heap) - 1)) == 0,
+              RH_INVALID_FREE);
+#endif
 #if RH_HAS_RECORD
     const rh_word address = block + RH_HEADER_OF(heap);
     if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);

@@ -74,10 +74,10 @@ RH_INLINE enum rh_status rh_live(const struct rh_region *region, rh_word payload
 
 /* Does the header in the arena equal the one that the heap wrote? */
 RH_INLINE bool rh_header_intact(const struct rh_region *region, rh_word block) {
+    RH_TRAP(region, block, 2 * RH_WORD_BYTES, false);
     const unsigned char *stored = rh_at(region, block);
     const unsigned char *known = region->record + (rh_word)(block - region->base);
     uint64_t a, b;
-    RH_TRAP(region, block, 2 * RH_WORD_BYTES, false);
     memcpy(&a, stored, sizeof a);
     memcpy(&b, known, sizeof b);
 #if RH_WORD_BYTES == 8

@@ -1,5 +1,6 @@
 """FreeRTOS's five heaps, byte for byte, with replay, sizing and plots."""
 
+from rtosheap.compare import Comparison, HeapResult, compare
 from rtosheap.heaps import (
     Block,
     DoubleFreeError,
@@ -17,10 +18,12 @@ from rtosheap.heaps import (
     Region,
 )
 from rtosheap.replay import Pin, Replay, replay
+from rtosheap.sizing import MinimumSize, UnservableError, minimum_heap_size
 from rtosheap.trace import Op, Trace, TraceError
 
 __all__ = [
     "Block",
+    "Comparison",
     "DoubleFreeError",
     "FreeBlock",
     "Heap",
@@ -31,13 +34,18 @@ __all__ = [
     "Heap5",
     "HeapCorruptionError",
     "HeapError",
+    "HeapResult",
     "HeapStats",
     "InvalidFreeError",
+    "MinimumSize",
     "Op",
     "Pin",
     "Region",
     "Replay",
     "Trace",
     "TraceError",
+    "UnservableError",
+    "compare",
+    "minimum_heap_size",
     "replay",
 ]

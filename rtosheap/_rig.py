@@ -45,6 +45,8 @@ class Counts(NamedTuple):
 class UnservableError(ValueError):
     """No heap of this kind serves the trace, however large."""
 
+    __module__ = "rtosheap.sizing"  # where users import it from
+
 
 class Rig:
     """Replays a trace in heaps of one kind and any size.

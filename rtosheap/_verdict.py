@@ -110,13 +110,13 @@ def _at_peak(least: HeapResult) -> list[str]:
 
 def _others(rows: Sequence[HeapResult], least: HeapResult) -> list[str]:
     others = sorted((r for r in rows if r.size is not None and r is not least), key=_size)
-    texts = []
+    texts: list[str] = []
     for row in others:
         why = f" ({_WHY[row.heap]})" if row.heap in _WHY and _size(row) > _size(least) else ""
-        where = " in two regions" if row.heap == "heap_5" and row.note else ""
-        texts.append(f"{row.heap}{where} {_more(row, least, than=False)}{why}")
-    if texts:
-        texts[0] = texts[0].replace(" ", " needs ", 1)
+        if row.heap == "heap_5" and row.note:
+            why = " (in two regions)"
+        needs = " needs" if not texts else ""
+        texts.append(f"{row.heap}{needs} {_more(row, least, than=False)}{why}")
     texts += [f"{row.heap} cannot serve it" for row in rows if row.size is None]
     return [f"{_listed(texts)}."] if texts else []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any, overload
 
 from rtosheap import _verdict
@@ -16,6 +17,7 @@ from rtosheap.trace import Trace
 
 __all__ = ["Comparison", "HeapResult", "compare"]
 
+_WIDTH = 96  # of the texts below the tables
 _UNIT = 1000  # what one heap counts in the progress
 
 
@@ -101,8 +103,9 @@ class Comparison(Sequence[HeapResult]):
 
     def __str__(self) -> str:
         tables = (_plain_table(*table) for table in _verdict.tables(self))
-        head = _verdict.headline(self)
-        return "\n\n".join([head, *tables, *_verdict.remarks(self.results), self.verdict])
+        texts = [*_verdict.remarks(self.results), self.verdict]
+        wrapped = (fill(text, _WIDTH, break_on_hyphens=False) for text in texts)
+        return "\n\n".join([_verdict.headline(self), *tables, *wrapped])
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -5,7 +5,7 @@ An address is the one that the block has on the target; sizes are in bytes.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from rtosheap import _core
 from rtosheap._core import (
@@ -14,6 +14,7 @@ from rtosheap._core import (
     HeapError,
     InvalidFreeError,
 )
+from rtosheap.image import from_image
 
 __all__ = [
     "Block",
@@ -194,6 +195,11 @@ class Heap1(_core.Heap1, Heap):
 
     __slots__ = ()
 
+    @classmethod
+    def from_image(cls, memory: Any, **options: Any) -> Self:
+        """A live heap from a device's memory: see :func:`rtosheap.image.from_image`."""
+        return from_image(cls, memory, **options)
+
 
 class Heap2(_core.Heap2, Heap):
     """heap_2: best fit over a list in the order of sizes, without coalescing.
@@ -220,6 +226,11 @@ class Heap2(_core.Heap2, Heap):
 
     __slots__ = ()
 
+    @classmethod
+    def from_image(cls, memory: Any, **options: Any) -> Self:
+        """A live heap from a device's memory: see :func:`rtosheap.image.from_image`."""
+        return from_image(cls, memory, **options)
+
 
 class Heap3(_core.Heap3, Heap):
     """heap_3: the C library's malloc; here newlib-nano's (3.3.0) inside an arena.
@@ -239,6 +250,11 @@ class Heap3(_core.Heap3, Heap):
     """
 
     __slots__ = ()
+
+    @classmethod
+    def from_image(cls, memory: Any, **options: Any) -> Self:
+        """A live heap from a device's memory: see :func:`rtosheap.image.from_image`."""
+        return from_image(cls, memory, **options)
 
 
 class Heap4(_core.Heap4, Heap):
@@ -266,6 +282,11 @@ class Heap4(_core.Heap4, Heap):
 
     __slots__ = ()
 
+    @classmethod
+    def from_image(cls, memory: Any, **options: Any) -> Self:
+        """A live heap from a device's memory: see :func:`rtosheap.image.from_image`."""
+        return from_image(cls, memory, **options)
+
 
 class Heap5(_core.Heap5, Heap):
     """heap_5: heap_4 over several regions.
@@ -287,3 +308,8 @@ class Heap5(_core.Heap5, Heap):
     """
 
     __slots__ = ()
+
+    @classmethod
+    def from_image(cls, regions: Any, **options: Any) -> Self:
+        """A live heap from a device's memory: see :func:`rtosheap.image.from_image`."""
+        return from_image(cls, regions, **options)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["heap_html", "table_html"]
 
 _WIDTH, _HEIGHT = 640, 22
+#: Beyond so many blocks a map is made of cells this wide, of so many shades.
+_MOST_BLOCKS, _CELL, _LEVELS = 1000, 2.0, 10
 _ALLOCATED, _FREE, _OUTSIDE, _CORRUPT = "#2b5d8c", "#f4e3b2", "#8c8c8c", "#d1350f"
 
 
@@ -127,33 +129,59 @@ def _strip(
     x: float, width: float, start: int, scale: float, blocks: Sequence[tuple[int, int, bool]]
 ) -> str:
     """One region: grey for what no block covers, then free, then allocated blocks."""
-    paths = {True: "", False: ""}
-    for allocated, (low, high) in _runs(blocks, 0.5 / scale):
-        left, right = x + (low - start) * scale, x + (high - start) * scale
-        paths[allocated] += f"M{left:.1f} 0H{right:.1f}V{_HEIGHT}H{left:.1f}z"
-    return (
-        f'<rect x="{x:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{_OUTSIDE}"/>'
-        f'<path d="{paths[False]}" fill="{_FREE}"/><path d="{paths[True]}" fill="{_ALLOCATED}"/>'
-    )
+    parts = [f'<rect x="{x:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{_OUTSIDE}"/>']
+    if len(blocks) > _MOST_BLOCKS:
+        parts.append(
+            f'<rect x="{x:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{_FREE}"/>'
+        )
+        parts += _cells(x, width, start, scale, blocks)
+    else:
+        paths = {True: "", False: ""}
+        for low, high, allocated in _runs(blocks):
+            paths[allocated] += _bar(x + (low - start) * scale, x + (high - start) * scale)
+        parts.append(f'<path d="{paths[False]}" fill="{_FREE}"/>')
+        parts.append(f'<path d="{paths[True]}" fill="{_ALLOCATED}"/>')
+    return "".join(parts)
 
 
-def _runs(
-    blocks: Sequence[tuple[int, int, bool]], resolution: float
-) -> list[tuple[bool, tuple[int, int]]]:
-    """Blocks as (allocated, (low, high)); neighbours that could not be told apart become one.
-
-    What is narrower than the resolution goes to the run before it, so that the drawing's size is
-    bounded by its width.
-    """
-    runs: list[tuple[bool, tuple[int, int]]] = []
+def _runs(blocks: Sequence[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
+    """(low, high, allocated) with adjoining blocks of one sort joined."""
+    runs: list[tuple[int, int, bool]] = []
     for address, size, allocated in blocks:
-        if runs:
-            state, (low, high) = runs[-1]
-            if high == address and (state == allocated or size < resolution):
-                runs[-1] = (state, (low, address + size))
-                continue
-        runs.append((allocated, (address, address + size)))
+        if runs and runs[-1][1:] == (address, allocated):
+            runs[-1] = (runs[-1][0], address + size, allocated)
+        else:
+            runs.append((address, address + size, allocated))
     return runs
+
+
+def _cells(
+    x: float, width: float, start: int, scale: float, blocks: Sequence[tuple[int, int, bool]]
+) -> list[str]:
+    """More blocks than could be told apart: cells, as opaque as they are allocated."""
+    count = max(int(width / _CELL), 1)
+    share = [0.0] * (count + 1)
+    for address, size, allocated in blocks:
+        low, high = (address - start) * scale / _CELL, (address + size - start) * scale / _CELL
+        while allocated and low < high:
+            cell = min(int(low), count)
+            step = min(high, cell + 1.0) if cell < count else high
+            share[cell] += step - low
+            low = step
+    paths: dict[int, str] = {}
+    for cell, part in enumerate(share[:count]):
+        level = round(min(part, 1.0) * _LEVELS)
+        left, right = x + cell * _CELL, x + min((cell + 1) * _CELL, width)
+        paths[level] = paths.get(level, "") + _bar(left, right)
+    return [
+        f'<path d="{path}" fill="{_ALLOCATED}" fill-opacity="{level / _LEVELS:.2f}"/>'
+        for level, path in sorted(paths.items())
+        if level
+    ]
+
+
+def _bar(left: float, right: float) -> str:
+    return f"M{left:.1f} 0H{right:.1f}V{_HEIGHT}H{left:.1f}z"
 
 
 def _cross(x: float) -> str:

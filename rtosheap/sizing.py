@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rtosheap._heap_2 import Found
-from rtosheap._rig import Progress, RegionSizes, Rig
+from rtosheap._rig import Progress, RegionSizes, Rig, UnservableError
 from rtosheap._search import find_smallest
 from rtosheap.kinds import HeapKind, heap_class
 from rtosheap.trace import Trace
 
-__all__ = ["MinimumSize", "minimum_heap_size"]
+__all__ = ["MinimumSize", "UnservableError", "minimum_heap_size"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +94,8 @@ class MinimumSize:
             "last_region_size": self.last_region_size,
         }
 
-    def _facts(self) -> list[tuple[str, str]]:
+    def summary(self) -> list[tuple[str, str]]:
+        """All of it as (what, value) pairs of text, for a table."""
         smallest = "smallest size" if self.exact else "smallest size found"
         facts = [(smallest, f"{self.size:,} bytes")]
         if len(self.regions) > 1:
@@ -119,13 +120,13 @@ class MinimumSize:
         return facts
 
     def __repr__(self) -> str:
-        facts = "; ".join(f"{what} {value}" for what, value in self._facts())
+        facts = "; ".join(f"{what} {value}" for what, value in self.summary())
         return f"<MinimumSize of {self.heap}: {facts}>"
 
     def _repr_html_(self) -> str:
         from rtosheap.html import table_html
 
-        return table_html([self.heap, ""], self._facts())
+        return table_html([self.heap, ""], self.summary())
 
 
 def minimum_heap_size(
@@ -164,9 +165,11 @@ def minimum_heap_size(
 
     Raises
     ------
+    UnservableError
+        A `ValueError`: no such heap can serve the trace, however large. A request, or the sum of
+        what is live, exceeds what the word size and the address leave.
     ValueError
-        If no such heap can serve the trace, however large: a request, or the sum of what is live,
-        exceeds what the word size and the address leave; or an argument is wrong.
+        An argument is wrong.
     TypeError
         For an option that the heap does not have, or `regions` missing or malformed.
 

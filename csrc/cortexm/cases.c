@@ -1,6 +1,5 @@
 #include "cases.h"
-
-#include <string.h>
+#include "memory_functions.h"
 
 #define MAXIMUM_REGIONS 8
 
@@ -11,6 +10,7 @@ static struct cases_result result;
 static size_t canary;
 static size_t hook_calls;
 static size_t depth;
+static size_t dirty; /* bytes of the arena that the case before used */
 
 /* What the drop-in files call. */
 
@@ -76,7 +76,7 @@ static void end_operation(const struct cases_heap *heap) {
     const size_t locks = result.locks;
     if (depth != 0) result.status |= CASES_UNBALANCED;
     depth = 0;
-    if (heap->free_size != NULL) result.free_size = heap->free_size();
+    result.free_size = heap->free_size();
     result.minimum = heap->minimum();
     result.locks = locks;
     cases_write(&result, sizeof result);
@@ -122,7 +122,9 @@ static void run_case(const struct cases_heap *heap) {
     HeapRegion_t regions[MAXIMUM_REGIONS + 1];
     const size_t flags = cases_read();
     canary = cases_read();
-    memset(cases_arena, 0, cases_read());
+    const size_t end = cases_read();
+    memset(cases_arena, 0, end > dirty ? end : dirty); /* a wild free may look behind the end */
+    dirty = end;
     const size_t count = cases_read();
     for (size_t i = 0; i < count; i++) {
         regions[i].pucStartAddress = cases_arena + cases_read();

@@ -20,6 +20,8 @@ static void reset_state(void) {
     vPortHeapResetState();
 #if CASES_HEAP == 1
     memset(&xHeap, 0, sizeof xHeap); /* here, unlike in firmware, the arena moves */
+#elif CASES_HEAP == 3
+    cases_newlib_reset();
 #endif
 }
 
@@ -33,7 +35,9 @@ const struct cases_heap CASES_NAME(heap) = {
 #if CASES_HEAP == 2 || CASES_HEAP == 4 || CASES_HEAP == 5
     .calloc = pvPortCalloc,
 #endif
-#if CASES_HEAP != 3
+#if CASES_HEAP == 3
+    .free_size = cases_newlib_reached,
+#else
     .free_size = xPortGetFreeHeapSize,
 #endif
     .minimum = xPortGetMinimumEverFreeHeapSize,

@@ -4,7 +4,6 @@
  * Nothing is ever freed. The heap is set up by the first call of pvPortMalloc().
  */
 #include <stdint.h>
-#include <string.h>
 
 /* Functions of the API are called here under their own names, also with the MPU. */
 #define MPU_WRAPPERS_INCLUDED_FROM_API_FILE

@@ -15,6 +15,7 @@
 #include "rh_freertos.h"
 
 #include "../heap_3.c"
+#include "../rh_arena.h"
 
 #if (configRTOSHEAP_STATISTICS == 1)
 PRIVILEGED_DATA static size_t xAllocations;
@@ -40,12 +41,15 @@ void *pvPortMalloc(size_t xWantedSize) {
 }
 
 void vPortFree(void *pv) {
+    uintptr_t uxAddress = (uintptr_t)pv;
+
     if (pv == NULL) return;
+    RH_FORGET(uxAddress); /* that it is the pointer: after free() that is no value any more */
     vTaskSuspendAll();
     {
         rh3_free(pv);
         rhCOUNT(xFrees);
-        traceFREE(pv, 0);
+        traceFREE((void *)uxAddress, 0);
     }
     (void)xTaskResumeAll();
 }

@@ -4,8 +4,6 @@
 #ifndef RH_FREERTOS_CALLS_H
 #define RH_FREERTOS_CALLS_H
 
-#include <string.h>
-
 #if (configENABLE_HEAP_PROTECTOR == 1)
 extern void vApplicationGetRandomHeapCanary(portPOINTER_SIZE_TYPE *pxHeapCanary);
 

@@ -14,9 +14,11 @@ What recorders write is read only: :mod:`~rtosheap.formats.valgrind`,
 :mod:`~rtosheap.formats.heaptrack`, :mod:`~rtosheap.formats.freertos`,
 :mod:`~rtosheap.formats.pigweed`. What such a format cannot tell is counted in the trace's `loss`.
 
-Any of them may be compressed with gzip or Zstandard. A format is a module with a ``NAME``, a ``HINT`` that says
-how it is told, ``sniff(head)`` and ``read(stream, strict=...)``, listed in :data:`READERS`; if it
-can be written, also ``lost(trace)`` and ``write(trace, stream)``, listed in :data:`WRITERS`.
+Any of them may be compressed with gzip or Zstandard.
+
+A format is a module with a ``NAME``, a ``HINT`` that says how it is told, ``sniff(head)`` and
+``read(stream, strict=...)``, listed in :data:`READERS`; if it can be written, also ``lost(trace)``
+and ``write(trace, stream)``, listed in :data:`WRITERS`.
 """
 
 from __future__ import annotations

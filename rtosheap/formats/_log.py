@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -140,16 +140,6 @@ class LogLines:
         self._digits = 0
         self.cut = self.bad = 0
 
-    def _numbered(self, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        number, raw = 0, b""
-        for number, raw in enumerate(stream, 1):
-            if raw.endswith(b"\n"):
-                yield number, raw
-            elif self._whole(raw):
-                yield number, raw + b"\n"
-            else:
-                self.cut = 1
-
     def _whole(self, raw: bytes) -> bool:
         """Whether a line without an end says for itself that it is complete."""
         word = raw.rstrip(b"\r").rpartition(b" ")[2]
@@ -164,13 +154,21 @@ class LogLines:
 
     def each(self, stream: BinaryIO, take: Callable[[bytes, int], None]) -> None:
         """Call ``take(line, number)`` for every line; a line that it raises on is bad."""
-        for number, raw in self._numbered(stream):
+        for number, raw in enumerate(stream, 1):
             try:
-                take(raw, number)
+                if raw.endswith(b"\n"):
+                    take(raw, number)
+                elif self._whole(raw):
+                    take(raw + b"\n", number)
+                else:
+                    self.cut = 1
             except TraceError as error:
-                if self._strict:
+                if not raw.endswith(b"\n"):
+                    self.cut = 1
+                elif self._strict:
                     raise error.at(line=number, path=None) from None
-                self.bad += 1
+                else:
+                    self.bad += 1
 
     def finish(self, columns: Columns) -> Columns:
         """Add what was left out to the columns' counts."""

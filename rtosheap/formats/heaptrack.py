@@ -21,9 +21,7 @@ HINT = "first line 'v VERSION FILEVERSION'"
 _VERSION = 3
 _HEAD = re.compile(rb"v ([0-9a-f]+)(?: ([0-9a-f]+))?\s")
 _HEX = re.compile(rb"[0-9a-f]{1,16}\Z")
-_RIGHT = (
-    "'+ SIZE TRACE ADDR' or '- ADDR' (raw), '+ K' or '- K' (interpreted), 'a SIZE TRACE', 'c MS'"
-)
+_RIGHT = "'+ SIZE TRACE ADDR', '- ADDR', '+ K', '- K', 'a SIZE TRACE' or 'c MS'"
 
 
 def sniff(head: bytes) -> bool:

@@ -2,8 +2,8 @@
 
 A call that another interrupts is split into ``name(args <unfinished ...>`` and ``<... name
 resumed> ) = RET``, and counts when it returns; a free already when its address is given out again,
-so that the order is the allocator's. Of calls inside a call (``operator new`` and its malloc) the inner one
-counts. With several threads or processes (``-f``) each is a task, named by its number.
+so that the order is the allocator's. Of calls inside a call (``operator new`` and its malloc) the
+inner one counts. With several threads or processes (``-f``) each is a task, named by its number.
 
 ``-e`` misses calls through function pointers. Of aligned requests ltrace knows no prototypes, and
 posix_memalign hides its result, so that they are left out; their frees are foreign. A call that

@@ -3,6 +3,9 @@
 Each function takes its data and an optional `ax`, draws, and returns the ``Axes`` (`animate`: the
 animation). None calls ``show`` or touches pyplot's state, except that without an `ax` a new pyplot
 figure is made. Addresses are in hexadecimal, sizes in KiB, time in events or the trace's own unit.
+
+A legend lies above its axes and counts as part of them, so that a figure of several plots should be
+made with ``layout="constrained"``, which leaves room for all that is written round each.
 """
 
 from rtosheap.plot._animate import animate

@@ -119,8 +119,8 @@ class AddressScale:
                 continue
             ax.axhspan(bottom, top, facecolor="white", edgecolor=GAP_TEXT, linewidth=0.6, zorder=3)
             height = (top - bottom) / self.span * 0.8 * height_inches(ax) * 72  # points, about
-            size = min(0.85 * font_size(ax), 0.9 * height)
-            if size < 4:
+            points = min(0.85 * font_size(ax), 0.9 * height)
+            if points < 4:
                 continue
             text = f"gap of {size_text(self.regions[index][0] - start - size)}"
             ax.text(
@@ -130,7 +130,7 @@ class AddressScale:
                 transform=ax.get_yaxis_transform(),
                 ha="center",
                 va="center",
-                fontsize=size,
+                fontsize=points,
                 color=GAP_TEXT,
                 zorder=4,
             )

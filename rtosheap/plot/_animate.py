@@ -9,7 +9,7 @@ import numpy as np
 
 from rtosheap import _replay_blocks
 from rtosheap.plot import _arena
-from rtosheap.plot._axes import axes_for, font_size, legend_above, size_text
+from rtosheap.plot._axes import axes_for, font_size, is_narrow, legend_above, size_text
 from rtosheap.plot._heap_map import gap_text, keys, paint, pictures, set_up_axes
 from rtosheap.plot._rows import Rows
 from rtosheap.replay import Replay
@@ -85,6 +85,7 @@ def animate(
         shown, labels = keys([*film.layers(-1)[1:], film.layers(-1)[0]])
         gaps = gap_text(film.rows).strip()
         legend_above(ax, shown, labels, title=gaps or None)
+    film.narrow = is_narrow(ax)
     caption = ax.set_title(film.caption(int(events[0])), loc="left", fontsize=font_size(ax))
 
     def update(frame: int) -> list[Any]:
@@ -107,6 +108,7 @@ class _Film:
         self.rows = Rows(replay.regions, row_bytes)
         self._replay = replay
         self._blocks = _replay_blocks.block_table(replay, earlier=True)
+        self.narrow = False
         self._failures = np.cumsum(_replay_blocks.failed(replay))
 
     def layers(self, event: int) -> list[_arena.Layer]:
@@ -116,5 +118,6 @@ class _Film:
     def caption(self, event: int) -> str:
         allocated = int(self._blocks.size[self._blocks.live_at(event)].sum())
         failed = int(self._failures[event]) if event >= 0 else 0
-        text = f"{self._replay.heap_kind} after event {event:,}: {size_text(allocated)} allocated"
-        return f"{text}, {failed:,} failed" if failed else text
+        head = f"{self._replay.heap_kind} after event {event:,}"
+        tail = f"{size_text(allocated)} allocated, {failed:,} failed"
+        return f"{head}:\n{tail}" if self.narrow else f"{head}: {tail}"

@@ -151,13 +151,14 @@ def legend_above(
     from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
     figure: Any = ax.figure
+    axes_space: Any = ax.transAxes
     room = _room(ax)
-    above = figure.dpi_scale_trans + ScaledTranslation(0.0, 1.0, ax.transAxes)
-    place = blended_transform_factory(ax.transAxes, above)  # x: the axes' width, y: inches
+    above = figure.dpi_scale_trans + ScaledTranslation(0.0, 1.0, axes_space)
+    place = blended_transform_factory(axes_space, above)  # x: the axes' width, y: inches
     strip = ax.inset_axes((0.0, 0.0, 1.0, 0.1), transform=place)
     strip.set_axis_off()
     strip.set_label(LEGEND_LABEL)
-    legend = _widest_legend(strip, handles, labels, title, room)
+    legend = _widest_legend(ax, strip, handles, labels, title, room)
     legend.set_in_layout(False)  # its strip is; a wide legend must not make the axes narrow
     height = legend.get_window_extent().height / figure.dpi
     strip.set_axes_locator(_bounds(ax, height, place))
@@ -179,9 +180,14 @@ def _bounds(ax: Axes, height: float, place: Any) -> Any:
 
 
 def _widest_legend(
-    strip: Axes, handles: Sequence[Any], labels: Sequence[str], title: str | None, room: float
+    ax: Axes,
+    strip: Axes,
+    handles: Sequence[Any],
+    labels: Sequence[str],
+    title: str | None,
+    room: float,
 ) -> Any:
-    size = font_size(strip.axes)
+    size = font_size(ax)
     for columns in range(max(len(handles), 1), 0, -1):
         legend = strip.legend(
             handles,
@@ -203,7 +209,7 @@ def _widest_legend(
             labelspacing=0.25,
         )
         heading = legend.get_title()
-        if title is not None and heading.get_window_extent().width > room:
+        if title is not None and heading.get_window_extent().width > 0.94 * room:
             heading.set_text(title.replace(", ", ",\n"))
         if columns == 1 or legend.get_window_extent().width <= room:
             break

@@ -19,7 +19,7 @@ _LABELS = {
     "headers": "headers",
     "padding": "padding",
     "unsplit": "unsplit remainders",
-    "external": "free, fragmented",
+    "external": "free at the peak",
     "unreclaimed": "freed, never reclaimed",
     "fixed": "end marker, alignment",
 }
@@ -39,7 +39,7 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     Parameters
     ----------
     result : Comparison
-        What :func:`rtosheap.compare` returns.
+        What :func:`rtosheap.compare.compare` returns.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     legend : bool
@@ -52,7 +52,8 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
 
     Examples
     --------
-    >>> from rtosheap import compare, data
+    >>> from rtosheap import data
+    >>> from rtosheap.compare import compare
     >>> from rtosheap.plot import comparison
     >>> ax = comparison(compare(data.load("coap-server"), heaps=["heap_2", "heap_4"]))
     >>> [label.get_text() for label in ax.get_yticklabels()]
@@ -142,5 +143,5 @@ def _write_numbers(ax: Axes, rows: list[Any]) -> None:
 def _numbers(row: Any) -> str:
     if row.size is None:
         return "no size serves"
-    ratio = "" if row.ratio is None or not np.isfinite(row.ratio) else f" = {row.ratio:.3g}×"
+    ratio = "" if row.ratio is None or not np.isfinite(row.ratio) else f" ({row.ratio:.3g}\u00d7)"
     return f"{size_text(row.size)}{ratio}\nup to {row.most_nodes:,} nodes"

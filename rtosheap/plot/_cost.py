@@ -122,7 +122,7 @@ def cost(
         ax.set_ylim(bottom=0.0)
     else:
         for label, values, style in _groups(pairs, costs):
-            handles.append(_distribution(ax, values, label, style))
+            handles.append(_distribution(ax, values, label, style, from_one=calibration is None))
         _log_axes(ax, unit)
     if legend:
         legend_above(ax, handles, [str(handle.get_label()) for handle in handles])
@@ -189,12 +189,14 @@ def _groups(
     ]
 
 
-def _distribution(ax: Axes, values: Floats, label: str, style: tuple[str, Any]) -> Any:
+def _distribution(
+    ax: Axes, values: Floats, label: str, style: tuple[str, Any], *, from_one: bool
+) -> Any:
     distinct, count = np.unique(values[values > 0], return_counts=True)
     share = np.cumsum(count[::-1])[::-1] / max(len(values), 1)
-    if len(distinct):
-        first = min(distinct[0], 1.0) if (distinct == distinct.astype(int)).all() else distinct[0]
-        distinct, share = np.append(first, distinct), np.append(share[0], share)
+    if len(distinct):  # the curve starts at 1 node, or at the least cost
+        start = 1.0 if from_one else distinct[0]
+        distinct, share = np.append(start, distinct), np.append(share[0], share)
     colour, dashes = style
     (line,) = ax.plot(
         distinct,
@@ -223,4 +225,4 @@ def _log_axes(ax: Axes, unit: str) -> None:
     if high < 12:  # less than a decade has one labelled tick, or none
         ax.set_xlim(min(low, 0.9), 12)
     ax.set_xlabel(unit)
-    ax.set_ylabel("share of operations that cost as much or more")
+    ax.set_ylabel("share that costs as much or more")

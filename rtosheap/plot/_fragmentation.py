@@ -94,7 +94,7 @@ def fragmentation(
         colour, style = _line_of(run, number, [other for _, other in pairs])
         handles.append(_curve(ax, time, values, colour, style))
         mean = np.nanmean(values) if np.isfinite(values).any() else float("nan")
-        labels.append(f"{label} (mean {number_text(mean)} %)")
+        labels.append(f"{label} (mean {number_text(float(mean))} %)")
         handles[-1].set_label(labels[-1])
     _series.limit_time(ax, max((time for time, _ in curves), key=lambda time: time[-1]))
     _series.label_time(ax, pairs[0][1].trace, x)
@@ -119,7 +119,9 @@ def _values(replay: Replay, measure: str) -> npt.NDArray[np.float64]:
         return measures.internal_fragmentation(replay)
     live = _replay_blocks.live_bytes(replay).astype(np.float64)
     used = measures.used_bytes(replay).astype(np.float64)
-    return np.divide(used, live, out=np.full(len(live), np.nan), where=live > 0) - 1.0
+    ratio = np.full(len(live), np.nan)
+    np.divide(used, live, out=ratio, where=live > 0)
+    return ratio - 1.0
 
 
 def _line_of(replay: Replay, number: int, replays: Sequence[Replay]) -> tuple[str, Any]:

@@ -129,7 +129,7 @@ def set_up_axes(ax: Axes, rows: Rows) -> None:
     ticks = range(0, rows.row_bytes + 1, step)
     ax.set_xticks(list(ticks), [f"+0x{tick:x}" if tick else "0" for tick in ticks])
     rows.apply(ax.yaxis)
-    ax.tick_params(axis="y", length=0, labelfontfamily="monospace")
+    ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"offset in a row of {size_text(rows.row_bytes)}")
     ax.set_ylabel("address")
     for side in ("top", "right", "left", "bottom"):
@@ -199,9 +199,10 @@ def pictures(rows: Rows, layers: Sequence[_arena.Layer]) -> list[npt.NDArray[np.
 def _shares(rows: Rows, layer: _arena.Layer, columns: int) -> npt.NDArray[np.float64]:
     pieces = rows.split(layer.spans)
     scale = columns / rows.row_bytes
+    left, right = (side.astype(np.float64) * scale for side in pieces[1:])
     top = pieces.row.astype(np.float64)
     shape = (len(rows.addresses), columns)
-    return coverage(pieces.left * scale, pieces.right * scale, top, top + 1.0, shape)
+    return coverage(left, right, top, top + 1.0, shape)
 
 
 def _rgb(colour: str) -> npt.NDArray[np.float64]:

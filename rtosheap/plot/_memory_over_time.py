@@ -109,7 +109,6 @@ def memory_over_time(
     ax.set_ylim(scale.low[0], _top(scale, rectangles, whole))
     _series.label_time(ax, trace, x)
     scale.apply(ax.yaxis)
-    ax.tick_params(axis="y", labelfontfamily="monospace")
     ax.set_ylabel("address")
     if color_by == "task":
         handles, labels = _draw_tasks(ax, replay, blocks, rectangles)
@@ -199,7 +198,8 @@ def _draw_tasks(
         winner = np.zeros(_PIXELS, dtype=np.intp)
         for number in range(len(names)):
             mine = owner == number
-            share = coverage(*(side[mine] for side in pixels), _PIXELS)
+            own = _Rectangles(*(side[mine] for side in pixels))
+            share = coverage(*own, _PIXELS)
             total += share
             winner[share > most] = number
             np.maximum(most, share, out=most)

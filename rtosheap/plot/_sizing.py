@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rtosheap._rig import Rig, UnservableError
+from rtosheap.compare import Comparison
 from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name
-from rtosheap.plot._axes import axes_for, legend_above, plain, set_text_sizes, short, size_text
+from rtosheap.plot._axes import (
+    axes_for,
+    is_narrow,
+    legend_above,
+    plain,
+    set_text_sizes,
+    short,
+    size_text,
+)
 from rtosheap.plot._style import HEAP_LINES
 from rtosheap.sizing import MinimumSize, minimum_heap_size
 from rtosheap.trace import Trace
@@ -17,8 +26,8 @@ from rtosheap.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Without `regions`, where heap_5 has its two: a core-coupled memory, and a Cortex-M's SRAM.
-_REGION_ADDRESSES = (0x1000_0000, 0x2000_0000)
+#: Without `regions`, where heap_5 has its first, and how far from it the second is: as in compare.
+_BASE, _GAP = 0x2000_0000, 0x1000
 _POINTS = 24
 
 
@@ -62,7 +71,7 @@ def sizing_points(
     *,
     heaps: Iterable[HeapKind] = NAMES,
     sizes: Iterable[int] | None = None,
-    minima: Mapping[str, int | MinimumSize | None] | None = None,
+    minima: Comparison | Mapping[str, int | MinimumSize | None] | None = None,
     regions: Sequence[tuple[int, int | None]] | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Sizing:
@@ -76,9 +85,9 @@ def sizing_points(
     sizes : iterable of int, optional
         Bytes of the heaps to try. By default 24 sizes in equal ratios, from half the peak of live
         bytes to somewhat above the largest minimum; and each heap's minimum and one step below.
-    minima : mapping of str to int or MinimumSize, optional
-        What :func:`rtosheap.minimum_heap_size` found for a heap, by its name, where that is known
-        already.
+    minima : Comparison, or mapping of str to int or MinimumSize, optional
+        What :func:`rtosheap.compare.compare` or :func:`rtosheap.sizing.minimum_heap_size` (by the
+        heap's name) found already, so that it need not be computed again.
     regions : sequence of (int, int or None), optional
         heap_5's regions, of which the last is varied. By default two, the first of them half as
         large as heap_4's minimum.
@@ -100,7 +109,11 @@ def sizing_points(
     if not isinstance(trace, Trace):
         raise TypeError(f"trace is {trace!r}; it must be a Trace")
     names = [heap_name(heap) for heap in heaps]
-    known = dict(minima or {})
+    if isinstance(minima, Comparison):
+        known: dict[str, Any] = {row.heap: row.size for row in minima}
+        regions = regions or _regions_of(minima)
+    else:
+        known = dict(minima or {})
     if "heap_5" in names and regions is None:
         regions = _default_regions(trace, known)
     found = {name: _minimum(trace, name, known, regions) for name in names}
@@ -123,12 +136,21 @@ def sizing_points(
     return Sizing(trace.name, trace.peak_live_bytes, tuple(curves))
 
 
+def _regions_of(result: Comparison) -> list[tuple[int, int | None]] | None:
+    """The regions of heap_5 in a comparison, the last one open."""
+    for row in result:
+        if row.heap == "heap_5" and row.regions:
+            return [*row.regions[:-1], (row.regions[-1][0], None)]
+    return None
+
+
 def _default_regions(trace: Trace, known: dict[str, Any]) -> list[tuple[int, int | None]]:
     if "heap_4" not in known:
         known["heap_4"] = _minimum(trace, "heap_4", known, None)
     minimum = _as_size(known["heap_4"]) or 2 * trace.peak_live_bytes
     first = max(minimum // 2 // 8 * 8, 64)
-    return [(_REGION_ADDRESSES[0], first), (_REGION_ADDRESSES[1], None)]
+    second = (_BASE + first + 2 * _GAP - 1) // _GAP * _GAP
+    return [(_BASE, first), (second, None)]
 
 
 def _minimum(
@@ -221,14 +243,14 @@ def sizing(
     handles, labels = [], []
     for curve in data.curves:
         handles.append(_draw(ax, curve))
-        labels.append(_label(curve, data.peak_live_bytes))
+        labels.append(_label(ax, curve, data.peak_live_bytes))
         handles[-1].set_label(labels[-1])
     if data.peak_live_bytes:
         peak = ax.axvline(
             data.peak_live_bytes / 1024, color="#777777", linestyle=(0, (1, 1.5)), linewidth=1.6
         )
         handles.append(peak)
-        labels.append(f"peak of live bytes: {size_text(data.peak_live_bytes)}")
+        labels.append(f"peak live: {size_text(data.peak_live_bytes)}")
     ax.set_ylim(bottom=0.0)
     _ticks(ax)
     ax.set_xlabel("heap size (KiB)")
@@ -254,10 +276,10 @@ def _draw(ax: Axes, curve: SizingCurve) -> Any:
     return line
 
 
-def _label(curve: SizingCurve, peak: int) -> str:
+def _label(ax: Axes, curve: SizingCurve, peak: int) -> str:
     if curve.minimum is None:
         return f"{curve.heap}: no size serves"
-    ratio = f" = {curve.minimum / peak:.3g}×" if peak else ""
+    ratio = f" ({curve.minimum / peak:.3g}\u00d7)" if peak and not is_narrow(ax) else ""
     return f"{curve.heap}: {size_text(curve.minimum)}{ratio}"
 
 
@@ -265,8 +287,10 @@ def _ticks(ax: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     low, high = ax.get_xlim()
-    subs = [1.0] if high / low > 16 else [1.0, 1.25, 1.5, 1.75]
-    ax.xaxis.set_major_locator(LogLocator(2, subs=subs))
+    octaves, most = np.log2(high / low), 5 if is_narrow(ax) else 9
+    choices = ([1.0, 1.25, 1.5, 1.75], [1.0, 1.5], [1.0])
+    subs = next((subs for subs in choices if octaves * len(subs) <= most), choices[-1])
+    ax.xaxis.set_major_locator(LogLocator(2, subs=subs, numticks=most))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(round(value, 3))))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))

@@ -1,0 +1,52 @@
+/*
+ * cases.c as a bare-metal image: cases from the file cases.in, results to the file cases.out.
+ */
+#include "cases.h"
+#include "memory_functions.h"
+#include "semihosting.h"
+
+/* From the linker script: the start of the RAM. */
+extern uint8_t rh_arena_start[], rh_arena_end[];
+
+uint8_t *cases_arena = rh_arena_start;
+size_t cases_arena_size;
+
+static int input, output;
+static size_t words[64];
+static size_t words_read, word_count;
+static uint8_t pending[512];
+static size_t pending_bytes;
+
+size_t cases_read(void) {
+    if (words_read == word_count) {
+        word_count = semihosting_read(input, words, sizeof words) / sizeof words[0];
+        if (word_count == 0) rh_exit(1);
+        words_read = 0;
+    }
+    return words[words_read++];
+}
+
+static void flush(void) {
+    if (semihosting_write(output, pending, pending_bytes) != pending_bytes) rh_exit(1);
+    pending_bytes = 0;
+}
+
+void cases_write(const void *bytes, size_t size) {
+    if (pending_bytes + size > sizeof pending) flush();
+    if (size > sizeof pending) {
+        if (semihosting_write(output, bytes, size) != size) rh_exit(1);
+        return;
+    }
+    memcpy(pending + pending_bytes, bytes, size);
+    pending_bytes += size;
+}
+
+int main(void) {
+    cases_arena_size = (size_t)(rh_arena_end - rh_arena_start);
+    input = semihosting_open("cases.in", SEMIHOSTING_READ);
+    output = semihosting_open("cases.out", SEMIHOSTING_WRITE);
+    if (input < 0 || output < 0) return 1;
+    cases_run();
+    flush();
+    return 0;
+}

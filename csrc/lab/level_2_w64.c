@@ -1,0 +1,5 @@
+#define RH_CHECKS 2
+#define RH_WORD_BYTES 8
+#define RH_OPS_TABLE lab_ops_2_w64
+#define RH_CONFIG_FILE "lab_config.h"
+#include "core_template.h"

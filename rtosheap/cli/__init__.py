@@ -1,0 +1,127 @@
+"""The command line: ``rtosheap COMMAND``. One module per command.
+
+A command module has ``add(commands)``, which adds its parser, and ``run(args)``, which returns the
+exit status: 0 when all was served, 1 when allocations failed. Bad input is an exception; `main`
+makes it one line on standard error and status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+import zlib
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn, TextIO
+
+from rtosheap.cli import compare, convert, demo, replay, size
+from rtosheap.heaps import HeapError
+from rtosheap.sizing import UnservableError
+
+__all__ = ["main"]
+
+_COMMANDS = (demo, compare, size, replay, convert)
+_BAD_INPUT = (ValueError, TypeError, OverflowError, OSError, EOFError, MemoryError, HeapError)
+
+_EXAMPLES = """\
+examples:
+  rtosheap demo                                     a recorded trace through all five heaps
+  rtosheap compare lwip-3cli -o heaps.png           which heap needs the least memory
+  rtosheap size my.trace --heap heap_4              how large configTOTAL_HEAP_SIZE must be
+  rtosheap replay my.trace --heap-size 48K          what fails in 48 KiB, when, and why
+  rtosheap convert my.csv my.trace.gz               between formats of traces
+
+exit status: 0 all was served, 1 allocations failed, 2 bad input
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{self.prog}: {message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="rtosheap",
+        description="FreeRTOS's five heaps on recorded allocation traces: which heap, how large, "
+        "and what it costs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"rtosheap {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; by default the process's own.
+
+    Returns
+    -------
+    int
+        The exit status: 0 when all was served, 1 when allocations failed, 2 for bad input, 130
+        after an interrupt, 141 when the reader of standard output has gone.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            args = _parser().parse_args(argv)
+            status: int = args.run(args)
+            sys.stdout.flush()
+            return status
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        _complain("rtosheap: interrupted")
+        return 130
+    except BrokenPipeError:
+        # Nobody reads on. Python would complain once more at its own exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except UnservableError as error:
+        _complain(f"rtosheap: {error}")
+        return 1
+    except (*_BAD_INPUT, zlib.error) as error:
+        _complain(f"rtosheap: {_describe(error)}")
+        return 2
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _complain(text: str) -> None:
+    """One line on standard error, whatever the text holds."""
+    print(" ".join(text.split()), file=sys.stderr)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _complain(f"rtosheap: warning: {message}")
+
+
+def _version() -> str:
+    try:
+        return version("rtosheap")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,238 @@
+"""The arguments that commands share, and what they parse to."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rtosheap import data
+from rtosheap.kinds import NAMES
+from rtosheap.trace import Trace
+
+_SIZE = re.compile(r"(0x[0-9a-f_]+|[0-9][0-9_]*) *(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
+_FACTOR = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+FIGURES = (".png", ".svg", ".pdf")
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes: ``16384``, ``0x4000``, ``16K`` (which is 16 * 1024), ``1M``.
+
+    Examples
+    --------
+    >>> parse_size("16K"), parse_size("0x4000"), parse_size("1M")
+    (16384, 16384, 1048576)
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; write bytes (16384, 0x4000), or 16K, 1M (K is 1024 bytes)"
+        )
+    size = int(match[1], 0 if match[1].lower().startswith("0x") else 10)
+    size *= _FACTOR[(match[2] or "").lower()]
+    if size == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; it must be 1 byte or more")
+    return size
+
+
+def parse_address(text: str) -> int:
+    """An address: ``0x20000000`` or decimal."""
+    try:
+        address = int(text, 0)
+    except ValueError:
+        address = -1
+    if address < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address; write it like 0x20000000")
+    return address
+
+
+def parse_region(text: str) -> tuple[int, int | None]:
+    """A region: ``0x20000000:64K``; the size is None where there is none after the colon.
+
+    Examples
+    --------
+    >>> parse_region("0x100:1K"), parse_region("0x2000:")
+    ((256, 1024), (8192, None))
+    """
+    address, colon, size = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no region; write ADDRESS:SIZE, such as 0x20000000:64K"
+        )
+    return parse_address(address), parse_size(size) if size.strip() else None
+
+
+def parse_jobs(text: str) -> int:
+    """A number of processes."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; 1 or more serve")
+    return int(text)
+
+
+def parse_figure(text: str) -> Path:
+    """The name of a file for a figure."""
+    path = Path(text)
+    if path.suffix.lower() not in FIGURES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: a figure's name must end in {', '.join(FIGURES[:-1])} or {FIGURES[-1]}"
+        )
+    return path
+
+
+def add_command(commands: Any, name: str, text: str, example: str, run: Any) -> Any:
+    """A parser for a command, with an example below its help."""
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_trace(parser: Any) -> None:
+    """The trace, and how strictly it is read."""
+    parser.add_argument(
+        "trace",
+        metavar="TRACE",
+        help="a file (text, CSV, .rep or .npz, plain or gzip), - for standard input, or a bundled "
+        f"trace: {', '.join(data.names())}",
+    )
+    add_strict(parser)
+
+
+def add_strict(parser: Any) -> None:
+    """Whether impossible events are errors."""
+    parser.add_argument(
+        "--no-strict",
+        dest="strict",
+        action="store_false",
+        help="leave out lines and events that cannot be (a free of an unknown block, say), and "
+        "count them, instead of refusing the trace",
+    )
+
+
+def add_heap(parser: Any, **keywords: Any) -> None:
+    """The kind of heap."""
+    parser.add_argument("--heap", choices=NAMES, metavar="HEAP", help=_HEAP_HELP, **keywords)
+
+
+_HEAP_HELP = f"the kind of heap: {', '.join(NAMES)} (default: %(default)s)"
+
+
+def add_options(parser: Any, *, solved: bool) -> None:
+    """How the heap is configured; `solved`: the last region's size may be left open."""
+    parser.add_argument(
+        "--base",
+        type=parse_address,
+        metavar="ADDRESS",
+        help="address of the heap's first byte (default: 0x20000000)",
+    )
+    parser.add_argument(
+        "--word-size",
+        type=int,
+        choices=(4, 8),
+        help="the target's sizeof(size_t); 8 for a 64-bit target (default: 4)",
+    )
+    parser.add_argument(
+        "--alignment",
+        type=int,
+        choices=(4, 8, 16, 32),
+        help="portBYTE_ALIGNMENT (default: 8)",
+    )
+    last = "; the last one's is what is solved for: ADDRESS: without a size" if solved else ""
+    parser.add_argument(
+        "--region",
+        dest="regions",
+        action="append",
+        type=parse_region,
+        metavar="ADDRESS:SIZE",
+        help=f"a region of heap_5, in ascending order; once for each{last}",
+    )
+
+
+def add_json(parser: Any) -> None:
+    """Output for machines."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_figure(parser: Any, what: str) -> None:
+    """A figure."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=parse_figure,
+        metavar="FILE",
+        help=f"draw {what} into a .png, .svg or .pdf file",
+    )
+
+
+def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]:
+    """The heap's options that were given; ValueError if this one heap does not have them."""
+    if heap == "heap_3":
+        for name in ("word_size", "alignment"):
+            if getattr(args, name) is not None:
+                raise ValueError(
+                    f"--{name.replace('_', '-')}: heap_3 is newlib-nano's malloc, which is 32-bit "
+                    "and aligns to 8"
+                )
+    if heap == "heap_5" and args.base is not None:
+        raise ValueError("--base: heap_5's addresses are those of its regions (--region)")
+    given = {
+        "base_address": args.base,
+        "word_size": args.word_size,
+        "alignment": args.alignment,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def regions(
+    args: argparse.Namespace, heaps: Sequence[str], *, solved: bool
+) -> list[tuple[int, int | None]] | None:
+    """heap_5's regions, None if none were given."""
+    found: list[tuple[int, int | None]] | None = args.regions
+    if found is None:
+        return None
+    if "heap_5" not in heaps:
+        raise ValueError(f"--region is for heap_5; {', '.join(heaps)} has one region (--base)")
+    open_ = [address for address, size in found if size is None]
+    if not solved and open_:
+        raise ValueError(f"--region {open_[0]:#x}: has no size; write ADDRESS:SIZE")
+    if solved and (found[-1][1] is not None or len(open_) != 1):
+        raise ValueError(
+            "--region: exactly the last one must be open (ADDRESS: without a size); its size is "
+            "what is solved for"
+        )
+    return found
+
+
+def load(name: str, *, strict: bool = True) -> Trace:
+    """The trace of this name: a file, a bundled trace, or standard input for ``-``."""
+    if name == "-":
+        trace = Trace.load(sys.stdin.buffer, strict=strict)
+    elif Path(name).exists():
+        trace = Trace.load(name, strict=strict)
+    elif name in data.names():
+        trace = data.load(name)
+    else:
+        raise ValueError(
+            f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}"
+        )
+    if trace.dropped:
+        counts = (
+            f"{count} {reason.replace('_', ' ')}"
+            for reason, count in trace.dropped._asdict().items()
+            if count
+        )
+        print(f"rtosheap: {name}: left out or mended: {', '.join(counts)}", file=sys.stderr)
+    return trace
+
+
+def label(trace: Trace, name: str) -> str:
+    """What to call a trace."""
+    return trace.name or Path(name).name

@@ -1,0 +1,60 @@
+"""What commands print, draw and show while they work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Progress = Callable[[int, int], object]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_pairs(title: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """A title, and lines of what and value below it."""
+    print(title)
+    width = max((len(what) for what, _ in pairs), default=0)
+    for what, value in pairs:
+        print(f"  {what:<{width}}  {value}")
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Progress | None]:
+    """A bar on standard error if that is a terminal, for what takes more than a second; else None,
+    which costs nothing.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+    with tqdm(desc=text, delay=1, leave=False, unit="", bar_format=_BAR) as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield report
+
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+
+
+@contextmanager
+def figure(
+    path: Path, *, size: tuple[float, float], rows: Sequence[float] = (1.0,)
+) -> Iterator[Any]:
+    """Axes in a column, with these heights, that are saved to a file at the end."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=size, layout="constrained")
+    axes = drawn.subplots(len(rows), 1, gridspec_kw={"height_ratios": list(rows)}, squeeze=False)
+    yield [row[0] for row in axes]
+    drawn.savefig(path, dpi=150)

@@ -1,0 +1,98 @@
+"""``rtosheap compare``: the five heaps side by side."""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rtosheap.cli import _arguments, _output
+from rtosheap.compare import Comparison, compare
+from rtosheap.kinds import NAMES
+from rtosheap.trace import Trace
+
+_EXAMPLE = """\
+examples:
+  rtosheap compare lwip-3cli
+  rtosheap compare my.trace --heap-size 64K --jobs 4 -o heaps.svg
+  rtosheap compare my.trace --heap heap_4 --heap heap_5 --region 0x10000000:8K --region 0x20000000:
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    text = "put the five heaps side by side: how small each can be, where its bytes go, its cost"
+    parser = _arguments.add_command(commands, "compare", text, _EXAMPLE, run)
+    _arguments.add_trace(parser)
+    parser.add_argument(
+        "--heap",
+        dest="heaps",
+        action="append",
+        choices=NAMES,
+        metavar="HEAP",
+        help=f"a kind of heap, once for each: {', '.join(NAMES)} (default: all five)",
+    )
+    parser.add_argument(
+        "--heap-size",
+        type=_arguments.parse_size,
+        metavar="SIZE",
+        help="count failures in heaps of this size as well, such as 64K",
+    )
+    _arguments.add_options(parser, solved=True)
+    parser.add_argument(
+        "--jobs",
+        type=_arguments.parse_jobs,
+        default=1,
+        metavar="N",
+        help="run the heaps in N processes (default: 1)",
+    )
+    _arguments.add_json(parser)
+    _arguments.add_figure(parser, "the comparison")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it."""
+    heaps = args.heaps or list(NAMES)
+    regions = _arguments.regions(args, heaps, solved=True)
+    trace = _arguments.load(args.trace, strict=args.strict)
+    result = run_compare(
+        trace,
+        args.jobs,
+        heaps=heaps,
+        regions=regions,
+        heap_size=args.heap_size,
+        **_arguments.options(args),
+    )
+    if args.output is not None:
+        draw(result, args.output)
+    if args.json:
+        _output.print_json({**result.to_dict(), "trace": _arguments.label(trace, args.trace)})
+    else:
+        print(result)
+        if args.output is not None:
+            print(f"\nfigure: {args.output}")
+    return status(result)
+
+
+def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
+    """Compare, with a progress bar, in as many processes."""
+    with _output.progress_bar("comparing") as progress:
+        if jobs == 1:
+            return compare(trace, progress=progress, **keywords)
+        with ProcessPoolExecutor(jobs) as executor:
+            return compare(trace, executor=executor, progress=progress, **keywords)
+
+
+def status(result: Comparison) -> int:
+    """1 if a heap failed at the size that was asked about, or none can serve the trace at all."""
+    failed = any(row.failures or (row.failures is None and row.failure_reason) for row in result)
+    return 1 if failed or result.best is None else 0
+
+
+def draw(result: Comparison, path: Path) -> None:
+    """The comparison as a figure."""
+    from rtosheap.plot import comparison
+
+    with _output.figure(path, size=(9, 1.5 + 0.6 * len(result))) as (ax,):
+        comparison(result, ax=ax)

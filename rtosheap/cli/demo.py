@@ -1,0 +1,117 @@
+"""``rtosheap demo``: a bundled recorded trace through all five heaps."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rtosheap import data
+from rtosheap.cli import _arguments, _output
+from rtosheap.cli.compare import run_compare
+from rtosheap.cli.replay import before_failure, facts_of, print_failure
+from rtosheap.compare import Comparison
+from rtosheap.heaps import Heap4
+from rtosheap.replay import Replay, replay
+from rtosheap.trace import Trace
+
+_EXAMPLE = """\
+example:
+  rtosheap demo
+  rtosheap demo --trace sqlite-log -o sqlite.svg
+"""
+_TRACE = "lwip-3cli"
+_ABOUT = {
+    "lwip-3cli": "lwIP with all its pools on malloc: HTTP-like TCP and UDP echo, 3 client threads",
+}
+_FIGURE = Path("rtosheap-demo.png")
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    text = "run a bundled recorded trace through all five heaps: a table, a picture, a verdict"
+    parser = _arguments.add_command(commands, "demo", text, _EXAMPLE, run)
+    parser.add_argument(
+        "--trace",
+        choices=data.names(),
+        default=_TRACE,
+        metavar="NAME",
+        help=f"which: {', '.join(data.names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_arguments.parse_jobs,
+        default=1,
+        metavar="N",
+        help="run the heaps in N processes (default: 1)",
+    )
+    _arguments.add_json(parser)
+    _arguments.add_figure(parser, f"the picture (default: {_FIGURE} in the current directory)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it."""
+    trace = data.load(args.trace)
+    path = args.output or _FIGURE
+    result = run_compare(trace, args.jobs)
+    advised = _advised(trace, result)
+    _draw(trace, result, advised, path)
+    if args.json:
+        advised_facts = None if advised is None else facts_of(advised)
+        about = {**result.to_dict(), "meta": dict(trace.meta)}
+        _output.print_json({**about, "heap_4_as_advised": advised_facts, "figure": str(path)})
+        return 0
+    _print(trace, result, advised)
+    print(f"\nfigure: {path}")
+    return 0
+
+
+def _advised(trace: Trace, result: Comparison) -> Replay | None:
+    """The trace in a heap_4 as large as the common advice says; None where there is none."""
+    size = result["heap_4"].advice_size
+    try:
+        return None if size is None else replay(trace, Heap4(size))
+    except ValueError:
+        return None
+
+
+def _print(trace: Trace, result: Comparison, advised: Replay | None) -> None:
+    print(f"A recorded trace: {trace.name}")
+    print(f"  {_ABOUT.get(trace.name) or trace.meta.get('workload', '')}")
+    print(f"  {trace.meta.get('source', '')}; its input was written for the recording\n")
+    print(result)
+    if advised is None:
+        return
+    print(
+        f"\nheap_4 in {advised.heap.size:,} bytes, which is its total minus its minimum ever free "
+        f"when there is plenty: {advised.failures:,} allocations fail."
+    )
+    print_failure(facts_of(advised)["first_failure"])
+
+
+def _draw(trace: Trace, result: Comparison, advised: Replay | None, path: Path) -> None:
+    """The comparison; heap_4 at its smallest, over time; and heap_4 a little smaller than that,
+    where it fails."""
+    from rtosheap.plot import comparison, heap_map, usage
+
+    smallest = result["heap_4"].size
+    if smallest is None:  # not so for any trace that is bundled
+        smallest = 4 * trace.peak_live_bytes
+    fails = advised is not None and advised.failures > 0
+    rows = (3.2, 3.2, 3.4) if fails else (3.2, 3.2)
+    with _output.figure(path, size=(10, sum(rows) + 2), rows=rows) as axes:
+        comparison(result, ax=axes[0])
+        usage(replay(trace, Heap4(smallest), record="all"), ax=axes[1])
+        if fails and advised is not None:
+            heap, requested = before_failure(advised)
+            heap_map(heap, ax=axes[2], requested=requested)
+            axes[2].set_xlabel(f"{axes[2].get_xlabel()}\n{_caption(advised)}")
+
+
+def _caption(advised: Replay) -> str:
+    event = advised.first_failure
+    size = 0 if event is None else int(advised.trace.size[event])
+    return (
+        f"above: heap_4 in its smallest size; here: in {advised.heap.size:,} bytes, the advice, "
+        f"just before event {event:,}, where {size:,} bytes do not fit"
+    )
