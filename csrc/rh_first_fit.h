@@ -67,6 +67,17 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
 #define RH_SET_MERGED(heap, block) ((void)0)
 #endif
 
+/* Before the header of a block that is to be freed is read: nothing but a block is, neither
+ * another's memory, nor what a bus refuses. */
+#if RH_CHECKS != 1
+#define RH_ASSERT_BLOCK(heap, block) ((void)0)
+#elif !defined(RH_ASSERT_BLOCK)
+#define RH_ASSERT_BLOCK(heap, block)                                                               \
+    RH_ASSERT((block) - (heap)->lowest < (heap)->end - (heap)->lowest &&                           \
+                  ((block) & (RH_ALIGNMENT_OF(heap) - 1)) == 0,                                    \
+              RH_INVALID_FREE)
+#endif
+
 /* Before an entry that a link names is read. */
 #define RH_FF_MEET(heap, region, entry, many)                                                      \
     do {                                                                                           \
@@ -169,12 +180,7 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
 RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool many,
                                     struct rh_region **found, rh_word *size) {
     struct rh_region *region = RH_FIRST_REGION(heap);
-#if RH_CHECKS == 1
-    /* Nothing but a block is read: neither another's memory, nor what a bus refuses. */
-    RH_ASSERT(block - heap->lowest < heap->end - heap->lowest &&
-                  (block & (RH_ALIGNMENT_OF(heap) - 1)) == 0,
-              RH_INVALID_FREE);
-#endif
+    RH_ASSERT_BLOCK(heap, block);
 #if RH_HAS_RECORD
     const rh_word address = block + RH_HEADER_OF(heap);
     if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
@@ -207,9 +213,10 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
         near = RH_REGION_NEAR(heap, near, after, many);
         RH_VISIT(heap, near, after);
         RH_COUNT_NODE(nodes);
-        const rh_word next = rh_next(near, after) ^ RH_CANARY_OF(heap);
+        rh_word next = rh_next(near, after) ^ RH_CANARY_OF(heap);
 #if RH_TWO_TO_A_TURN
         if (next >= block) {
+            RH_FORGET(next);
             before = after;
             after = next;
             break;

@@ -17,7 +17,7 @@ from rtosheap._result import HeapResult
 from rtosheap._rig import Progress, RegionSizes, Rig
 from rtosheap.kinds import HeapClass, HeapKind, heap_class, heap_name
 from rtosheap.replay import FAILURES
-from rtosheap.sizing import solve
+from rtosheap.sizing import MinimumSize, solve
 from rtosheap.trace import Trace
 
 #: What each constructor takes besides the memory.
@@ -101,10 +101,7 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
     if job.heap.kind == 3 and {"word_size", "alignment"} & job.options.keys():
         note = "newlib-nano's own alignment of 8"
     if job.heap.kind == 2:
-        note = "its sizes were not all tried, and a larger one may fail where a smaller one serves"
-        if smallest.safe_size > smallest.size:
-            safe = f"{smallest.safe_size:,}"
-            note = f"some larger sizes fail; all that were tried serve from {safe} on"
+        note = _heap_2_note(smallest)
     return HeapResult(
         heap=name,
         size=smallest.size,
@@ -123,6 +120,18 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
         failure_reason=why,
         regions=smallest.regions,
         note=note,
+    )
+
+
+def _heap_2_note(found: MinimumSize) -> str:
+    """Where a heap_2 serves is not one run of sizes; what is known of it."""
+    note = "smaller sizes were not all tried; " if not found.exact else ""
+    where = "" if found.safe_size == found.size else f" from {found.safe_size:,} on"
+    if found.safe_checked_up_to is None:
+        return f"{note}every larger one{where} serves"
+    return (
+        f"{note}those{where} up to {found.safe_checked_up_to:,} serve, but beyond that a larger "
+        "heap_2 may fail"
     )
 
 

@@ -168,9 +168,7 @@ def _header_bit_flip(scene: Scene) -> Plan | None:
 def _overrun(scene: Scene) -> Plan | None:
     data = scene.some()
     fitting = [
-        block
-        for block in scene.live()
-        if scene.layout.contains(block[1] + block[2], len(data))
+        block for block in scene.live() if scene.layout.contains(block[1] + block[2], len(data))
     ]
     if not fitting:
         return None
@@ -218,11 +216,12 @@ def _double_free(scene: Scene) -> Plan | None:
 
 
 def _interior_free(scene: Scene) -> Plan | None:
-    fitting = [block for block in scene.live() if block[2] > scene.layout.alignment]
+    fitting = [block for block in scene.live() if block[2] > 1]
     if not fitting:
         return None
     _, address, size = scene.random.choice(fitting)
     step = scene.random.choice((1, scene.layout.alignment))
+    step = step if step < size else 1
     inside = address + scene.random.randrange(step, size, step)
     text = f"{inside:#x} freed, inside the {size} bytes of {address:#x}"
     return Plan((Action("free", inside),), text)

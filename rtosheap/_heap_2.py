@@ -19,6 +19,7 @@ WINDOW = 64
 #: Steps after which it gives up to look for a run of sizes that all serve.
 FARTHEST = 16 * WINDOW
 
+_CHUNK = 1 << 16
 _Bytes = npt.NDArray[np.int64]
 
 
@@ -51,33 +52,39 @@ class Endless:
 
     def __init__(self, rig: Rig) -> None:
         address, block = self._replay(rig)
-        step, header = rig.alignment, rig.header
-        sizes: dict[int, int] = {}  # of the blocks that were ever cut, by address
-        tail = 0
         events = np.flatnonzero(rig.blocks)
-        low, high, fails = [], [], []
-        for at, taken, wanted in zip(
-            address[events].tolist(),
-            block[events].tolist(),
-            rig.blocks[events].tolist(),
-            strict=True,
-        ):
-            low.append(step + tail + wanted)
-            if at == tail:
-                high.append(low[-1] + 2 * header)
-                fails.append(low[-1])
-                tail += taken
-            else:
-                found = sizes[at]
-                high.append(step + tail + found)
-                fails.append(0)
-                if taken < found:
-                    sizes[at + taken] = found - taken
-            sizes[at] = taken
-        self._low, self._high = np.array(low, np.int64), np.array(high, np.int64)
-        self._fails = np.maximum.accumulate(np.array(fails, np.int64))
+        address, block, wanted = address[events], block[events], rig.blocks[events]
+        found, cut = self._follow(address, block)
+        step, header = rig.alignment, rig.header
+        from_tail = address == cut
+        self._low: _Bytes = step + cut + wanted
+        self._high: _Bytes = np.where(from_tail, self._low + 2 * header, step + cut + found)
+        self._fails = np.maximum.accumulate(np.where(from_tail, self._low, 0))
         #: From here on every size serves.
         self.bound = int(self._high.max()) // step * step + step
+
+    @staticmethod
+    def _follow(address: _Bytes, block: _Bytes) -> tuple[_Bytes, _Bytes]:
+        """For each allocation the size of the free block that served it, and what had been cut
+        from the tail before: shape (n,) both.
+        """
+        found, cut = np.zeros_like(address), np.zeros_like(address)
+        sizes: dict[int, int] = {}  # of the blocks that were ever cut, by address
+        tail = 0
+        for start in range(0, len(address), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            sources, tails = [], []
+            for at, taken in zip(address[part].tolist(), block[part].tolist(), strict=True):
+                tails.append(tail)
+                source = sizes.get(at, 0)
+                sources.append(source)
+                if at == tail:
+                    tail += taken
+                elif taken < source:
+                    sizes[at + taken] = source - taken
+                sizes[at] = taken
+            found[part], cut[part] = sources, tails
+        return found, cut
 
     @staticmethod
     def _replay(rig: Rig) -> tuple[_Bytes, _Bytes]:

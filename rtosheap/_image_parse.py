@@ -60,8 +60,15 @@ class Parsed:
     allocated: bool
     broken: bool  # the size found is no possible one; `size` leads to the next that is
     link: int  # as found, without the canary
-    links: tuple[int, ...]  # what the link may be; empty where any entry may follow
+    links: tuple[int, ...]  # what it may be while the block is free; empty: any entry may follow
     adjoins: bool = False  # a free block right before another one
+
+    @property
+    def wrong_link(self) -> bool:
+        """Whether the link is not what it must be, as far as the block alone tells."""
+        if self.allocated:
+            return self.link != 0
+        return bool(self.links) and self.link not in self.links
 
 
 @dataclass
@@ -188,7 +195,9 @@ def _parse_region(region: Region, geometry: Geometry, follow: tuple[int, ...]) -
             price, j, broken[i] = leap, jump, 1
         cost[i], reach[i] = price, j
         free[i] = not broken[i] and not allocated
-        nexts[i] = (span.start + i * step,) if free[i] and listed else nexts[j]
+        nexts[i] = nexts[j]
+        if listed and (free[i] or broken[i]):  # a broken one may be free, and be linked to
+            nexts[i] = (span.start + i * step, *(nexts[j] if broken[i] else ()))
         best[i] = i if price <= cost[best[i + 1]] else best[i + 1]
     i = 0
     while i < count:
@@ -196,7 +205,6 @@ def _parse_region(region: Region, geometry: Geometry, follow: tuple[int, ...]) -
         address = span.start + i * step
         end = span.end if j == count else span.start + j * step
         allocated = sizes[i] >= top
-        expected = (0,) if allocated else nexts[j]
         region.blocks.append(
             Parsed(
                 address,
@@ -204,7 +212,7 @@ def _parse_region(region: Region, geometry: Geometry, follow: tuple[int, ...]) -
                 allocated,
                 bool(broken[i]),
                 links[i] ^ canary,
-                expected,
+                nexts[j],
                 listed and not broken[i] and not allocated and bool(free[j]),
             )
         )

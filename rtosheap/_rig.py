@@ -74,6 +74,8 @@ class Rig:
         progress: Progress | None = None,
         replays: int = 5,
     ) -> None:
+        if not isinstance(trace, Trace):
+            raise TypeError(f"trace is {trace!r}; it must be a Trace")
         self.trace, self.options = trace, dict(options)
         self.heap_class: Any = heap
         self.name, self.kind = heap_name(heap), heap.kind

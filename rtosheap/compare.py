@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any, overload
@@ -18,6 +18,7 @@ from rtosheap.trace import Trace
 __all__ = ["Comparison", "HeapResult", "compare"]
 
 _WIDTH = 96  # of the texts below the tables
+_PATIENCE = 0.5  # seconds between two calls of progress, where an executor is at work
 _UNIT = 1000  # what one heap counts in the progress
 
 
@@ -207,11 +208,14 @@ def _part(progress: Progress | None, index: int, count: int) -> Progress | None:
 
 def _spread(work: Sequence[Job], executor: Executor, progress: Progress | None) -> list[HeapResult]:
     futures: list[Future[HeapResult]] = [executor.submit(evaluate, job) for job in work]
+    waiting: set[Future[HeapResult]] = set(futures)
     try:
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
+        while waiting:
+            done, waiting = wait(waiting, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
             if progress is not None:
-                progress(done * _UNIT, len(work) * _UNIT)
+                progress((len(futures) - len(waiting)) * _UNIT, len(futures) * _UNIT)
     except BaseException:
         for future in futures:
             future.cancel()

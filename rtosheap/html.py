@@ -131,9 +131,7 @@ def _strip(
     """One region: grey for what no block covers, then free, then allocated blocks."""
     parts = [f'<rect x="{x:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{_OUTSIDE}"/>']
     if len(blocks) > _MOST_BLOCKS:
-        parts.append(
-            f'<rect x="{x:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{_FREE}"/>'
-        )
+        parts.append(f'<rect x="{x:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{_FREE}"/>')
         parts += _cells(x, width, start, scale, blocks)
     else:
         paths = {True: "", False: ""}

@@ -107,11 +107,11 @@ def from_image(
     state = state or ImageState()
     regions = regions_of(cls.kind, memory, operator.index(base_address))
     if cls.kind in (1, 3):
-        blocks, free_list, numbers = _unheaded(cls.kind, regions[0], align, state)
-        return _restored(cls, regions, word, align, clear_on_free, False, 0, numbers, blocks,
+        blocks, free_list, numbers = unheaded(cls.kind, regions[0], align, state)
+        return restored(cls, regions, word, align, clear_on_free, False, 0, numbers, blocks,
                          free_list)  # fmt: skip
     if canary is not None:
-        state = _with_canary(state, operator.index(canary))
+        state = with_canary(state, operator.index(canary))
     geometry = geometry_of(cls.kind, regions, word, align, state)
     parsed = parse([span_of(base, data, geometry) for base, data in regions], geometry)
     chain = FreeChain(parsed, geometry, state)
@@ -129,7 +129,7 @@ def from_image(
     numbers = (minimum, allocations, frees, 0, 0)
     protected = bool(geometry.canary)
     extra = geometry.canary if protected else (chain.end_marker or 0 if cls.kind == 2 else 0)
-    heap = _restored(
+    heap = restored(
         cls, regions, word, align, clear_on_free, protected, extra, numbers, blocks, chain.order
     )
     heap.check()
@@ -161,7 +161,8 @@ def geometry_of(kind: int, regions: _Regions, word: int, align: int, state: Imag
     return Geometry(kind, word, align, find_canary(span_of(base, data, plain), plain))
 
 
-def _with_canary(state: ImageState, canary: int) -> ImageState:
+def with_canary(state: ImageState, canary: int) -> ImageState:
+    """The state with another canary."""
     return ImageState(**{**vars(state), "canary": canary})
 
 
@@ -188,6 +189,7 @@ class FreeChain:
         blocks = {b.address: b for region in regions for b in region.blocks}
         links = {b.address: b.link for b in blocks.values() if not b.allocated and not b.broken}
         self.free = dict(links)
+        broken = {b.address for b in blocks.values() if b.broken}
         for region in regions[:-1]:
             if region.marker is not None:
                 links[region.span.end] = region.marker[0]
@@ -205,6 +207,8 @@ class FreeChain:
         while entry != end:
             if entry in seen:
                 self.cycle_at = before
+                break
+            if entry in broken:
                 break
             if entry not in links:
                 self.astray_at = before
@@ -253,8 +257,7 @@ def _raise_for_damage(regions: list[Region], chain: FreeChain) -> None:
         for block in region.blocks:
             if block.broken:
                 fail(block.address, "holds a size that leads to no other header")
-            wrong = bool(block.links) and block.link not in block.links
-            if wrong or (block.allocated and block.link != 0):
+            if block.wrong_link:
                 fail(block.address, f"holds the link {block.link:#x}, which is not its own")
             if block.adjoins:
                 fail(block.address, "is that of a free block before another free block")
@@ -275,7 +278,7 @@ def _raise_for_damage(regions: list[Region], chain: FreeChain) -> None:
         fail(chain.unordered[0], "is out of the free list's order")
 
 
-def _unheaded(
+def unheaded(
     kind: int, region: tuple[int, bytes], align: int, state: ImageState
 ) -> tuple[list[tuple[int, int, bool]], list[int], tuple[int, int, int, int, int]]:
     """Blocks, free list and numbers of heap_1 and heap_3."""
@@ -297,7 +300,7 @@ def _unheaded(
     return blocks, free_list, (free, live, 0, 0, reached)
 
 
-def _restored(
+def restored(
     cls: type[_H],
     regions: _Regions,
     word: int,

@@ -570,6 +570,12 @@ class Trace:
             raise ValueError(f"n is {copies}; it must be 0 or more")
         return Trace._trusted(_joining.repeat(self._columns, copies, self._live_ids()))
 
+    def what_if(self, *changes: Any) -> Trace:
+        """The same log with something changed: see :mod:`rtosheap.what_if`."""
+        from rtosheap.what_if import what_if
+
+        return what_if(self, *changes)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):
             return NotImplemented

@@ -57,12 +57,12 @@ def test_sums_over_blocks_agree_with_the_columns(coap, heap):
     if heap.kind != 3:  # a break that had to be aligned wastes a few bytes
         start = int(whole.free_size[0]) + int(whole.block_size[0])
         assert (allocated_bytes(whole) + whole.free_size.astype(np.int64) == start).all()
-    summed = replay(coap, HEAPS_COPY(heap), record=("address", "block_size", "failed"))
+    summed = replay(coap, emptied_copy(heap), record=("address", "block_size", "failed"))
     assert summed.live_bytes is None
     assert (live_bytes(summed) == whole.live_bytes.astype(np.int64)).all()
 
 
-def HEAPS_COPY(heap):  # noqa: N802
+def emptied_copy(heap):
     fresh = heap.copy()
     fresh.reset()
     return fresh
@@ -166,7 +166,7 @@ def test_wrong_types(call, message):
 
 def test_the_largest_request_is_the_largest_that_succeeds(coap, heap):
     for end in (0, 1, 50, 700, 900, len(coap)):
-        fresh = HEAPS_COPY(heap)
+        fresh = emptied_copy(heap)
         replay(coap[:end], fresh, record=())
         largest = frag.largest_request(fresh)
         if largest:

@@ -327,6 +327,7 @@ def test_a_subclass_serves() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
+        ({"heap": "heap_4", "trace": [("m", 0, 8)]}, TypeError, "it must be a Trace"),
         ({"heap": "heap4"}, ValueError, "heap is 'heap4'; it must be"),
         ({"heap": 4}, TypeError, "heap is 4; it must be"),
         ({"heap": "heap_2", "search": "fast"}, ValueError, "search is 'fast'"),
@@ -347,7 +348,7 @@ def test_a_subclass_serves() -> None:
 )
 def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
-        minimum_heap_size(Trace("m", [0], [8]), **arguments)
+        minimum_heap_size(**{"trace": Trace("m", [0], [8]), **arguments})
 
 
 def collect(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from broken_allocators import BUGS, CPool, FirstFit
-from ctools import compiler, run
+from ctools import run
 from hypothesis import HealthCheck, Phase, find, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
+from needs import tool
 
 import rtosheap
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
@@ -274,7 +275,7 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     libraries = {}
     for name, flags in (("broken", []), ("fixed", ["-DPOOL_FIXED"])):
         libraries[name] = directory / f"{name}.so"
-        run([compiler("gcc"), "-shared", "-fPIC", *flags, source, "-o", libraries[name]])
+        run([tool("gcc"), "-shared", "-fPIC", *flags, source, "-o", libraries[name]])
     return libraries
 
 
@@ -440,7 +441,7 @@ def run_c(trace: Trace, directory: Path, size: int) -> int:
     program = directory / "program"
     run(
         [
-            compiler("gcc"),
+            tool("gcc"),
             "-std=c11",
             "-Wall",
             "-Wextra",

@@ -35,9 +35,18 @@ RH_INLINE void prvClearOnFree(void *pv, rh_word xBlockSize) {
 #endif
 }
 
-/* Does the product fit a size_t? Halves that are both empty need no division. */
+/* Does the product fit a size_t? */
 RH_INLINE BaseType_t prvProductFits(size_t xNum, size_t xSize) {
+#if defined(__ARM_ARCH_6M__) && defined(__clang__)
+    /* By halves: for a product of 64 bits clang would call its run-time library. */
+    const size_t xHigh = (size_t)1 << 16;
+    const size_t xLarge = xNum > xSize ? xNum : xSize, xSmall = xNum > xSize ? xSize : xNum;
+    if (xLarge < xHigh) return pdTRUE;
+    if (xSmall >= xHigh) return pdFALSE;
+    return (xLarge >> 16) * xSmall + ((xLarge & (xHigh - 1)) * xSmall >> 16) < xHigh;
+#else
     return xNum == 0 || xSize <= SIZE_MAX / xNum;
+#endif
 }
 
 /* A product that overflows is refused before malloc is entered: no hook, no set-up. */

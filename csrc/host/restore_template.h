@@ -104,6 +104,25 @@ static bool restore_links(struct state *s, const struct rh_snapshot *snapshot, b
     return true;
 }
 
+static bool count_block(void *context, rh_word address, rh_word size, bool allocated) {
+    (void)address;
+    (void)size;
+    (void)allocated;
+    ++*(size_t *)context;
+    return true;
+}
+
+/* The checker sees the blocks that adjoin each other. Those must be all: a block inside another, or
+ * past an end marker, would be taken for a live one when it is freed. */
+static enum rh_status restore_all_walked(const struct state *s, const struct rh_snapshot *snapshot,
+                                         bool is_heap2) {
+    size_t count = 0;
+    enum rh_status status =
+        is_heap2 ? rh2_walk(&s->u.heap2, s->regions, count_block, &count)
+                 : rh5_walk(&s->u.heap4, s->regions, s->u.common.region_count, count_block, &count);
+    return status == RH_OK && count != snapshot->block_count ? RH_CORRUPT : status;
+}
+
 static enum rh_status restore1(void *state, const struct rh_snapshot *snapshot) {
     struct state *s = state;
     struct rh_heap1 *heap = &s->u.heap1;
@@ -132,7 +151,8 @@ static enum rh_status restore2(void *state, const struct rh_snapshot *snapshot) 
         !restore_links(s, snapshot, false, 0, &heap->head.next, heap->end_marker))
         return RH_CORRUPT;
     set_numbers2(s, &snapshot->numbers);
-    return rh2_check(heap, s->regions, &fault);
+    enum rh_status status = rh2_check(heap, s->regions, &fault);
+    return status == RH_OK ? restore_all_walked(s, snapshot, true) : status;
 }
 
 static enum rh_status restore5(void *state, const struct rh_snapshot *snapshot) {
@@ -150,7 +170,8 @@ static enum rh_status restore5(void *state, const struct rh_snapshot *snapshot) 
         return RH_CORRUPT;
     heap->head.next ^= heap->canary;
     set_numbers4(s, &snapshot->numbers);
-    return rh5_check(heap, s->regions, s->u.common.region_count, &fault);
+    enum rh_status status = rh5_check(heap, s->regions, s->u.common.region_count, &fault);
+    return status == RH_OK ? restore_all_walked(s, snapshot, false) : status;
 }
 
 #define restore4 restore5 /* heap_4 is heap_5 over one region */
@@ -172,8 +193,10 @@ static enum rh_status restore_nano(struct state *s, const struct rh_snapshot *sn
             return RH_CORRUPT;
         const rh_word chunk = (rh_word)block->address;
         const rh_word payload = rh_up(chunk + 4, RH_NANO_ALIGNMENT);
-        /* Past the break the checker's walk would not end at it. */
-        if (i == 0 && chunk - region->base > heap->reached) return RH_CORRUPT;
+        /* Past the break there is no chunk, and the checker's walk would not look. */
+        if (chunk - region->base > heap->reached ||
+            block->size > heap->reached - (chunk - region->base))
+            return RH_CORRUPT;
         if (i == 0) heap->lowest = chunk;
         rh_put(region, chunk, (rh_word)block->size);
         if (!block->allocated) {
@@ -190,8 +213,11 @@ static enum rh_status restore_nano(struct state *s, const struct rh_snapshot *sn
         rh_put(region, (rh_word)snapshot->free_list[i] + 4, heap->first);
         heap->first = (rh_word)snapshot->free_list[i];
     }
-    if (!restore_ever(s, snapshot)) return RH_CORRUPT;
-    return rhn_check(heap, &fault);
+    if (!restore_ever(s, snapshot) || rhn_check(heap, &fault) != RH_OK) return RH_CORRUPT;
+    size_t count = 0;
+    rhn_walk(heap, count_block, &count);
+    if (nano_rest(heap) != 0) count--; /* that is shown, but no chunk */
+    return count == snapshot->block_count ? RH_OK : RH_CORRUPT;
 }
 #endif
 

@@ -17,11 +17,15 @@ void lab_assert_failed(void);
     ((void)(region), lab_trap((address), (bytes), (writes)))
 #define RH_ASSERT_FAILED() lab_assert_failed()
 
-/* FreeRTOS tests a link's bounds where the heap protector is configured only. */
+/* FreeRTOS tests the bounds of a link, and of what is freed, where the heap protector is configured
+ * only. */
 #if RH_CHECKS == 1
 #define RH_ASSERT_LINK(heap, link)                                                                 \
     RH_ASSERT((heap)->canary == 0 || (link) - (heap)->lowest <= (heap)->end - (heap)->lowest,      \
               RH_CORRUPT)
+#define RH_ASSERT_BLOCK(heap, block)                                                               \
+    RH_ASSERT((heap)->canary == 0 || (block) - (heap)->lowest < (heap)->end - (heap)->lowest,      \
+              RH_INVALID_FREE)
 #endif
 
 #endif

@@ -89,7 +89,7 @@ static bool set_up(struct lab *lab, PyObject *regions, int kind, int word, Py_ss
 }
 
 static PyObject *lab_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"kind",   "checks",     "regions", "word", "alignment",
+    static char *names[] = {"kind",   "checks",     "regions", "word",  "alignment",
                             "canary", "end_marker", "budget",  "slots", NULL};
     int kind, checks, word;
     unsigned long long alignment, canary, end_marker, budget;
@@ -116,9 +116,8 @@ static PyObject *lab_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     return self;
 }
 
-/* malloc(size), free(address) -> (end, address): of the payload, or of what ended the call. */
-static PyObject *ended(const struct lab *lab, enum lab_end end, uint64_t address) {
-    if (end != LAB_DONE) address = lab->address;
+/* (end, address): of the payload, of the access that ended the call, or 0. */
+static PyObject *ended(enum lab_end end, uint64_t address) {
     return Py_BuildValue("(iK)", (int)end, (unsigned long long)address);
 }
 
@@ -127,14 +126,14 @@ static PyObject *lab_py_malloc(PyObject *self, PyObject *argument) {
     const unsigned long long size = PyLong_AsUnsignedLongLong(argument);
     if (PyErr_Occurred()) return NULL;
     const enum lab_end end = lab_malloc(LAB(self), size, &address);
-    return ended(LAB(self), end, address);
+    return ended(end, end == LAB_DONE ? address : LAB(self)->address);
 }
 
 static PyObject *lab_py_free(PyObject *self, PyObject *argument) {
     const unsigned long long address = PyLong_AsUnsignedLongLong(argument);
     if (PyErr_Occurred()) return NULL;
     const enum lab_end end = lab_free(LAB(self), address);
-    return ended(LAB(self), end, address);
+    return ended(end, LAB(self)->address);
 }
 
 static PyObject *lab_py_read(PyObject *self, PyObject *args) {
@@ -203,9 +202,9 @@ static PyObject *lab_py_run(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "the events' arrays do not fit each other");
     } else if (test_events(LAB(self), &events)) {
         const struct lab_result r = lab_run(LAB(self), &events);
-        answer = Py_BuildValue("(niKin)", (Py_ssize_t)r.event, (int)r.end,
-                               (unsigned long long)r.address, (int)r.harm,
-                               (Py_ssize_t)r.harm_event);
+        answer =
+            Py_BuildValue("(niKin)", (Py_ssize_t)r.event, (int)r.end, (unsigned long long)r.address,
+                          (int)r.harm, (Py_ssize_t)r.harm_event);
     }
     PyBuffer_Release(&op);
     PyBuffer_Release(&slot);

@@ -35,7 +35,7 @@ def progress_bar(text: str) -> Iterator[Progress | None]:
         return
     from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-    with tqdm(desc=text, delay=1, leave=False, unit="", bar_format=_BAR) as bar:
+    with tqdm(desc=text, delay=1, leave=False, miniters=0, bar_format=_BAR) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total

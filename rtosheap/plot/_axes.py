@@ -123,7 +123,7 @@ def size_text(size: float) -> str:
 
 def number_text(value: float) -> str:
     """A number to three digits, or more where it is whole."""
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 or value % 1 == 0 else f"{value:.3g}"
 
 
 def legend_above(

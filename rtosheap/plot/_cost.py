@@ -123,7 +123,7 @@ def cost(
     else:
         for label, values, style in _groups(pairs, costs):
             handles.append(_distribution(ax, values, label, style, from_one=calibration is None))
-        _log_axes(ax, unit)
+        _log_axes(ax, unit, max((len(values) for values in costs), default=1))
     if legend:
         legend_above(ax, handles, [str(handle.get_label()) for handle in handles])
     return ax
@@ -213,14 +213,14 @@ def _distribution(
     return line
 
 
-def _log_axes(ax: Axes, unit: str) -> None:
+def _log_axes(ax: Axes, unit: str, operations: int) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylim(top=1.25)
+    ax.set_ylim(0.5 / max(operations, 10), 1.25)
     low, high = ax.get_xlim()
     if high < 12:  # less than a decade has one labelled tick, or none
         ax.set_xlim(min(low, 0.9), 12)

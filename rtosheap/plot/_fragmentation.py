@@ -93,8 +93,10 @@ def fragmentation(
     for number, ((label, run), (time, values)) in enumerate(zip(pairs, curves, strict=True)):
         colour, style = _line_of(run, number, [other for _, other in pairs])
         handles.append(_curve(ax, time, values, colour, style))
-        mean = np.nanmean(values) if np.isfinite(values).any() else float("nan")
-        labels.append(f"{label} (mean {number_text(float(mean))} %)")
+        mean = (
+            f"mean {number_text(float(np.nanmean(values)))} %" if _any_known(values) else "nothing"
+        )
+        labels.append(f"{label} ({mean})")
         handles[-1].set_label(labels[-1])
     _series.limit_time(ax, max((time for time, _ in curves), key=lambda time: time[-1]))
     _series.label_time(ax, pairs[0][1].trace, x)
@@ -104,12 +106,17 @@ def fragmentation(
         percent(ax.yaxis, _LABELS[measure])
         ax.set_ylim(bottom=0.0)
     else:
-        tops = [float(np.nanmax(values)) for _, values in curves if np.isfinite(values).any()]
+        tops = [float(np.nanmax(values)) for _, values in curves if _any_known(values)]
         whole = measure == "external" or max(tops, default=0.0) > 50
-        ax.set_ylim(0.0, 100.0 if whole else 1.1 * max(*tops, 5.0))
+        ax.set_ylim(0.0, 100.0 if whole else 1.1 * max([*tops, 5.0]))
     if legend:
         legend_above(ax, handles, labels)
     return ax
+
+
+def _any_known(values: npt.NDArray[np.float64]) -> bool:
+    """Whether there is any number among the values."""
+    return bool(np.isfinite(values).any())
 
 
 def _values(replay: Replay, measure: str) -> npt.NDArray[np.float64]:

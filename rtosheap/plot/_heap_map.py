@@ -22,7 +22,7 @@ from rtosheap.plot._axes import (
 )
 from rtosheap.plot._raster import coverage
 from rtosheap.plot._rows import ROW_HEIGHT, Rows
-from rtosheap.plot._style import CORRUPT, GAP_TEXT, heap_kind
+from rtosheap.plot._style import CORRUPT, GAP_TEXT, HEADER, heap_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -217,8 +217,10 @@ def _draw_pieces(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> None:
     for layer in layers:
         polygons: Any = rows.polygons(rows.split(layer.spans))
         if len(polygons):
-            # Without a line round them, so that a header of 8 bytes is as narrow as it is.
-            ax.add_collection(PolyCollection(polygons, **layer.fill.patch()), autolim=False)
+            collection = PolyCollection(polygons, **layer.fill.patch())
+            if layer.fill is HEADER:  # a hairline, so that none is lost between two pixels
+                collection.set(edgecolor=layer.fill.colour, linewidth=0.25)
+            ax.add_collection(collection, autolim=False)
 
 
 def _part_blocks(ax: Axes, rows: Rows, layer: _arena.Layer) -> None:

@@ -239,7 +239,8 @@ def _draw_rectangles(ax: Axes, rectangles: _Rectangles, colours: Any) -> None:
     corners[:, 1, 0] = corners[:, 2, 0] = rectangles.x1
     corners[:, 0, 1] = corners[:, 1, 1] = rectangles.y0
     corners[:, 2, 1] = corners[:, 3, 1] = rectangles.y1
-    collection = PolyCollection(corners, facecolors=colours, edgecolors="none", linewidths=0)
+    # The hairline keeps what is narrower than a pixel visible, and closes seams between neighbours.
+    collection = PolyCollection(corners, facecolors=colours, edgecolors="face", linewidths=0.3)
     ax.add_collection(collection, autolim=False)
 
 

@@ -1,0 +1,135 @@
+"""Flash and RAM of the heaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rtosheap.cortexm._elf import Elf
+from rtosheap.cortexm._images import Configuration, object_file
+from rtosheap.cortexm._targets import CPUS, cpu_named
+from rtosheap.cortexm._toolchain import find_toolchain
+from rtosheap.kinds import NAMES, HeapKind, heap_name
+
+__all__ = ["Footprint", "footprint"]
+
+
+class Sections(NamedTuple):
+    """Bytes of an object file."""
+
+    code: int  # with constants
+    data: int  # takes flash and RAM
+    bss: int
+
+
+class Footprint(NamedTuple):
+    """What a heap takes on a target, without its arena.
+
+    Attributes
+    ----------
+    heap, cpu, optimize : str
+        Which heap, for which processor, at which level.
+    flash, ram : int
+        Bytes. Of heap_3, what its file takes: the C library's allocator comes on top.
+    compiler : str
+        What the compiler says of itself. Another compiler gives other numbers.
+    flags : tuple of str
+        What it was told.
+    """
+
+    heap: str
+    cpu: str
+    optimize: str
+    flash: int
+    ram: int
+    compiler: str
+    flags: tuple[str, ...]
+
+
+def footprint(
+    *,
+    heap: HeapKind | None = None,
+    cpu: str | None = None,
+    optimize: str | Iterable[str] = ("-Os", "-O2"),
+    alignment: int = 8,
+    clear_on_free: bool = False,
+    protector: bool = False,
+    asserts: bool = False,
+    toolchain: str | None = None,
+) -> list[Footprint]:
+    """Flash and RAM of each heap for each processor; no arena is counted.
+
+    Parameters
+    ----------
+    heap : class or str, optional
+        One heap; by default all five (heap_3 where the compiler brings a C library).
+    cpu : str, optional
+        One processor, such as ``"cortex-m4"``; by default all.
+    optimize : str or iterable of str
+        Levels of optimisation.
+    alignment, clear_on_free, protector, asserts
+        FreeRTOS's configuration: ``portBYTE_ALIGNMENT``, ``configHEAP_CLEAR_MEMORY_ON_FREE``,
+        ``configENABLE_HEAP_PROTECTOR``, and whether there is a ``configASSERT`` (one that loops).
+    toolchain : {"arm-none-eabi-gcc", "zig"}, optional
+        By default the first of them that is there.
+
+    Returns
+    -------
+    list of Footprint
+        In the order of heaps, processors and levels.
+
+    Raises
+    ------
+    ToolchainError
+        If there is no compiler.
+    ValueError
+        If a heap, a processor or a level does not exist.
+    """
+    compiler = find_toolchain(toolchain)
+    heaps = NAMES if heap is None else (heap_name(heap),)
+    if heap is None and compiler.name != "arm-none-eabi-gcc":
+        heaps = tuple(name for name in NAMES if name != "heap_3")
+    cpus = CPUS if cpu is None else (cpu_named(cpu).name,)
+    levels = (optimize,) if isinstance(optimize, str) else tuple(optimize)
+    found = []
+    for name in heaps:
+        for target in cpus:
+            for level in levels:
+                configuration = Configuration(
+                    heap=name,
+                    cpu=CPUS[target],
+                    toolchain=compiler,
+                    optimize=level,
+                    alignment=alignment,
+                    clear_on_free=clear_on_free,
+                    protector=protector,
+                    asserts=asserts,
+                )
+                sections = sections_of(object_file(configuration))
+                found.append(
+                    Footprint(
+                        heap=name,
+                        cpu=target,
+                        optimize=level,
+                        flash=sections.code + sections.data,
+                        ram=sections.data + sections.bss,
+                        compiler=compiler.version,
+                        flags=(*configuration.flags, *configuration.defines),
+                    )
+                )
+    return found
+
+
+def sections_of(data: bytes) -> Sections:
+    """What an object file takes on the target; tables for unwinding are not counted."""
+    code = initialised = bss = 0
+    for section in Elf(data).sections:
+        if not section.allocated or section.name.startswith(".ARM.ex"):
+            continue
+        if section.empty:
+            bss += section.size
+        elif section.writable:
+            initialised += section.size
+        else:
+            code += section.size
+    return Sections(code, initialised, bss)

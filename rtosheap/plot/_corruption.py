@@ -1,0 +1,95 @@
+"""What became of faults: detected, fatal or silent, and after how many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rtosheap.corruption import Row, Study
+from rtosheap.plot._axes import axes_for, font_size
+from rtosheap.plot._style import Fill
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: In the order in which they are stacked.
+_FILLS: dict[str, Fill] = {
+    "detected": Fill("#2b5d8c"),
+    "silent, no harm seen": Fill("#f7ecc9", "////", "#c4b274"),
+    "silent, harmful": Fill("#e69f00", "xxxx", "#8a5f00"),
+    "fatal": Fill("#111111"),
+}
+
+
+def corruption(study: Study, ax: Axes | None = None, *, by: Sequence[str] | None = None) -> Axes:
+    """Draw what became of the faults of a study: a bar for each heap and level of protection.
+
+    Each bar is 100 % of the trials: those in which the fault was detected, those that stayed
+    silent, without and with harm to the program, and those that ended the device (a wild access,
+    an endless loop). Beside the bar stands the delay: the median number of calls from the fault to
+    its detection.
+
+    Parameters
+    ----------
+    study : Study
+        Of `rtosheap.corruption.study`.
+    ax : Axes, optional
+        Where to draw; a new pyplot figure if not given.
+    by : sequence of str, optional
+        What makes a bar: one or more of ``"heap"``, ``"level"``, ``"fault"``. Default: heap and
+        level, the heap only where there is more than one.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        A study without trials, or a `by` that does not exist.
+    """
+    if not isinstance(study, Study):
+        raise TypeError(f"study is {study!r}; it must be what rtosheap.corruption.study returns")
+    if not len(study):
+        raise ValueError("study has no trials")
+    if by is None:
+        by = ("heap", "level") if len({trial.heap for trial in study}) > 1 else ("level",)
+    rows = study.rows(*by)
+    ax = axes_for(ax)
+    size = font_size(ax)
+    left = [0.0] * len(rows)
+    for name, fill in _FILLS.items():
+        widths = [_share(row, name) for row in rows]
+        ax.barh(range(len(rows)), widths, left=left, height=0.8, label=name, **fill.patch())
+        left = [x + width for x, width in zip(left, widths, strict=True)]
+    for place, row in enumerate(rows):
+        if row.delay is not None:
+            text = f"{row.delay:.0f} call{'' if row.delay == 1 else 's'}"
+            ax.text(101, place, text, va="center", ha="left", fontsize=size * 0.9)
+    ax.set_yticks(range(len(rows)), [_label(row, by) for row in rows], fontsize=size)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 100)
+    ax.tick_params(axis="x", labelsize=size)
+    ax.set_xlabel("% of trials (right: median delay of detection)", fontsize=size)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=size)
+    return ax
+
+
+def _share(row: Row, name: str) -> float:
+    counts = {
+        "detected": row.detected,
+        "fatal": row.fatal,
+        "silent, harmful": row.harmful,
+        "silent, no harm seen": row.silent - row.harmful,
+    }
+    return 100 * counts[name] / row.trials
+
+
+def _label(row: Row, by: Sequence[str]) -> str:
+    parts = [getattr(row, key) for key in by]
+    words = (
+        part if key == "heap" else part.replace("_", " ")
+        for key, part in zip(by, parts, strict=True)
+    )
+    return ", ".join(words)
