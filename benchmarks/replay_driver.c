@@ -49,11 +49,12 @@ int main(int argc, char **argv) {
                                .slot = slot,
                                .size = size,
                                .events = events,
-                               .slots = calloc(2 * live, sizeof *replay.slots)};
+                               .slots = calloc(2 * live, sizeof *replay.slots),
+                               .slot_count = 2 * live};
     size_t wrong;
     if (ops->init(replay.state, &setup, &wrong) != RH_OK) return 1;
     rh_replay_begin(&replay);
-    if (rh_replay_run(&replay, events) != RH_OK) return 1;
+    if (rh_replay_run(&replay, events) != RH_REPLAY_OK) return 1;
     printf("%zu events, %llu most nodes, %llu failures\n", replay.done,
            (unsigned long long)replay.most_nodes, (unsigned long long)replay.failures);
     return 0;

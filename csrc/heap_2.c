@@ -2,11 +2,14 @@
 
 #include "rh_inspect.h"
 
-#if RH_HOSTED
-#define RH2_HEAD(heap) ((rh_word)0)
-#define RH2_TAIL(heap) ((heap)->end_marker)
+#if RH_HEAD_IS_APART
+#define RH2_HEAD(heap) ((void)(heap), (rh_word)0)
 #else
 #define RH2_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
+#endif
+#if RH_HOSTED
+#define RH2_TAIL(heap) ((heap)->end_marker)
+#else
 #define RH2_TAIL(heap) ((rh_word)(uintptr_t) & (heap)->tail)
 #endif
 
@@ -61,7 +64,7 @@ RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
 
 RH_INLINE void rh2_put_next(struct rh_heap2 *heap, struct rh_region *region, rh_word entry,
                             rh_word link) {
-#if RH_HOSTED
+#if RH_HEAD_IS_APART
     if (entry == 0) {
         heap->head.next = link;
         return;
@@ -72,28 +75,24 @@ RH_INLINE void rh2_put_next(struct rh_heap2 *heap, struct rh_region *region, rh_
 }
 
 /* Between which entries does a block of this size belong? `after` is the first entry that is no
- * smaller, or the end marker. `verify` is a constant. */
+ * smaller, or the end marker. */
 struct rh2_place {
     rh_word before;
     rh_word after;
     rh_word nodes;
 };
 
-/* The end marker ends the search: by its address on a host, in firmware by its size. */
-#if RH_HOSTED
-#define RH2_MEET(heap, region, entry, verify, nodes)                                               \
-    if ((entry) == RH2_TAIL(heap)) break;                                                          \
-    if (verify) RH_VISIT((heap), (region), (entry));                                               \
-    RH_COUNT_NODE(nodes)
-#else
-#define RH2_MEET(heap, region, entry, verify, nodes) (void)(verify)
-#endif
-
+/* `verify` is a constant. The end marker ends the search: in firmware by its size. */
 RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *region, rh_word size,
                                   bool verify, struct rh2_place *place) {
     rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
+    (void)verify;
     for (;;) {
-        RH2_MEET(heap, region, after, verify, nodes);
+#if RH_HEAD_IS_APART
+        if (after == RH2_TAIL(heap)) break;
+        if (verify) RH_VISIT(heap, region, after);
+#endif
+        RH_COUNT_NODE(nodes);
         if (rh_size(region, after) >= size) break;
         before = after;
         after = rh_next(region, after);

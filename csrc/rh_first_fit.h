@@ -34,15 +34,15 @@ struct rh_heap4 {
 
 /* An entry of the list is named by its address; the head by RH_HEAD, which in firmware is its
  * address too, so that no link is a special case. */
-#if RH_HOSTED
-#define RH_HEAD(heap) ((rh_word)0)
+#if RH_HEAD_IS_APART
+#define RH_HEAD(heap) ((void)(heap), (rh_word)0)
 #else
 #define RH_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
 #endif
 
 RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_word entry,
                               rh_word link, bool many) {
-#if RH_HOSTED
+#if RH_HEAD_IS_APART
     if (entry == 0) {
         heap->head.next = link;
         return;
@@ -256,7 +256,7 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
     /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block.
      * The header that is swallowed keeps its zero link and its size, no more allocated: FreeRTOS
      * leaves it so. */
-#if RH_HOSTED
+#if RH_HEAD_IS_APART
     const rh_word before_size = before == 0 ? 0 : rh_size(near, before);
 #else
     const rh_word before_size = rh_header_at(before)->size;

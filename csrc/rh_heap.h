@@ -60,6 +60,10 @@ struct rh_header {
 #define RH_HAS_RECORD (RH_CHECKS == 2)
 #define RH_HAS_REGIONS (RH_HOSTED || RH_HAS_RECORD)
 
+/* The list's head lies outside the arena. In firmware it is an entry like any other, named by its
+ * address; where a region is looked up for each entry, it is named by 0. */
+#define RH_HEAD_IS_APART RH_HAS_REGIONS
+
 struct rh_region {
     rh_word base; /* target address of the first byte */
     rh_word size;

@@ -16,7 +16,6 @@ from rtosheap.what_if import (
     Align,
     InPlace,
     Pool,
-    Round,
     Static,
     Which,
     compare_what_if,

@@ -111,6 +111,12 @@ static void run_operation(const struct cases_heap *heap, size_t operation, size_
     case CASES_FREE_NULL: heap->free(NULL); break;
     case CASES_RESET_MINIMUM: heap->reset_minimum(); break;
     case CASES_STATISTICS: heap->stats(&stats); break;
+    case CASES_COPY: {
+        uint8_t *to = cases_arena + cases_read();
+        const uint8_t *from = cases_arena + cases_read();
+        memcpy(to, from, cases_read());
+        break;
+    }
     default: break;
     }
     result.address = (size_t)payload;

@@ -9,6 +9,7 @@
  *        (offset, size) of each, then operations:
  *          1 size: malloc         2 number size: calloc     3 offset: free a pointer
  *          4: free(NULL)          5: reset the minimum      6: statistics
+ *          7 to from size: copy between payloads, offsets both, as a realloc does
  *          0: end of the case
  *        a heap's number of all ones ends the stream
  *   out  of the program: a word of magic, the arena's address and its size
@@ -35,7 +36,8 @@ enum cases_operation {
     CASES_FREE,
     CASES_FREE_NULL,
     CASES_RESET_MINIMUM,
-    CASES_STATISTICS
+    CASES_STATISTICS,
+    CASES_COPY
 };
 
 /* The API of one build of a drop-in file. */

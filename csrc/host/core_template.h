@@ -14,6 +14,8 @@
 #include "newlib_nano.c"
 #endif
 
+extern const struct rh_ops RH_OPS_TABLE[5];
+
 /* A heap's state, followed by its regions. */
 struct state {
     union {
@@ -152,23 +154,23 @@ static enum rh_status verify_with_header(void *state, uint64_t payload) {
     return RH_OK;
 }
 #else
-#define verify_with_header verify_nothing
+#define verify_with_header verify_heap1
 #endif
 
-static enum rh_status verify_nothing(void *state, uint64_t payload) {
+static enum rh_status verify_heap1(void *state, uint64_t payload) {
     (void)state;
     (void)payload;
     return RH_OK;
 }
 
 #if RH_HAS_RECORD
-static struct rh_block block_nothing(const void *state, uint64_t payload) {
+static struct rh_block block_heap1(const void *state, uint64_t payload) {
     const struct state *s = state;
     struct rh_block found = {payload, rh1_block_size(&s->u.heap1, (rh_word)payload), true};
     return found;
 }
 #else
-static struct rh_block block_nothing(const void *state, uint64_t payload) {
+static struct rh_block block_heap1(const void *state, uint64_t payload) {
     (void)state;
     struct rh_block found = {payload, 0, true};
     return found;
@@ -416,6 +418,57 @@ static uint64_t no_last_free(const void *state, uint64_t last, uint64_t payload,
     return last;
 }
 
+/* Would free() meet an overwritten header? It goes through the list up to a place, by address or,
+ * in heap_2, by size; one entry further than free() would, since an allocation that comes between
+ * may take the one that ends its walk. */
+struct place {
+    rh_word limit;
+    bool by_size;
+    unsigned beyond;
+};
+
+static bool up_to_place(void *context, rh_word address, rh_word size, bool allocated) {
+    struct place *place = context;
+    (void)allocated;
+    if ((place->by_size ? size : address) < place->limit) return true;
+    return place->beyond++ == 0;
+}
+
+static enum rh_status free_would(void *state, uint64_t address, const struct rh_ops *ops,
+                                 enum rh_status (*walk)(struct state *s, struct place *place)) {
+#if RH_HAS_RECORD
+    enum rh_status status = live(state, address);
+    if (status != RH_OK) return status;
+    status = ops->verify(state, address);
+    if (status != RH_OK) return status;
+    const struct rh_block block = ops->block(state, address);
+    struct place place = {(rh_word)block.address, ops->kind == 2, 0};
+    if (place.by_size) place.limit = (rh_word)block.size;
+    return walk(state, &place);
+#else
+    (void)state;
+    (void)address;
+    (void)ops;
+    (void)walk;
+    return RH_OK;
+#endif
+}
+
+#define FREE_WOULD(kind, call)                                                                     \
+    static enum rh_status walk_place##kind(struct state *s, struct place *place) {                 \
+        return call;                                                                               \
+    }                                                                                              \
+    static enum rh_status free_would##kind(void *state, uint64_t address) {                        \
+        return free_would(state, address, &RH_OPS_TABLE[kind - 1], walk_place##kind);              \
+    }
+FREE_WOULD(2, rh2_walk_free(&s->u.heap2, up_to_place, place))
+FREE_WOULD(4, rh4_walk_free(&s->u.heap4, up_to_place, place))
+FREE_WOULD(5, rh5_walk_free(&s->u.heap4, up_to_place, place))
+
+static enum rh_status free_would1(void *state, uint64_t address) {
+    return free1(state, address);
+}
+
 #include "restore_template.h"
 
 #if RH_WORD_BYTES == 4
@@ -429,6 +482,8 @@ STATS(stats3, rhn_stats(&s->u.nano, &stats))
 WALK(walk3, rhn_walk(&s->u.nano, widen, &w))
 WALK(walk_free3, rhn_walk_free(&s->u.nano, widen, &w))
 CHECK(check3, 3, rhn_check(&s->u.nano, &fault))
+
+FREE_WOULD(3, rhn_walk_free(&s->u.nano, up_to_place, place))
 
 static struct rh_block block_nano(const void *state, uint64_t payload) {
     const struct state *s = state;
@@ -469,17 +524,16 @@ static enum rh_status restore3(void *state, const struct rh_snapshot *snapshot) 
         .kind = kind_, .word_bytes = RH_WORD_BYTES, .word_max = RH_WORD_MAX,                       \
         .state_bytes = state_bytes, .record_bytes = record_bytes, .init = init##kind_,             \
         .attach = attach, .restore = restore##kind_, .malloc = malloc##kind_, .free = free##kind_, \
-        .live = live, .block = block_##of_block, .verify = verify_##of_block, .pointer = pointer,  \
-        .free_size = free_size##n, .nodes = nodes##n, .numbers = numbers##n,                       \
-        .reset_minimum = reset_minimum##n, .stats = stats##kind_, .walk = walk##kind_,             \
-        .walk_free = walk_free##kind_, .walk_ever = walk_ever, .check = check##kind_,              \
-        .last_fault = last_fault_check##kind_, .last_free = last, .least_split = least_split,      \
-        .last_region_start = start,                                                                \
+        .free_would = free_would##kind_, .live = live, .block = block_##of_block,                  \
+        .verify = verify_##of_block, .pointer = pointer, .free_size = free_size##n,                \
+        .nodes = nodes##n, .numbers = numbers##n, .reset_minimum = reset_minimum##n,               \
+        .stats = stats##kind_, .walk = walk##kind_, .walk_free = walk_free##kind_,                 \
+        .walk_ever = walk_ever, .check = check##kind_, .last_fault = last_fault_check##kind_,      \
+        .last_free = last, .least_split = least_split, .last_region_start = start,                 \
     }
 
-extern const struct rh_ops RH_OPS_TABLE[5];
 const struct rh_ops RH_OPS_TABLE[5] = {
-    OPS(1, 1, nothing, no_last_free, no_address),
+    OPS(1, 1, heap1, no_last_free, no_address),
     OPS(2, 2, with_header, no_last_free, no_address),
 #if RH_WORD_BYTES == 4
     OPS(3, 3, nano, no_last_free, no_address),

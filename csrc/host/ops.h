@@ -86,6 +86,8 @@ struct rh_ops {
 
     enum rh_status (*malloc)(void *state, uint64_t size, uint64_t *address);
     enum rh_status (*free)(void *state, uint64_t address);
+    /* What free() would return, and nothing else. */
+    enum rh_status (*free_would)(void *state, uint64_t address);
     /* RH_OK for the payload of a live block, else what a free of it would say (but RH_CORRUPT). */
     enum rh_status (*live)(const void *state, uint64_t address);
     /* The block of a live payload. */

@@ -111,8 +111,10 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
                                  struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
     const struct rh_slot old = *slot;
-    const uint64_t zero_size = replay->zero_size;
-    enum rh_status status = allocate(replay, slot, size, outcome);
+    /* malloc changes only headers that it has found intact, so that a free that would succeed now
+     * will succeed then: an event that meets an overwritten header changes nothing. */
+    enum rh_status status = ops->kind == 1 ? RH_OK : ops->free_would(replay->state, old.address);
+    if (status == RH_OK) status = allocate(replay, slot, size, outcome);
     if (status != RH_OK || outcome->failure != RH_FAILURE_NONE) return status;
     if (slot->state == RH_SLOT_LIVE) {
         const uint64_t kept = size < old.size ? size : old.size;
@@ -120,14 +122,7 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
             memmove(ops->pointer(replay->state, slot->address),
                     ops->pointer(replay->state, old.address), (size_t)kept);
     }
-    status = release(replay, old.address, old.size, NULL, outcome);
-    if (status != RH_OK) { /* the event did not happen */
-        if (slot->state == RH_SLOT_LIVE && ops->free(replay->state, slot->address) == RH_OK)
-            replay->live_bytes -= size;
-        replay->zero_size = zero_size;
-        *slot = old;
-    }
-    return status;
+    return release(replay, old.address, old.size, NULL, outcome);
 }
 
 static enum rh_status run_event(struct rh_replay *replay, uint8_t op, struct rh_slot *slot,
@@ -180,27 +175,32 @@ static bool records(const struct rh_columns *c) {
            c->nodes != NULL || c->failed != NULL || c->failure != NULL;
 }
 
-enum rh_status rh_replay_run(struct rh_replay *replay, size_t end) {
+static bool is_event(uint8_t op) {
+    return op == RH_EVENT_MALLOC || op == RH_EVENT_REALLOC || op == RH_EVENT_FREE;
+}
+
+enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end) {
     const bool recording = records(&replay->columns);
     if (end > replay->events) end = replay->events;
     while (replay->done < end) {
         const size_t event = replay->done;
+        /* Once: what is tested here is what is used. */
+        const uint8_t op = *(const volatile uint8_t *)&replay->op[event];
+        const int32_t slot = *(const volatile int32_t *)&replay->slot[event];
+        if (slot < 0 || (size_t)slot >= replay->slot_count || !is_event(op))
+            return RH_REPLAY_NO_EVENT;
         struct outcome outcome = {0, 0, 0, RH_FAILURE_NONE};
-        enum rh_status status =
-            run_event(replay, replay->op[event], &replay->slots[replay->slot[event]],
-                      replay->size[event], &outcome);
-        if (status != RH_OK) return status;
-        if (recording) status = record(replay, event, &outcome);
+        if (run_event(replay, op, &replay->slots[slot], replay->size[event], &outcome) != RH_OK)
+            return RH_REPLAY_CORRUPT;
         if (outcome.nodes > replay->most_nodes) {
             replay->most_nodes = outcome.nodes;
             replay->most_nodes_event = (int64_t)event;
         }
+        const bool failed = outcome.failure != RH_FAILURE_NONE;
+        if (failed && replay->failures++ == 0) replay->first_failure = (int64_t)event;
+        if (recording && record(replay, event, &outcome) != RH_OK) return RH_REPLAY_CORRUPT;
         replay->done++;
-        if (outcome.failure != RH_FAILURE_NONE) {
-            if (replay->failures++ == 0) replay->first_failure = (int64_t)event;
-            if (replay->stop_at_failure) return status;
-        }
-        if (status != RH_OK) return status;
+        if (failed && replay->stop_at_failure) break;
     }
-    return RH_OK;
+    return RH_REPLAY_OK;
 }

@@ -51,6 +51,7 @@ struct rh_replay {
     size_t events;
 
     struct rh_slot *slots; /* the caller's, all zero at first */
+    size_t slot_count;
     struct rh_columns columns;
     bool stop_at_failure; /* stop after the first event that failed */
     bool track_need;
@@ -70,8 +71,16 @@ struct rh_replay {
 /* Sets the counters and what track_need begins with; the fields above them are the caller's. */
 void rh_replay_begin(struct rh_replay *replay);
 
-/* Runs the events up to `end`, or to the end of the trace. RH_CORRUPT leaves the heap as it was
- * before event `done`; the heap's last fault says more. */
-enum rh_status rh_replay_run(struct rh_replay *replay, size_t end);
+enum rh_replay_result {
+    RH_REPLAY_OK = 0,
+    /* The heap's last fault says more. The heap is as it was before event `done`; if it was the
+     * statistics of a column that met the fault, as it was after it. */
+    RH_REPLAY_CORRUPT,
+    RH_REPLAY_NO_EVENT /* event `done` has no known operation, or a slot outside the table */
+};
+
+/* Runs the events up to `end`, or to the end of the trace. The arrays may change meanwhile: each
+ * entry is loaded once. */
+enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end);
 
 #endif

@@ -58,24 +58,35 @@ static void restore_begin(struct state *s) {
     }
 }
 
-/* heap_2, heap_4, heap_5: writes the headers of the blocks, with a link of zero, and the bits.
- * Returns whether they can be blocks, and the free bytes. */
-static bool restore_blocks(struct state *s, const struct rh_snapshot *snapshot, rh_word canary,
-                           rh_word *free_size) {
+/* heap_2, heap_4, heap_5: writes the headers of the blocks, with a link of zero, and the bits. The
+ * blocks must fill each region from its first to its last byte: one inside another would be taken
+ * for a live one when it is freed. Returns whether they do, and the free bytes. */
+static bool restore_blocks(struct state *s, const struct rh_snapshot *snapshot, bool is_heap2,
+                           rh_word canary, rh_word *free_size) {
+    const rh_word alignment = s->u.common.alignment, header = s->u.common.header;
+    size_t next = 0;
     *free_size = 0;
-    for (size_t i = 0; i < snapshot->block_count; i++) {
-        const struct rh_block *block = &snapshot->blocks[i];
-        struct rh_region *region = region_of_header(s, block->address);
-        if (region == NULL || block->size >= RH_TOP_BIT) return false;
-        if (i > 0 && block->address <= block[-1].address) return false;
-        const rh_word address = (rh_word)block->address, size = (rh_word)block->size;
-        rh_put_header(region, address, canary, block->allocated ? size | RH_TOP_BIT : size);
-        if (!block->allocated)
-            *free_size += size;
-        else if (!restore_live(s, region, address + s->u.common.header))
-            return false;
+    for (size_t i = 0; i < s->u.common.region_count; i++) {
+        struct rh_region *region = &s->regions[i];
+        const struct rh_range range =
+            is_heap2 ? rh2_range(region, alignment) : rh_ff_range(region, alignment, header);
+        rh_word address = range.start;
+        while (address != range.end) {
+            if (next == snapshot->block_count) return false;
+            const struct rh_block *block = &snapshot->blocks[next++];
+            if (block->address != address || block->size < header ||
+                block->size > range.end - address)
+                return false;
+            const rh_word size = (rh_word)block->size;
+            rh_put_header(region, address, canary, block->allocated ? size | RH_TOP_BIT : size);
+            if (!block->allocated)
+                *free_size += size;
+            else if (!restore_live(s, region, address + header))
+                return false;
+            address += size;
+        }
     }
-    return restore_ever(s, snapshot);
+    return next == snapshot->block_count && restore_ever(s, snapshot);
 }
 
 static bool is_inner_marker(const struct state *s, const struct rh_region *region,
@@ -104,25 +115,6 @@ static bool restore_links(struct state *s, const struct rh_snapshot *snapshot, b
     return true;
 }
 
-static bool count_block(void *context, rh_word address, rh_word size, bool allocated) {
-    (void)address;
-    (void)size;
-    (void)allocated;
-    ++*(size_t *)context;
-    return true;
-}
-
-/* The checker sees the blocks that adjoin each other. Those must be all: a block inside another, or
- * past an end marker, would be taken for a live one when it is freed. */
-static enum rh_status restore_all_walked(const struct state *s, const struct rh_snapshot *snapshot,
-                                         bool is_heap2) {
-    size_t count = 0;
-    enum rh_status status =
-        is_heap2 ? rh2_walk(&s->u.heap2, s->regions, count_block, &count)
-                 : rh5_walk(&s->u.heap4, s->regions, s->u.common.region_count, count_block, &count);
-    return status == RH_OK && count != snapshot->block_count ? RH_CORRUPT : status;
-}
-
 static enum rh_status restore1(void *state, const struct rh_snapshot *snapshot) {
     struct state *s = state;
     struct rh_heap1 *heap = &s->u.heap1;
@@ -147,12 +139,11 @@ static enum rh_status restore2(void *state, const struct rh_snapshot *snapshot) 
     struct rh_heap2 *heap = &s->u.heap2;
     struct rh_fault fault;
     restore_begin(s);
-    if (!restore_blocks(s, snapshot, 0, &heap->free_size) ||
+    if (!restore_blocks(s, snapshot, true, 0, &heap->free_size) ||
         !restore_links(s, snapshot, false, 0, &heap->head.next, heap->end_marker))
         return RH_CORRUPT;
     set_numbers2(s, &snapshot->numbers);
-    enum rh_status status = rh2_check(heap, s->regions, &fault);
-    return status == RH_OK ? restore_all_walked(s, snapshot, true) : status;
+    return rh2_check(heap, s->regions, &fault);
 }
 
 static enum rh_status restore5(void *state, const struct rh_snapshot *snapshot) {
@@ -165,13 +156,12 @@ static enum rh_status restore5(void *state, const struct rh_snapshot *snapshot) 
         const rh_word end = rh_ff_range(region, s->u.common.alignment, s->u.common.header).end;
         rh_put_header(region, end, heap->canary, 0);
     }
-    if (!restore_blocks(s, snapshot, heap->canary, &heap->free_size) ||
+    if (!restore_blocks(s, snapshot, false, heap->canary, &heap->free_size) ||
         !restore_links(s, snapshot, true, heap->canary, &heap->head.next, heap->end))
         return RH_CORRUPT;
     heap->head.next ^= heap->canary;
     set_numbers4(s, &snapshot->numbers);
-    enum rh_status status = rh5_check(heap, s->regions, s->u.common.region_count, &fault);
-    return status == RH_OK ? restore_all_walked(s, snapshot, false) : status;
+    return rh5_check(heap, s->regions, s->u.common.region_count, &fault);
 }
 
 #define restore4 restore5 /* heap_4 is heap_5 over one region */
@@ -186,26 +176,32 @@ static enum rh_status restore_nano(struct state *s, const struct rh_snapshot *sn
     heap->reached = (rh_word)snapshot->numbers.reached;
     heap->free_size = region->size - heap->reached;
     heap->lowest = 0;
+    /* From the first chunk on, which sbrk's alignment may have moved, all adjoin up to the break.
+     */
+    rh_word chunk = 0;
+    const rh_word end = nano_break(heap);
     for (size_t i = 0; i < snapshot->block_count; i++) {
         const struct rh_block *block = &snapshot->blocks[i];
-        if (region_of_header(s, block->address) == NULL || block->size >= RH_TOP_BIT ||
-            block->address % 4 != 0 || (i > 0 && block->address <= block[-1].address))
+        if (i == 0) {
+            if (region_of_header(s, block->address) == NULL || block->address % 4 != 0 ||
+                (rh_word)block->address - region->base >= heap->reached)
+                return RH_CORRUPT;
+            chunk = heap->lowest = (rh_word)block->address;
+        }
+        if (block->address != chunk || block->size < NANO_LEAST || block->size % 4 != 0 ||
+            block->size > end - chunk)
             return RH_CORRUPT;
-        const rh_word chunk = (rh_word)block->address;
-        const rh_word payload = rh_up(chunk + 4, RH_NANO_ALIGNMENT);
-        /* Past the break there is no chunk, and the checker's walk would not look. */
-        if (chunk - region->base > heap->reached ||
-            block->size > heap->reached - (chunk - region->base))
-            return RH_CORRUPT;
-        if (i == 0) heap->lowest = chunk;
+        const rh_word payload = nano_payload(chunk);
         rh_put(region, chunk, (rh_word)block->size);
         if (!block->allocated) {
             heap->free_size += (rh_word)block->size;
         } else {
-            if (payload != chunk + 4) rh_put(region, chunk + 4, (rh_word)-4);
+            if (payload != chunk + 4) rh_put(region, chunk + 4, NANO_MINUS_4);
             if (!restore_live(s, region, payload)) return RH_CORRUPT;
         }
+        chunk += (rh_word)block->size;
     }
+    if (heap->lowest != 0 && chunk != end) return RH_CORRUPT;
     heap->first = 0;
     for (size_t i = snapshot->free_count; i-- > 0;) {
         const size_t block = find_block(snapshot, snapshot->free_list[i]);
@@ -213,11 +209,8 @@ static enum rh_status restore_nano(struct state *s, const struct rh_snapshot *sn
         rh_put(region, (rh_word)snapshot->free_list[i] + 4, heap->first);
         heap->first = (rh_word)snapshot->free_list[i];
     }
-    if (!restore_ever(s, snapshot) || rhn_check(heap, &fault) != RH_OK) return RH_CORRUPT;
-    size_t count = 0;
-    rhn_walk(heap, count_block, &count);
-    if (nano_rest(heap) != 0) count--; /* that is shown, but no chunk */
-    return count == snapshot->block_count ? RH_OK : RH_CORRUPT;
+    if (!restore_ever(s, snapshot)) return RH_CORRUPT;
+    return rhn_check(heap, &fault);
 }
 #endif
 

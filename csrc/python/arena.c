@@ -42,9 +42,25 @@ PyType_Spec core_arena_spec = {
     .slots = arena_slots,
 };
 
+/* A bytearray of so many bytes. No size that the word cannot hold is asked of the memory. */
+static PyObject *make_memory(PyObject *size, const char *name, uint64_t limit) {
+    const uint64_t bytes = PyLong_AsUnsignedLongLong(size);
+    const bool is_word = bytes != (uint64_t)-1 || !PyErr_Occurred();
+    PyErr_Clear();
+    if (is_word && bytes < limit && bytes <= PY_SSIZE_T_MAX)
+        return PyObject_CallFunctionObjArgs((PyObject *)&PyByteArray_Type, size, NULL);
+    PyObject *text = is_word ? PyObject_Str(size) : PyUnicode_FromString("another int");
+    if (text != NULL)
+        PyErr_Format(PyExc_ValueError,
+                     "%s must be a size from 0 up to %llu bytes for this word_size, got %U", name,
+                     (unsigned long long)(limit - 1), text);
+    Py_XDECREF(text);
+    return NULL;
+}
+
 /* An int becomes a bytearray of that size, anything else is what it is. A numpy array has
  * __index__ too, and only refuses when it is called. */
-static PyObject *memory_of(PyObject *memory, const char *name) {
+static PyObject *memory_of(PyObject *memory, const char *name, uint64_t limit) {
     if (!PyIndex_Check(memory)) return Py_NewRef(memory);
     PyObject *size = PyNumber_Index(memory);
     if (size == NULL) {
@@ -52,26 +68,32 @@ static PyObject *memory_of(PyObject *memory, const char *name) {
         PyErr_Clear();
         return Py_NewRef(memory);
     }
-    Py_ssize_t bytes = PyLong_AsSsize_t(size);
-    if (bytes < 0) {
-        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_OverflowError))
-            PyErr_Format(PyExc_ValueError,
-                         "%s must be a number of bytes that memory can hold, "
-                         "got %R",
-                         name, size);
-        Py_DECREF(size);
-        return NULL;
-    }
-    PyObject *made = PyObject_CallFunctionObjArgs((PyObject *)&PyByteArray_Type, size, NULL);
+    PyObject *made = make_memory(size, name, limit);
     Py_DECREF(size);
     return made;
 }
 
-struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name) {
+/* The buffer's own error, with the argument's name before it. */
+static void name_buffer_error(const char *name) {
+    PyObject *base = PyErr_ExceptionMatches(PyExc_BufferError)  ? PyExc_BufferError
+                     : PyErr_ExceptionMatches(PyExc_ValueError) ? PyExc_ValueError
+                                                                : NULL;
+    if (base == NULL) return;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_Format(base, "%s must be a writable contiguous buffer: %S", name,
+                 value == NULL ? Py_None : value);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
+struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name,
+                             uint64_t limit) {
     allocfunc allocate = (allocfunc)PyType_GetSlot(core->arena_type, Py_tp_alloc);
     struct arena *arena = (struct arena *)allocate(core->arena_type, 0);
     if (arena == NULL) return NULL;
-    arena->memory = memory_of(memory, name);
+    arena->memory = memory_of(memory, name, limit);
     if (arena->memory == NULL) goto error;
     if (!PyObject_CheckBuffer(arena->memory)) {
         PyErr_Format(PyExc_TypeError,
@@ -82,15 +104,7 @@ struct arena *core_arena_new(struct core_state *core, PyObject *memory, const ch
     if (PyObject_GetBuffer(arena->memory, &arena->buffer, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS) !=
         0) {
         arena->buffer.obj = NULL;
-        if (PyErr_ExceptionMatches(PyExc_BufferError) || PyErr_ExceptionMatches(PyExc_ValueError)) {
-            PyObject *type, *value, *traceback;
-            PyErr_Fetch(&type, &value, &traceback);
-            PyErr_Format(type, "%s must be a writable contiguous buffer: %S", name,
-                         value == NULL ? Py_None : value);
-            Py_XDECREF(type);
-            Py_XDECREF(value);
-            Py_XDECREF(traceback);
-        }
+        name_buffer_error(name);
         goto error;
     }
     return arena;
@@ -101,7 +115,6 @@ error:
 
 int core_arena_make_record(struct arena *arena, const struct rh_ops *ops, uint64_t alignment) {
     if (arena->record != NULL) return 0;
-    /* calloc of this size is zero pages: only those that hold headers are ever touched. */
     arena->record = calloc(1, ops->record_bytes((uint64_t)arena->buffer.len, alignment));
     if (arena->record == NULL) {
         PyErr_NoMemory();

@@ -14,34 +14,28 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i) {
     return (struct arena *)PyTuple_GetItem(heap->arenas, i);
 }
 
-struct heap *heap_allocate(PyTypeObject *type, int kind) {
+/* Busy until it is made: the collector lets finalisers see a heap before its constructor ends. */
+struct heap *heap_allocate(PyTypeObject *type) {
     struct core_state *core = core_state_of_type(type);
     if (core == NULL) return NULL;
-    (void)kind;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct heap *heap = (struct heap *)allocate(type, 0);
     if (heap == NULL) return NULL;
     heap->core = core;
+    heap->busy = true;
     return heap;
 }
 
-static int fill_regions(const struct heap *heap, struct rh_setup_region *regions) {
-    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
-        struct arena *arena = heap_arena(heap, i);
+static struct rh_setup_region *make_regions(const struct heap *heap) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    struct rh_setup_region *regions = PyMem_Calloc((size_t)count + 1, sizeof *regions);
+    if (regions == NULL) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; regions != NULL && i < count; i++) {
+        const struct arena *arena = heap_arena(heap, i);
         struct rh_setup_region region = {arena->address, (uint64_t)arena->buffer.len,
                                          arena->buffer.buf, arena->record};
         regions[i] = region;
     }
-    return 0;
-}
-
-static struct rh_setup_region *make_regions(const struct heap *heap) {
-    struct rh_setup_region *regions =
-        PyMem_Calloc((size_t)heap_arena_count(heap) + 1, sizeof *regions);
-    if (regions == NULL)
-        PyErr_NoMemory();
-    else
-        fill_regions(heap, regions);
     return regions;
 }
 
@@ -56,6 +50,22 @@ int heap_attach(struct heap *heap) {
 static uint64_t header_bytes(const struct heap *heap) {
     const uint64_t words = 2 * (uint64_t)heap->ops->word_bytes;
     return (words + heap->alignment - 1) / heap->alignment * heap->alignment;
+}
+
+static void raise_alignment(const struct heap *heap) {
+    PyErr_Format(PyExc_ValueError, "alignment must be %s with word_size=%d, not %llu",
+                 heap->ops->word_bytes == 4 ? "4, 8, 16 or 32" : "8, 16 or 32",
+                 heap->ops->word_bytes, (unsigned long long)heap->alignment);
+}
+
+static void raise_marker(const struct heap *heap, unsigned long long size, PyObject *address) {
+    PyObject *marker = hexadecimal(heap->end_marker);
+    if (marker == NULL) return;
+    PyErr_Format(PyExc_ValueError,
+                 "end_marker_address must be a multiple of %d, not 0 and outside the arena of "
+                 "%llu bytes at %U, not %U",
+                 heap->ops->word_bytes, size, address, marker);
+    Py_DECREF(marker);
 }
 
 /* The status of a refused set-up, as a ValueError that says what would be right. */
@@ -78,11 +88,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
                      which, size, address, ops->kind, (unsigned long long)header_bytes(heap),
                      (unsigned long long)heap->alignment);
         break;
-    case RH_BAD_ALIGNMENT:
-        PyErr_Format(PyExc_ValueError, "alignment must be %s with word_size=%d, not %llu",
-                     ops->word_bytes == 4 ? "4, 8, 16 or 32" : "8, 16 or 32", ops->word_bytes,
-                     (unsigned long long)heap->alignment);
-        break;
+    case RH_BAD_ALIGNMENT: raise_alignment(heap); break;
     case RH_OUT_OF_RANGE:
         PyErr_Format(PyExc_ValueError,
                      "%s of %llu bytes at %U reaches past the range of %d-byte words (addresses "
@@ -98,22 +104,8 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
         PyErr_Format(PyExc_ValueError, "%s must be above 0: a block at address 0 would be NULL",
                      ops->kind == 5 ? "a region's address" : "base_address");
         break;
-    case RH_BAD_MARKER:
-        PyErr_Format(PyExc_ValueError,
-                     "end_marker_address must be a multiple of %d, not 0 and outside the arena, "
-                     "not 0x%s",
-                     ops->word_bytes, "");
-        break;
+    case RH_BAD_MARKER: raise_marker(heap, size, address); break;
     default: PyErr_Format(PyExc_ValueError, "set-up failed (%d)", (int)status); break;
-    }
-    if (status == RH_BAD_MARKER) {
-        PyObject *marker = hexadecimal(heap->end_marker);
-        if (marker != NULL)
-            PyErr_Format(PyExc_ValueError,
-                         "end_marker_address must be a multiple of %d, not 0 and outside the "
-                         "arena of %llu bytes at %U, not %U",
-                         ops->word_bytes, size, address, marker);
-        Py_XDECREF(marker);
     }
     Py_DECREF(address);
 }
@@ -192,9 +184,7 @@ static int take_options(struct heap *heap, int kind, const struct options *optio
         !convert_option(options->alignment, "alignment", UINT64_MAX, &heap->alignment))
         return -1;
     if (heap->alignment > 32) {
-        PyErr_Format(PyExc_ValueError, "alignment must be %s with word_size=%d, not %llu",
-                     word == 4 ? "4, 8, 16 or 32" : "8, 16 or 32", (int)word,
-                     (unsigned long long)heap->alignment);
+        raise_alignment(heap);
         return -1;
     }
     heap->clear_on_free = options->clear_on_free != 0;
@@ -208,41 +198,49 @@ static int take_options(struct heap *heap, int kind, const struct options *optio
     return 0;
 }
 
-/* An int that no arena of this word can be is refused before memory is asked for. */
-static bool test_size(const struct heap *heap, PyObject *memory, const char *name) {
-    if (!PyLong_Check(memory)) return true;
-    const uint64_t value = PyLong_AsUnsignedLongLong(memory);
-    const bool unknown = value == (uint64_t)-1 && PyErr_Occurred() != NULL;
-    PyErr_Clear();
-    if (!unknown && value <= heap->ops->word_max / 2) return true;
-    PyErr_Format(PyExc_ValueError,
-                 "%s must be a size from 0 up to 2^%d - 1 for word_size=%d, got %R", name,
-                 8 * heap->ops->word_bytes - 1, heap->ops->word_bytes, memory);
-    return false;
-}
-
 static struct arena *make_arena(struct heap *heap, PyObject *memory, const char *name,
                                 PyObject *address, const char *address_name) {
-    if (!test_size(heap, memory, name)) return NULL;
     uint64_t base = DEFAULT_BASE;
     if (address != NULL && !convert_option(address, address_name, heap->ops->word_max, &base))
         return NULL;
-    struct arena *arena = core_arena_new(heap->core, memory, name);
+    struct arena *arena = core_arena_new(heap->core, memory, name, heap->ops->word_max / 2 + 1);
     if (arena != NULL) arena->address = base;
     return arena;
 }
 
-/* Takes over `arenas`; NULL in it is an error that was raised. */
+/* Two regions of one buffer would write each other's headers. */
+static int test_overlap(PyObject *arenas) {
+    const Py_ssize_t count = PyTuple_Size(arenas);
+    for (Py_ssize_t i = 0; i < count; i++)
+        for (Py_ssize_t j = 0; j < i; j++) {
+            const struct arena *a = (struct arena *)PyTuple_GetItem(arenas, i);
+            const struct arena *b = (struct arena *)PyTuple_GetItem(arenas, j);
+            const uintptr_t start_a = (uintptr_t)a->buffer.buf, start_b = (uintptr_t)b->buffer.buf;
+            if (start_a - start_b >= (size_t)b->buffer.len &&
+                start_b - start_a >= (size_t)a->buffer.len)
+                continue;
+            if (a->buffer.len == 0 || b->buffer.len == 0) continue;
+            PyErr_Format(PyExc_ValueError, "regions[%zd] and regions[%zd] share memory", j, i);
+            return -1;
+        }
+    return 0;
+}
+
+/* Takes over `heap` and `arenas`; NULL in it is an error that was raised. */
 static PyObject *finish(struct heap *heap, PyObject *arenas) {
-    int failed = arenas == NULL || heap_prepare(heap, arenas) != 0 || heap_set_up(heap) != 0;
+    int failed = arenas == NULL || test_overlap(arenas) != 0 || heap_prepare(heap, arenas) != 0 ||
+                 heap_set_up(heap) != 0;
     Py_XDECREF(arenas);
-    if (failed) Py_CLEAR(heap);
+    if (failed)
+        Py_CLEAR(heap);
+    else
+        heap->busy = false;
     return (PyObject *)heap;
 }
 
 static PyObject *new_over_memory(PyTypeObject *type, int kind, PyObject *memory,
                                  const struct options *options) {
-    struct heap *heap = heap_allocate(type, kind);
+    struct heap *heap = heap_allocate(type);
     if (heap == NULL) return NULL;
     if (take_options(heap, kind, options) != 0) {
         Py_DECREF(heap);
@@ -335,7 +333,7 @@ PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
                                      &options.word_size, &options.alignment, &options.clear_on_free,
                                      &options.canary))
         return NULL;
-    struct heap *heap = heap_allocate(type, 5);
+    struct heap *heap = heap_allocate(type);
     if (heap == NULL) return NULL;
     if (take_options(heap, 5, &options) != 0) {
         Py_DECREF(heap);

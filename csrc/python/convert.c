@@ -36,20 +36,31 @@ static int fits_64_bits(PyObject *integer, uint64_t *value) {
     return negative ? -1 : 1;
 }
 
+/* The int as a message shows it; one of thousands of digits has no decimal text in Python. */
+static PyObject *int_text(PyObject *integer, int fits) {
+    if (fits == 0) return PyObject_Str(integer);
+    PyObject *text = PyObject_Str(integer);
+    if (text != NULL && PyUnicode_GetLength(text) <= 40) return text;
+    Py_XDECREF(text);
+    PyErr_Clear();
+    return PyUnicode_FromString(fits < 0 ? "an int far below 0" : "an int of more than 64 bits");
+}
+
 static bool convert(PyObject *object, const char *name, uint64_t max, uint64_t *value,
                     bool is_size) {
     PyObject *integer = convert_int(object, name);
     if (integer == NULL) return false;
     int fits = fits_64_bits(integer, value);
     if (fits == 0 && *value > max) fits = 1;
-    if (fits == -1) {
-        PyErr_Format(PyExc_ValueError, "%s must not be negative, got %R", name, integer);
-    } else if (fits == 1) {
+    PyObject *text = fits == -1 || fits == 1 ? int_text(integer, fits) : NULL;
+    if (text != NULL && fits == -1)
+        PyErr_Format(PyExc_ValueError, "%s must not be negative, got %U", name, text);
+    else if (text != NULL)
         PyErr_Format(is_size ? PyExc_OverflowError : PyExc_ValueError,
-                     is_size ? "%s must fit the target's size_t, at most %llu, got %R"
-                             : "%s must be at most %llu for this word_size, got %R",
-                     name, (unsigned long long)max, integer);
-    }
+                     is_size ? "%s must fit the target's size_t, at most %llu, got %U"
+                             : "%s must be at most %llu for this word_size, got %U",
+                     name, (unsigned long long)max, text);
+    Py_XDECREF(text);
     Py_DECREF(integer);
     return fits == 0;
 }
@@ -67,17 +78,17 @@ bool convert_option(PyObject *object, const char *name, uint64_t max, uint64_t *
     return convert(object, name, max, value, false);
 }
 
-enum convert_address convert_address(PyObject *object, const char *name, uint64_t *value) {
+bool convert_address(PyObject *object, struct given_address *address) {
     if (PyLong_CheckExact(object)) {
-        *value = PyLong_AsUnsignedLongLong(object);
-        if (*value != (uint64_t)-1) return ADDRESS_OK;
-        PyErr_Clear();
-        return ADDRESS_NO_WORD; /* no block starts at 2^64 - 1 either */
+        address->value = PyLong_AsUnsignedLongLong(object);
+        address->is_word = address->value != (uint64_t)-1; /* where no block starts either */
+        if (!address->is_word) PyErr_Clear();
+        return true;
     }
-    PyObject *integer = convert_int(object, name);
-    if (integer == NULL) return ADDRESS_NO_INT;
-    int fits = fits_64_bits(integer, value);
+    PyObject *integer = convert_int(object, "address");
+    if (integer == NULL) return false;
+    int fits = fits_64_bits(integer, &address->value);
     Py_DECREF(integer);
-    if (fits == -2) return ADDRESS_NO_INT;
-    return fits == 0 ? ADDRESS_OK : ADDRESS_NO_WORD;
+    address->is_word = fits == 0;
+    return fits != -2;
 }

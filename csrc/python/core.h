@@ -40,8 +40,10 @@ struct arena {
 
 extern PyType_Spec core_arena_spec;
 
-/* An arena over `memory`, an int or a writable contiguous buffer; NULL with an exception. */
-struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name);
+/* An arena over `memory`, an int below `limit` or a writable contiguous buffer; NULL with an
+ * exception. */
+struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name,
+                             uint64_t limit);
 int core_arena_make_record(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
 
 /* --- heaps --------------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ struct heap {
     void *state;
     PyObject *arenas; /* tuple of struct arena */
     PyObject *weak_references;
-    bool busy; /* a replay runs without the GIL; changes under the GIL only */
+    bool busy; /* being made, or replaying without the GIL; changes under the GIL only */
 
     uint64_t alignment;
     uint64_t canary;
@@ -68,6 +70,12 @@ struct heap {
     uint64_t host_frees;
 };
 
+/* An address as a method was given it: the int, or that it is none of 64 bits. */
+struct given_address {
+    uint64_t value;
+    bool is_word;
+};
+
 extern PyType_Spec core_heap_spec;
 extern PyType_Spec core_heap_specs[5];
 
@@ -75,7 +83,7 @@ Py_ssize_t heap_arena_count(const struct heap *heap);
 struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 
 /* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
-struct heap *heap_allocate(PyTypeObject *type, int kind);
+struct heap *heap_allocate(PyTypeObject *type);
 int heap_set_up(struct heap *heap);
 /* The state, its record and its options over other arenas: for copy() and _restore(). */
 int heap_prepare(struct heap *heap, PyObject *arenas);
@@ -86,6 +94,24 @@ PyObject *heap3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap4_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
+/* --- what walks see, without a Python object made meanwhile (collect.c) -------------------------
+ */
+
+/* Making one can run a finaliser, which may call the very heap that is being walked. */
+struct numbers {
+    uint64_t *values;
+    size_t count;
+    size_t room;
+    bool failed; /* out of memory */
+};
+
+/* Visitors whose context is a struct numbers: a block as address, size, allocated; or an address.
+ */
+bool collect_block(void *numbers, uint64_t address, uint64_t size, bool allocated);
+bool collect_entry(void *numbers, uint64_t address, uint64_t size, bool allocated);
+bool collect_address(void *numbers, uint64_t address);
+void collect_drop(struct numbers *numbers);
+
 /* snapshot.c */
 PyObject *heap_copy(PyObject *self, PyObject *unused);
 PyObject *heap_snapshot(PyObject *self, PyObject *unused);
@@ -95,10 +121,10 @@ PyObject *core_restore(PyObject *module, PyObject *args);
 /* host.c */
 PyObject *heap3_host(PyObject *type, PyObject *unused);
 PyObject *host_malloc(struct heap *heap, uint64_t size, bool zeroed);
-PyObject *host_free(struct heap *heap, PyObject *address);
-PyObject *host_view(struct heap *heap, PyObject *address);
-PyObject *host_usable_size(struct heap *heap, PyObject *address);
-PyObject *host_is_live(struct heap *heap, PyObject *address);
+PyObject *host_free(struct heap *heap, struct given_address address);
+PyObject *host_view(struct heap *heap, struct given_address address);
+PyObject *host_usable_size(struct heap *heap, struct given_address address);
+PyObject *host_is_live(struct heap *heap, struct given_address address);
 void host_release_all(struct heap *heap);
 extern PyType_Spec core_loan_spec;
 
@@ -110,17 +136,21 @@ extern const char *const core_counts[12];
 /* --- guards and errors (errors.c) ---------------------------------------------------------------
  */
 
-/* Opens every call: false with an exception while a replay runs. */
+/* Opens every call, after the last Python code that it may run: false with an exception while a
+ * replay runs, and while the heap is being made. */
 bool heap_ready(const struct heap *heap);
-/* As heap_ready(), for what Heap3.host() does not have: NotImplementedError. */
+/* NotImplementedError for what Heap3.host() does not have; the second tests heap_ready() too. */
+bool heap_has_arena(const struct heap *heap, const char *what);
 bool heap_ready_arena(const struct heap *heap, const char *what);
 
 /* HeapCorruptionError from the heap's last fault, or from `fault`. Return NULL. */
 PyObject *heap_raise_corruption(struct heap *heap, const struct rh_fault64 *fault, int64_t event);
 PyObject *heap_raise_last_fault(struct heap *heap, int64_t event);
-/* InvalidFreeError or DoubleFreeError; `what` is "free" or the name of another method. */
-PyObject *heap_raise_address(const struct heap *heap, const char *what, PyObject *address,
-                             enum rh_status status);
+/* InvalidFreeError, or DoubleFreeError from free(). Return NULL. */
+PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
+                          enum rh_status status);
+PyObject *heap_raise_not_live(const struct heap *heap, const char *method,
+                              struct given_address address, enum rh_status status);
 
 /* --- numbers (convert.c) -------------------------------------------------------------------------
  */
@@ -129,9 +159,8 @@ PyObject *heap_raise_address(const struct heap *heap, const char *what, PyObject
 bool convert_size(PyObject *object, const char *name, uint64_t max, uint64_t *value);
 /* An option in [0, max]: TypeError, else ValueError. */
 bool convert_option(PyObject *object, const char *name, uint64_t max, uint64_t *value);
-/* An address: false without an exception where the int is none of 64 bits. */
-enum convert_address { ADDRESS_OK, ADDRESS_NO_WORD, ADDRESS_NO_INT };
-enum convert_address convert_address(PyObject *object, const char *name, uint64_t *value);
+/* An address; false with a TypeError for what is no int. */
+bool convert_address(PyObject *object, struct given_address *address);
 PyObject *hexadecimal(uint64_t value);
 
 #endif

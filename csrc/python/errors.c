@@ -2,16 +2,20 @@
 
 bool heap_ready(const struct heap *heap) {
     if (!heap->busy) return true;
-    PyErr_SetString(PyExc_RuntimeError,
-                    "the heap is busy: another thread is replaying a trace on it");
+    PyErr_SetString(PyExc_RuntimeError, "the heap is busy: a trace is being replayed on it");
+    return false;
+}
+
+bool heap_has_arena(const struct heap *heap, const char *what) {
+    if (heap->ops != NULL && heap->state != NULL) return true;
+    if (heap->busy) return heap_ready(heap);
+    PyErr_Format(PyExc_NotImplementedError,
+                 "%s is not available for Heap3.host(): the C library does not tell", what);
     return false;
 }
 
 bool heap_ready_arena(const struct heap *heap, const char *what) {
-    if (heap->ops != NULL) return heap_ready(heap);
-    PyErr_Format(PyExc_NotImplementedError,
-                 "%s is not available for Heap3.host(): the C library does not tell", what);
-    return false;
+    return heap_has_arena(heap, what) && heap_ready(heap);
 }
 
 static const char *rule_name(enum rh_rule rule) {
@@ -110,29 +114,34 @@ PyObject *heap_raise_last_fault(struct heap *heap, int64_t event) {
     return heap_raise_corruption(heap, &fault, event);
 }
 
-static PyObject *address_text(PyObject *address) {
-    uint64_t value;
-    enum convert_address converted = convert_address(address, "address", &value);
-    if (converted == ADDRESS_OK) return hexadecimal(value);
-    if (converted == ADDRESS_NO_WORD) return PyObject_Repr(address);
-    return NULL;
+static PyObject *address_text(struct given_address address) {
+    if (address.is_word) return hexadecimal(address.value);
+    return PyUnicode_FromString("an int that is no address");
 }
 
-PyObject *heap_raise_address(const struct heap *heap, const char *what, PyObject *address,
-                             enum rh_status status) {
+PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
+                          enum rh_status status) {
     PyObject *text = address_text(address);
     if (text == NULL) return NULL;
-    const bool frees = what[0] == 'f' && what[1] == 'r';
-    if (frees && heap->ops != NULL && heap->ops->kind == 1)
+    if (heap->ops != NULL && heap->ops->kind == 1)
         PyErr_Format(heap->core->invalid_free_error, "free(%U): heap_1 cannot free", text);
-    else if (frees && status == RH_DOUBLE_FREE)
+    else if (status == RH_DOUBLE_FREE)
         PyErr_Format(heap->core->double_free_error,
                      "free(%U): the block was freed before, and malloc has not returned that "
                      "address since",
                      text);
     else
-        PyErr_Format(heap->core->invalid_free_error, "%s(%U): not the address of a live block%s",
-                     what, text, status == RH_DOUBLE_FREE ? " (it was freed)" : "");
+        heap_raise_not_live(heap, "free", address, status);
+    Py_DECREF(text);
+    return NULL;
+}
+
+PyObject *heap_raise_not_live(const struct heap *heap, const char *method,
+                              struct given_address address, enum rh_status status) {
+    PyObject *text = address_text(address);
+    if (text == NULL) return NULL;
+    PyErr_Format(heap->core->invalid_free_error, "%s(%U): not the address of a live block%s",
+                 method, text, status == RH_DOUBLE_FREE ? " (it was freed)" : "");
     Py_DECREF(text);
     return NULL;
 }

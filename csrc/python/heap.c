@@ -31,7 +31,7 @@ static int heap_traverse(PyObject *self, visitproc visit, void *arg) {
 
 static int heap_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     struct heap *heap = HEAP(self);
-    if (heap->ops == NULL || heap_arena_count(heap) != 1) {
+    if (heap->ops == NULL || heap->state == NULL || heap_arena_count(heap) != 1) {
         view->obj = NULL;
         PyErr_SetString(PyExc_BufferError,
                         heap->ops == NULL
@@ -53,12 +53,9 @@ static PyObject *finish_malloc(struct heap *heap, enum rh_status status, uint64_
 static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     uint64_t size, address;
-    if (heap->ops == NULL) {
-        if (!convert_size(argument, "size", SIZE_MAX, &size)) return NULL;
-        return host_malloc(heap, size, false);
-    }
-    if (!convert_size(argument, "size", heap->ops->word_max, &size)) return NULL;
-    if (!heap_ready(heap)) return NULL;
+    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    if (!convert_size(argument, "size", max, &size) || !heap_ready(heap)) return NULL;
+    if (heap->ops == NULL) return host_malloc(heap, size, false);
     enum rh_status status = heap->ops->malloc(heap->state, size, &address);
     return finish_malloc(heap, status, address);
 }
@@ -85,36 +82,31 @@ static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t g
 
 static PyObject *heap_free(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
-    uint64_t address;
+    struct given_address address;
     if (argument == Py_None) {
         if (!heap_ready(heap)) return NULL;
         Py_RETURN_NONE;
     }
-    if (heap->ops == NULL) return host_free(heap, argument);
-    enum convert_address converted = convert_address(argument, "address", &address);
-    if (converted == ADDRESS_NO_INT) return NULL;
-    if (!heap_ready(heap)) return NULL;
+    if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
+    if (heap->ops == NULL) return host_free(heap, address);
     enum rh_status status =
-        converted == ADDRESS_OK ? heap->ops->free(heap->state, address) : RH_INVALID_FREE;
+        address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
     if (status == RH_OK) Py_RETURN_NONE;
     if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
-    return heap_raise_address(heap, "free", argument, status);
+    return heap_raise_free(heap, address, status);
 }
 
-/* The address of a live block whose header is intact; false with an exception. */
-static bool live_address(struct heap *heap, const char *what, PyObject *argument,
-                         uint64_t *address) {
-    enum convert_address converted = convert_address(argument, "address", address);
-    if (converted == ADDRESS_NO_INT || !heap_ready(heap)) return false;
+/* Is it the address of a live block whose header is intact? False with an exception. */
+static bool test_live(struct heap *heap, const char *method, struct given_address address) {
     enum rh_status status =
-        converted == ADDRESS_OK ? heap->ops->live(heap->state, *address) : RH_INVALID_FREE;
-    if (status == RH_OK) {
-        if (heap->ops->verify(heap->state, *address) == RH_OK) return true;
+        address.is_word ? heap->ops->live(heap->state, address.value) : RH_INVALID_FREE;
+    if (status != RH_OK) {
+        heap_raise_not_live(heap, method, address, status);
+    } else if (heap->ops->verify(heap->state, address.value) != RH_OK) {
         heap_raise_last_fault(heap, -1);
-    } else {
-        heap_raise_address(heap, what, argument, status);
+        status = RH_CORRUPT;
     }
-    return false;
+    return status == RH_OK;
 }
 
 static uint64_t usable_bytes(const struct heap *heap, uint64_t payload) {
@@ -124,10 +116,11 @@ static uint64_t usable_bytes(const struct heap *heap, uint64_t payload) {
 
 static PyObject *heap_usable_size(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
-    uint64_t address;
-    if (heap->ops == NULL) return host_usable_size(heap, argument);
-    if (!live_address(heap, "usable_size", argument, &address)) return NULL;
-    return PyLong_FromUnsignedLongLong(usable_bytes(heap, address));
+    struct given_address address;
+    if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
+    if (heap->ops == NULL) return host_usable_size(heap, address);
+    if (!test_live(heap, "usable_size", address)) return NULL;
+    return PyLong_FromUnsignedLongLong(usable_bytes(heap, address.value));
 }
 
 static PyObject *slice_of(PyObject *arena, Py_ssize_t start, Py_ssize_t bytes) {
@@ -140,27 +133,26 @@ static PyObject *slice_of(PyObject *arena, Py_ssize_t start, Py_ssize_t bytes) {
 
 static PyObject *heap_view(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
-    uint64_t address;
-    if (heap->ops == NULL) return host_view(heap, argument);
-    if (!live_address(heap, "view", argument, &address)) return NULL;
+    struct given_address address;
+    if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
+    if (heap->ops == NULL) return host_view(heap, address);
+    if (!test_live(heap, "view", address)) return NULL;
+    const Py_ssize_t bytes = (Py_ssize_t)usable_bytes(heap, address.value);
     for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
         struct arena *arena = heap_arena(heap, i);
-        const uint64_t offset = address - arena->address;
+        const uint64_t offset = address.value - arena->address;
         if (offset < (uint64_t)arena->buffer.len)
-            return slice_of((PyObject *)arena, (Py_ssize_t)offset,
-                            (Py_ssize_t)usable_bytes(heap, address));
+            return slice_of((PyObject *)arena, (Py_ssize_t)offset, bytes);
     }
-    return heap_raise_address(heap, "view", argument, RH_INVALID_FREE);
+    return heap_raise_not_live(heap, "view", address, RH_INVALID_FREE);
 }
 
 static PyObject *heap_is_live(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
-    uint64_t address;
-    if (heap->ops == NULL) return host_is_live(heap, argument);
-    enum convert_address converted = convert_address(argument, "address", &address);
-    if (converted == ADDRESS_NO_INT || !heap_ready(heap)) return NULL;
-    return PyBool_FromLong(converted == ADDRESS_OK &&
-                           heap->ops->live(heap->state, address) == RH_OK);
+    struct given_address address;
+    if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
+    if (heap->ops == NULL) return host_is_live(heap, address);
+    return PyBool_FromLong(address.is_word && heap->ops->live(heap->state, address.value) == RH_OK);
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
@@ -179,23 +171,6 @@ static PyObject *heap_stats(PyObject *self, PyObject *unused) {
     return tuple;
 }
 
-struct listing {
-    PyObject *list;
-    bool with_state;
-};
-
-static bool list_block(void *context, uint64_t address, uint64_t size, bool allocated) {
-    struct listing *listing = context;
-    PyObject *item =
-        listing->with_state
-            ? Py_BuildValue("(KKO)", (unsigned long long)address, (unsigned long long)size,
-                            allocated ? Py_True : Py_False)
-            : Py_BuildValue("(KK)", (unsigned long long)address, (unsigned long long)size);
-    if (item == NULL || PyList_Append(listing->list, item) != 0) Py_CLEAR(listing->list);
-    Py_XDECREF(item);
-    return listing->list != NULL;
-}
-
 /* Raises if a header is not the heap's. */
 static bool all_intact(struct heap *heap) {
     struct rh_fault64 fault;
@@ -204,27 +179,41 @@ static bool all_intact(struct heap *heap) {
     return false;
 }
 
+/* The list of what a walk has collected: (address, size, allocated), or (address, size). */
+static PyObject *list_of(struct numbers *numbers, bool with_state) {
+    const size_t count = numbers->count / 3;
+    PyObject *list = numbers->failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        const uint64_t *block = &numbers->values[3 * i];
+        const unsigned long long address = block[0], size = block[1];
+        PyObject *item =
+            with_state ? Py_BuildValue("(KKO)", address, size, block[2] != 0 ? Py_True : Py_False)
+                       : Py_BuildValue("(KK)", address, size);
+        if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) != 0) Py_CLEAR(list);
+    }
+    collect_drop(numbers);
+    return list;
+}
+
 static PyObject *heap_blocks(PyObject *self, PyObject *const *args, Py_ssize_t given) {
     struct heap *heap = HEAP(self);
-    if (!heap_ready_arena(heap, "blocks()")) return NULL;
-    int trust = given > 0 ? PyObject_IsTrue(args[0]) : 0;
-    if (trust < 0 || (!trust && !all_intact(heap))) return NULL;
-    struct listing listing = {PyList_New(0), true};
-    if (listing.list != NULL) heap->ops->walk(heap->state, list_block, &listing);
-    return listing.list;
+    struct numbers blocks = {0};
+    const int trust = given > 0 ? PyObject_IsTrue(args[0]) : 0;
+    if (trust < 0 || !heap_ready_arena(heap, "blocks()") || (!trust && !all_intact(heap)))
+        return NULL;
+    heap->ops->walk(heap->state, collect_block, &blocks); /* by the record: it cannot fail */
+    return list_of(&blocks, true);
 }
 
 static PyObject *heap_free_blocks(PyObject *self, PyObject *unused) {
     struct heap *heap = HEAP(self);
+    struct numbers blocks = {0};
     (void)unused;
     if (!heap_ready_arena(heap, "free_blocks()")) return NULL;
-    struct listing listing = {PyList_New(0), false};
-    if (listing.list == NULL) return NULL;
-    if (heap->ops->walk_free(heap->state, list_block, &listing) != RH_OK) {
-        Py_XDECREF(listing.list);
-        return heap_raise_last_fault(heap, -1);
-    }
-    return listing.list;
+    if (heap->ops->walk_free(heap->state, collect_block, &blocks) == RH_OK)
+        return list_of(&blocks, false);
+    collect_drop(&blocks);
+    return heap_raise_last_fault(heap, -1);
 }
 
 static PyObject *heap_check(PyObject *self, PyObject *unused) {
@@ -237,7 +226,7 @@ static PyObject *heap_check(PyObject *self, PyObject *unused) {
 static PyObject *heap_regions(PyObject *self, PyObject *unused) {
     struct heap *heap = HEAP(self);
     (void)unused;
-    if (!heap_ready_arena(heap, "regions")) return NULL;
+    if (!heap_has_arena(heap, "regions")) return NULL;
     const Py_ssize_t count = heap_arena_count(heap);
     PyObject *regions = PyTuple_New(count);
     for (Py_ssize_t i = 0; regions != NULL && i < count; i++) {
@@ -251,7 +240,7 @@ static PyObject *heap_regions(PyObject *self, PyObject *unused) {
 static PyObject *heap_region_views(PyObject *self, PyObject *unused) {
     struct heap *heap = HEAP(self);
     (void)unused;
-    if (!heap_ready_arena(heap, "regions")) return NULL;
+    if (!heap_has_arena(heap, "regions")) return NULL;
     const Py_ssize_t count = heap_arena_count(heap);
     PyObject *views = PyTuple_New(count);
     for (Py_ssize_t i = 0; views != NULL && i < count; i++) {
@@ -310,13 +299,13 @@ static PyObject *get_number(PyObject *self, void *closure) {
 
 static PyObject *get_memory(PyObject *self, void *unused) {
     (void)unused;
-    if (!heap_ready_arena(HEAP(self), "memory")) return NULL;
+    if (!heap_has_arena(HEAP(self), "memory")) return NULL;
     return Py_NewRef(heap_arena(HEAP(self), 0)->memory);
 }
 
 static PyObject *get_base_address(PyObject *self, void *unused) {
     (void)unused;
-    if (!heap_ready_arena(HEAP(self), "base_address")) return NULL;
+    if (!heap_has_arena(HEAP(self), "base_address")) return NULL;
     return PyLong_FromUnsignedLongLong(heap_arena(HEAP(self), 0)->address);
 }
 
@@ -324,7 +313,7 @@ static PyObject *get_size(PyObject *self, void *unused) {
     struct heap *heap = HEAP(self);
     uint64_t size = 0;
     (void)unused;
-    if (!heap_ready_arena(heap, "size")) return NULL;
+    if (!heap_has_arena(heap, "size")) return NULL;
     for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++)
         size += (uint64_t)heap_arena(heap, i)->buffer.len;
     return PyLong_FromUnsignedLongLong(size);
@@ -333,13 +322,13 @@ static PyObject *get_size(PyObject *self, void *unused) {
 static PyObject *get_word_size(PyObject *self, void *unused) {
     struct heap *heap = HEAP(self);
     (void)unused;
-    if (!heap_ready_arena(heap, "word_size")) return NULL;
+    if (!heap_has_arena(heap, "word_size")) return NULL;
     return PyLong_FromLong(heap->ops->word_bytes);
 }
 
 static PyObject *get_alignment(PyObject *self, void *unused) {
     (void)unused;
-    if (!heap_ready_arena(HEAP(self), "alignment")) return NULL;
+    if (!heap_has_arena(HEAP(self), "alignment")) return NULL;
     return PyLong_FromUnsignedLongLong(HEAP(self)->alignment);
 }
 
@@ -385,7 +374,8 @@ static PyMethodDef heap_methods[] = {
            "heap is then as it was."),
     METHOD("view", heap_view, METH_O,
            "view($self, address, /)\n--\n\n"
-           "A writable memoryview of a live payload, usable_size(address) bytes long."),
+           "A writable memoryview of a live payload, usable_size(address) bytes long\n"
+           "(Heap3.host(): as long as was asked for)."),
     METHOD("usable_size", heap_usable_size, METH_O,
            "usable_size($self, address, /)\n--\n\n"
            "Bytes of a live payload: what was asked for, rounded up, with an unsplit remainder."),
@@ -400,7 +390,8 @@ static PyMethodDef heap_methods[] = {
            "reset($self, /)\n--\n\nSet the heap up again: all blocks are gone."),
     METHOD("copy", heap_copy, METH_NOARGS,
            "copy($self, /)\n--\n\n"
-           "A heap in the same state, over bytearrays of its own, at the same addresses."),
+           "A heap in the same state, over bytearrays of its own, at the same addresses.\n\n"
+           "Attributes that a subclass added are not copied."),
     METHOD("__copy__", heap_copy, METH_NOARGS, "copy()"),
     METHOD("__deepcopy__", heap_copy, METH_O, "copy()"),
     METHOD("__reduce__", heap_reduce, METH_NOARGS, "For pickle."),

@@ -37,11 +37,14 @@ static size_t usable_bytes(void *memory, size_t size) {
 
 PyObject *heap3_host(PyObject *type, PyObject *unused) {
     (void)unused;
-    struct heap *heap = heap_allocate((PyTypeObject *)type, 3);
+    struct heap *heap = heap_allocate((PyTypeObject *)type);
     if (heap == NULL) return NULL;
     heap->host_blocks = PyDict_New();
     heap->host_loans = PyDict_New();
-    if (heap->host_blocks == NULL || heap->host_loans == NULL) Py_CLEAR(heap);
+    if (heap->host_blocks == NULL || heap->host_loans == NULL)
+        Py_CLEAR(heap);
+    else
+        heap->busy = false;
     return (PyObject *)heap;
 }
 
@@ -72,60 +75,64 @@ PyObject *host_malloc(struct heap *heap, uint64_t size, bool zeroed) {
     return address;
 }
 
-/* The size of a live block (borrowed), or NULL with the error; *key is a new reference. */
-static PyObject *live_size(struct heap *heap, const char *what, PyObject *address, PyObject **key) {
-    uint64_t value;
+/* The size of a live block (borrowed), or NULL with *status and no exception, or with one. */
+static PyObject *find_size(struct heap *heap, struct given_address address, PyObject **key,
+                           enum rh_status *status) {
     *key = NULL;
-    enum convert_address converted = convert_address(address, "address", &value);
-    if (converted == ADDRESS_NO_INT) return NULL;
-    enum rh_status status = RH_INVALID_FREE;
-    if (converted == ADDRESS_OK) {
-        *key = PyLong_FromUnsignedLongLong(value);
-        if (*key == NULL) return NULL;
-        PyObject *size = PyDict_GetItemWithError(heap->host_blocks, *key);
-        if (size != NULL && size != Py_None) return size;
-        if (size == NULL && PyErr_Occurred()) return NULL;
-        if (size == Py_None) status = RH_DOUBLE_FREE;
-    }
-    return heap_raise_address(heap, what, address, status);
+    *status = RH_INVALID_FREE;
+    if (!address.is_word) return NULL;
+    *key = PyLong_FromUnsignedLongLong(address.value);
+    if (*key == NULL) return NULL;
+    PyObject *size = PyDict_GetItemWithError(heap->host_blocks, *key);
+    if (size == Py_None) *status = RH_DOUBLE_FREE;
+    return size == Py_None ? NULL : size;
 }
 
-PyObject *host_free(struct heap *heap, PyObject *address) {
+/* As find_size(), with an exception whenever there is no live block. */
+static PyObject *live_size(struct heap *heap, const char *method, struct given_address address,
+                           PyObject **key) {
+    enum rh_status status;
+    PyObject *size = find_size(heap, address, key, &status);
+    if (size == NULL && !PyErr_Occurred()) heap_raise_not_live(heap, method, address, status);
+    return size;
+}
+
+PyObject *host_free(struct heap *heap, struct given_address address) {
     PyObject *key, *result = NULL;
-    if (live_size(heap, "free", address, &key) != NULL) {
+    enum rh_status status;
+    PyObject *size = find_size(heap, address, &key, &status);
+    if (size != NULL) {
         PyObject *loans = PyDict_GetItemWithError(heap->host_loans, key);
         if (loans != NULL) {
-            PyErr_Format(PyExc_BufferError, "free(%R): a view of the block is still in use",
-                         address);
+            PyErr_Format(PyExc_BufferError, "free(%R): a view of the block is still in use", key);
         } else if (!PyErr_Occurred() && PyDict_SetItem(heap->host_blocks, key, Py_None) == 0) {
-            free((void *)(uintptr_t)PyLong_AsUnsignedLongLong(key));
+            free((void *)(uintptr_t)address.value);
             heap->host_frees++;
             result = Py_NewRef(Py_None);
         }
+    } else if (!PyErr_Occurred()) {
+        heap_raise_free(heap, address, status);
     }
     Py_XDECREF(key);
     return result;
 }
 
-PyObject *host_usable_size(struct heap *heap, PyObject *address) {
+PyObject *host_usable_size(struct heap *heap, struct given_address address) {
     PyObject *key, *result = NULL;
     PyObject *size = live_size(heap, "usable_size", address, &key);
     if (size != NULL)
         result = PyLong_FromSize_t(
-            usable_bytes((void *)(uintptr_t)PyLong_AsUnsignedLongLong(key), PyLong_AsSize_t(size)));
+            usable_bytes((void *)(uintptr_t)address.value, PyLong_AsSize_t(size)));
     Py_XDECREF(key);
     return result;
 }
 
-PyObject *host_is_live(struct heap *heap, PyObject *address) {
+PyObject *host_is_live(struct heap *heap, struct given_address address) {
     PyObject *key;
-    PyObject *size = live_size(heap, "view", address, &key);
+    enum rh_status status;
+    PyObject *size = find_size(heap, address, &key, &status);
     Py_XDECREF(key);
-    if (size == NULL) {
-        if (!PyErr_ExceptionMatches(heap->core->invalid_free_error)) return NULL;
-        PyErr_Clear();
-    }
-    return PyBool_FromLong(size != NULL);
+    return size == NULL && PyErr_Occurred() ? NULL : PyBool_FromLong(size != NULL);
 }
 
 /* Adds to the number of views of a block. */
@@ -141,7 +148,7 @@ static int count_loan(struct heap *heap, PyObject *key, long change) {
     return result;
 }
 
-PyObject *host_view(struct heap *heap, PyObject *address) {
+PyObject *host_view(struct heap *heap, struct given_address address) {
     PyObject *key, *view = NULL;
     PyObject *size = live_size(heap, "view", address, &key);
     if (size != NULL) {
@@ -150,7 +157,7 @@ PyObject *host_view(struct heap *heap, PyObject *address) {
         if (loan != NULL && count_loan(heap, key, 1) == 0) {
             loan->heap = (struct heap *)Py_NewRef((PyObject *)heap);
             loan->address = Py_NewRef(key);
-            loan->memory = (void *)(uintptr_t)PyLong_AsUnsignedLongLong(key);
+            loan->memory = (void *)(uintptr_t)address.value;
             loan->size = PyLong_AsSsize_t(size);
             view = PyMemoryView_FromObject((PyObject *)loan);
         }
@@ -163,6 +170,7 @@ PyObject *host_view(struct heap *heap, PyObject *address) {
 static void loan_dealloc(PyObject *self) {
     struct loan *loan = (struct loan *)self;
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     if (loan->heap != NULL) {
         PyObject *type_, *value, *traceback;
         PyErr_Fetch(&type_, &value, &traceback);
@@ -175,6 +183,12 @@ static void loan_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
+static int loan_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)((struct loan *)self)->heap);
+    return 0;
+}
+
 static int loan_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     struct loan *loan = (struct loan *)self;
     return PyBuffer_FillInfo(view, self, loan->memory, loan->size, 0, flags);
@@ -182,6 +196,7 @@ static int loan_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 
 static PyType_Slot loan_slots[] = {
     {Py_tp_dealloc, loan_dealloc},
+    {Py_tp_traverse, loan_traverse},
     {Py_bf_getbuffer, loan_getbuffer},
     {Py_tp_doc, "A block of Heap3.host() that a view has borrowed."},
     {0, NULL},
@@ -190,6 +205,6 @@ static PyType_Slot loan_slots[] = {
 PyType_Spec core_loan_spec = {
     .name = "rtosheap._core._Loan",
     .basicsize = sizeof(struct loan),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = loan_slots,
 };

@@ -34,67 +34,58 @@ static void *array(struct buffers *buffers, PyObject *object, const char *name, 
     if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) != 0)
         return NULL;
     buffers->count++;
-    if (view->itemsize != item || (length >= 0 && view->len != length * item)) {
-        PyErr_Format(PyExc_ValueError, "%s must be an array of %zd items of %zd bytes", name,
-                     length, item);
+    if (view->itemsize != item || (length >= 0 && view->len / item != length) ||
+        (uintptr_t)view->buf % (uintptr_t)item != 0) {
+        PyErr_Format(PyExc_ValueError, "%s must be an aligned array of %zd items of %zd bytes",
+                     name, length < 0 ? view->len / item : length, item);
         return NULL;
     }
-    static char nothing;
-    return view->buf != NULL ? view->buf : &nothing;
+    return view->buf != NULL ? view->buf : (void *)view; /* an empty array is no NULL */
 }
 
-/* No slot may lie outside the table, and no operation be unknown. */
-static bool test_events(const struct rh_replay *replay, Py_ssize_t slots) {
-    for (size_t i = 0; i < replay->events; i++) {
-        const uint8_t op = replay->op[i];
-        if (replay->slot[i] < 0 || replay->slot[i] >= slots ||
-            (op != RH_EVENT_MALLOC && op != RH_EVENT_REALLOC && op != RH_EVENT_FREE)) {
-            PyErr_Format(PyExc_ValueError, "event %zu is none: operation %d, slot %d of %zd", i,
-                         (int)op, (int)replay->slot[i], slots);
-            return false;
-        }
-    }
-    return true;
+static void raise_replay(struct heap *heap, const struct rh_replay *replay,
+                         enum rh_replay_result result) {
+    if (result == RH_REPLAY_CORRUPT)
+        heap_raise_last_fault(heap, (int64_t)replay->done);
+    else
+        PyErr_Format(PyExc_ValueError, "event %zu is none: operation %d, slot %d of %zu",
+                     replay->done, (int)replay->op[replay->done], (int)replay->slot[replay->done],
+                     replay->slot_count);
 }
 
 /* Runs to the end, with the GIL only where Python must be asked. */
 static int run(struct heap *heap, struct rh_replay *replay, PyObject *progress) {
-    int result = 0;
-    heap->busy = true;
-    while (result == 0 && replay->done < replay->events &&
+    int failed = 0;
+    while (!failed && replay->done < replay->events &&
            !(replay->stop_at_failure && replay->failures != 0)) {
-        enum rh_status status;
-        Py_BEGIN_ALLOW_THREADS status = rh_replay_run(replay, replay->done + EVENTS_AT_ONCE);
-        Py_END_ALLOW_THREADS if (status != RH_OK) {
-            heap_raise_last_fault(heap, (int64_t)replay->done);
-            result = -1;
-        }
-        else if (PyErr_CheckSignals() != 0) {
-            result = -1;
-        }
-        else if (progress != Py_None) {
+        enum rh_replay_result result;
+        Py_BEGIN_ALLOW_THREADS;
+        result = rh_replay_run(replay, replay->done + EVENTS_AT_ONCE);
+        Py_END_ALLOW_THREADS;
+        if (result != RH_REPLAY_OK) {
+            raise_replay(heap, replay, result);
+            failed = 1;
+        } else if (PyErr_CheckSignals() != 0) {
+            failed = 1;
+        } else if (progress != Py_None) {
             PyObject *answer = PyObject_CallFunction(progress, "nn", (Py_ssize_t)replay->done,
                                                      (Py_ssize_t)replay->events);
             Py_XDECREF(answer);
-            if (answer == NULL) result = -1;
+            failed = answer == NULL;
         }
     }
-    heap->busy = false;
-    return result;
+    return failed ? -1 : 0;
 }
 
 static PyObject *counts_of(const struct rh_replay *r) {
-    const long long values[12] = {
-        (long long)r->done,       (long long)r->failures,         (long long)r->zero_size,
-        (long long)r->skipped,    (long long)r->ignored_frees,    (long long)r->live_bytes,
-        (long long)r->most_nodes, (long long)r->most_nodes_event, (long long)r->first_failure,
-        (long long)r->need.need,  (long long)r->need.event,       (long long)r->need.largest};
-    PyObject *tuple = PyTuple_New(12);
-    for (Py_ssize_t i = 0; tuple != NULL && i < 12; i++) {
-        PyObject *value = PyLong_FromLongLong(values[i]);
-        if (value == NULL || PyTuple_SetItem(tuple, i, value) != 0) Py_CLEAR(tuple);
-    }
-    return tuple;
+    /* -1 stands for no event. */
+    return Py_BuildValue("(KKKKKKKLLKLK)", (unsigned long long)r->done,
+                         (unsigned long long)r->failures, (unsigned long long)r->zero_size,
+                         (unsigned long long)r->skipped, (unsigned long long)r->ignored_frees,
+                         (unsigned long long)r->live_bytes, (unsigned long long)r->most_nodes,
+                         (long long)r->most_nodes_event, (long long)r->first_failure,
+                         (unsigned long long)r->need.need, (long long)r->need.event,
+                         (unsigned long long)r->need.largest);
 }
 
 static bool take_columns(struct buffers *buffers, PyObject *columns, Py_ssize_t events,
@@ -126,8 +117,13 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     struct heap *heap = (struct heap *)args[0];
     if (!heap_ready_arena(heap, "replay")) return NULL;
     const Py_ssize_t slots = PyLong_AsSsize_t(args[4]);
-    const int stop = PyObject_IsTrue(args[6]), track = PyObject_IsTrue(args[7]);
-    if (PyErr_Occurred() || stop < 0 || track < 0) return NULL;
+    if (slots < 0) {
+        if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "slots must not be negative");
+        return NULL;
+    }
+    const int stop = PyObject_IsTrue(args[6]);
+    const int track = stop < 0 ? -1 : PyObject_IsTrue(args[7]);
+    if (track < 0) return NULL;
 
     struct buffers buffers = {.count = 0};
     struct rh_replay replay = {
@@ -141,19 +137,18 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     replay.slot = array(&buffers, args[2], "slot", 4, events, false);
     if (replay.slot == NULL) goto done;
     replay.size = array(&buffers, args[3], "size", 8, events, false);
-    if (replay.size == NULL || !take_columns(&buffers, args[5], events, &replay.columns) ||
-        !test_events(&replay, slots))
-        goto done;
+    if (replay.size == NULL || !take_columns(&buffers, args[5], events, &replay.columns)) goto done;
+    replay.slot_count = (size_t)slots;
     replay.slots = PyMem_Calloc((size_t)slots + 1, sizeof *replay.slots);
     if (replay.slots == NULL) {
         PyErr_NoMemory();
         goto done;
     }
+    if (!heap_ready(heap)) goto done; /* taking the buffers may have run other threads */
+    heap->busy = true;
     rh_replay_begin(&replay);
-    /* The heap must outlive the loop, whoever drops it meanwhile. */
-    Py_INCREF(args[0]);
     if (run(heap, &replay, args[8]) == 0) result = counts_of(&replay);
-    Py_DECREF(args[0]);
+    heap->busy = false;
 done:
     PyMem_Free(replay.slots);
     release(&buffers);

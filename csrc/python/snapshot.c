@@ -5,68 +5,30 @@
 
 #define SNAPSHOT_VERSION 1
 
-/* A growing array of 64-bit numbers. */
-struct numbers {
-    uint64_t *values;
-    size_t count;
-    size_t room;
-    bool failed;
+/* All that a heap is, taken at one moment: no Python object is made while it is, since that can
+ * run a finaliser that uses the heap. */
+struct image {
+    struct rh_numbers numbers;
+    struct numbers blocks, list, ever;
+    unsigned char **memories; /* copies of the regions, or NULL */
 };
 
-static bool append(struct numbers *numbers, uint64_t value) {
-    if (numbers->count == numbers->room) {
-        size_t room = numbers->room == 0 ? 64 : 2 * numbers->room;
-        uint64_t *values = PyMem_Realloc(numbers->values, room * sizeof *values);
-        if (values == NULL) {
-            numbers->failed = true;
-            return false;
-        }
-        numbers->values = values;
-        numbers->room = room;
+static void image_drop(const struct heap *heap, struct image *image) {
+    collect_drop(&image->blocks);
+    collect_drop(&image->list);
+    collect_drop(&image->ever);
+    for (Py_ssize_t i = 0; image->memories != NULL && i < heap_arena_count(heap); i++)
+        PyMem_Free(image->memories[i]);
+    PyMem_Free(image->memories);
+}
+
+/* Lets the arenas, or the records in their place, be the memory that the state refers to. */
+static void fill_regions(const struct heap *heap, struct rh_setup_region *regions, bool record) {
+    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
+        const struct arena *arena = heap_arena(heap, i);
+        regions[i].memory = record ? arena->record : arena->buffer.buf;
+        regions[i].record = arena->record;
     }
-    numbers->values[numbers->count++] = value;
-    return true;
-}
-
-/* A block is its address, its size, and whether it is allocated. */
-static bool append_block(void *context, uint64_t address, uint64_t size, bool allocated) {
-    return append(context, address) && append(context, size) && append(context, allocated);
-}
-
-static bool append_entry(void *context, uint64_t address, uint64_t size, bool allocated) {
-    (void)size;
-    (void)allocated;
-    return append(context, address);
-}
-
-static bool append_address(void *context, uint64_t address) {
-    return append(context, address);
-}
-
-static PyObject *to_bytes(struct numbers *numbers) {
-    PyObject *bytes = NULL;
-    if (numbers->failed)
-        PyErr_NoMemory();
-    else
-        bytes = PyBytes_FromStringAndSize((const char *)numbers->values,
-                                          (Py_ssize_t)(numbers->count * sizeof(uint64_t)));
-    PyMem_Free(numbers->values);
-    return bytes;
-}
-
-/* Lets the record stand in for the arena, so that a walk meets no overwritten header. */
-static int attach_record(struct heap *heap) {
-    const Py_ssize_t count = heap_arena_count(heap);
-    struct rh_setup_region *regions = PyMem_Calloc((size_t)count, sizeof *regions);
-    if (regions == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++)
-        regions[i].memory = regions[i].record = heap_arena(heap, i)->record;
-    heap->ops->attach(heap->state, regions);
-    PyMem_Free(regions);
-    return 0;
 }
 
 /* heap_1 and heap_3 list the rest that nothing has used yet as a last block; set-up knows it. */
@@ -83,6 +45,50 @@ static void drop_rest(const struct heap *heap, struct numbers *blocks, struct nu
     }
 }
 
+/* With the record in the arena's place a walk meets no overwritten header. */
+static bool image_take_state(const struct heap *heap, struct image *image) {
+    const struct rh_ops *ops = heap->ops;
+    struct rh_setup_region *regions = PyMem_Calloc((size_t)heap_arena_count(heap), sizeof *regions);
+    if (regions == NULL) return false;
+    ops->numbers(heap->state, &image->numbers);
+    fill_regions(heap, regions, true);
+    ops->attach(heap->state, regions);
+    ops->walk(heap->state, collect_block, &image->blocks);
+    ops->walk_free(heap->state, collect_entry, &image->list);
+    ops->walk_ever(heap->state, collect_address, &image->ever);
+    fill_regions(heap, regions, false);
+    ops->attach(heap->state, regions);
+    PyMem_Free(regions);
+    drop_rest(heap, &image->blocks, &image->list, image->numbers.reached);
+    return !image->blocks.failed && !image->list.failed && !image->ever.failed;
+}
+
+static bool image_take_memories(const struct heap *heap, struct image *image) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    image->memories = PyMem_Calloc((size_t)count, sizeof *image->memories);
+    for (Py_ssize_t i = 0; image->memories != NULL && i < count; i++) {
+        const Py_buffer *buffer = &heap_arena(heap, i)->buffer;
+        image->memories[i] = PyMem_Malloc((size_t)buffer->len + 1);
+        if (image->memories[i] == NULL) return false;
+        memcpy(image->memories[i], buffer->buf, (size_t)buffer->len);
+    }
+    return image->memories != NULL;
+}
+
+/* False with an exception; image_drop() is due in any case. */
+static bool image_take(const struct heap *heap, struct image *image, bool with_memories) {
+    if (!heap_ready_arena(heap, "a copy or a pickle")) return false;
+    if (image_take_state(heap, image) && (!with_memories || image_take_memories(heap, image)))
+        return true;
+    PyErr_NoMemory();
+    return false;
+}
+
+static PyObject *to_bytes(const struct numbers *numbers) {
+    return PyBytes_FromStringAndSize((const char *)numbers->values,
+                                     (Py_ssize_t)(numbers->count * sizeof(uint64_t)));
+}
+
 static PyObject *addresses_of(const struct heap *heap) {
     const Py_ssize_t count = heap_arena_count(heap);
     PyObject *addresses = PyTuple_New(count);
@@ -93,38 +99,44 @@ static PyObject *addresses_of(const struct heap *heap) {
     return addresses;
 }
 
-PyObject *heap_snapshot(PyObject *self, PyObject *unused) {
-    struct heap *heap = (struct heap *)self;
-    (void)unused;
-    if (!heap_ready_arena(heap, "a copy or a pickle")) return NULL;
-    struct rh_numbers n;
-    struct numbers blocks = {0}, list = {0}, ever = {0};
-    heap->ops->numbers(heap->state, &n);
-    if (attach_record(heap) != 0) return NULL;
-    heap->ops->walk(heap->state, append_block, &blocks);
-    heap->ops->walk_free(heap->state, append_entry, &list);
-    if (heap_attach(heap) != 0) { /* out of memory: the record is still attached, and safe */
-        PyMem_Free(blocks.values);
-        PyMem_Free(list.values);
-        return NULL;
-    }
-    heap->ops->walk_ever(heap->state, append_address, &ever);
-    drop_rest(heap, &blocks, &list, n.reached);
-    PyObject *block_bytes = to_bytes(&blocks), *list_bytes = to_bytes(&list),
-             *ever_bytes = to_bytes(&ever), *addresses = addresses_of(heap), *snapshot = NULL;
-    if (block_bytes != NULL && list_bytes != NULL && ever_bytes != NULL && addresses != NULL)
+static PyObject *snapshot_of(const struct heap *heap, const struct image *image) {
+    const struct rh_numbers *n = &image->numbers;
+    PyObject *blocks = to_bytes(&image->blocks), *list = to_bytes(&image->list),
+             *ever = to_bytes(&image->ever), *addresses = addresses_of(heap), *snapshot = NULL;
+    if (blocks != NULL && list != NULL && ever != NULL && addresses != NULL)
         snapshot = Py_BuildValue(
             "(iiiKiOKO(KKKKK)OOO)", SNAPSHOT_VERSION, heap->ops->kind, heap->ops->word_bytes,
             (unsigned long long)heap->alignment, heap->clear_on_free ? 1 : 0,
             heap->has_canary ? Py_True : Py_False,
             (unsigned long long)(heap->has_canary ? heap->canary : heap->end_marker), addresses,
-            (unsigned long long)n.minimum_ever_free, (unsigned long long)n.allocations,
-            (unsigned long long)n.frees, (unsigned long long)n.failed,
-            (unsigned long long)n.reached, block_bytes, list_bytes, ever_bytes);
-    Py_XDECREF(block_bytes);
-    Py_XDECREF(list_bytes);
-    Py_XDECREF(ever_bytes);
+            (unsigned long long)n->minimum_ever_free, (unsigned long long)n->allocations,
+            (unsigned long long)n->frees, (unsigned long long)n->failed,
+            (unsigned long long)n->reached, blocks, list, ever);
+    Py_XDECREF(blocks);
+    Py_XDECREF(list);
+    Py_XDECREF(ever);
     Py_XDECREF(addresses);
+    return snapshot;
+}
+
+/* A tuple with a new bytearray for each region. */
+static PyObject *memories_of(const struct heap *heap, const struct image *image) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    PyObject *memories = PyTuple_New(count);
+    for (Py_ssize_t i = 0; memories != NULL && i < count; i++) {
+        PyObject *memory = PyByteArray_FromStringAndSize((const char *)image->memories[i],
+                                                         heap_arena(heap, i)->buffer.len);
+        if (memory == NULL || PyTuple_SetItem(memories, i, memory) != 0) Py_CLEAR(memories);
+    }
+    return memories;
+}
+
+PyObject *heap_snapshot(PyObject *self, PyObject *unused) {
+    const struct heap *heap = (struct heap *)self;
+    struct image image = {0};
+    (void)unused;
+    PyObject *snapshot = image_take(heap, &image, false) ? snapshot_of(heap, &image) : NULL;
+    image_drop(heap, &image);
     return snapshot;
 }
 
@@ -166,6 +178,7 @@ static struct rh_block *blocks_from_bytes(PyObject *bytes, size_t *count) {
 }
 
 static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addresses) {
+    const struct rh_ops *ops = heap->ops;
     PyObject *list = PySequence_Tuple(memories);
     if (list == NULL) return NULL;
     const Py_ssize_t count = PyTuple_Size(list);
@@ -179,7 +192,8 @@ static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addr
         uint64_t address;
         struct arena *arena = NULL;
         if (convert_option(PyTuple_GetItem(addresses, i), "address", heap->ops->word_max, &address))
-            arena = core_arena_new(heap->core, PyTuple_GetItem(list, i), "memories");
+            arena = core_arena_new(heap->core, PyTuple_GetItem(list, i), "memories",
+                                   ops->word_max / 2 + 1);
         if (arena == NULL) {
             Py_CLEAR(arenas);
             break;
@@ -237,12 +251,12 @@ static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *tuple
     if (core == NULL) return NULL;
     const struct rh_ops *ops = rh_ops_find(kind, word);
     if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[kind - 1]) || alignment > 32 ||
-        (kind == 3 && alignment != 8)) {
+        (kind == 3 && alignment != 8) || extra > ops->word_max) {
         PyErr_Format(PyExc_ValueError, "snapshot: %R cannot be heap_%d with word_size=%d", type,
                      kind, word);
         return NULL;
     }
-    struct heap *heap = heap_allocate(type, kind);
+    struct heap *heap = heap_allocate(type);
     if (heap == NULL) return NULL;
     heap->ops = ops;
     heap->alignment = alignment;
@@ -253,18 +267,20 @@ static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *tuple
     struct rh_snapshot snapshot = {
         .numbers = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]}};
     PyObject *arenas = arenas_of(heap, memories, addresses);
-    struct rh_block *blocks = blocks_from_bytes(block_bytes, &snapshot.block_count);
-    const uint64_t *list = from_bytes(list_bytes, 1, &snapshot.free_count);
-    const uint64_t *ever = from_bytes(ever_bytes, 1, &snapshot.ever_count);
+    struct rh_block *blocks = NULL;
+    const uint64_t *list = NULL, *ever = NULL;
+    if (arenas != NULL) blocks = blocks_from_bytes(block_bytes, &snapshot.block_count);
+    if (blocks != NULL) list = from_bytes(list_bytes, 1, &snapshot.free_count);
+    if (list != NULL) ever = from_bytes(ever_bytes, 1, &snapshot.ever_count);
     snapshot.blocks = blocks;
     snapshot.free_list = list;
     snapshot.ever = ever;
     int result = -1;
-    if (arenas != NULL && blocks != NULL && list != NULL && ever != NULL &&
-        heap_prepare(heap, arenas) == 0 && set_up_on_record(heap) == 0) {
-        if (ops->restore(heap->state, &snapshot) == RH_OK)
+    if (ever != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_record(heap) == 0) {
+        if (ops->restore(heap->state, &snapshot) == RH_OK) {
             result = heap_attach(heap);
-        else
+            heap->busy = false;
+        } else
             PyErr_SetString(PyExc_ValueError, "snapshot: no heap can be in this state");
     }
     PyMem_Free(blocks);
@@ -288,42 +304,40 @@ PyObject *core_restore(PyObject *module, PyObject *args) {
     return restore((PyTypeObject *)type, memories, snapshot);
 }
 
-/* A tuple with a new bytearray for each region. */
-static PyObject *copy_memories(const struct heap *heap) {
-    const Py_ssize_t count = heap_arena_count(heap);
-    PyObject *memories = PyTuple_New(count);
-    for (Py_ssize_t i = 0; memories != NULL && i < count; i++) {
-        const struct arena *arena = heap_arena(heap, i);
-        PyObject *memory = PyByteArray_FromStringAndSize(arena->buffer.buf, arena->buffer.len);
-        if (memory == NULL || PyTuple_SetItem(memories, i, memory) != 0) Py_CLEAR(memories);
+/* The snapshot and the memories of one moment; false with an exception. */
+static bool take_both(const struct heap *heap, PyObject **snapshot, PyObject **memories) {
+    struct image image = {0};
+    *snapshot = *memories = NULL;
+    if (image_take(heap, &image, true)) {
+        *snapshot = snapshot_of(heap, &image);
+        if (*snapshot != NULL) *memories = memories_of(heap, &image);
     }
-    return memories;
+    image_drop(heap, &image);
+    if (*memories == NULL) Py_CLEAR(*snapshot);
+    return *memories != NULL;
 }
 
 PyObject *heap_copy(PyObject *self, PyObject *unused) {
+    PyObject *snapshot, *memories;
     (void)unused;
-    PyObject *snapshot = heap_snapshot(self, NULL);
-    if (snapshot == NULL) return NULL;
-    PyObject *memories = copy_memories((struct heap *)self), *copy = NULL;
-    if (memories != NULL) copy = restore(Py_TYPE(self), memories, snapshot);
-    Py_XDECREF(memories);
+    if (!take_both((struct heap *)self, &snapshot, &memories)) return NULL;
+    PyObject *copy = restore(Py_TYPE(self), memories, snapshot);
+    Py_DECREF(memories);
     Py_DECREF(snapshot);
     return copy;
 }
 
 PyObject *heap_reduce(PyObject *self, PyObject *unused) {
+    PyObject *snapshot, *memories, *result = NULL;
     (void)unused;
-    PyObject *result = NULL, *memories = NULL, *restorer = NULL;
-    PyObject *snapshot = heap_snapshot(self, NULL);
-    if (snapshot == NULL) return NULL;
+    if (!take_both((struct heap *)self, &snapshot, &memories)) return NULL;
     PyObject *module = PyImport_ImportModule("rtosheap._core");
-    if (module != NULL) restorer = PyObject_GetAttrString(module, "_restore");
-    if (restorer != NULL) memories = copy_memories((struct heap *)self);
-    if (memories != NULL)
+    PyObject *restorer = module == NULL ? NULL : PyObject_GetAttrString(module, "_restore");
+    if (restorer != NULL)
         result = Py_BuildValue("(O(OOO))", restorer, (PyObject *)Py_TYPE(self), memories, snapshot);
     Py_XDECREF(module);
     Py_XDECREF(restorer);
-    Py_XDECREF(memories);
+    Py_DECREF(memories);
     Py_DECREF(snapshot);
     return result;
 }

@@ -12,7 +12,8 @@ rep      .rep                CMU malloc lab: :mod:`rtosheap.formats.rep`
 What recorders write is read only: :mod:`~rtosheap.formats.valgrind`,
 :mod:`~rtosheap.formats.mtrace`, :mod:`~rtosheap.formats.ltrace`,
 :mod:`~rtosheap.formats.heaptrack`, :mod:`~rtosheap.formats.freertos`,
-:mod:`~rtosheap.formats.pigweed`. What such a format cannot tell is counted in the trace's `loss`.
+:mod:`~rtosheap.formats.pigweed`, and rtosheap's own on the device,
+:mod:`~rtosheap.formats.recorder`. What such a format cannot tell is counted in the trace's `loss`.
 
 Any of them may be compressed with gzip or Zstandard.
 
@@ -41,6 +42,7 @@ from rtosheap.formats import (
     mtrace,
     npz,
     pigweed,
+    recorder,
     rep,
     table,
     text,
@@ -83,6 +85,7 @@ READERS: tuple[Reader, ...] = (
     npz,
     table,
     rep,
+    recorder,
     heaptrack,
     mtrace,
     freertos,

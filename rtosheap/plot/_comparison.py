@@ -143,5 +143,5 @@ def _write_numbers(ax: Axes, rows: list[Any]) -> None:
 def _numbers(row: Any) -> str:
     if row.size is None:
         return "no size serves"
-    ratio = "" if row.ratio is None or not np.isfinite(row.ratio) else f" ({row.ratio:.3g}\u00d7)"
+    ratio = "" if row.ratio is None or not np.isfinite(row.ratio) else f" ({row.ratio:.2f}\u00d7)"
     return f"{size_text(row.size)}{ratio}\nup to {row.most_nodes:,} nodes"

@@ -279,7 +279,7 @@ def _draw(ax: Axes, curve: SizingCurve) -> Any:
 def _label(ax: Axes, curve: SizingCurve, peak: int) -> str:
     if curve.minimum is None:
         return f"{curve.heap}: no size serves"
-    ratio = f" ({curve.minimum / peak:.3g}\u00d7)" if peak and not is_narrow(ax) else ""
+    ratio = f" ({curve.minimum / peak:.2f}\u00d7)" if peak and not is_narrow(ax) else ""
     return f"{curve.heap}: {size_text(curve.minimum)}{ratio}"
 
 

@@ -1,0 +1,50 @@
+"""Draw the README's two pictures anew, from the bundled traces.
+
+    python notebooks/readme_figures.py [FOLDER]
+
+writes ``comparison.png`` and ``memory_over_time.png`` into FOLDER, by default ``figures`` beside
+this file. It takes a few seconds.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from rtosheap import Heap2, Heap4, data, plot, replay
+from rtosheap.compare import compare
+
+
+def comparison() -> plt.Figure:
+    """Five heaps, one trace: how small each can be, and where its bytes go."""
+    figure, ax = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    plot.comparison(compare(data.load("mosq-broker")), ax=ax)
+    return figure
+
+
+def memory_over_time() -> plt.Figure:
+    """A trace through heap_2 and heap_4: what coalescing buys."""
+    trace = data.load("cjson-docs")
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.0), layout="constrained")
+    for ax, heap in zip(axes, (Heap2(240 * 1024), Heap4(240 * 1024)), strict=True):
+        run = replay(trace, heap)
+        plot.memory_over_time(run, ax=ax)
+        ax.set_title(f"{run.heap_kind}, {heap.size // 1024} KiB")
+    return figure
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "figures")
+    folder.mkdir(parents=True, exist_ok=True)
+    for draw in (comparison, memory_over_time):
+        path = folder / f"{draw.__name__}.png"
+        draw().savefig(path, dpi=150, metadata={"Software": None})
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+/*
+ * Every heap under a random program, for memcheck and the sanitizers: arenas come from malloc in
+ * their exact size, so that a step outside is seen; payloads are filled, and looked at when freed.
+ *
+ * Compiled without RH_HOSTED it takes the core as firmware has it, with links that are pointers;
+ * with RH_HOSTED=1 as Python has it, with every word size, alignment and host misalignment.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if RH_HOSTED
+#include "ops.h"
+#else
+#include "heap_1.h"
+#include "heap_2.h"
+#include "heap_3.h"
+#include "heap_4.h"
+#include "heap_5.h"
+#endif
+
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+enum { SLOTS = 24, CALLS = 1500 };
+
+static unsigned long served, refused;
+
+static unsigned next(unsigned *seed) {
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+#if RH_HOSTED
+
+static bool count(void *context, uint64_t address, uint64_t size, bool allocated) {
+    (void)address;
+    *(uint64_t *)context += allocated ? 0 : size;
+    return true;
+}
+
+struct block {
+    uint64_t address;
+    unsigned size;
+};
+
+static void free_slot(const struct rh_ops *ops, void *state, struct block *block) {
+    const unsigned char *bytes = ops->pointer(state, block->address);
+    for (unsigned i = 0; i < block->size; i++)
+        REQUIRE(bytes[i] == (unsigned char)(block->address + i));
+    REQUIRE(ops->live(state, block->address) == RH_OK);
+    const enum rh_status status = ops->free(state, block->address);
+    REQUIRE(status == (ops->kind == 1 ? RH_INVALID_FREE : RH_OK));
+    if (ops->kind != 1) REQUIRE(ops->free(state, block->address) == RH_DOUBLE_FREE);
+    block->address = 0;
+}
+
+static void program(const struct rh_ops *ops, void *state, unsigned seed) {
+    struct block blocks[SLOTS] = {{0, 0}};
+    struct rh_fault64 fault;
+    struct rh_stats64 stats;
+    for (int call = 0; call < CALLS; call++) {
+        struct block *block = &blocks[next(&seed) % SLOTS];
+        if (block->address != 0) {
+            free_slot(ops, state, block);
+            continue;
+        }
+        block->size = next(&seed) % 120;
+        const enum rh_status status = ops->malloc(state, block->size, &block->address);
+        REQUIRE(status == RH_OK || status == RH_EXHAUSTED || status == RH_FRAGMENTED);
+        if (status != RH_OK) {
+            block->address = 0;
+            refused++;
+            continue;
+        }
+        served++;
+        unsigned char *bytes = ops->pointer(state, block->address);
+        for (unsigned i = 0; i < block->size; i++)
+            bytes[i] = (unsigned char)(block->address + i);
+        REQUIRE(ops->verify(state, block->address) == RH_OK);
+    }
+    for (int i = 0; i < SLOTS; i++)
+        if (blocks[i].address != 0) free_slot(ops, state, &blocks[i]);
+    uint64_t free_bytes = 0;
+    REQUIRE(ops->walk(state, count, &free_bytes) == RH_OK);
+    REQUIRE(free_bytes == ops->free_size(state));
+    REQUIRE(ops->stats(state, &stats) == RH_OK && stats.values[0] == free_bytes);
+    REQUIRE(ops->check(state, &fault) == RH_OK);
+    ops->reset_minimum(state);
+    REQUIRE(ops->free(state, 12) == RH_INVALID_FREE);
+}
+
+static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned seed) {
+    const struct rh_ops *ops = rh_ops_find(kind, word);
+    if (ops == NULL || alignment < (uint64_t)word) return;
+    struct rh_setup_region list[3];
+    unsigned char *memory[3], *record[3];
+    const size_t shift = seed % 8;
+    uint64_t base = 0x20000000 + seed % 33;
+    for (size_t i = 0; i < regions; i++) {
+        const uint64_t size = 400 + next(&seed) % 600;
+        memory[i] = malloc((size_t)size + shift);
+        record[i] = calloc(1, ops->record_bytes(size, alignment));
+        REQUIRE(memory[i] != NULL && record[i] != NULL);
+        struct rh_setup_region region = {base, size, memory[i] + shift, record[i]};
+        list[i] = region;
+        base += size + i;
+    }
+    struct rh_setup setup = {.alignment = kind == 3 ? 8 : alignment,
+                             .canary = kind >= 4 && seed % 2 != 0 ? 0x5AFE5AFE : 0,
+                             .end_marker = 0x10000000,
+                             .clear_on_free = seed % 3 == 0,
+                             .region_count = regions,
+                             .regions = list};
+    void *state = calloc(1, ops->state_bytes(regions));
+    size_t wrong;
+    REQUIRE(state != NULL && ops->init(state, &setup, &wrong) == RH_OK);
+    program(ops, state, seed);
+    free(state);
+    for (size_t i = 0; i < regions; i++) {
+        free(memory[i]);
+        free(record[i]);
+    }
+}
+
+int main(void) {
+    unsigned seed = 1;
+    for (int kind = 1; kind <= 5; kind++)
+        for (int word = 4; word <= 8; word += 4)
+            for (uint64_t alignment = 4; alignment <= 32; alignment *= 2)
+                for (size_t regions = 1; regions <= (kind == 5 ? 3u : 1u); regions++)
+                    run(kind, word, alignment, regions, seed += 7);
+    printf("%lu served, %lu refused\n", served, refused);
+    return 0;
+}
+
+#else /* as firmware has it */
+
+typedef bool (*take)(void *heap, size_t size, unsigned char **payload);
+typedef bool (*give)(void *heap, unsigned char *payload);
+
+#define TAKE(name, type, call)                                                                     \
+    static bool name(void *heap, size_t size, unsigned char **payload) {                           \
+        rh_word address;                                                                           \
+        if (call((type *)heap, (rh_word)size, &address) != RH_OK) return false;                    \
+        *payload = (unsigned char *)(uintptr_t)address;                                            \
+        return true;                                                                               \
+    }
+TAKE(take1, struct rh_heap1, rh1_malloc)
+TAKE(take2, struct rh_heap2, rh2_malloc)
+TAKE(take4, struct rh_heap4, rh4_malloc)
+TAKE(take5, struct rh_heap4, rh5_malloc)
+
+#define GIVE(name, type, call)                                                                     \
+    static bool name(void *heap, unsigned char *payload) {                                         \
+        return call((type *)heap, (rh_word)(uintptr_t)payload) == RH_OK;                           \
+    }
+GIVE(give2, struct rh_heap2, rh2_free)
+GIVE(give4, struct rh_heap4, rh4_free)
+GIVE(give5, struct rh_heap4, rh5_free)
+
+static bool take3(void *heap, size_t size, unsigned char **payload) {
+    (void)heap;
+    *payload = rh3_malloc(size + 1);
+    return *payload != NULL;
+}
+
+static bool give3(void *heap, unsigned char *payload) {
+    (void)heap;
+    rh3_free(payload);
+    return true;
+}
+
+static void program(void *heap, take take_block, give give_block, unsigned seed) {
+    unsigned char *blocks[SLOTS] = {NULL};
+    size_t sizes[SLOTS];
+    for (int call = 0; call < CALLS + SLOTS; call++) {
+        const size_t i = call < CALLS ? next(&seed) % SLOTS : (size_t)(call - CALLS);
+        if (blocks[i] != NULL) {
+            for (size_t k = 0; k < sizes[i]; k++)
+                REQUIRE(blocks[i][k] == (unsigned char)(sizes[i] + k));
+            if (give_block != NULL) REQUIRE(give_block(heap, blocks[i]));
+            blocks[i] = NULL;
+        } else if (call < CALLS) {
+            sizes[i] = next(&seed) % 120;
+            if (!take_block(heap, sizes[i], &blocks[i])) {
+                blocks[i] = NULL;
+                refused++;
+                continue;
+            }
+            served++;
+            REQUIRE((uintptr_t)blocks[i] % 8 == 0);
+            for (size_t k = 0; k < sizes[i]; k++)
+                blocks[i][k] = (unsigned char)(sizes[i] + k);
+        }
+    }
+}
+
+static bool count(void *context, rh_word address, rh_word size, bool allocated) {
+    (void)address;
+    *(rh_word *)context += allocated ? 0 : size;
+    return true;
+}
+
+static struct rh_region region_of(size_t size, unsigned char **memory) {
+    /* Malloc's alignment of 16, and then 8: payloads are 8-aligned either way. */
+    *memory = malloc(size);
+    REQUIRE(*memory != NULL);
+    memset(*memory, 0xA5, size);
+    struct rh_region region = {.base = (rh_word)(uintptr_t)*memory, .size = (rh_word)size};
+#if RH_HAS_RECORD
+    region.record = calloc(1, rh_record_bytes(region.size, RH_ALIGNMENT));
+    REQUIRE(region.record != NULL);
+#endif
+    return region;
+}
+
+static void release(struct rh_region *region, unsigned char *memory) {
+    free(memory);
+#if RH_HAS_RECORD
+    free(region->record);
+#else
+    (void)region;
+#endif
+}
+
+static void run(size_t size, unsigned seed) {
+    struct rh_options options = {.canary = (rh_word)0x1234567u * 0x1001u};
+    unsigned char *memory[2];
+    struct rh_region region = region_of(size, &memory[0]);
+    rh_word free_bytes = 0;
+    struct rh_stats stats;
+    struct rh_fault fault;
+
+    struct rh_heap1 heap1;
+    REQUIRE(rh1_init(&heap1, &region, &options) == RH_OK);
+    program(&heap1, take1, NULL, seed);
+    REQUIRE(rh1_free_size(&heap1) < size);
+
+    struct rh_heap2 heap2;
+    REQUIRE(rh2_init(&heap2, &region, &options) == RH_OK);
+    program(&heap2, take2, give2, seed);
+    REQUIRE(rh2_stats(&heap2, &stats) == RH_OK && stats.available == size - 8);
+    REQUIRE(rh2_walk(&heap2, &region, count, &free_bytes) == RH_OK && free_bytes == size - 8);
+    REQUIRE(rh2_check(&heap2, &region, &fault) == RH_OK);
+
+    program(NULL, take3, give3, seed);
+
+    struct rh_heap4 heap4;
+    REQUIRE(rh4_init(&heap4, &region, &options) == RH_OK);
+    const rh_word whole = heap4.free_size;
+    program(&heap4, take4, give4, seed);
+    free_bytes = 0;
+    REQUIRE(rh4_stats(&heap4, &stats) == RH_OK && stats.largest_free_block == whole);
+    REQUIRE(rh4_walk(&heap4, &region, count, &free_bytes) == RH_OK && free_bytes == whole);
+    REQUIRE(rh4_check(&heap4, &region, &fault) == RH_OK);
+    release(&region, memory[0]);
+
+    struct rh_region regions[2] = {region_of(size, &memory[0]), region_of(size / 2, &memory[1])};
+    if (regions[0].base > regions[1].base) {
+        struct rh_region higher = regions[0];
+        regions[0] = regions[1];
+        regions[1] = higher;
+    }
+    size_t wrong;
+    REQUIRE(rh5_init(&heap4, regions, 2, &options, &wrong) == RH_OK);
+    program(&heap4, take5, give5, seed);
+    free_bytes = 0;
+    REQUIRE(rh5_stats(&heap4, &stats) == RH_OK);
+    REQUIRE(rh5_walk(&heap4, regions, 2, count, &free_bytes) == RH_OK);
+    REQUIRE(free_bytes == heap4.free_size && stats.available == free_bytes);
+    REQUIRE(rh5_check(&heap4, regions, 2, &fault) == RH_OK);
+    for (int i = 0; i < 2; i++)
+        release(&regions[i], (unsigned char *)(uintptr_t)regions[i].base);
+}
+
+int main(void) {
+    for (unsigned seed = 1; seed <= 12; seed++)
+        run(700 + 50 * seed, seed);
+    printf("%lu served, %lu refused\n", served, refused);
+    return 0;
+}
+
+#endif

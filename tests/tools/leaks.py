@@ -1,0 +1,356 @@
+"""Calls every method and every error path of the extensions, and prints what they leak.
+
+Run by test_leaks.py in a process of its own: ``python leaks.py``. Prints a line of JSON for each
+call: its name, how many objects and references were left after thousands of calls, and bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import mmap
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, _core
+from rtosheap._lab import Lab
+
+WARM, ROUNDS = 200, 3000
+BASE = 0x2000_0000
+
+
+class Index:
+    def __index__(self) -> int:
+        return 24
+
+
+class Broken:
+    def __index__(self) -> int:
+        raise KeyError("broken")
+
+
+def heaps() -> list[Any]:
+    return [
+        Heap1(1 << 16),
+        Heap2(4096),
+        Heap3(4096),
+        Heap3.host(),
+        Heap4(4096, canary=7),
+        Heap5([(BASE, 512), (BASE + 1024, bytearray(512))]),
+    ]
+
+
+def refused(function: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[], None]:
+    """A call that must raise."""
+
+    def call() -> None:
+        try:
+            function(*arguments, **options)
+        except Exception:
+            return
+        raise AssertionError(f"{function} accepts {arguments} {options}")
+
+    return call
+
+
+def corrupt() -> Any:
+    heap = Heap4(bytearray(1024))
+    address = heap.malloc(16)
+    heap.memory[:8] = b"\xff" * 8
+    return heap, address
+
+
+def replays(heap: Any, columns: bool, progress: Any = None) -> Callable[[], Any]:
+    op = np.frombuffer(b"mmrff" * 4, np.uint8)
+    slot = np.tile(np.array([0, 1, 0, 0, 1], np.int32), 4)
+    size = np.tile(np.array([8, 20, 40, 0, 0], np.uint64), 4)
+    dtypes = ["u8", "u8", "u8", "u8", "u4", "u8", "u4", "?", "u1"]
+    wanted = tuple(np.zeros(20, dtype) if columns else None for dtype in dtypes)
+    return lambda: _core.replay(heap, op, slot, size, 2, wanted, False, True, progress)
+
+
+def aborted(done: int, total: int) -> None:
+    raise KeyError("enough")
+
+
+def cases() -> dict[str, Callable[[], Any]]:
+    found: dict[str, Callable[[], Any]] = {}
+    for heap in heaps():
+        name = type(heap).__name__ + (".host" if repr(heap).startswith("<Heap3.host") else "")
+        host, one = name == "Heap3.host", name != "Heap1"
+
+        def serve(heap: Any = heap, frees: bool = one, host: bool = host) -> None:
+            addresses = [heap.malloc(20), heap.calloc(2, 8), heap.malloc(Index())]
+            for address in addresses:
+                if address is None:
+                    continue
+                heap.view(address)[0] = 1
+                heap.usable_size(address)
+                heap._is_live(address)
+                if frees:
+                    heap.free(address)
+            heap.free(None)
+            if not host:
+                heap.malloc(1 << 30)
+                heap.calloc(1 << 16, 1 << 15)
+                heap.malloc(0)
+                if not frees:
+                    heap.reset()
+
+        found[f"{name}: serve"] = serve
+        for label, call in {
+            "malloc('8')": refused(heap.malloc, "8"),
+            "malloc(-1)": refused(heap.malloc, -1),
+            "malloc(2**70)": refused(heap.malloc, 1 << 70),
+            "malloc(broken)": refused(heap.malloc, Broken()),
+            "calloc(1)": refused(heap.calloc, 1),
+            "calloc('1', 2)": refused(heap.calloc, "1", 2),
+            "calloc(1, broken)": refused(heap.calloc, 1, Broken()),
+            "free('x')": refused(heap.free, "x"),
+            "free(12)": refused(heap.free, 12),
+            "free(-1)": refused(heap.free, -1),
+            "free(2**80)": refused(heap.free, 1 << 80),
+            "free(broken)": refused(heap.free, Broken()),
+            "view(12)": refused(heap.view, 12),
+            "view('x')": refused(heap.view, "x"),
+            "usable_size(12)": refused(heap.usable_size, 12),
+            "attributes": lambda heap=heap: [
+                getattr(heap, attribute, None)
+                for attribute in dir(_core.Heap)
+                if not attribute.startswith("__")
+                and not callable(getattr(type(heap), attribute))
+                and (not repr(heap).startswith("<Heap3.host") or "count" in attribute)
+            ],
+            "setattr": refused(setattr, heap, "size", 3),
+        }.items():
+            found[f"{name}.{label}"] = call
+        if host:
+            for label in ("stats", "blocks", "free_blocks", "check", "reset", "copy", "_snapshot"):
+                found[f"{name}.{label}"] = refused(getattr(heap, label))
+            found[f"{name} buffer"] = refused(memoryview, heap)
+            found[f"{name} make"] = lambda: (lambda h: (h.malloc(9), h.calloc(3, 3)))(Heap3.host())
+
+            def lent(heap: Any = heap) -> None:
+                address = heap.malloc(8)
+                view = heap.view(address)
+                refused(heap.free, address)()
+                view.release()
+                heap.free(address)
+                refused(heap.free, address)()
+
+            found[f"{name} view"] = lent
+            continue
+
+        def looked(heap: Any = heap) -> None:
+            heap.stats()
+            heap.blocks()
+            heap._blocks(True)
+            heap.free_blocks()
+            heap.check()
+            heap._stats()
+            heap._free_blocks()
+            heap._regions()
+            heap._region_views()
+            heap.reset_minimum_ever_free_size()
+            repr(heap)
+            heap._repr_html_()
+            heap._snapshot()
+
+        found[f"{name}: look"] = looked
+        found[f"{name}: reset"] = heap.reset
+        found[f"{name}: copy"] = lambda heap=heap: (
+            heap.copy(),
+            copy.copy(heap),
+            copy.deepcopy(heap),
+        )
+        found[f"{name}: pickle"] = lambda heap=heap: pickle.loads(pickle.dumps(heap))
+        if name != "Heap5":
+            found[f"{name}: buffer"] = lambda heap=heap: memoryview(heap).release()
+        else:
+            found[f"{name}: buffer"] = refused(memoryview, heap)
+        found[f"{name}: replay"] = replays(heap, True)
+        found[f"{name}: replay, progress"] = replays(heap, False, lambda done, total: None)
+        found[f"{name}: replay, aborted"] = refused(replays(heap, False, aborted))
+        if one:
+
+            def freed_twice(heap: Any = heap) -> None:
+                address = heap.malloc(20)
+                heap.free(address)
+                refused(heap.free, address)()
+
+            found[f"{name}: free twice"] = freed_twice
+    broken, address = corrupt()
+    for label in ("stats", "blocks", "free_blocks", "check"):
+        found[f"corrupt.{label}"] = (
+            refused(getattr(broken, label))
+            if label != "free_blocks" and label != "stats"
+            else getattr(broken, label)
+        )
+    found["corrupt.free"] = refused(broken.free, address)
+    found["corrupt.view"] = refused(broken.view, address)
+    found["corrupt.usable_size"] = refused(broken.usable_size, address)
+    found["corrupt: repr"] = lambda: (repr(broken), broken._repr_html_())
+    head = Heap4(bytearray(1024))
+    head.memory[:8] = b"\xff" * 8
+    found["corrupt.malloc"] = refused(head.malloc, 8)
+    found["corrupt: replay"] = refused(replays(head, True))
+    buffer, array, mapped = bytearray(1024), np.zeros(1024, np.uint8), mmap.mmap(-1, 4096)
+    made = {
+        "Heap4(int)": lambda: Heap4(1024),
+        "Heap4(buffer)": lambda: Heap4(buffer),
+        "Heap4(array)": lambda: Heap4(array),
+        "Heap4(mmap)": lambda: Heap4(mapped),
+        "Heap5": lambda: Heap5([(BASE, 99), (BASE + 99, buffer)]),
+        "Heap2": lambda: Heap2(128, end_marker_address=64, clear_on_free=True, word_size=8),
+        "Heap4()": refused(Heap4),
+        "Heap4(str)": refused(Heap4, "x"),
+        "Heap4(bytes)": refused(Heap4, b"1234567890" * 10),
+        "Heap4(3)": refused(Heap4, 3),
+        "Heap4(-1)": refused(Heap4, -1),
+        "Heap4(broken)": refused(Heap4, Broken()),
+        "Heap4(alignment=3)": refused(Heap4, 99, alignment=3),
+        "Heap4(word_size=3)": refused(Heap4, 99, word_size=3),
+        "Heap4(base_address=-1)": refused(Heap4, 99, base_address=-1),
+        "Heap4(canary='')": refused(Heap4, 99, canary=""),
+        "Heap4(nonsense)": refused(Heap4, 99, nonsense=1),
+        "Heap2(end_marker_address)": refused(Heap2, 99, end_marker_address=BASE),
+        "Heap5([])": refused(Heap5, []),
+        "Heap5(7)": refused(Heap5, 7),
+        "Heap5([7])": refused(Heap5, [7]),
+        "Heap5(overlapping)": refused(Heap5, [(BASE, 64), (BASE, bytearray(64))]),
+        "Heap5(broken)": refused(Heap5, [(BASE, 64), (Broken(), 64)]),
+        "Heap5(one bad)": refused(Heap5, [(BASE, bytearray(64)), (BASE + 64, "x")]),
+        "Heap()": refused(_core.Heap),
+    }
+    found |= made
+    snapshot, memory = Heap4(256)._snapshot(), bytearray(256)
+    found["_restore"] = lambda: _core._restore(Heap4, [memory], snapshot)
+    found["_restore()"] = refused(_core._restore)
+    found["_restore(class)"] = refused(_core._restore, int, [memory], snapshot)
+    found["_restore(memories)"] = refused(_core._restore, Heap4, [], snapshot)
+    for i in range(len(snapshot)):
+        for wrong in ("x", None, -1, (1,), [("a",)]):
+            bad = (*snapshot[:i], wrong, *snapshot[i + 1 :])
+
+            def tried(bad: Any = bad) -> None:
+                try:
+                    _core._restore(Heap4, [memory], bad)
+                except Exception:
+                    return
+
+            found[f"_restore({i}, {wrong!r})"] = tried
+    nothing = (None,) * 9
+    arrays = [np.frombuffer(b"m", np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint64)]
+    heap4 = Heap4(512)
+    for label, arguments in {
+        "none": (),
+        "no heap": (7, *arrays, 1, nothing, False, False, None),
+        "no array": (heap4, 7, *arrays[1:], 1, nothing, False, False, None),
+        "short": (
+            heap4,
+            arrays[0],
+            np.zeros(2, np.int32),
+            arrays[2],
+            1,
+            nothing,
+            False,
+            False,
+            None,
+        ),
+        "size": (heap4, *arrays[:2], np.zeros(1, np.uint8), 1, nothing, False, False, None),
+        "slot": (heap4, *arrays, 0, nothing, False, False, None),
+        "slots": (heap4, *arrays, "x", nothing, False, False, None),
+        "columns": (heap4, *arrays, 1, (None,), False, False, None),
+        "column": (heap4, *arrays, 1, (np.zeros(1, np.uint8), *nothing[1:]), False, False, None),
+        "op": (heap4, np.zeros(1, np.uint8), *arrays[1:], 1, nothing, False, False, None),
+    }.items():
+        found[f"replay({label})"] = refused(_core.replay, *arguments)
+    found |= lab_cases()
+    return found
+
+
+def lab_cases() -> dict[str, Callable[[], Any]]:
+    def lab() -> Lab:
+        return Lab(4, 1, ((BASE, 512),), 4, 8, 0, 0, 1000, 4)
+
+    here = lab()
+    served = bytearray(2)
+
+    def used() -> None:
+        address = here.malloc(20)[1]
+        here.write(address, b"1234")
+        here.read(address, 4)
+        here.blocks()
+        here.slots()
+        here.refill()
+        here.free(address)
+        here.run(b"mf", bytes(8), (9).to_bytes(8, "little") * 2, 0, 2, served, bytes(2))
+
+    return {
+        "Lab": lab,
+        "Lab: use": used,
+        "Lab.free": lambda: here.free(BASE + 64),
+        "Lab()": refused(Lab),
+        "Lab(regions)": refused(Lab, 4, 1, ((BASE, "x"),), 4, 8, 0, 0, 1000, 4),
+        "Lab(small)": refused(Lab, 4, 1, ((BASE, 3),), 4, 8, 0, 0, 1000, 4),
+        "Lab.run(short)": refused(here.run, b"mf", b"", b"", 0, 2, served, None),
+        "Lab.run(slot)": refused(here.run, b"m", b"\xff" * 4, bytes(8), 0, 1, bytearray(1), None),
+        "Lab.malloc(x)": refused(here.malloc, "x"),
+        "Lab.free(x)": refused(here.free, "x"),
+        "Lab.read(x)": refused(here.read, "x"),
+        "Lab.write(x)": refused(here.write, 1, 2),
+    }
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+def watched() -> list[Any]:
+    """Objects that every call may take a reference to and forget."""
+    return [
+        None,
+        True,
+        False,
+        _core,
+        *(getattr(_core, f"Heap{i}") for i in range(1, 6)),
+        Heap4,
+        Heap5,
+    ]
+
+
+def leak_of(call: Callable[[], Any]) -> tuple[int, int, int]:
+    for _ in range(WARM):
+        call()
+    gc.collect()
+    references = [sys.getrefcount(one) for one in watched()]
+    blocks, size = sys.getallocatedblocks(), resident()
+    for _ in range(ROUNDS):
+        call()
+    gc.collect()
+    after = sys.getallocatedblocks() - blocks
+    grown = resident() - size
+    more = max(
+        now - then for now, then in zip(map(sys.getrefcount, watched()), references, strict=True)
+    )
+    return after, more, grown
+
+
+def main() -> None:
+    found = cases()
+    for name, call in found.items():
+        try:
+            blocks, references, grown = leak_of(call)
+        except Exception as error:
+            raise RuntimeError(f"{name} fails") from error
+        print(json.dumps([name, blocks, references, grown]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
