@@ -129,3 +129,63 @@ def test_no_recursion_and_a_known_stack(tmp_path: Path) -> None:
         return False
 
     assert not [name for name in graph if reaches(name, name, set())]
+
+
+PROGRAM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include "heap_2.h"
+#include "heap_4.h"
+
+/* Two heaps over native memory: allocate, free, coalesce; then a header is overwritten. */
+#define RUN(heap_type, init, malloc_, free_, damage)                                            \
+    do {                                                                                         \
+        static _Alignas(16) unsigned char arena[1024];                                           \
+        static struct heap_type heap;                                                            \
+        struct rh_region region = {.base = (rh_word)(uintptr_t)arena, .size = sizeof arena};     \
+        rh_word a, b, c;                                                                         \
+        RECORD(region);                                                                          \
+        if (init(&heap, &region, NULL) != RH_OK) return 1;                                       \
+        for (int i = 0; i < 50; i++) {                                                           \
+            if (malloc_(&heap, 40, &a) || malloc_(&heap, 100, &b) || malloc_(&heap, 24, &c))     \
+                return 2;                                                                        \
+            if (free_(&heap, a) || free_(&heap, c) || free_(&heap, b)) return 3;                 \
+        }                                                                                        \
+        if (free_(&heap, b) == RH_OK) return 4;                                                  \
+        if (malloc_(&heap, 40, &a) != RH_OK) return 5;                                           \
+        ((unsigned char *)(uintptr_t)a)[-1] ^= 0x40;                                             \
+        if (damage(free_(&heap, a))) return 6;                                                   \
+    } while (0)
+
+int main(void) {
+    RUN(rh_heap4, rh4_init, rh4_malloc, rh4_free, DAMAGE);
+    RUN(rh_heap2, rh2_init, rh2_malloc, rh2_free, DAMAGE);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("checks", [0, 1, 2])
+def test_each_level_runs_over_native_memory(checks: int, tmp_path: Path) -> None:
+    (tmp_path / "program.c").write_text(PROGRAM)
+    record = "(region).record = calloc(1, rh_record_bytes(1024, 8))" if checks == 2 else "(void)0"
+    damage = "(x) != RH_CORRUPT" if checks == 2 else "0 && (x)"
+    sources = [tmp_path / "program.c", CSRC / "heap_2.c", CSRC / "heap_4.c"]
+    program = tmp_path / "program"
+    options = [f"-DRH_CHECKS={checks}", f"-DRECORD(region)={record}", f"-DDAMAGE(x)={damage}"]
+    subprocess.run(
+        [
+            tool("gcc"),
+            "-std=c11",
+            "-g",
+            "-fsanitize=address,undefined",
+            *options,
+            f"-I{CSRC}",
+            *map(str, sources),
+            "-o",
+            str(program),
+        ],
+        check=True,
+    )
+    done = subprocess.run([program], env={"ASAN_OPTIONS": "detect_leaks=0"}, check=False)
+    assert done.returncode == 0

@@ -1,3 +1,34 @@
+"""The heaps on a Cortex-M: what a call costs in instructions, and what the code takes.
+
+The C that runs behind ``rtosheap.Heap4`` is compiled for the processor and run in an emulator::
+
+    from rtosheap import Op, cortexm, data
+
+    run = cortexm.measure(data.load("coap-server"), "heap_4", cpu="cortex-m4")
+    run.fit(Op.MALLOC)                 # a + b * nodes
+    cortexm.footprint(cpu="cortex-m0")
+
+This needs a compiler and an emulator, which ``pip install 'rtosheap[cortexm]'`` brings without
+root: Unicorn, and clang as ziglang packages it. An arm-none-eabi-gcc on the path is taken first,
+as most firmware is built by it.
+"""
+
 from rtosheap.cortexm._footprint import Footprint, footprint
+from rtosheap.cortexm._machine import MachineError
+from rtosheap.cortexm._measure import Fit, Measurement, measure
 from rtosheap.cortexm._targets import CPUS, Cpu
 from rtosheap.cortexm._toolchain import Toolchain, ToolchainError, find_toolchain
+
+__all__ = [
+    "CPUS",
+    "Cpu",
+    "Fit",
+    "Footprint",
+    "MachineError",
+    "Measurement",
+    "Toolchain",
+    "ToolchainError",
+    "find_toolchain",
+    "footprint",
+    "measure",
+]

@@ -9,10 +9,12 @@ from rtosheap.cortexm._machine import Machine
 from rtosheap.cortexm._targets import Cpu
 from rtosheap.cortexm._toolchain import Toolchain, ToolchainError, build_image, build_object, csrc
 
-__all__ = ["ARENA", "Configuration", "machine", "object_file"]
+__all__ = ["ARENA", "CANARY", "Configuration", "machine", "object_file"]
 
 #: Where the arena lies.
 ARENA = 0x2000_0000
+#: The heap protector's, in csrc/cortexm/measure_main.c.
+CANARY = 0x5EED_CA9A
 _REST = 64 << 10  # for data, bss and stack
 _LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og")
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BOARDS", "CPUS", "Board", "Cpu", "cpu_named"]
+__all__ = ["BOARDS", "CPUS", "Board", "Cpu", "Timing", "cpu_named"]
+
+
+class Timing(NamedTuple):
+    """Cycles of the instructions that a manual gives them for, memory without wait states.
+
+    What is not named takes one cycle, a load or store of one word two; N registers pushed, popped,
+    loaded or stored 1 + N.
+    """
+
+    source: str
+    branch: int  # taken
+    call: int
+    branch_register: int
+    pop_pc: int  # and N
+    multiply: int  # at most; 1 at least
 
 
 class Cpu(NamedTuple):
@@ -18,18 +33,14 @@ class Cpu(NamedTuple):
         The model of it that Unicorn runs: ``UC_CPU_ARM_...`` without the prefix.
     board : str
         The board of `BOARDS` that QEMU runs it on.
-    zig : str
-        The target triple for ``zig cc``.
-    cycles : (int, int) or None
-        The least and the most cycles of an instruction that these heaps are made of, where the
-        core's manual gives them.
+    timing : Timing or None
+        Where the core's manual gives cycles for every instruction that these heaps are made of.
     """
 
     name: str
     unicorn: str
     board: str
-    zig: str
-    cycles: tuple[int, int] | None = None
+    timing: Timing | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -46,14 +57,30 @@ class Board(NamedTuple):
     arena_size: int
 
 
+_M0 = Timing(
+    source="Arm Cortex-M0 Technical Reference Manual, DDI 0432, table 3-1",
+    branch=3,
+    call=4,
+    branch_register=3,
+    pop_pc=4,
+    multiply=32,
+)
+_M0_PLUS = Timing(
+    source="Arm Cortex-M0+ Technical Reference Manual, DDI 0484, table 3-1",
+    branch=2,
+    call=3,
+    branch_register=2,
+    pop_pc=3,
+    multiply=32,
+)
 _CPUS = (
-    Cpu("cortex-m0", "CORTEX_M0", "microbit", "thumb-freestanding-eabi", None),
-    # QEMU and Unicorn have no M0+; it runs the same instructions (Armv6-M).
-    Cpu("cortex-m0plus", "CORTEX_M0", "microbit", "thumb-freestanding-eabi", None),
-    Cpu("cortex-m3", "CORTEX_M3", "mps2-an385", "thumb-freestanding-eabi"),
-    Cpu("cortex-m4", "CORTEX_M4", "mps2-an386", "thumb-freestanding-eabi"),
-    Cpu("cortex-m7", "CORTEX_M7", "mps2-an500", "thumb-freestanding-eabi"),
-    Cpu("cortex-m33", "CORTEX_M33", "mps2-an505", "thumb-freestanding-eabi"),
+    Cpu("cortex-m0", "CORTEX_M0", "microbit", _M0),
+    # QEMU and Unicorn have no M0+; the M0 has the same instructions (Armv6-M).
+    Cpu("cortex-m0plus", "CORTEX_M0", "microbit", _M0_PLUS),
+    Cpu("cortex-m3", "CORTEX_M3", "mps2-an385"),
+    Cpu("cortex-m4", "CORTEX_M4", "mps2-an386"),
+    Cpu("cortex-m7", "CORTEX_M7", "mps2-an500"),
+    Cpu("cortex-m33", "CORTEX_M33", "mps2-an505"),
 )
 #: The processors, by name.
 CPUS: dict[str, Cpu] = {cpu.name: cpu for cpu in _CPUS}

@@ -25,6 +25,7 @@ _SUPPORT = {
     "arm-none-eabi-gcc": ("-ffreestanding", "-fno-tree-loop-distribute-patterns"),
     "zig": ("-ffreestanding", "-fno-builtin"),
 }
+_ZIG_TARGET = "thumb-freestanding-eabi"
 _ZIG = (
     "-fno-sanitize=undefined",
     "-fno-unwind-tables",
@@ -59,7 +60,7 @@ class Toolchain(NamedTuple):
         """What it is told for a processor."""
         if self.name == "zig":
             model = cpu.name.replace("-", "_")
-            return ("-target", cpu.zig, f"-mcpu={model}", optimize, *_COMMON, *_ZIG)
+            return ("-target", _ZIG_TARGET, f"-mcpu={model}", optimize, *_COMMON, *_ZIG)
         return (*cpu.flags, optimize, *_COMMON)
 
 

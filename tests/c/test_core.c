@@ -97,6 +97,7 @@ static void program(const struct rh_ops *ops, void *state, unsigned seed) {
 
 static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned seed) {
     const struct rh_ops *ops = rh_ops_find(kind, word);
+    if (kind == 3) alignment = 8;
     if (ops == NULL || alignment < (uint64_t)word) return;
     struct rh_setup_region list[3];
     unsigned char *memory[3], *record[3];
@@ -111,7 +112,7 @@ static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned
         list[i] = region;
         base += size + i;
     }
-    struct rh_setup setup = {.alignment = kind == 3 ? 8 : alignment,
+    struct rh_setup setup = {.alignment = alignment,
                              .canary = kind >= 4 && seed % 2 != 0 ? 0x5AFE5AFE : 0,
                              .end_marker = 0x10000000,
                              .clear_on_free = seed % 3 == 0,

@@ -39,6 +39,7 @@ struct fuzz {
     uint64_t live[LIVE];
     size_t live_count;
     bool scribbled;
+    bool untracked; /* some live block is not in `live` */
 };
 
 /* What fuzz_trap() needs to know. */
@@ -140,7 +141,10 @@ static void take(struct fuzz *f, uint64_t payload, uint64_t size) {
         const uint64_t other = f->ops->block(f->state, f->live[i]).address;
         REQUIRE(end <= other || payload >= payload_end(f, f->live[i]));
     }
-    if (f->live_count < LIVE) f->live[f->live_count++] = payload;
+    if (f->live_count < LIVE)
+        f->live[f->live_count++] = payload;
+    else
+        f->untracked = true;
 }
 
 static void do_malloc(struct fuzz *f, uint64_t size) {
@@ -162,11 +166,11 @@ static void do_free(struct fuzz *f, uint64_t payload) {
     size_t i = 0;
     while (i < f->live_count && f->live[i] != payload)
         i++;
-    const bool tracked = i < f->live_count || f->live_count == LIVE;
+    const bool known = i < f->live_count || f->untracked;
     remember(f);
     enum rh_status status = f->ops->free(f->state, payload);
     if (status == RH_OK) {
-        REQUIRE(tracked && f->ops->kind != 1);
+        REQUIRE(known && f->ops->kind != 1);
         if (i < f->live_count) f->live[i] = f->live[--f->live_count];
         return;
     }
@@ -251,7 +255,11 @@ static void do_restore(struct fuzz *f, struct input *in) {
         REQUIRE(f->ops->init(f->state, &f->setup, &wrong) == RH_OK);
         return;
     }
-    for (size_t i = 0; i < snapshot.block_count && f->live_count < LIVE; i++) {
+    for (size_t i = 0; i < snapshot.block_count; i++) {
+        if (f->live_count == LIVE) {
+            f->untracked = true;
+            break;
+        }
         uint64_t payload = blocks[i].address;
         for (unsigned k = 0; k <= 32 && blocks[i].allocated; k += 4)
             if (f->ops->live(f->state, payload + k) == RH_OK) {

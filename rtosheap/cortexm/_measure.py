@@ -1,0 +1,391 @@
+"""What the calls of a trace cost on a Cortex-M, in instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap.cortexm._images import ARENA, CANARY, Configuration, machine
+from rtosheap.cortexm._machine import Call, Machine
+from rtosheap.cortexm._targets import cpu_named
+from rtosheap.cortexm._toolchain import find_toolchain
+from rtosheap.kinds import HeapKind, heap_class, heap_name
+from rtosheap.replay import Replay, replay
+from rtosheap.sizing import minimum_heap_size
+from rtosheap.trace import Op, Trace
+
+if TYPE_CHECKING:
+    from rtosheap.plot import Calibration
+
+__all__ = ["Fit", "Measurement", "measure"]
+
+Ints = npt.NDArray[Any]
+
+
+class Fit(NamedTuple):
+    """Instructions as a constant and so many for each node visited, by least squares.
+
+    Attributes
+    ----------
+    constant, per_node : float
+        ``constant + per_node * nodes``.
+    worst_error : float
+        The most that a call differs from that, in instructions.
+    """
+
+    constant: float
+    per_node: float
+    worst_error: float
+
+    def __str__(self) -> str:
+        return f"{self.constant:.1f} + {self.per_node:.2f} nodes"
+
+
+class Measurement:
+    """What each event of a trace cost.
+
+    Instructions are not cycles: memory with wait states, a cache, a write buffer or a branch
+    predictor makes the same instructions take more or less time. Of the Cortex-M0 and M0+, which
+    have none of the latter, the manuals give the cycles of every instruction: `least_cycles` and
+    `most_cycles` follow from them for memory without wait states. Another compiler, or the same
+    with other flags, gives other numbers.
+
+    Attributes
+    ----------
+    instructions : ndarray of uint32
+        Of each event, from the first instruction of the function to its return. A realloc is the
+        sum of its malloc and free, the copy left out. 0 for an event that calls nothing.
+    nodes : ndarray of uint32
+        Free-list entries that each event read, as :func:`rtosheap.replay` counts them.
+    least_cycles, most_cycles : ndarray of uint32 or None
+        Bounds of each event's cycles, where the manual gives them.
+    replay : Replay
+        The same trace on the same heap in Python.
+    heap, cpu, optimize, compiler : str
+        Which heap, for which processor, at which level, by which compiler.
+    flags : tuple of str
+        What the compiler was told.
+    """
+
+    def __init__(
+        self, configuration: Configuration, run: Replay, costs: npt.NDArray[np.uint32]
+    ) -> None:
+        self.replay = run
+        self.trace = run.trace
+        self.instructions: Ints = costs[0]
+        self.nodes: Ints = run.column("nodes")
+        self.least_cycles: Ints | None = None
+        self.most_cycles: Ints | None = None
+        self.timing_source: str | None = None
+        if configuration.cpu.timing is not None:
+            self.least_cycles, self.most_cycles = costs[1], costs[2]
+            self.timing_source = configuration.cpu.timing.source
+        self.heap = configuration.heap
+        self.cpu = configuration.cpu.name
+        self.optimize = configuration.optimize
+        self.compiler = configuration.toolchain.version
+        self.flags = (*configuration.flags, *configuration.defines)
+
+    def of(self, op: Op) -> Ints:
+        """The instructions of all events of one kind that called the heap."""
+        chosen: Ints = self.instructions[(self.trace.op == op) & (self.instructions > 0)]
+        return chosen
+
+    def percentile(self, op: Op, percent: float) -> float:
+        """The instructions that so many percent of a kind of event do not exceed (0 if none)."""
+        values = self.of(op)
+        return float(np.percentile(values, percent, method="higher")) if len(values) else 0.0
+
+    def fit(self, op: Op) -> Fit:
+        """The instructions of a kind of event as a function of the nodes visited."""
+        chosen = (self.trace.op == op) & (self.instructions > 0)
+        nodes = self.nodes[chosen].astype(np.float64)
+        values = self.instructions[chosen].astype(np.float64)
+        if not len(values):
+            return Fit(0.0, 0.0, 0.0)
+        slope = 0.0
+        spread = nodes - nodes.mean()
+        if np.any(spread):
+            slope = float(spread @ values / (spread @ spread))
+        constant = float(values.mean() - slope * nodes.mean())
+        errors = np.abs(values - (constant + slope * nodes))
+        return Fit(constant, slope, float(errors.max()))
+
+    @property
+    def calibration(self) -> Calibration:
+        """The two fits, for :func:`rtosheap.plot.cost` to draw instructions instead of nodes."""
+        from rtosheap.plot import Calibration
+
+        malloc, free = self.fit(Op.MALLOC), self.fit(Op.FREE)
+        return Calibration(
+            malloc=(malloc.constant, malloc.per_node),
+            free=(free.constant, free.per_node),
+            unit=f"instructions on a {self.cpu.title()} ({self.optimize})",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers of the summary, as plain values."""
+        facts: dict[str, Any] = {
+            "heap": self.heap,
+            "cpu": self.cpu,
+            "optimize": self.optimize,
+            "compiler": self.compiler,
+            "flags": list(self.flags),
+            "events": len(self.trace),
+            "failures": self.replay.failures,
+        }
+        for op, name in _NAMES.items():
+            values = self.of(op)
+            if not len(values):
+                continue
+            chosen = (self.trace.op == op) & (self.instructions > 0)
+            facts[name] = {
+                "calls": len(values),
+                "mean": float(values.mean()),
+                "median": self.percentile(op, 50),
+                "percentile_99": self.percentile(op, 99),
+                "most": int(values.max()),
+                "most_event": int(np.flatnonzero(chosen)[values.argmax()]),
+                "fit": self.fit(op)._asdict(),
+            }
+            if self.least_cycles is not None and self.most_cycles is not None:
+                facts[name]["most_cycles_between"] = [
+                    int(self.least_cycles[chosen].max()),
+                    int(self.most_cycles[chosen].max()),
+                ]
+        if self.timing_source is not None:
+            facts["cycles_source"] = self.timing_source
+        return facts
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The same in words."""
+        facts = self.to_dict()
+        lines = [
+            ("heap", f"{self.heap} on a {self.cpu}, {self.optimize}"),
+            ("compiler", self.compiler),
+            ("events", f"{len(self.trace):,}, {self.replay.failures:,} allocations failed"),
+        ]
+        for name in _NAMES.values():
+            if name not in facts:
+                continue
+            row = facts[name]
+            lines.append(
+                (
+                    f"{name}, instructions",
+                    f"median {row['median']:,.0f}, 99 % {row['percentile_99']:,.0f}, most "
+                    f"{row['most']:,} (event {row['most_event']:,})",
+                )
+            )
+            lines.append((f"{name}, fitted", str(Fit(**row["fit"]))))
+            if "most_cycles_between" in row:
+                least, most = row["most_cycles_between"]
+                lines.append((f"{name}, most cycles", f"between {least:,} and {most:,}"))
+        return lines
+
+    def __repr__(self) -> str:
+        return f"<Measurement of {len(self.trace):,} events: {self.heap}, {self.cpu}>"
+
+
+_NAMES = {Op.MALLOC: "malloc", Op.REALLOC: "realloc", Op.FREE: "free"}
+
+
+def measure(
+    trace: Trace,
+    heap: HeapKind = "heap_4",
+    *,
+    cpu: str = "cortex-m4",
+    heap_size: int | None = None,
+    regions: Sequence[tuple[int, int]] | None = None,
+    optimize: str = "-O2",
+    alignment: int = 8,
+    clear_on_free: bool = False,
+    protector: bool = False,
+    asserts: bool = False,
+    toolchain: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Measurement:
+    """Run a trace on a Cortex-M, in an emulator that counts instructions.
+
+    The firmware's own drop-in file is compiled for the processor and called as a task would call
+    it; the scheduler's calls cost nothing here. Builds are kept in a cache
+    (``$RTOSHEAP_CACHE``, or ``~/.cache/rtosheap``), and the same call gives the same numbers.
+
+    Parameters
+    ----------
+    trace : Trace
+        What to run.
+    heap : class or str
+        Which heap. heap_3 needs arm-none-eabi-gcc, whose newlib-nano it then measures.
+    cpu : str
+        One of ``CPUS``, such as ``"cortex-m4"``.
+    heap_size : int, optional
+        ``configTOTAL_HEAP_SIZE``, in bytes; by default the least that serves the trace.
+    regions : sequence of (int, int), optional
+        heap_5's regions, (address, size) in ascending order; by default one of `heap_size` bytes.
+    optimize : str
+        The level of optimisation.
+    alignment, clear_on_free, protector, asserts
+        FreeRTOS's configuration: ``portBYTE_ALIGNMENT``, ``configHEAP_CLEAR_MEMORY_ON_FREE``,
+        ``configENABLE_HEAP_PROTECTOR``, and whether there is a ``configASSERT``.
+    toolchain : {"arm-none-eabi-gcc", "zig"}, optional
+        By default the first of them that is there.
+    progress : callable, optional
+        Called with the number of events done and of all.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    ToolchainError, MachineError
+        If there is no compiler, or no emulator.
+    ValueError
+        If an argument is none of those that exist, or `regions` are given to another heap.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.cortexm import measure
+    >>> run = measure(data.load("coap-server"), "heap_4", cpu="cortex-m4")  # doctest: +SKIP
+    >>> print(run.fit(rtosheap.Op.MALLOC))  # doctest: +SKIP
+    45.9 + 4.99 nodes
+    """
+    configuration = Configuration(
+        heap=heap_name(heap),
+        cpu=cpu_named(cpu),
+        toolchain=find_toolchain(toolchain),
+        optimize=optimize,
+        alignment=alignment,
+        clear_on_free=clear_on_free,
+        protector=protector,
+        asserts=asserts,
+    )
+    if regions is not None and configuration.heap != "heap_5":
+        raise ValueError(f"regions are heap_5's; {configuration.heap} has heap_size")
+    if regions is not None and heap_size is not None:
+        raise ValueError("regions and heap_size are both given; one of them serves")
+    options = _options(configuration)
+    if heap_size is None and regions is None:
+        solved: dict[str, Any] = {"base_address": ARENA}
+        if configuration.heap == "heap_5":
+            solved = {"regions": [(ARENA, None)]}
+        heap_size = minimum_heap_size(trace, configuration.heap, **options, **solved).size
+    own = [(ARENA, heap_size or 0)] if regions is None else list(regions)
+    python = _python_heap(configuration, own, options)
+    run = replay(trace, python, record=("address", "nodes"))
+    target = _Target(configuration, own)
+    costs = _run(trace, run, target, progress)
+    target.compare(python)
+    return Measurement(configuration, run, costs)
+
+
+def _options(configuration: Configuration) -> dict[str, Any]:
+    """The Python heap's."""
+    kind = configuration.heap
+    options: dict[str, Any] = {}
+    if kind != "heap_3":
+        options["alignment"] = configuration.alignment
+    if kind in ("heap_2", "heap_4", "heap_5"):
+        options["clear_on_free"] = configuration.clear_on_free
+    if kind in ("heap_4", "heap_5") and configuration.protector:
+        options["canary"] = CANARY
+    return options
+
+
+def _python_heap(
+    configuration: Configuration, regions: list[tuple[int, int]], options: dict[str, Any]
+) -> Any:
+    kind: Any = heap_class(configuration.heap)
+    if configuration.heap == "heap_5":
+        return kind(regions, **options)
+    ((address, size),) = regions
+    return kind(size, base_address=address, **options)
+
+
+class _Target:
+    """The image, with its heap set up."""
+
+    def __init__(self, configuration: Configuration, regions: list[tuple[int, int]]) -> None:
+        self.kind = configuration.heap
+        self.regions = regions
+        inside = [(at, size) for at, size in regions if at == ARENA]
+        size = inside[0][1] if inside else 32
+        more = [(at, size) for at, size in regions if at != ARENA]
+        self.machine: Machine = machine(configuration, size, more)
+        if self.kind == "heap_5":
+            words = [word for region in [*regions, (0, 0)] for word in region]
+            table = self.machine.symbols["rh_regions"]
+            self.machine.write(table, b"".join(word.to_bytes(4, "little") for word in words))
+            self.machine.call("vPortDefineHeapRegions", table)
+        elif self.kind != "heap_3":
+            self.machine.call("pvPortMalloc", 0)  # sets up; what that costs is no event's
+
+    def malloc(self, size: int) -> Call:
+        return self.machine.call("pvPortMalloc", size)
+
+    def free(self, address: int) -> Call:
+        return self.machine.call("vPortFree", address)
+
+    def copy(self, to: int, start: int, size: int) -> None:
+        if size:
+            self.machine.write(to, self.machine.read(start, size))
+
+    def compare(self, python: Any) -> None:
+        """The arena against the Python heap's memory; only heap_2's end marker lies elsewhere."""
+        marker = None
+        if self.kind == "heap_2":
+            free = python.free_blocks()
+            marker = free[-1].address - python.base_address if free else None
+        for region in python.regions:
+            mine = self.machine.read(region.address, len(region.memory))
+            theirs = bytes(region.memory)
+            if marker is not None:
+                mine = mine[:marker] + mine[marker + 4 :]
+                theirs = theirs[:marker] + theirs[marker + 4 :]
+            if mine != theirs:
+                raise AssertionError("the image's arena and the Python heap's memory differ")
+
+
+def _run(
+    trace: Trace,
+    run: Replay,
+    target: _Target,
+    progress: Callable[[int, int], object] | None,
+) -> npt.NDArray[np.uint32]:
+    """Instructions and bounds of cycles of each event."""
+    costs = np.zeros((3, len(trace)), np.uint32)
+    live: dict[int, tuple[int, int]] = {}
+    frees = target.kind != "heap_1"
+    addresses = run.column("address").tolist()
+    columns = zip(trace.op.tolist(), trace.id.tolist(), trace.size.tolist(), addresses, strict=True)
+    for event, (op, block, size, address) in enumerate(columns):
+        if progress is not None and event % 4096 == 0:
+            progress(event, len(trace))
+        old = live.get(block)
+        if op == Op.FREE:
+            live.pop(block, None)
+            if old is not None and frees:
+                costs[:, event] = target.free(old[0])[1:]
+            continue
+        if op == Op.REALLOC and old is None and address == 0 and size != 0:
+            continue  # of a block whose allocation failed
+        call = target.malloc(size)
+        if call.result != address:
+            raise AssertionError(
+                f"event {event}: the image returned {call.result:#x}, Python {address:#x}"
+            )
+        costs[:, event] = call[1:]
+        if address == 0:
+            continue
+        live[block] = address, size
+        if op == Op.REALLOC and old is not None:
+            target.copy(address, old[0], min(old[1], size))
+            if frees:
+                costs[:, event] += np.array(target.free(old[0])[1:], np.uint32)
+    if progress is not None:
+        progress(len(trace), len(trace))
+    return costs

@@ -1,0 +1,79 @@
+"""Builds the images that record themselves, and runs them in QEMU."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from firmware import tools
+
+CSRC = Path(__file__).resolve().parents[2] / "csrc"
+HERE = Path(__file__).parent
+FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-fno-tree-loop-distribute-patterns"]
+INCLUDES = [f"-I{folder}" for folder in (
+    CSRC, CSRC / "recorder", CSRC / "cortexm", CSRC / "cortexm" / "kernel", HERE)]  # fmt: skip
+CORE, DROP_IN, NEWLIB = range(3)
+
+_WRAP = ["malloc", "free", "calloc", "realloc"]
+_SOURCES = {
+    CORE: ["heap_4.c", "cortexm/memory_functions.c"],
+    DROP_IN: [
+        "freertos/heap_4.c",
+        "recorder/rh_recorder_freertos.c",
+        "recorder/rh_recorder_wrap.c",
+        "cortexm/memory_functions.c",
+    ],
+    NEWLIB: ["recorder/rh_recorder_wrap.c"],
+}
+_DEFINES = {
+    CORE: [],
+    DROP_IN: ["-DRHR_WRAP_FREERTOS=1", "-DRHR_LOCK()=((void)0)", "-DRHR_UNLOCK()=((void)0)"],
+    NEWLIB: ["-DRHR_WRAP_MALLOC=1"],
+}
+_LINK = {
+    CORE: ["-nostdlib"],
+    DROP_IN: ["-nostdlib", "-Wl,--wrap=pvPortMalloc,--wrap=vPortFree"],
+    NEWLIB: ["-specs=nano.specs", "-specs=nosys.specs", "-Wl," + ",".join(
+        f"--wrap={name}" for name in _WRAP)],
+}  # fmt: skip
+
+
+def run(command, folder=None, timeout=120):
+    """Run a tool; its complaints are the error."""
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, cwd=folder,
+        stdin=subprocess.DEVNULL, timeout=timeout, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+
+
+def link(sources, output, cpu, script, *more):
+    """An image of these sources for a processor."""
+    run([
+        tools.require("arm-none-eabi-gcc"), f"-mcpu={cpu}", "-mthumb", *FLAGS, *INCLUDES, *sources,
+        "-nostartfiles", f"-L{CSRC / 'cortexm'}", f"-Wl,-T,{CSRC / 'cortexm' / 'boards' / script}",
+        *more, "-o", output, "-lgcc",
+    ])  # fmt: skip
+
+
+def record(folder, cpu, board, script, kind):
+    """Build an image and run it; it leaves its files in the folder."""
+    qemu = tools.require("qemu-system-arm")
+    names = ["recorder/rh_recorder.c", "cortexm/startup.c", "cortexm/semihosting.c"]
+    sources = [CSRC / name for name in names + _SOURCES[kind]] + [HERE / "recorder_main.c"]
+    more = [f"-DRECORDED={kind}", '-DRHR_CONFIG_FILE="recorder_config.h"',
+            '-DTEST_CONFIG_FILE="recorder_kernel.h"', *_DEFINES[kind], *_LINK[kind], "-O2"]  # fmt: skip
+    image = folder / "image.elf"
+    link(sources, image, cpu, script, *more)
+    run([qemu, "-M", board, "-nographic", "-semihosting-config", "enable=on,target=native",
+         "-kernel", image], folder)  # fmt: skip
+
+
+def measured(folder, cpu, optimize):
+    """An image whose recorder's functions can be called one by one."""
+    image = folder / f"measured_{cpu}{optimize}.elf"
+    sources = [CSRC / "recorder/rh_recorder.c", CSRC / "cortexm/startup.c",
+               HERE / "recorder_measure.c"]  # fmt: skip
+    defines = ["-DRHR_TICK()=recorder_tick", "-include", HERE / "recorder_tick.h"]
+    link(sources, image, cpu, "simulator.ld", "-nostdlib", optimize, *defines)
+    return image.read_bytes()

@@ -1,0 +1,142 @@
+"""The core and the extensions under the sanitizers, memcheck and a short run of the fuzzer.
+
+Long runs are commands: see fuzz/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ctools import WARNINGS, run
+from needs import ROOT, missing, tool
+
+CSRC = ROOT / "csrc"
+HOST = CSRC / "host"
+HERE = ROOT / "tests"
+HEAPS = [CSRC / f"heap_{n}.c" for n in range(1, 6)]
+HOSTED = [HOST / name for name in ("core_w32.c", "core_w64.c", "ops.c")]
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+FUZZ_SECONDS = 60 if os.environ.get("CI") == "true" else 5
+
+# Tests that say nothing about memory, or run programs of their own; the rest runs sanitized.
+UNSANITIZED = {
+    "test_core_builds.py",
+    "test_corrupt_arenas.py",
+    "test_exhaustive.py",
+    "test_leaks.py",
+    "test_memory_safety.py",
+    "test_threads.py",
+}
+SANITIZED_TESTS = (
+    "test_conformance.py",
+    "test_corruption.py",
+    "test_heaps.py",
+    "test_metamorphic.py",
+    "test_replay.py",
+    "test_stateful.py",
+)
+
+
+def core_program(to: Path, *options: Any, cc: str = "gcc") -> Path:
+    """c/test_core.c, as firmware or (with -DRH_HOSTED=1) as a host has the core."""
+    hosted = "-DRH_HOSTED=1" in options
+    sources = HOSTED if hosted else HEAPS
+    source = HERE / "c" / "test_core.c"
+    includes = [f"-I{CSRC}", f"-I{HOST}"]
+    run([tool(cc), "-g", "-O1", *WARNINGS, *options, *includes, source, *sources, "-o", to])
+    return to
+
+
+FIRMWARE = {
+    "none": [],
+    "assertions": ["-DRH_CHECKS=1"],
+    "checked": ["-DRH_CHECKS=2"],
+    "protector": ["-DRH_PROTECTOR=1"],
+    "assertions, protector": ["-DRH_CHECKS=1", "-DRH_PROTECTOR=1", "-DRH_CLEAR_ON_FREE=1"],
+    "two words aligned": ["-DRH_ALIGNMENT=16", "-DRH_TWO_TO_A_TURN=0"],
+    "hosted": ["-DRH_HOSTED=1", "-DRH_CHECKS=2"],
+    "hosted, trusting": ["-DRH_HOSTED=1", "-DRH_CHECKS=2", "-DRH_TWO_TO_A_TURN=0"],
+}
+
+
+@pytest.mark.parametrize("name", FIRMWARE)
+def test_core_under_the_sanitizers(tmp_path: Path, name: str) -> None:
+    for cc in ("gcc", "clang"):
+        program = core_program(tmp_path / cc, *SANITIZED, *FIRMWARE[name], cc=cc)
+        assert re.match(r"\d+ served", run([program]).stdout)
+
+
+@pytest.mark.parametrize("name", ["none", "assertions, protector", "checked", "hosted"])
+def test_core_under_memcheck(tmp_path: Path, name: str) -> None:
+    program = core_program(tmp_path / "program", *FIRMWARE[name])
+    memcheck = [tool("valgrind"), "-q", "--error-exitcode=9", "--leak-check=full"]
+    done = run([*memcheck, "--track-origins=yes", program])
+    assert "served" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("fuzz") / "fuzz_core"
+    clang = tool("clang")
+    probe = subprocess.run(
+        [clang, "-fsanitize=fuzzer", "-x", "c", "-", "-o", os.devnull],
+        input="#include <stddef.h>\nint LLVMFuzzerTestOneInput(const char *p, size_t n)"
+        "{ return p == 0 && n; }",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if probe.returncode != 0:
+        missing("libFuzzer (libclang-rt-14-dev)")
+    fuzz = HERE / "fuzz"
+    options = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
+    options += ['-DRH_CONFIG_FILE="fuzz_config.h"', f"-I{fuzz}", f"-I{CSRC}", f"-I{HOST}"]
+    source = fuzz / "fuzz_core.c"
+    run([clang, "-g", "-O1", *WARNINGS, *options, source, *HOSTED, "-o", program])
+    return program
+
+
+def test_what_the_fuzzer_found_stays_mended(fuzzer: Path) -> None:
+    found = sorted((HERE / "fuzz" / "regressions").iterdir())
+    assert len(found) >= 2
+    run([fuzzer, *found])
+
+
+def test_a_short_run_of_the_fuzzer(fuzzer: Path, tmp_path: Path) -> None:
+    seeds = HERE / "fuzz" / "corpus"
+    assert any(seeds.iterdir())
+    shutil.copytree(seeds, tmp_path / "corpus")
+    limits = [f"-max_total_time={FUZZ_SECONDS}", "-max_len=600", "-timeout=10", "-seed=1"]
+    artifacts = f"-artifact_prefix={tmp_path}/"
+    done = run([fuzzer, *limits, artifacts, tmp_path / "corpus"], timeout=FUZZ_SECONDS + 60)
+    executions = re.search(r"Done (\d+) runs", done.stderr)
+    assert executions is not None
+    assert int(executions[1]) > 1000 * FUZZ_SECONDS
+
+
+def test_the_suite_under_the_sanitizers(tmp_path: Path) -> None:
+    """The extensions, built with ASan and UBSan, run the tests of heaps, replay and laboratory."""
+    for needed in ("gcc", "bash"):
+        tool(needed)
+    environment = {"PYTHON": sys.executable}
+    run([HERE / "tools" / "build_asan.sh", tmp_path], env=environment)
+    done = subprocess.run(
+        [HERE / "tools" / "run_asan.sh", tmp_path, "-q", "-x", *SANITIZED_TESTS],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-5000:]
+    assert "ERROR: AddressSanitizer" not in output
+    assert "runtime error" not in output
