@@ -2,16 +2,16 @@
 
     python benchmarks/cortexm.py [--cpu cortex-m4] [--toolchain zig] [--json]
 
-Two tables for each processor at -O2: instructions of a malloc and of a free with k = 1, 4, 16, 64, 256
-and 1024 free blocks in the list; and bytes of code at -Os and -O2. Where the compiler is gcc 12.2,
-for which FreeRTOS's own figures are known, those stand beside ours as "bar", and the exit status is 1 if
-one of ours is larger.
+For each processor: instructions at -O2 of a malloc and of a free with k = 1, 4, 16, 64, 256 and
+1024 free blocks in the list, and bytes of code at -Os and -O2. Where the compiler is gcc 12.2, for
+which FreeRTOS's own figures are known, those stand beside ours as "bar", and the exit status is 1
+if one of ours is larger.
 
-Sizes are the whole object's text and read-only data. Instructions are counted from the first of the
-function to its return, on a heap that was set up by a call before. Fixed part of malloc: 32 bytes from a
-fresh heap. With k: malloc(64) past k free blocks of 32 bytes; the free of a block of 64 bytes behind k
-free blocks, between two allocated neighbours ("alone") or two free ones ("merging both").
-Instructions are not cycles.
+Sizes are the whole object's text and read-only data. Instructions are counted from the first of
+the function to its return, on a heap that was set up by a call before. Fixed part of malloc: 32
+bytes from a fresh heap. With k: malloc(64) past k free blocks of 32 bytes; the free of a block of
+64 bytes behind k free blocks, between two allocated neighbours ("alone") or two free ones
+("merging both"). Instructions are not cycles.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Costs(NamedTuple):
 
     @classmethod
     def fixed(cls, by_blocks: dict[int, int]) -> float:
-        """What is left when the nodes' share is taken off. Entries are passed two at a time, and an odd
-        number of them costs some instructions more: here the number is even."""
+        """What is left when the nodes' share is taken off. Entries are passed two at a time, and
+        an odd number of them costs some instructions more: here the number is even."""
         return by_blocks[4] - 4 * cls.per_node(by_blocks)
 
 
@@ -105,7 +105,7 @@ def code_bytes(configuration: Configuration) -> int:
 
 
 class Bar(NamedTuple):
-    """FreeRTOS's own figures with arm-none-eabi-gcc 12.2: a fixed part, and so much for each node."""
+    """FreeRTOS's own figures with arm-none-eabi-gcc 12.2: a fixed part, and so much a node."""
 
     malloc: int
     malloc_node: int | None

@@ -78,6 +78,17 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
               RH_INVALID_FREE)
 #endif
 
+/* What the header of such a block says must be possible: a double free may find other bytes there
+ * by now, which the heap protector's canary can make look like an allocated block's. */
+#if RH_CHECKS != 1
+#define RH_ASSERT_SIZE(heap, block, size) ((void)0)
+#elif !defined(RH_ASSERT_SIZE)
+#define RH_ASSERT_SIZE(heap, block, size)                                                          \
+    RH_ASSERT((size) >= RH_HEADER_OF(heap) && (size) <= (heap)->end - (block) &&                   \
+                  ((size) & (RH_ALIGNMENT_OF(heap) - 1)) == 0,                                     \
+              RH_INVALID_FREE)
+#endif
+
 /* Before an entry that a link names is read. */
 #define RH_FF_MEET(heap, region, entry, many)                                                      \
     do {                                                                                           \
@@ -197,6 +208,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
 #endif
         return RH_INVALID_FREE;
     }
+    RH_ASSERT_SIZE(heap, block, marked & ~RH_TOP_BIT);
     *found = region;
     *size = marked & ~RH_TOP_BIT;
     return RH_OK;

@@ -5,10 +5,10 @@ public face.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, ClassVar, Self, SupportsIndex, TypeAlias, TypeVar
 
 import numpy.typing as npt
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer
 
 _Array: TypeAlias = npt.NDArray[Any]
 _Memory: TypeAlias = SupportsIndex | Buffer | _Array

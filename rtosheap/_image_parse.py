@@ -191,7 +191,9 @@ def _parse_region(region: Region, geometry: Geometry, follow: tuple[int, ...]) -
                 price += span.start <= link < span.end and link % step != 0
         jump = best[min(i + least, count)]
         leap = BROKEN + cost[jump]
-        if leap < price or (leap == price and jump < j):
+        # Where both are as cheap the size is believed: a damaged one is hardly ever possible, and
+        # what looks like a header inside a block is one that was, before blocks were merged.
+        if leap < price:
             price, j, broken[i] = leap, jump, 1
         cost[i], reach[i] = price, j
         free[i] = not broken[i] and not allocated

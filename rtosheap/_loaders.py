@@ -105,8 +105,12 @@ def _hex_pieces(data: bytes, name: str) -> list[tuple[int, bytes]]:
 
 def _elf(stream: Any, name: str) -> Any:
     try:
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
+        from elftools.common.exceptions import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
+            ELFError,
+        )
+        from elftools.elf.elffile import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
+            ELFFile,
+        )
     except ImportError as error:
         raise ValueError(
             f"{name}: reading an ELF needs pyelftools: pip install pyelftools"
@@ -191,7 +195,8 @@ def find_arena(
         return None if where is None else memory.word(where[0] + offset, word)
 
     if kind == 1:
-        return Arena(kind, base, size, word, ImageState(used=value("xNextFreeByte")))
+        used = value("xHeap", 2 * word) if "xHeap" in symbols else value("xNextFreeByte")
+        return Arena(kind, base, size, word, ImageState(used=used))
     if kind == 3:
         top = value("heap_end") or value("_sbrk_top")
         used = top - base if top and base <= top <= base + size else None
@@ -218,7 +223,7 @@ def _own_state(memory: Memory, symbols: Symbols, kind: int) -> ImageState:
 
     heap_4, heap_5: head (2 words), end[, lowest], free size, minimum, allocations, frees[, canary].
     heap_2: head and tail (2 words each), free size[, minimum, allocations, frees].
-    heap_1: see :func:`find_arena`.
+    (heap_1: start, limit, used.)
     """
     word = symbols.word
     at, size = symbols.table["xHeap"]

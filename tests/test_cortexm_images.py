@@ -1,5 +1,5 @@
-"""The drop-in files on emulated boards: the arena of the image against the memory of the Python heap
-that lies at the same address, byte for byte, after every case and every trace."""
+"""The drop-in files on emulated boards: the arena of the image against the memory of the Python
+heap that lies at the same address, byte for byte, after every case and every trace."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rtosheap
 import vectors
+
+import rtosheap
 from rtosheap import data
 from rtosheap.cortexm import CPUS
 

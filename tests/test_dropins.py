@@ -130,6 +130,19 @@ def test_regions_that_freertos_corrupts_are_refused(program, word: int, regions)
 
 
 @pytest.mark.parametrize("heap", [4, 5])
+def test_a_double_free_that_the_canary_hides_is_refused(program, heap: int) -> None:
+    """Where the freed block's size was lies a link XOR the canary, with the top bit set."""
+    ops = [(1, 20), (1, 20), (1, 8), (3, 8), (3, 36), (1, 24), (3, 36), (6,)]
+    build = programs.Build(heap, 4, protector=True)
+    got = one(program, 4, build, [(0, 512)], ops, canary=0x8000_0000)
+    assert [result.status for result in got.results[:6]] == [0, 0, 0, 4, 4, 0]
+    assert got.results[6].status == programs.ASSERTED
+    without = one(program, 4, build, [(0, 512)], ops[:6], canary=0x8000_0000)
+    assert got.arenas == without.arenas
+    assert int.from_bytes(got.arenas[0][32:36], "little") >> 31  # what free took for a size
+
+
+@pytest.mark.parametrize("heap", [4, 5])
 def test_statistics_of_a_heap_that_was_reset(program, heap: int) -> None:
     """FreeRTOS walks a stale list there; set-up follows the reset at the start of each case."""
     path, builds = program(4, True)

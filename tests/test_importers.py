@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import random
 import time
 import warnings
 from pathlib import Path
@@ -288,6 +289,29 @@ def test_damaged_zstandard_is_an_error():
     data[20:40] = bytes(20)
     with pytest.raises(TraceError, match="compressed data are damaged"):
         load(bytes(data))
+
+
+@pytest.mark.parametrize("row", EXPECTED, ids=lambda row: row["file"])
+def test_whatever_a_log_holds_it_is_read_or_refused(row):
+    """Changed bytes, lines and numbers make a `TraceError` at most."""
+    warnings.simplefilter("ignore", TraceWarning)
+    rng = random.Random(row["file"])
+    lines = unpacked(row["file"])[:20_000].splitlines(keepends=True)[:80]
+    name = row["file"].partition("/")[0]
+    for _ in range(150):
+        changed = bytearray(b"".join(lines))
+        for _ in range(rng.choice([1, 1, 3, 20])):
+            at = rng.randrange(len(changed))
+            piece = rng.choice(
+                [b"9" * 30, b"f" * 30, b"0", b"-", b" ", b"\n", b"0x", b"(", b"\xff"]
+            )
+            changed[at : at + rng.choice([0, 1, 5])] = piece
+        for strict in (True, False):
+            try:
+                trace = load(bytes(changed), format=name, strict=strict)
+            except TraceError:
+                continue
+            assert len(trace) <= len(lines) * 4
 
 
 def test_a_million_lines_in_a_few_seconds():

@@ -25,15 +25,6 @@ HOSTED = [HOST / name for name in ("core_w32.c", "core_w64.c", "ops.c")]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 FUZZ_SECONDS = 60 if os.environ.get("CI") == "true" else 5
 
-# Tests that say nothing about memory, or run programs of their own; the rest runs sanitized.
-UNSANITIZED = {
-    "test_core_builds.py",
-    "test_corrupt_arenas.py",
-    "test_exhaustive.py",
-    "test_leaks.py",
-    "test_memory_safety.py",
-    "test_threads.py",
-}
 SANITIZED_TESTS = (
     "test_conformance.py",
     "test_corruption.py",
@@ -60,9 +51,9 @@ FIRMWARE = {
     "checked": ["-DRH_CHECKS=2"],
     "protector": ["-DRH_PROTECTOR=1"],
     "assertions, protector": ["-DRH_CHECKS=1", "-DRH_PROTECTOR=1", "-DRH_CLEAR_ON_FREE=1"],
-    "two words aligned": ["-DRH_ALIGNMENT=16", "-DRH_TWO_TO_A_TURN=0"],
+    "aligned to 16": ["-DRH_ALIGNMENT=16", "-DRH_TWO_TO_A_TURN=0"],
     "hosted": ["-DRH_HOSTED=1", "-DRH_CHECKS=2"],
-    "hosted, trusting": ["-DRH_HOSTED=1", "-DRH_CHECKS=2", "-DRH_TWO_TO_A_TURN=0"],
+    "hosted, one to a turn": ["-DRH_HOSTED=1", "-DRH_CHECKS=2", "-DRH_TWO_TO_A_TURN=0"],
 }
 
 

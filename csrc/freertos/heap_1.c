@@ -16,7 +16,7 @@
 #include "../heap_1.c"
 
 /* What the alignment of ucHeap can cost is taken off, whether it is aligned or not. */
-#define configADJUSTED_HEAP_SIZE (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
+#define rhMANAGED_BYTES (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
 
 #if (configAPPLICATION_ALLOCATED_HEAP == 1)
 extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
@@ -63,7 +63,7 @@ void vPortFree(void *pv) {
 }
 
 size_t xPortGetFreeHeapSize(void) {
-    return configADJUSTED_HEAP_SIZE - xHeap.used;
+    return rhMANAGED_BYTES - xHeap.used;
 }
 
 void vPortInitialiseBlocks(void) {

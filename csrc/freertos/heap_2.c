@@ -19,7 +19,7 @@
 #include "rh_freertos_calls.h"
 
 /* What the alignment of ucHeap can cost is taken off, whether it is aligned or not. */
-#define configADJUSTED_HEAP_SIZE (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
+#define rhMANAGED_BYTES (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
 
 #if (configAPPLICATION_ALLOCATED_HEAP == 1)
 extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
@@ -82,7 +82,7 @@ void *pvPortCalloc(size_t xNum, size_t xSize) {
 }
 
 size_t xPortGetFreeHeapSize(void) {
-    return prvIsSetUp() ? xHeap.free_size : configADJUSTED_HEAP_SIZE;
+    return prvIsSetUp() ? xHeap.free_size : rhMANAGED_BYTES;
 }
 
 void vPortInitialiseBlocks(void) {
@@ -97,7 +97,7 @@ void vPortHeapResetState(void) {
 #if (configRTOSHEAP_STATISTICS == 1)
 
 size_t xPortGetMinimumEverFreeHeapSize(void) {
-    return prvIsSetUp() ? xHeap.minimum_ever_free : configADJUSTED_HEAP_SIZE;
+    return prvIsSetUp() ? xHeap.minimum_ever_free : rhMANAGED_BYTES;
 }
 
 void xPortResetHeapMinimumEverFreeHeapSize(void) {

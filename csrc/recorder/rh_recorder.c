@@ -22,11 +22,15 @@ enum { OTHER_SYNC, OTHER_TICK, OTHER_NAME, OTHER_CALLER };
 #define MOST_WORDS 9u
 #define SYNC_MARK 0x31454852u /* "RHE1" */
 
-/* The check of a record: its words are mixed one by one, the check itself taken as zero. */
-static uint32_t rhr_check(const uint32_t *words, unsigned count, uint32_t length) {
-    uint32_t mixed = length;
-    for (unsigned i = 0; i < count; i++) {
-        mixed = (mixed ^ words[i]) * 0x9E3779B1u;
+/* The check of a record: its words are mixed one by one, the check itself taken as zero. What it
+ * begins with is no possible first word, so that a run of zeros is no record. */
+#define CHECK_START 0x52480000u
+#define MIXED_IN(mixed, word) (((mixed) ^ (word)) * 0x9E3779B1u)
+
+static uint32_t rhr_check(const uint32_t *words, uint32_t length) {
+    uint32_t mixed = CHECK_START + length;
+    for (uint32_t i = 0; i < (length + 3) / 4; i++) {
+        mixed = MIXED_IN(mixed, words[i]);
         mixed ^= mixed >> 15;
     }
     return mixed & 0xFFFFu;
@@ -36,7 +40,19 @@ static uint32_t rhr_check(const uint32_t *words, unsigned count, uint32_t length
 static void rhr_send(struct rh_recorder *r, uint32_t *words, uint32_t kind, uint32_t detail,
                      uint32_t length) {
     words[0] = kind | (r->events & 63u) << 2 | detail << 8;
-    words[0] |= rhr_check(words, (length + 3) / 4, length) << 16;
+    words[0] |= rhr_check(words, length) << 16;
+    r->put(r->context, (const uint8_t *)words, length);
+}
+
+/* The same for the records that matter: two words, without a loop. */
+static void rhr_send_short(struct rh_recorder *r, uint32_t kind, uint32_t detail, uint32_t word,
+                           uint32_t length) {
+    uint32_t words[2];
+    const uint32_t first = kind | (r->events & 63u) << 2 | detail << 8;
+    uint32_t mixed = MIXED_IN(CHECK_START + length, first);
+    mixed = MIXED_IN(mixed ^ mixed >> 15, word);
+    words[0] = first | (mixed ^ mixed >> 15) << 16;
+    words[1] = word;
     r->put(r->context, (const uint8_t *)words, length);
 }
 
@@ -76,15 +92,16 @@ static void rhr_send_sync(struct rh_recorder *r, uint32_t tick) {
     }
 }
 
-/* The index of a task that was not the last one: 0 where the table is full. */
+/* The index of a task that was not the last one: 0 for none, and where the table is full. */
 static uint32_t rhr_find_task(struct rh_recorder *r, const void *task) {
     uint32_t index = 0, empty = 0;
-    for (uint32_t i = 0; i < r->task_count && index == 0; i++) {
+    for (uint32_t i = 0; task != NULL && i < r->task_count && index == 0; i++) {
         if (r->tasks[i] == task) index = i + 1;
         if (r->tasks[i] == NULL && empty == 0) empty = i + 1;
     }
-    if (index == 0 && empty == 0 && r->task_count < RHR_TASKS) empty = ++r->task_count;
-    if (index == 0 && empty != 0) {
+    if (task != NULL && index == 0 && empty == 0 && r->task_count < RHR_TASKS)
+        empty = ++r->task_count;
+    if (task != NULL && index == 0 && empty != 0) {
         const char *name = RHR_TASK_NAME(task);
         uint32_t length = 0;
         for (; length < RHR_NAME_BYTES && name[length] != '\0'; length++)
@@ -144,8 +161,8 @@ static void rhr_send_long(struct rh_recorder *r, uint32_t task, uint32_t tick, u
 /* Can the address stand in a short record? */
 static int rhr_is_short(const struct rh_recorder *r, uintptr_t address, uint32_t task) {
     const uintptr_t offset = address - r->base;
-    return offset >> RHR_SHIFT < SHORT_ADDRESSES && (offset & (((uintptr_t)1 << RHR_SHIFT) - 1)) == 0 &&
-           task < SHORT_TASKS;
+    return offset >> RHR_SHIFT < SHORT_ADDRESSES &&
+           (offset & (((uintptr_t)1 << RHR_SHIFT) - 1)) == 0 && task < SHORT_TASKS;
 }
 
 void rhr_malloc(struct rh_recorder *r, uintptr_t address, size_t size) {
@@ -153,10 +170,9 @@ void rhr_malloc(struct rh_recorder *r, uintptr_t address, size_t size) {
     RHR_ENTER();
     const uint32_t task = rhr_begin(r, &tick);
     if (address != 0 && size < SHORT_SIZES && rhr_is_short(r, address, task)) {
-        uint32_t words[2];
+        const uint32_t place = (uint32_t)((address - r->base) >> RHR_SHIFT);
         rhr_pass_time(r, tick);
-        words[1] = (uint32_t)((address - r->base) >> RHR_SHIFT) | (uint32_t)size << 20;
-        rhr_send(r, words, KIND_MALLOC, task | (tick & 15u) << 4, 8);
+        rhr_send_short(r, KIND_MALLOC, task | (tick & 15u) << 4, place | (uint32_t)size << 20, 8);
     } else {
         rhr_send_long(r, task, tick, address == 0 ? LONG_FAILED : LONG_MALLOC, size, address, 0);
     }
@@ -170,10 +186,9 @@ void rhr_free(struct rh_recorder *r, uintptr_t address) {
     RHR_ENTER();
     const uint32_t task = rhr_begin(r, &tick);
     if (rhr_is_short(r, address, task)) {
-        uint32_t words[2];
+        const uint32_t place = (uint32_t)((address - r->base) >> RHR_SHIFT);
         rhr_pass_time(r, tick);
-        words[1] = (uint32_t)((address - r->base) >> RHR_SHIFT);
-        rhr_send(r, words, KIND_FREE, task | (tick & 15u) << 4, 7);
+        rhr_send_short(r, KIND_FREE, task | (tick & 15u) << 4, place, 7);
     } else {
         rhr_send_long(r, task, tick, LONG_FREE, 0, address, 0);
     }
@@ -236,13 +251,21 @@ void rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size) {
 
 void rhr_ring_put(void *context, const uint8_t *bytes, size_t count) {
     struct rhr_ring *ring = context;
-    uint32_t at = ring->at;
+    const uint8_t *end = bytes + count;
+    uint8_t *to = ring->bytes + ring->at;
+    if (ring->size - ring->at > count) { /* as nearly always */
+        ring->header[1] = ring->at += (uint32_t)count;
+        do
+            *to++ = *bytes++;
+        while (bytes != end);
+        return;
+    }
     do {
-        ring->bytes[at] = *bytes++;
-        if (++at == ring->size) {
-            at = 0;
+        *to++ = *bytes++;
+        if (to == ring->bytes + ring->size) {
+            to = ring->bytes;
             ring->header[2]++;
         }
-    } while (--count != 0);
-    ring->at = ring->header[1] = at;
+    } while (bytes != end);
+    ring->header[1] = ring->at = (uint32_t)(to - ring->bytes);
 }

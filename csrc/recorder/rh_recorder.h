@@ -1,9 +1,9 @@
 /*
  * A recorder of allocations for the device: freestanding C11, no allocation, no libc.
  *
- * An event becomes one record of 7 bytes (free) or 8 bytes (malloc). Records go to a sink: a ring in
- * RAM, of which the oldest bytes are overwritten, or a function of yours that takes bytes (a UART,
- * RTT, semihosting). `rtosheap convert` reads what either of them gathered.
+ * An event becomes one record of 7 bytes (free) or 8 bytes (malloc). Records go to a sink: a ring
+ * in RAM, of which the oldest bytes are overwritten, or a function of yours that takes bytes (a
+ * UART, RTT, semihosting). `rtosheap convert` reads what either of them gathered.
  *
  *     static uint8_t memory[4096];
  *     static struct rh_recorder recorder;
@@ -30,14 +30,11 @@
  *     0 malloc          task (4 bits), tick mod 16    address (20 bits), size (12 bits)
  *     1 free            task (4 bits), tick mod 16    address (20 bits), 4 bits of zero
  *     2 long event      what (3 bits: 0 malloc, 1 free, 2 realloc, 3 failed), bit 3: words of 8
- *                       bytes                         task (4 bytes), tick (4 bytes), size, address,
- *                                                     realloc: old address (words)
- *     3 no event        0 sync                        "RHE1", number of the event (4 bytes), tick
- *                                                     (4 bytes), base (8 bytes), shift, size of a
- *                                                     word, header or alignment, meaning of sizes
- *                       1 tick                        tick (4 bytes)
- *                       2 task's name, bits 2-7: its  number (1 byte), the name, zeros up to a
- *                       bytes                         multiple of 4 bytes
+ *                       bytes                         task (4 bytes), tick (4 bytes), size,
+ * address, realloc: old address (words) 3 no event        0 sync                        "RHE1",
+ * number of the event (4 bytes), tick (4 bytes), base (8 bytes), shift, size of a word, header or
+ * alignment, meaning of sizes 1 tick                        tick (4 bytes) 2 task's name, bits 2-7:
+ * its  number (1 byte), the name, zeros up to a bytes                         multiple of 4 bytes
  *                       3 caller of the next event    address (4 bytes), or with bit 3 (8 bytes)
  *
  * An address is (address - base) >> shift where it is short. A record of kind 3 has the number of
@@ -65,7 +62,8 @@
 #ifndef RHR_TASK_NAME
 #define RHR_TASK_NAME(task) ""
 #endif
-/* How many tasks can be told apart (the first 14 in short records), and how much of a name is kept. */
+/* How many tasks can be told apart (the first 14 in short records), and how much of a name is kept.
+ */
 #ifndef RHR_TASKS
 #define RHR_TASKS 14
 #endif

@@ -65,8 +65,7 @@ void *__wrap_calloc(size_t count, size_t size) {
     RHR_LOCK();
     void *address = __real_calloc(count, size);
     rhr_caller(&rh_wrap_recorder, __builtin_return_address(0));
-    if (RECORDING())
-        rhr_malloc(&rh_wrap_recorder, (uintptr_t)address, rhr_product(count, size));
+    if (RECORDING()) rhr_malloc(&rh_wrap_recorder, (uintptr_t)address, rhr_product(count, size));
     RHR_UNLOCK();
     return address;
 }

@@ -179,7 +179,7 @@ def _cycles(code: int, wide: bool, timing: Timing) -> tuple[int, int]:
     if code >> 9 == 0b1011010:  # push; the ninth bit is lr
         return exactly(1 + registers + (code >> 8 & 1))
     if code >> 9 == 0b1011110:  # pop; the ninth bit is pc
-        return exactly(timing.pop_pc + registers if code >> 8 & 1 else 1 + registers)
+        return exactly(timing.pop_pc + registers + 1 if code >> 8 & 1 else 1 + registers)
     if code >> 12 == 0b1100:  # ldm, stm
         return exactly(1 + registers)
     loads = code >> 11 == 0b01001 or code >> 12 in (0b0101, 0b0110, 0b0111, 0b1000, 0b1001)

@@ -11,7 +11,7 @@ class Timing(NamedTuple):
     """Cycles of the instructions that a manual gives them for, memory without wait states.
 
     What is not named takes one cycle, a load or store of one word two; N registers pushed, popped,
-    loaded or stored 1 + N.
+    loaded or stored 1 + N, lr and pc among them.
     """
 
     source: str

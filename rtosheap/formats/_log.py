@@ -54,8 +54,8 @@ class AddressLog:
         if address == 0:
             self.fail(size)
             return
-        if size > SIZE_MAX:
-            raise TraceError(f"the size is {size}; it must be from 0 to {SIZE_MAX}")
+        if not 0 <= size <= SIZE_MAX or not 0 < address <= SIZE_MAX:
+            raise _too_large(address, size)
         if address in self.live:
             self.implied_frees += 1
             self._add(_FREE, self.live[address], 0, address, line)
@@ -87,6 +87,8 @@ class AddressLog:
             self.free(old, line)
         elif new == 0:
             self.fail(size)
+        elif not 0 <= size <= SIZE_MAX or not 0 < new <= SIZE_MAX:
+            raise _too_large(new, size)
         elif old not in self.live:
             self.foreign_reallocs += 1
             self.malloc(new, size, line)
@@ -126,6 +128,11 @@ class AddressLog:
         if self.failed:
             out.meta["largest_failed_request"] = str(self.largest_failed)
         return out
+
+
+def _too_large(address: int, size: int) -> TraceError:
+    what, number = ("address", address) if 0 <= size <= SIZE_MAX else ("size", size)
+    return TraceError(f"the {what} is {number}; it must be from 0 to {SIZE_MAX}")
 
 
 class LogLines:

@@ -97,7 +97,7 @@ def unrolled(data: bytes) -> bytes:
 
 def check(data: bytes) -> int:
     """The check of a record: its words, the last filled up with zeros, mixed one by one."""
-    mixed = len(data)
+    mixed = 0x52480000 + len(data)
     for at in range(0, len(data), 4):
         word = int.from_bytes(data[at : at + 4], "little")
         if at == 0:
@@ -272,6 +272,7 @@ class _Reader:
         self._ticks: list[int] = []
         self._tasks: list[int] = []
         self._names: dict[int, str] = {}
+        self._key: dict[int, int] = {}  # of tasks whose number was given out again
         self._offset = 0  # of the device's clock, which a restart sets back
 
     def _parameters(self, sync: Record) -> None:
@@ -287,9 +288,15 @@ class _Reader:
         elif record.kind == "t":
             self._whole_time(record.tick)
         elif record.kind == "n":
-            self._names[record.task] = record.name
+            self._named(record.task, record.name)
         elif record.kind != "c":
             self._event(record)
+
+    def _named(self, index: int, name: str) -> None:
+        """A task's name; another one than before is that of a task that came later."""
+        if self._names.get(self._key.get(index, index), name) != name:
+            self._key[index] = _NAMES + 1 + len(self._names)
+        self._names[self._key.get(index, index)] = name
 
     def _sync(self, record: Record) -> None:
         if self._count is not None and record.size < self._count:  # the device was started anew
@@ -352,7 +359,7 @@ class _Reader:
             if self._time is None:
                 self._early.append(record.tick)
             self._ticks.append(tick)
-            self._tasks.append(record.task)
+            self._tasks.append(self._key.get(record.task, record.task))
 
     def _asked(self, size: int) -> int:
         """The request as far as the size tells it."""

@@ -64,28 +64,38 @@ static void program(const struct rh_ops *ops, void *state, unsigned seed) {
     struct block blocks[SLOTS] = {{0, 0}};
     struct rh_fault64 fault;
     struct rh_stats64 stats;
+    struct rh_numbers numbers;
+    uint64_t allocations = 0, frees = 0, failed = 0, least = ops->free_size(state);
     for (int call = 0; call < CALLS; call++) {
         struct block *block = &blocks[next(&seed) % SLOTS];
         if (block->address != 0) {
             free_slot(ops, state, block);
+            frees++;
             continue;
         }
         block->size = next(&seed) % 120;
         const enum rh_status status = ops->malloc(state, block->size, &block->address);
         REQUIRE(status == RH_OK || status == RH_EXHAUSTED || status == RH_FRAGMENTED);
+        if (ops->free_size(state) < least) least = ops->free_size(state);
         if (status != RH_OK) {
             block->address = 0;
-            refused++;
+            failed++;
             continue;
         }
-        served++;
+        allocations++;
         unsigned char *bytes = ops->pointer(state, block->address);
         for (unsigned i = 0; i < block->size; i++)
             bytes[i] = (unsigned char)(block->address + i);
         REQUIRE(ops->verify(state, block->address) == RH_OK);
     }
     for (int i = 0; i < SLOTS; i++)
-        if (blocks[i].address != 0) free_slot(ops, state, &blocks[i]);
+        if (blocks[i].address != 0) free_slot(ops, state, &blocks[i]), frees++;
+    ops->numbers(state, &numbers);
+    REQUIRE(numbers.allocations == allocations && numbers.failed == failed);
+    REQUIRE(numbers.frees == (ops->kind == 1 ? 0 : frees));
+    REQUIRE(numbers.minimum_ever_free == least);
+    served += allocations;
+    refused += failed;
     uint64_t free_bytes = 0;
     REQUIRE(ops->walk(state, count, &free_bytes) == RH_OK);
     REQUIRE(free_bytes == ops->free_size(state));
@@ -246,8 +256,9 @@ static void run(size_t size, unsigned seed) {
     struct rh_heap2 heap2;
     REQUIRE(rh2_init(&heap2, &region, &options) == RH_OK);
     program(&heap2, take2, give2, seed);
-    REQUIRE(rh2_stats(&heap2, &stats) == RH_OK && stats.available == size - 8);
-    REQUIRE(rh2_walk(&heap2, &region, count, &free_bytes) == RH_OK && free_bytes == size - 8);
+    REQUIRE(rh2_stats(&heap2, &stats) == RH_OK && stats.available == size - RH_ALIGNMENT);
+    REQUIRE(rh2_walk(&heap2, &region, count, &free_bytes) == RH_OK &&
+            free_bytes == size - RH_ALIGNMENT);
     REQUIRE(rh2_check(&heap2, &region, &fault) == RH_OK);
 
     program(NULL, take3, give3, seed);

@@ -59,13 +59,13 @@ class Build(NamedTuple):
 
 def all_builds(word: int, asserts: bool = True) -> list[Build]:
     """Every configuration that the recorded cases have."""
-    builds = []
-    for heap in (1, 2, 4, 5):
-        for align in (4, 8, 16)[word // 8 :]:
-            for clear in (False, True)[: 1 if heap == 1 else 2]:
-                for protector in (False, True)[: 1 if heap < 4 else 2]:
-                    builds.append(Build(heap, align, clear, protector, asserts))
-    return builds
+    return [
+        Build(heap, align, clear, protector, asserts)
+        for heap in (1, 2, 4, 5)
+        for align in (4, 8, 16)[word // 8 :]
+        for clear in (False, True)[: 1 if heap == 1 else 2]
+        for protector in (False, True)[: 1 if heap < 4 else 2]
+    ]
 
 
 def run(command: Sequence[str | Path]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from firmware import tools
+import tools
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 HERE = Path(__file__).parent
@@ -56,13 +56,24 @@ def link(sources, output, cpu, script, *more):
     ])  # fmt: skip
 
 
-def record(folder, cpu, board, script, kind):
+def record(folder, cpu, board, script, kind, heap=4, defines=()):
     """Build an image and run it; it leaves its files in the folder."""
     qemu = tools.require("qemu-system-arm")
     names = ["recorder/rh_recorder.c", "cortexm/startup.c", "cortexm/semihosting.c"]
     sources = [CSRC / name for name in names + _SOURCES[kind]] + [HERE / "recorder_main.c"]
-    more = [f"-DRECORDED={kind}", '-DRHR_CONFIG_FILE="recorder_config.h"',
-            '-DTEST_CONFIG_FILE="recorder_kernel.h"', *_DEFINES[kind], *_LINK[kind], "-O2"]  # fmt: skip
+    headers = ['-DRHR_CONFIG_FILE="recorder_config.h"', '-DTEST_CONFIG_FILE="recorder_kernel.h"']
+    sources = [
+        Path(str(path).replace("freertos/heap_4", f"freertos/heap_{heap}")) for path in sources
+    ]
+    more = [
+        f"-DRECORDED={kind}",
+        f"-DRECORDED_HEAP={heap}",
+        *headers,
+        *defines,
+        *_DEFINES[kind],
+        *_LINK[kind],
+        "-O2",
+    ]
     image = folder / "image.elf"
     link(sources, image, cpu, script, *more)
     run([qemu, "-M", board, "-nographic", "-semihosting-config", "enable=on,target=native",
@@ -75,5 +86,5 @@ def measured(folder, cpu, optimize):
     sources = [CSRC / "recorder/rh_recorder.c", CSRC / "cortexm/startup.c",
                HERE / "recorder_measure.c"]  # fmt: skip
     defines = ["-DRHR_TICK()=recorder_tick", "-include", HERE / "recorder_tick.h"]
-    link(sources, image, cpu, "simulator.ld", "-nostdlib", optimize, *defines)
+    link(sources, image, cpu, "microbit.ld", "-nostdlib", optimize, *defines)
     return image.read_bytes()

@@ -10,6 +10,9 @@
 #include "semihosting.h"
 
 #define EVENTS 3000u
+#ifndef RECORDED_HEAP
+#define RECORDED_HEAP 4
+#endif
 #define LIVE 24u
 #define RING_BYTES 1024u
 
@@ -102,12 +105,28 @@ static void finish(void) {
 #elif RECORDED == 1
 #include "FreeRTOS.h"
 
+void vAssertCalled(void);
+void vAssertCalled(void) {
+    rh_exit(1);
+}
+
+void vApplicationGetRandomHeapCanary(portPOINTER_SIZE_TYPE *pxHeapCanary);
+void vApplicationGetRandomHeapCanary(portPOINTER_SIZE_TYPE *pxHeapCanary) {
+    *pxHeapCanary = 0x5EEDCA9Au;
+}
+
 struct rh_recorder rh_freertos_recorder, rh_wrap_recorder;
 extern uint8_t ucHeap[];
 uint8_t ucHeap[configTOTAL_HEAP_SIZE] __attribute__((section(".arena"), aligned(8)));
 
 static void start(void) {
-    rhr_start(&rh_freertos_recorder, put, NULL, (uintptr_t)ucHeap, RHR_BLOCK, 8);
+#if RECORDED_HEAP == 5
+    static const HeapRegion_t regions[] = {
+        {ucHeap, 2048}, {ucHeap + 2048, configTOTAL_HEAP_SIZE - 2048}, {NULL, 0}};
+    vPortDefineHeapRegions(regions);
+#endif
+    rhr_start(&rh_freertos_recorder, put, NULL, (uintptr_t)ucHeap,
+              RECORDED_HEAP == 1 ? RHR_ROUNDED : RHR_BLOCK, 8);
     rhr_start(&rh_wrap_recorder, put, (void *)1, (uintptr_t)ucHeap, RHR_REQUESTED, 0);
 }
 

@@ -4,7 +4,7 @@
 struct rh_recorder recorder;
 struct rhr_ring ring;
 uint32_t recorder_tick;
-uint32_t ring_memory[1024];
+uint32_t ring_memory[512];
 
 static void sink(void *context, const uint8_t *bytes, size_t count) {
     (void)context;
