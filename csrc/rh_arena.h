@@ -46,7 +46,7 @@ RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) 
 /* After a loop over the list: where an address is a pointer, gcc carries it through the loop twice,
  * as the number and as the pointer, unless it is made to forget that the two are one. */
 #if !RH_HOSTED && defined(__GNUC__)
-#define RH_FORGET(address) __asm__ volatile("" : "+r"(address) : : "memory")
+#define RH_FORGET(address) __asm__ volatile("" : "+r"(address))
 #else
 #define RH_FORGET(address) ((void)0)
 #endif

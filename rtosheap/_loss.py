@@ -16,13 +16,13 @@ _WORDS = {
     "unseen_blocks": "aligned requests that the log does not show in full, left out",
     "unreturned_calls": "calls that the log says did not return, left out",
     "split_reallocs": "frees that a malloc follows at once: they may have been one realloc",
-    "ambiguous_frees": "frees of one among several equal blocks, of which the youngest was taken",
+    "ambiguous_frees": "frees of one of several equal blocks, of which the youngest was taken",
     "rounded_sizes": "sizes that are the block's and not the request's: what was asked is smaller",
     "unknown_tasks": "events whose task's name was not recorded",
     "other_processes": "events of another process, left out",
     "lost_events": "events that the recorder made and the file does not hold",
     "damaged_bytes": "bytes that belong to no whole record, skipped",
-    "cut_lines": "a last line that was cut off, left out",
+    "cut_lines": "last lines that were cut off, left out",
 }
 
 
@@ -74,8 +74,8 @@ class Loss(NamedTuple):
     Examples
     --------
     >>> print(Loss(failed=2, cut_lines=1))
-    2 requests that failed, which a trace leaves out
-    1 a last line that was cut off, left out
+    requests that failed, which a trace leaves out: 2
+    last lines that were cut off, left out: 1
     >>> bool(Loss())
     False
     """
@@ -104,8 +104,8 @@ class Loss(NamedTuple):
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """One line per kind that occurred: its count and what it means."""
-        return [f"{count} {_WORDS[kind]}" for kind, count in self._asdict().items() if count]
+        """One line per kind that occurred: what it means, and its count."""
+        return [f"{_WORDS[kind]}: {count}" for kind, count in self._asdict().items() if count]
 
     def merged(self, other: Loss) -> Loss:
         """The counts of both, summed kind by kind."""

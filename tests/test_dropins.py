@@ -254,3 +254,82 @@ def test_symbols(tmp_path: Path, heap: int, cpu: str) -> None:
         assert defined == API[heap] | (MINIMUM if statistics else set())
         allowed = {"memset", "memcpy", "ucHeap"} | ({"malloc", "free"} if heap == 3 else set())
         assert undefined <= allowed | ({"__aeabi_uidiv"} if level == "-O0" else set())
+
+
+@pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
+def test_privileged_sections(tmp_path: Path, heap: int) -> None:
+    """With an MPU all state, and every function that the headers call so, is the kernel's."""
+    compiler = [require("arm-none-eabi-gcc"), "-mcpu=cortex-m33", "-mthumb"]
+    macros = {
+        "PRIVILEGED_FUNCTION": '__attribute__((section("privileged_functions")))',
+        "PRIVILEGED_DATA": '__attribute__((section("privileged_data")))',
+        "configRTOSHEAP_STATISTICS": 1,
+    }
+    for level in ("-O0", "-O2", "-Os"):
+        target = compile_dropin([*compiler, level], heap, macros, tmp_path)
+        table = programs.run(["arm-none-eabi-objdump", "-t", target])
+        for line in table.splitlines():
+            words = line.split() or [""]
+            if words[-1].startswith(("prv", "pvPort", "vPortFree", "vPortHeap", "xPort")):
+                assert "privileged_functions" in words, line
+            if words[-1] in ("xHeap", "ucHeap", "xAllocations", "xFrees"):
+                assert "privileged_data" in words, line
+
+
+MAIN = r"""
+#include "FreeRTOS.h"
+#include <string.h>
+
+#if HEAP == 5
+static uint8_t first[1024], second[2048];
+#endif
+
+int main(void) {
+#if HEAP == 5
+    const uint8_t *lower = first < second ? first : second;
+    const HeapRegion_t regions[] = {
+        {(uint8_t *)lower, lower == first ? sizeof first : sizeof second},
+        {lower == first ? second : first, lower == first ? sizeof second : sizeof first},
+        {NULL, 0},
+    };
+    vPortDefineHeapRegions(regions);
+#endif
+    char *p = pvPortMalloc(100);
+    char *q = pvPortMalloc(200);
+    if (p == NULL || q == NULL) return 1;
+    memset(p, 1, 100);
+    memset(q, 2, 200);
+    if (p[99] != 1) return 2;
+#if HEAP != 1
+    vPortFree(p);
+    vPortFree(q);
+    vPortFree(NULL);
+#endif
+#if HEAP == 2 || HEAP >= 4
+    if (xPortGetFreeHeapSize() < 3000) return 3;
+    p = pvPortCalloc(10, 10);
+    if (p == NULL || p[0] != 0 || p[99] != 0) return 4;
+#endif
+#if HEAP != 3
+    if (pvPortMalloc(5000) != NULL) return 5;
+#endif
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
+def test_as_a_kernel_compiles_it(tmp_path: Path, heap: int) -> None:
+    """With the drop-in file's own ucHeap, and constants in the configuration."""
+    require("gcc")
+    macros: dict[str, object] = {
+        "configTOTAL_HEAP_SIZE": 4096,
+        "configHEAP_CLEAR_MEMORY_ON_FREE": 1,
+    }
+    target = compile_dropin(["gcc", "-O2"], heap, macros, tmp_path)
+    main = tmp_path / "main.c"
+    main.write_text(MAIN)
+    program = tmp_path / "program"
+    command = ["gcc", *programs.INCLUDES, f"-DHEAP={heap}", main, target, "-o", program]
+    programs.run(command)
+    assert subprocess.run([program], check=False).returncode == 0

@@ -100,7 +100,7 @@ def test_heaptrack_interpreted_threads():
 def test_loss_in_words():
     loss = Trace.load(sample("ltrace/edge.plt.log")).loss
     assert loss == Loss(failed=1, free_null_lines=1, foreign_frees=4, unseen_blocks=3)
-    assert str(loss).splitlines()[0] == "1 requests that failed, which a trace leaves out"
+    assert str(loss).splitlines()[0] == "requests that failed, which a trace leaves out: 1"
     assert len(str(loss).splitlines()) == 4
     assert not Trace("m", [0], [1]).loss
 
@@ -298,7 +298,7 @@ def test_whatever_a_log_holds_it_is_read_or_refused(row):
     rng = random.Random(row["file"])
     lines = unpacked(row["file"])[:20_000].splitlines(keepends=True)[:80]
     name = row["file"].partition("/")[0]
-    for _ in range(150):
+    for _ in range(50):
         changed = bytearray(b"".join(lines))
         for _ in range(rng.choice([1, 1, 3, 20])):
             at = rng.randrange(len(changed))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import doctest
 import json
 import random
+import struct
+import sys
+from pathlib import Path
 
 import intel_hex
 import pytest
@@ -16,6 +19,10 @@ import rtosheap.inspect
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Trace, replay
 from rtosheap.image import ImageState
 from rtosheap.inspect import inspect
+
+sys.path.insert(0, str(Path(__file__).parent / "firmware"))
+
+import tools
 
 BASE = 0x2000_0400
 
@@ -397,6 +404,62 @@ def test_raw_and_hex(tmp_path):
     text.write_text("\n".join(lines[:-1]))
     with pytest.raises(ValueError, match="cut short"):
         loaders.load_memory(text)
+
+
+def test_an_elf_core(tmp_path):
+    """The smallest core there is: one header, one piece of memory."""
+    tools.require_module("elftools", "pyelftools")
+    heap, _ = used()
+    data = bytes(heap.memory)
+    head = b"\x7fELF\x01\x01\x01" + bytes(9)
+    head += struct.pack("<HHIIIIIHHHHHH", 4, 40, 1, 0, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    piece = struct.pack("<IIIIIIII", 1, 84, BASE, BASE, len(data), len(data), 6, 4)
+    path = tmp_path / "core"
+    path.write_bytes(head + piece + data)
+    assert loaders.load_memory(path).pieces == ((BASE, data),)
+    with pytest.raises(ValueError, match="no symbols"):
+        loaders.load_symbols(path)
+    path.write_bytes(b"\x7fELF" + bytes(9))
+    with pytest.raises(ValueError, match="damaged ELF"):
+        loaders.load_memory(path)
+
+
+def test_the_names_of_freertos():
+    """The symbols of a kernel's own heap_4 and heap_2 say where the state lies."""
+    heap, _ = used(canary=0xC0FFEE11)
+    first = heap.free_blocks()[0].address
+    numbers = [
+        first ^ 0xC0FFEE11, 0, heap.free_size, heap.minimum_ever_free_size, heap.allocation_count,
+        heap.free_count, 0xC0FFEE11,
+    ]  # fmt: skip
+    names = {
+        "xStart": 0, "xFreeBytesRemaining": 8, "xMinimumEverFreeBytesRemaining": 12,
+        "xNumberOfSuccessfulAllocations": 16, "xNumberOfSuccessfulFrees": 20, "xHeapCanary": 24,
+    }  # fmt: skip
+    state_at = 0x2000_0100
+    table = {name: (state_at + offset, 4) for name, offset in names.items()}
+    table["ucHeap"] = (BASE, 4096)
+    ram = struct.pack("<7I", *numbers)
+    memory = loaders.Memory(((state_at, ram), (BASE, bytes(heap.memory))))
+    arena = loaders.find_arena(memory, loaders.Symbols(table, 4), 4)
+    assert (arena.base, arena.size, arena.state.canary) == (BASE, 4096, 0xC0FFEE11)
+    found = Heap4.from_image(heap.memory, base_address=BASE, state=arena.state)
+    assert found.stats() == heap.stats()
+    # a dump of the arena alone: what lies outside is not known
+    arena = loaders.find_arena(loaders.Memory(memory.pieces[1:]), loaders.Symbols(table, 4), 4)
+    assert arena.state.known() == ()
+
+    two, _ = used(Heap2, end_marker_address=0x2000_0200)
+    table = {"ucHeap": (BASE, 4096), "xStart": (state_at, 8), "xEnd": (0x2000_0200, 8)}
+    ram = struct.pack("<2I", two.free_blocks()[0].address, 0)
+    memory = loaders.Memory(((state_at, ram), (BASE, bytes(two.memory))))
+    arena = loaders.find_arena(memory, loaders.Symbols(table, 4), 2)
+    assert arena.state == ImageState(head=two.free_blocks()[0].address, end_marker=0x2000_0200)
+    found = Heap2.from_image(two.memory, base_address=BASE, state=arena.state)
+    assert found.end_marker_address == 0x2000_0200
+    assert found.free_blocks() == two.free_blocks()
+    with pytest.raises(ValueError, match="ucHeap"):
+        loaders.find_arena(memory, loaders.Symbols({}, 4), 4)
 
 
 def test_command_line(tmp_path, capsys):

@@ -64,6 +64,14 @@ def test_core_under_the_sanitizers(tmp_path: Path, name: str) -> None:
         assert re.match(r"\d+ served", run([program]).stdout)
 
 
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_every_rule_of_the_checkers_and_set_ups(tmp_path: Path, cc: str) -> None:
+    sources = [HERE / "c" / "test_check.c", *HEAPS, CSRC / "newlib_nano.c"]
+    options = [*WARNINGS, *SANITIZED, "-DRH_HOSTED=1", "-DRH_CHECKS=0", f"-I{CSRC}"]
+    run([tool(cc), "-g", "-O1", *options, *sources, "-o", tmp_path / "program"])
+    assert run([tmp_path / "program"]).stdout == "all rules\n"
+
+
 @pytest.mark.parametrize("name", ["none", "assertions, protector", "checked", "hosted"])
 def test_core_under_memcheck(tmp_path: Path, name: str) -> None:
     program = core_program(tmp_path / "program", *FIRMWARE[name])

@@ -386,7 +386,7 @@ def test_end_to_end_in_a_kernel(recorded):
 
 
 def test_a_whole_ram_with_its_elf(recorded):
-    pytest.importorskip("elftools")
+    tools.require_module("elftools", "pyelftools")
     folder = recorded(recorder_images.DROP_IN)
     memory = load_memory(folder / "ram.bin", base=BASE)
     arena = find_arena(memory, load_symbols(folder / "image.elf"), 4)
@@ -412,7 +412,7 @@ def test_a_whole_ram_with_its_elf(recorded):
 @pytest.mark.parametrize("heap", [1, 2, 5])
 def test_the_state_of_the_other_drop_ins(heap, tmp_path):
     """A whole RAM and its ELF, of each heap that keeps its state in rtosheap's own struct."""
-    pytest.importorskip("elftools")
+    tools.require_module("elftools", "pyelftools")
     recorder_images.record(tmp_path, *CPUS["m4"], recorder_images.DROP_IN, heap)
     memory = load_memory(tmp_path / "ram.bin", base=BASE)
     arena = find_arena(memory, load_symbols(tmp_path / "image.elf"), heap)
@@ -438,7 +438,7 @@ def test_the_state_of_the_other_drop_ins(heap, tmp_path):
 @pytest.mark.parametrize("protector", [0, 1])
 def test_the_state_of_heap_4_in_every_layout(asserts, protector, tmp_path):
     """Its fields depend on configASSERT and on the heap protector."""
-    pytest.importorskip("elftools")
+    tools.require_module("elftools", "pyelftools")
     defines = [f"-DTEST_ASSERT={asserts}", f"-DconfigENABLE_HEAP_PROTECTOR={protector}"]
     recorder_images.record(tmp_path, *CPUS["m0"], recorder_images.DROP_IN, 4, defines)
     memory = load_memory(tmp_path / "ram.bin", base=BASE)

@@ -154,3 +154,29 @@ def test_before_and_after():
     changed = trace.what_if("static:size>=512")
     assert replay(changed, Heap4(after)).failures == 0
     assert result.to_dict()["after"]["heaps"][0]["size"] == after
+
+
+def test_on_the_command_line(tmp_path, capsys):
+    import argparse
+    import json
+
+    from rtosheap.cli import _what_if
+    from rtosheap.compare import compare
+
+    parser = argparse.ArgumentParser()
+    _what_if.add(parser)
+    parser.add_argument("-o", dest="output")
+    parser.add_argument("--json", action="store_true")
+    figure = tmp_path / "both.png"
+    words = ["--what-if", "static:size>=1K", "--what-if", "round:16", "-o", str(figure)]
+
+    def run(trace):
+        return compare(trace, heaps=["heap_2", "heap_4"])
+
+    assert _what_if.run(parser.parse_args(words), LOG, run) == 0
+    assert "static:size>=1024; round:16" in capsys.readouterr().out
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert _what_if.run(parser.parse_args([*words[:4], "--json"]), LOG, run) == 0
+    assert json.loads(capsys.readouterr().out)["set_aside_bytes"] == 2048
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--what-if", "statics"])

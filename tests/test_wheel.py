@@ -70,6 +70,8 @@ def test_the_wheel_is_abi3(wheel: Path) -> None:
     assert "rtosheap/_core.pyi" in names
     assert "rtosheap/py.typed" in names
     assert any(name.startswith("rtosheap/data/") and name.endswith(".gz") for name in names)
+    assert "rtosheap/csrc/heap_4.c" in names
+    assert "rtosheap/csrc/freertos/heap_4.c" in names
     assert not [name for name in names if name.startswith(("tests/", "csrc/"))]
 
 

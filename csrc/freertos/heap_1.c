@@ -26,6 +26,8 @@ PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
 
 PRIVILEGED_DATA static struct rh_heap1 xHeap;
 
+rhSELDOM static BaseType_t prvHeapInit(void) PRIVILEGED_FUNCTION;
+
 rhSELDOM static BaseType_t prvHeapInit(void) {
     struct rh_region xRegion;
 

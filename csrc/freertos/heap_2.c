@@ -31,6 +31,8 @@ PRIVILEGED_DATA static struct rh_heap2 xHeap;
 
 #define prvIsSetUp() (xHeap.head.next != 0)
 
+rhSELDOM static BaseType_t prvHeapInit(void) PRIVILEGED_FUNCTION;
+
 rhSELDOM static BaseType_t prvHeapInit(void) {
     struct rh_region xRegion;
 

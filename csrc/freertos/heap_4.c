@@ -25,6 +25,8 @@ PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
 
 PRIVILEGED_DATA static struct rh_heap4 xHeap;
 
+rhSELDOM static BaseType_t prvHeapInit(void) PRIVILEGED_FUNCTION;
+
 rhSELDOM static BaseType_t prvHeapInit(void) {
     struct rh_region xRegion;
     struct rh_options xOptions;

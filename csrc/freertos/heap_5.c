@@ -19,6 +19,8 @@
 
 PRIVILEGED_DATA static struct rh_heap4 xHeap;
 
+static enum rh_status prvAppendRegion(const HeapRegion_t *pxHeapRegion) PRIVILEGED_FUNCTION;
+
 /* Appends the region after the ones that the heap has, where it is one that heap_5 can take. */
 static enum rh_status prvAppendRegion(const HeapRegion_t *pxHeapRegion) {
     struct rh_region xRegion;

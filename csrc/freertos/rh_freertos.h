@@ -41,7 +41,7 @@
 #endif
 
 #if defined(__GNUC__)
-#define RH_API static __attribute__((unused))
+#define RH_API static __attribute__((unused)) PRIVILEGED_FUNCTION
 #define rhSELDOM __attribute__((noinline, cold)) /* keeps what runs once out of what runs often */
 #else
 #define RH_API static

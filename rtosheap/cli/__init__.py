@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, TextIO
 
-from rtosheap.cli import compare, convert, demo, replay, size
+from rtosheap.cli import compare, convert, cortexm, demo, inspect, replay, size
 from rtosheap.heaps import HeapError
 from rtosheap.sizing import UnservableError
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, compare, size, replay, convert)
+_COMMANDS = (demo, compare, size, replay, convert, inspect, cortexm)
 _BAD_INPUT = (ValueError, TypeError, OverflowError, OSError, EOFError, MemoryError, HeapError)
 
 _EXAMPLES = """\
@@ -32,6 +32,8 @@ examples:
   rtosheap size my.trace --heap heap_4              how large configTOTAL_HEAP_SIZE must be
   rtosheap replay my.trace --heap-size 48K          what fails in 48 KiB, when, and why
   rtosheap convert my.csv my.trace.gz               between formats of traces
+  rtosheap inspect dump.bin --base 0x20000400       a RAM dump as a heap, and what damaged it
+  rtosheap cortexm lwip-3cli --cpu cortex-m4        what a call costs on the device
 
 exit status: 0 all was served, 1 allocations failed, 2 bad input
 """

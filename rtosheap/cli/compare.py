@@ -11,11 +11,13 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.compare import Comparison, compare
 from rtosheap.kinds import NAMES
 from rtosheap.trace import Trace
+from rtosheap.what_if import what_if
 
 _EXAMPLE = """\
 examples:
   rtosheap compare lwip-3cli
   rtosheap compare my.trace --heap-size 64K --jobs 4 -o heaps.svg
+  rtosheap compare my.trace --what-if 'static:size>=1K;round:32'
   rtosheap compare my.trace --heap heap_4 --heap heap_5 --region 0x10000000:8K --region 0x20000000:
 """
 
@@ -39,6 +41,12 @@ def add(commands: Any) -> None:
         metavar="SIZE",
         help="count failures in heaps of this size as well, such as 64K",
     )
+    parser.add_argument(
+        "--what-if",
+        metavar="CHANGES",
+        help="compare the trace as it would be, too: changes such as static:size>=1K, round:32 or "
+        "in-place, with ; between them",
+    )
     _arguments.add_options(parser, solved=True)
     parser.add_argument(
         "--jobs",
@@ -56,23 +64,36 @@ def run(args: argparse.Namespace) -> int:
     heaps = args.heaps or list(NAMES)
     regions = _arguments.regions(args, heaps, solved=True)
     trace = _arguments.load(args.trace, strict=args.strict)
-    result = run_compare(
-        trace,
-        args.jobs,
-        heaps=heaps,
-        regions=regions,
-        heap_size=args.heap_size,
+    changed = None if args.what_if is None else what_if(trace, args.what_if)
+    keywords = {
+        "heaps": heaps,
+        "regions": regions,
+        "heap_size": args.heap_size,
         **_arguments.options(args),
-    )
+    }
+    before = run_compare(trace, args.jobs, **keywords)
+    after = None if changed is None else run_compare(changed, args.jobs, **keywords)
+    result = before if after is None else after
     if args.output is not None:
         draw(result, args.output)
     if args.json:
-        _output.print_json({**result.to_dict(), "trace": _arguments.label(trace, args.trace)})
-    else:
-        print(result)
-        if args.output is not None:
-            print(f"\nfigure: {args.output}")
+        shown = {**before.to_dict(), "trace": _arguments.label(trace, args.trace)}
+        if after is not None and changed is not None:
+            shown["what_if"] = {**after.to_dict(), "changes": args.what_if, **set_aside(changed)}
+        _output.print_json(shown)
+        return status(result)
+    print(before)
+    if after is not None and changed is not None:
+        print(f"\n\nwhat if {args.what_if}\n\n{after}")
+        print(f"\n{set_aside(changed)['set_aside_bytes']:,} bytes are needed outside the heap.")
+    if args.output is not None:
+        print(f"\nfigure: {args.output}")
     return status(result)
+
+
+def set_aside(changed: Trace) -> dict[str, int]:
+    """What a changed trace needs outside the heap."""
+    return {"set_aside_bytes": int(changed.meta["set_aside_bytes"])}
 
 
 def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:

@@ -31,4 +31,6 @@ def run(args: argparse.Namespace) -> int:
     trace = _arguments.load(args.trace, strict=args.strict)
     trace.save(args.out)
     print(f"{args.out}: {len(trace):,} events")
+    if trace.loss:
+        print(trace.loss)
     return 0

@@ -248,11 +248,11 @@ def measure(
 
     Examples
     --------
-    >>> from rtosheap import data
+    >>> from rtosheap import Op, data
     >>> from rtosheap.cortexm import measure
     >>> run = measure(data.load("coap-server"), "heap_4", cpu="cortex-m4")  # doctest: +SKIP
-    >>> print(run.fit(rtosheap.Op.MALLOC))  # doctest: +SKIP
-    45.9 + 4.99 nodes
+    >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
+    39.8 + 4.81 nodes
     """
     configuration = Configuration(
         heap=heap_name(heap),
