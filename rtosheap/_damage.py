@@ -77,19 +77,17 @@ def _of_block(
 ) -> Damage | None:
     bad_link = block.wrong_link
     if geometry.kind == 2 and not block.allocated and not block.broken:
-        bad_link = block.link != chain.end_marker and block.link not in chain.free
+        may = block.link in chain.free or block.link in chain.broken
+        bad_link = block.link != chain.end_marker and not may
     if not (block.broken or bad_link or block.adjoins):
         return None
     word, canary = geometry.word, geometry.canary
     found = _bytes(region, block.address, 2 * word)
     free = block.address in chain.free or any(x == block.address for x in chain.free.values())
     allocated = block.allocated if not block.broken else not free
-    link = 0 if allocated else (block.links[0] if block.links else None)
+    link = 0 if allocated else _right_link(block, chain)
     size = block.size | geometry.top if allocated else block.size
-    if link is None:
-        expected = found[:word] + size.to_bytes(word, "little")
-    else:
-        expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
+    expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
     if block.adjoins and not block.broken and not bad_link:
         message = f"{_at(block)} is free and so is the block after it; they were not coalesced"
         return Damage("not coalesced", block.address, message, found, expected)
@@ -101,6 +99,17 @@ def _of_block(
         message = f"{head}: it leads to {block.link:#010x}"
         return Damage(kind, block.address, message, found, expected)
     return _blamed(kind, head, region, block.address, block, before, found, expected, geometry)
+
+
+def _right_link(block: Parsed, chain: FreeChain) -> int:
+    """What the link of a free block should be; in heap_2's list what no other entry links to."""
+    if block.links:
+        return block.links[0]
+    rest = {*chain.free, *chain.broken} - {block.address}
+    if block.link in rest or block.link == chain.end_marker:
+        return block.link
+    linked = {link for entry, link in chain.free.items() if entry != block.address}
+    return next((entry for entry in chain.lost if entry not in linked), chain.end_marker or 0)
 
 
 def _of_marker(

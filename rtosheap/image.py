@@ -173,6 +173,8 @@ class FreeChain:
     ----------
     order : list of int
         The entries in the list's order (heap_5's inner markers included).
+    broken : set of int
+        Blocks whose headers lead nowhere: the list may lead to them, and ends there.
     lost : list of int
         Free blocks that the list does not reach.
     cycle_at : int or None
@@ -189,7 +191,7 @@ class FreeChain:
         blocks = {b.address: b for region in regions for b in region.blocks}
         links = {b.address: b.link for b in blocks.values() if not b.allocated and not b.broken}
         self.free = dict(links)
-        broken = {b.address for b in blocks.values() if b.broken}
+        self.broken = {b.address for b in blocks.values() if b.broken}
         for region in regions[:-1]:
             if region.marker is not None:
                 links[region.span.end] = region.marker[0]
@@ -208,7 +210,7 @@ class FreeChain:
             if entry in seen:
                 self.cycle_at = before
                 break
-            if entry in broken:
+            if entry in self.broken:
                 break
             if entry not in links:
                 self.astray_at = before

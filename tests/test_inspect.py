@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 import json
 import random
 import struct
 import sys
 from pathlib import Path
 
+import arena_damage
 import intel_hex
 import pytest
 import vectors
@@ -293,6 +295,49 @@ def test_the_right_block_is_named(damage):
     if report.heap is not None:  # drawn as far as it can be, and found damaged by its own check
         with pytest.raises(HeapCorruptionError):
             report.heap.check()
+
+
+@pytest.mark.parametrize(("cls", "options"), [
+    (Heap2, {}), (Heap2, {"word_size": 8}), (Heap4, {}), (Heap4, {"word_size": 8}),
+    (Heap4, {"canary": 0xDEADBEEF}), (Heap5, {}), (Heap5, {"word_size": 8}),
+])  # fmt: skip
+def test_the_right_block_is_named_everywhere(cls, options):
+    """Ten ways, at every pair of blocks that adjoin, in fragmented arenas."""
+    wrong = tried = 0
+    for seed in range(3):
+        heap, _ = used(cls, seed, **options)
+        whole = image(heap)
+        data = dict(whole)[BASE] if cls is Heap5 else whole
+        where = {"word_size": heap.word_size}
+        if cls is not Heap5:
+            where |= {"base_address": BASE}
+        if cls is Heap2:  # a whole RAM's ELF would tell
+            where |= {"state": ImageState(end_marker=heap.end_marker_address)}
+
+        def look(memory, whole=whole, where=where):
+            if cls is Heap5:
+                memory = [(at, memory if at == BASE else part) for at, part in whole]
+            return inspect(memory, cls, **where)
+
+        sound = look(data)
+        assert not sound.damage
+        blocks = [b for b in sound.blocks if BASE <= b.address < BASE + len(data)]
+        for way, write in arena_damage.WAYS.items():
+            for a, b in itertools.pairwise(blocks):
+                if not a.allocated or (way.startswith("an underflow") and not b.allocated):
+                    continue
+                at, what, culprit = write(a, b)
+                if way == "zeros":
+                    at, what = b.address - 8, bytes(8 + 2 * heap.word_size)
+                memory = bytearray(data)
+                memory[at - BASE : at - BASE + len(what)] = what
+                found = look(memory).damage
+                right = bool(found) and found[0].culprit == culprit
+                assert right or way == "40 bytes", (way, hex(a.address), found)
+                wrong += not right
+                tried += 1
+    assert tried > 50
+    assert wrong <= 0.01 * tried  # 40 bytes may be more than one block
 
 
 def test_a_cycle_and_what_it_loses():

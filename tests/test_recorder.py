@@ -15,6 +15,7 @@ import traces
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
+import arena_damage
 import recorder_images
 import tools
 
@@ -452,25 +453,6 @@ def test_the_state_of_heap_4_in_every_layout(asserts, protector, tmp_path):
     assert found.blocks() == heap.blocks()
 
 
-def _overflow(data):
-    return lambda image, a, b: (b.address, data, a.address)
-
-
-#: How a dump is damaged, given two blocks that adjoin: where, by what, and who is to be blamed.
-WAYS = {
-    "a terminator": _overflow(b"\x01"),
-    "2 bytes": _overflow(b"\xab\xcd"),
-    "a link": _overflow(b"link"),
-    "5 bytes": _overflow(b"12345"),
-    "a header": _overflow(b"headline"),
-    "20 bytes": _overflow(b"twenty bytes of text"),
-    "40 bytes": _overflow(b"\xff" * 40),
-    "zeros": lambda image, a, b: (b.address - 8, bytes(16), a.address),
-    "an underflow of 2": lambda image, a, b: (b.payload - 2, b"\x11\x22", b.address),
-    "an underflow of 4": lambda image, a, b: (b.payload - 4, b"\x31\x32\x33\x34", b.address),
-}
-
-
 def test_ten_damaged_dumps(recorded):
     """The right block is named, wherever in the device's arena it lies, in each of ten ways."""
     folder = recorded(recorder_images.DROP_IN)
@@ -480,12 +462,12 @@ def test_ten_damaged_dumps(recorded):
     pairs = [(a, b) for a, b in itertools.pairwise(blocks) if a.allocated]
     assert len(pairs) >= 10
     assert any(not b.allocated for _, b in pairs)
-    for way, (name, write) in enumerate(WAYS.items()):
+    for way, (name, write) in enumerate(arena_damage.WAYS.items()):
         for pair, (a, b) in enumerate(pairs):
             if name.startswith("an underflow") and not b.allocated:
                 continue
             damaged = bytearray(image)
-            where, data, culprit = write(image, a, b)
+            where, data, culprit = write(a, b)
             damaged[where - BASE : where - BASE + len(data)] = data
             report = inspect(damaged, trace=trace)
             found = report.damage[0]

@@ -104,5 +104,6 @@ def test_the_wheel_works(version: str, wheel: Path, tmp_path: Path) -> None:
     assert re.search(r"\d+ passed", out)
     assert "failed" not in out
     # Imported from the wheel, not from the source tree.
-    where = run(venv / "bin" / "python", "-c", "import rtosheap; print(rtosheap.__file__)")
+    code = "import rtosheap; print(rtosheap.__file__)"
+    where = run(venv / "bin" / "python", "-c", code, cwd=tmp_path)
     assert str(venv) in where

@@ -26,6 +26,7 @@ void lab_assert_failed(void);
 #define RH_ASSERT_BLOCK(heap, block)                                                               \
     RH_ASSERT((heap)->canary == 0 || (block) - (heap)->lowest < (heap)->end - (heap)->lowest,      \
               RH_INVALID_FREE)
+#define RH_ASSERT_SIZE(heap, block, size) ((void)(size)) /* FreeRTOS has no such test */
 #endif
 
 #endif

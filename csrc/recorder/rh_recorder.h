@@ -5,12 +5,12 @@
  * in RAM, of which the oldest bytes are overwritten, or a function of yours that takes bytes (a
  * UART, RTT, semihosting). `rtosheap convert` reads what either of them gathered.
  *
- *     static uint8_t memory[4096];
+ *     static uint32_t memory[1024];
  *     static struct rh_recorder recorder;
  *     static struct rhr_ring ring;
  *     ...
  *     rhr_ring_start(&ring, memory, sizeof memory);
- *     rhr_start(&recorder, rhr_ring_put, &ring, (uintptr_t)ucHeap, RHR_REQUESTED);
+ *     rhr_start(&recorder, rhr_ring_put, &ring, (uintptr_t)ucHeap, RHR_REQUESTED, 0);
  *     ...
  *     rhr_malloc(&recorder, address, size);      address 0: the request failed
  *
@@ -31,16 +31,18 @@
  *
  * and so a reader finds the next record after a loss, and counts the events that are missing.
  *
- *     kind              byte 1                        then
- *     0 malloc          task (4 bits), tick mod 16    address (20 bits), size (12 bits)
- *     1 free            task (4 bits), tick mod 16    address (20 bits), 4 bits of zero
- *     2 long event      what (3 bits: 0 malloc, 1 free, 2 realloc, 3 failed), bit 3: words of 8
- *                       bytes                         task (4 bytes), tick (4 bytes), size,
- * address, realloc: old address (words) 3 no event        0 sync                        "RHE1",
- * number of the event (4 bytes), tick (4 bytes), base (8 bytes), shift, size of a word, header or
- * alignment, meaning of sizes 1 tick                        tick (4 bytes) 2 task's name, bits 2-7:
- * its  number (1 byte), the name, zeros up to a bytes                         multiple of 4 bytes
- *                       3 caller of the next event    address (4 bytes), or with bit 3 (8 bytes)
+ *     kind  byte 1                        what follows
+ *     0     task (4 bits), tick mod 16    malloc: address (20 bits), size (12 bits)
+ *     1     task (4 bits), tick mod 16    free: address (20 bits), 4 bits of zero
+ *     2     0 malloc, 1 free, 2 realloc,  task (4 bytes), tick (4 bytes), size, address and, of a
+ *           3 failed; bit 3: wide         realloc, old address (words of 4 bytes, or 8 if wide)
+ *     3     0: sync                       "RHE1", number of the event (4 bytes), tick (4 bytes),
+ *                                         base (8 bytes), shift, bytes of a word, header or
+ *                                         alignment, meaning of sizes (1 byte each)
+ *     3     1: tick                       tick (4 bytes)
+ *     3     2: task, bits 2-7: length     number of the task (1 byte), its name, zeros up to a
+ *                                         multiple of 4 bytes
+ *     3     3: caller; bit 3: wide        of the event that follows (4 bytes, or 8 if wide)
  *
  * An address is (address - base) >> shift where it is short. A record of kind 3 has the number of
  * the event that follows it. A sync stands before every RHR_SYNC_EVENTS-th event, and after it the

@@ -60,6 +60,27 @@ static void free_slot(const struct rh_ops *ops, void *state, struct block *block
     block->address = 0;
 }
 
+static bool keep_first(void *context, uint64_t address, uint64_t size, bool allocated) {
+    (void)size;
+    (void)allocated;
+    *(uint64_t *)context = address;
+    return false;
+}
+
+/* A free block's header is overwritten: whoever reads the list says so. */
+static void overwritten(const struct rh_ops *ops, void *state) {
+    uint64_t first;
+    struct rh_stats64 stats;
+    if (ops->kind == 1) return;
+    REQUIRE(ops->walk_free(state, keep_first, &first) == RH_OK);
+    unsigned char *header = ops->pointer(state, first);
+    *header ^= 1;
+    REQUIRE(ops->stats(state, &stats) == RH_CORRUPT);
+    REQUIRE(ops->walk_free(state, keep_first, &first) == RH_CORRUPT);
+    *header ^= 1;
+    REQUIRE(ops->stats(state, &stats) == RH_OK);
+}
+
 static void program(const struct rh_ops *ops, void *state, unsigned seed) {
     struct block blocks[SLOTS] = {{0, 0}};
     struct rh_fault64 fault;
@@ -101,6 +122,7 @@ static void program(const struct rh_ops *ops, void *state, unsigned seed) {
     REQUIRE(free_bytes == ops->free_size(state));
     REQUIRE(ops->stats(state, &stats) == RH_OK && stats.values[0] == free_bytes);
     REQUIRE(ops->check(state, &fault) == RH_OK);
+    overwritten(ops, state);
     ops->reset_minimum(state);
     REQUIRE(ops->free(state, 12) == RH_INVALID_FREE);
 }
@@ -218,6 +240,14 @@ static bool count(void *context, rh_word address, rh_word size, bool allocated) 
     return true;
 }
 
+#if RH_HAS_RECORD
+static bool only_one(void *context, rh_word address, rh_word size, bool allocated) {
+    (void)context;
+    REQUIRE(address % 8 == 0 && size != 0 && allocated);
+    return false;
+}
+#endif
+
 static struct rh_region region_of(size_t size, unsigned char **memory) {
     /* Malloc's alignment of 16, and then 8: payloads are 8-aligned either way. */
     *memory = malloc(size);
@@ -252,6 +282,12 @@ static void run(size_t size, unsigned seed) {
     REQUIRE(rh1_init(&heap1, &region, &options) == RH_OK);
     program(&heap1, take1, NULL, seed);
     REQUIRE(rh1_free_size(&heap1) < size);
+#if RH_HAS_RECORD
+    REQUIRE(rh1_walk(&heap1, count, &free_bytes) == RH_OK);
+    REQUIRE(free_bytes == rh1_free_size(&heap1));
+    REQUIRE(rh1_walk(&heap1, only_one, &free_bytes) == RH_OK);
+    free_bytes = 0;
+#endif
 
     struct rh_heap2 heap2;
     REQUIRE(rh2_init(&heap2, &region, &options) == RH_OK);
@@ -271,6 +307,9 @@ static void run(size_t size, unsigned seed) {
     REQUIRE(rh4_stats(&heap4, &stats) == RH_OK && stats.largest_free_block == whole);
     REQUIRE(rh4_walk(&heap4, &region, count, &free_bytes) == RH_OK && free_bytes == whole);
     REQUIRE(rh4_check(&heap4, &region, &fault) == RH_OK);
+#if RH_CHECKS != 0
+    REQUIRE(rh4_free(&heap4, 64) == RH_INVALID_FREE);
+#endif
     release(&region, memory[0]);
 
     struct rh_region regions[2] = {region_of(size, &memory[0]), region_of(size / 2, &memory[1])};
