@@ -113,7 +113,7 @@ def _elf(stream: Any, name: str) -> Any:
         )
     except ImportError as error:
         raise ValueError(
-            f"{name}: reading an ELF needs pyelftools: pip install pyelftools"
+            f"{name}: reading an ELF needs pyelftools: pip install 'rtosheap[inspect]'"
         ) from error
     try:
         return ELFFile(stream)

@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from rtosheap import Heap4, Trace, TraceError, formats, replay
+from rtosheap.cli import main
 from rtosheap.trace import Loss, TraceWarning
 
 DATA = Path(__file__).parent / "data"
@@ -120,6 +121,15 @@ def test_threads_are_tasks_in_global_order():
     assert trace.task_names == ("6374", "6372", "6373") or len(trace.task_names) == 3
     # a block's free may stand in another thread than its malloc
     assert trace.frees > 0
+
+
+def test_convert_prints_the_loss(tmp_path, capsys):
+    out = tmp_path / "edge.trace"
+    assert main(["convert", str(sample("valgrind/edge.log")), str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "25 events" in said
+    assert "requests whose alignment a trace cannot hold: 3" in said
+    assert len(Trace.load(out)) == 25
 
 
 def test_slices_and_sums_keep_the_loss():

@@ -19,6 +19,7 @@ import rtosheap._loaders as loaders
 import rtosheap.image
 import rtosheap.inspect
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Trace, replay
+from rtosheap.cli import main
 from rtosheap.image import ImageState
 from rtosheap.inspect import inspect
 
@@ -508,27 +509,21 @@ def test_the_names_of_freertos():
 
 
 def test_command_line(tmp_path, capsys):
-    from rtosheap.cli import inspect as command
-
     patient = Patient()
     patient.overflow(0, b"boom")
     path = tmp_path / "dump.bin"
     path.write_bytes(patient.memory)
     figure = tmp_path / "map.png"
-    status, out = run(command, [str(path), "--base", hex(BASE), "-o", str(figure)], capsys)
+    status, out = run([str(path), "--base", hex(BASE), "-o", str(figure)], capsys)
     assert status == 1
     assert "probably written 4 bytes past its end" in out
     assert figure.read_bytes().startswith(b"\x89PNG")
-    status, out = run(command, [str(path), "--base", hex(BASE), "--json"], capsys)
+    status, out = run([str(path), "--base", hex(BASE), "--json"], capsys)
     assert json.loads(out)["damage"][0]["culprit"] == BASE
     path.write_bytes(patient.heap.memory)
-    assert run(command, [str(path), "--base", hex(BASE), "--heap", "heap_4"], capsys)[0] == 0
+    assert run([str(path), "--base", hex(BASE), "--heap", "heap_4"], capsys)[0] == 0
 
 
-def run(command, arguments, capsys):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers())
-    args = parser.parse_args(["inspect", *arguments])
-    return args.run(args), capsys.readouterr().out
+def run(arguments, capsys):
+    status = main(["inspect", *arguments])
+    return status, capsys.readouterr().out

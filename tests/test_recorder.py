@@ -307,6 +307,8 @@ def test_a_ring(device):
         assert found.loss.lost_events == (0 if events == 50 else found.loss.lost_events)
         count = len(found) + found.loss.foreign_frees
         assert found.loss.lost_events + count == len(trace)
+        late = load(bytes(200_001) + dump)  # somewhere in a device's whole memory
+        assert late == found
 
 
 def test_whatever_a_capture_holds_it_is_read_or_refused(plain):
@@ -380,6 +382,9 @@ def test_end_to_end_in_a_kernel(recorded):
     hooked = same_addresses(folder / "capture.bin", Heap4(6144))
     wrapped = same_addresses(folder / "wrapped.bin", Heap4(6144))
     assert hooked.loss.rounded_sizes > 1000
+    assert hooked.meta["sizes"] == "the block's, without its header"
+    assert wrapped.meta["sizes"] == "as requested"
+    assert "largest_failed_request" not in hooked.meta  # heap_4's macro tells 0
     assert wrapped.loss.rounded_sizes == 0
     assert (hooked.size >= wrapped.size).all()
     assert int(wrapped.meta["largest_failed_request"]) > 4000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -376,6 +377,22 @@ def test_machine_names_what_is_wrong_with_the_subclass(
 ) -> None:
     with pytest.raises((ValueError, TypeError, NotImplementedError), match=message):
         type("Wrong", (FirstFitMachine,), attributes)()
+
+
+def test_the_examples_of_the_readme(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool("gcc")
+    text = (ROOT / "rtosheap" / "testing" / "README.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests" / "c").mkdir(parents=True)
+    source = Path("tests", "c", "broken_pool.c")
+    source.write_bytes((ROOT / source).read_bytes())
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"overlaps the live block|was overwritten|all blocks", printed)) >= 2
+    assert "pvPortMalloc(" in printed
 
 
 # ---------------------------------------------------------------------- find_failure(), to_c()

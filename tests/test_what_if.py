@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 
 import pytest
 import traces
@@ -11,6 +12,7 @@ from trace_strategies import valid_traces
 
 import rtosheap.what_if
 from rtosheap import Heap4, Trace, replay
+from rtosheap.cli import main
 from rtosheap.sizing import minimum_heap_size
 from rtosheap.what_if import (
     Align,
@@ -157,26 +159,14 @@ def test_before_and_after():
 
 
 def test_on_the_command_line(tmp_path, capsys):
-    import argparse
-    import json
-
-    from rtosheap.cli import _what_if
-    from rtosheap.compare import compare
-
-    parser = argparse.ArgumentParser()
-    _what_if.add(parser)
-    parser.add_argument("-o", dest="output")
-    parser.add_argument("--json", action="store_true")
-    figure = tmp_path / "both.png"
-    words = ["--what-if", "static:size>=1K", "--what-if", "round:16", "-o", str(figure)]
-
-    def run(trace):
-        return compare(trace, heaps=["heap_2", "heap_4"])
-
-    assert _what_if.run(parser.parse_args(words), LOG, run) == 0
-    assert "static:size>=1024; round:16" in capsys.readouterr().out
-    assert figure.read_bytes().startswith(b"\x89PNG")
-    assert _what_if.run(parser.parse_args([*words[:4], "--json"]), LOG, run) == 0
-    assert json.loads(capsys.readouterr().out)["set_aside_bytes"] == 2048
-    with pytest.raises(SystemExit):
-        parser.parse_args(["--what-if", "statics"])
+    path = tmp_path / "log.trace"
+    LOG.save(path)
+    words = ["compare", str(path), "--heap", "heap_4", "--what-if", "static:size>=1K;round:16"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "what if static:size>=1K;round:16" in out
+    assert "2,048 bytes are needed outside the heap" in out
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["what_if"]["set_aside_bytes"] == 2048
+    assert main([*words[:-1], "statics"]) == 2
+    assert "what-if" in capsys.readouterr().err

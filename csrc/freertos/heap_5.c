@@ -76,50 +76,9 @@ void *pvPortMalloc(size_t xWantedSize) {
     return pvReturn;
 }
 
-void vPortFree(void *pv) {
-    rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
-    struct rh_region *pxRegion;
-    rh_word xBlockSize;
-
-    if (pv == NULL) return;
-    RH_FORGET(xBlock);
-    if (rh_ff_live(&xHeap, xBlock, true, &pxRegion, &xBlockSize) != RH_OK) return;
-    prvClearOnFree(pv, xBlockSize);
-    vTaskSuspendAll();
-    { (void)rh_ff_give_back(&xHeap, pxRegion, xBlock, xBlockSize, false, true); }
-    (void)xTaskResumeAll();
-}
-
-void *pvPortCalloc(size_t xNum, size_t xSize) {
-    return prvCalloc(xNum, xSize);
-}
-
-size_t xPortGetFreeHeapSize(void) {
-    return xHeap.free_size;
-}
-
-size_t xPortGetMinimumEverFreeHeapSize(void) {
-    return xHeap.minimum_ever_free;
-}
-
-void xPortResetHeapMinimumEverFreeHeapSize(void) {
-    xHeap.minimum_ever_free = xHeap.free_size;
-}
-
 void vPortInitialiseBlocks(void) {
     /* Nothing to do: vPortDefineHeapRegions() sets up. */
 }
 
-void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
-    struct rh_stats xStats;
-
-    vTaskSuspendAll();
-    { (void)rh5_stats(&xHeap, &xStats); }
-    (void)xTaskResumeAll();
-    prvCopyStats(pxHeapStats, &xStats);
-}
-
-/* For a scheduler that is started again: define the regions anew. */
-void vPortHeapResetState(void) {
-    memset(&xHeap, 0, sizeof xHeap);
-}
+#define rhMANY_REGIONS true
+#include "rh_freertos_first_fit.h"

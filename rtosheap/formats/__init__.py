@@ -25,6 +25,7 @@ and ``write(trace, stream)``, listed in :data:`WRITERS`.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import warnings
 import zlib
@@ -121,7 +122,10 @@ def read(
     source = describe_source(path)
     try:
         with opened(path) as (stream, head):
-            reader = _told(head) if format is None else READERS[names.index(format)]
+            if format is None:
+                reader, stream = _told(head, stream)
+            else:
+                reader = READERS[names.index(format)]
             columns = reader.read(stream, strict=strict)
     except TraceError as error:
         raise error.at(line=None, path=source) from None
@@ -133,12 +137,17 @@ def read(
     return columns
 
 
-def _told(head: bytes) -> Reader:
+def _told(head: bytes, stream: BinaryIO) -> tuple[Reader, BinaryIO]:
+    """The reader for a file, and the stream that it is to read."""
     if not head:
         raise TraceError("the file is empty; a trace of no events has at least a header")
     for reader in READERS:
         if reader.sniff(head):
-            return reader
+            return reader, stream
+    if b"\0" in head:  # memory of a device, perhaps, with a recorder's ring somewhere in it
+        data = stream.read()
+        if recorder.holds_ring(data):
+            return recorder, io.BytesIO(data)
     hints = "; ".join(f"{reader.NAME} ({reader.HINT})" for reader in READERS)
     raise TraceError(f"begins with {head[:24]!r}, which is none of the formats: {hints}")
 

@@ -125,7 +125,7 @@ class AddressLog:
         if len(self.task) and tasks:
             out.task_codes = np.frombuffer(self.task, dtype=np.int32).copy()
             out.task_names = tasks
-        if self.failed:
+        if self.largest_failed:
             out.meta["largest_failed_request"] = str(self.largest_failed)
         return out
 

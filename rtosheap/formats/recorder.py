@@ -25,6 +25,12 @@ _MALLOC, _FREE, _LONG, _OTHER = range(4)
 _LONG_KINDS = ("m", "f", "r", "x")
 _SYNC, _TICK, _NAME, _CALLER = range(4)
 _REQUESTED, _ROUNDED, _BLOCK, _WANTED = range(4)
+_MEANINGS = {
+    _REQUESTED: "as requested",
+    _ROUNDED: "rounded up to the alignment",
+    _BLOCK: "the block's, without its header",
+    _WANTED: "the block's, without its header and what was too small to split off",
+}
 _AHEAD = 40  # events that may be missing before a record that stands alone
 
 
@@ -66,7 +72,12 @@ class Record(NamedTuple):
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return _first_sync(head) >= 0 or _RING in head
+    return _first_sync(head) >= 0 or holds_ring(head)
+
+
+def holds_ring(data: bytes) -> bool:
+    """Whether a recorder's ring lies somewhere in the memory."""
+    return _RING in data
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -386,6 +397,7 @@ class _Reader:
             unknown_tasks=unknown,
         )
         columns.meta["time_unit"] = "ticks"
+        columns.meta["sizes"] = _MEANINGS.get(self._meaning, "unknown")
         columns.meta["base_address"] = f"{self._base:#x}"
         columns.lines = None
         return columns
