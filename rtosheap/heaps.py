@@ -145,7 +145,8 @@ class Heap(_core.Heap):
             word = f", {8 * self.word_size}-bit" if self.word_size != 4 else ""
             return (
                 f"<{name} of {self.size:,} bytes at {self.base_address:#010x}{word}: "
-                f"{stats.available:,} free in {stats.free_block_count:,} blocks, "
+                f"{stats.available:,} free in {stats.free_block_count:,} "
+                f"block{'' if stats.free_block_count == 1 else 's'}, "
                 f"largest {stats.largest_free_block:,}>"
             )
         except HeapCorruptionError as error:

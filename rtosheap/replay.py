@@ -216,6 +216,11 @@ class Replay:
 
         return table_html(("replay", ""), self.summary())
 
+    def failure_reason(self, event: int) -> str:
+        """Why an event failed: one of `FAILURES`, ``"none"`` if it did not."""
+        _test_event(event, len(self.trace))
+        return FAILURES[int(self.column("failure")[event])]
+
     def heap_at(self, event: int) -> Heap:
         """A heap in the state just before an event, over memory of its own.
 

@@ -177,6 +177,8 @@ def test_why_an_allocation_failed() -> None:
     holes = [("m", 0, 100), ("m", 1, 8), ("m", 2, 100), ("f", 0), ("f", 2)]
     result = replay(Trace.from_events([*holes, ("m", 3, 200), ("m", 4, 4000)]), Heap4(256))
     assert result["failure"].tolist() == [0, 0, 0, 0, 0, 2, 1]
+    reasons = [result.failure_reason(event) for event in (4, 5, 6)]
+    assert reasons == ["none", "fragmentation", "exhaustion"]
     assert (result.failures, result.first_failure) == (2, 5)
     pins = result.pins(5)
     assert pins == [(BASE + 112, 16, 8, 1, 1)]

@@ -27,6 +27,7 @@ _SUPPORT = {
 }
 _ZIG_TARGET = "thumb-freestanding-eabi"
 _ZIG = (
+    "-g",  # without it zig strips the symbols at -Os
     "-fno-sanitize=undefined",
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",

@@ -10,6 +10,7 @@ made with ``layout="constrained"``, which leaves room for all that is written ro
 
 from rtosheap.plot._animate import animate
 from rtosheap.plot._comparison import comparison
+from rtosheap.plot._corruption import corruption
 from rtosheap.plot._cost import Calibration, cost
 from rtosheap.plot._fragmentation import fragmentation
 from rtosheap.plot._free_blocks import free_blocks
@@ -24,6 +25,7 @@ __all__ = [
     "SizingCurve",
     "animate",
     "comparison",
+    "corruption",
     "cost",
     "fragmentation",
     "free_blocks",
