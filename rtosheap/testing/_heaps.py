@@ -63,7 +63,7 @@ def heaps(
     --------
     >>> from hypothesis import find
     >>> find(heaps("heap_4", sizes=(256, 1024)), lambda heap: True)
-    <Heap4 of 256 bytes at 0x20000000: 248 free in 1 blocks, largest 248>
+    <Heap4 of 256 bytes at 0x20000000: 248 free in 1 block, largest 248>
     """
     chosen = [kinds] if isinstance(kinds, str | type) else list(kinds)
     if not chosen:

@@ -35,6 +35,7 @@ struct model {
     struct entry list[BLOCKS]; /* the free list in its order, heap_5's inner marker included */
     size_t listed;
     uint64_t free_size;
+    uint64_t nodes; /* entries of the free list that the last operation read */
 };
 
 struct world {
@@ -91,16 +92,20 @@ static void enlist(struct model *m, struct entry entry) {
     while (at < m->listed &&
            (ops->kind == 2 ? m->list[at].size < entry.size : m->list[at].address < entry.address))
         at++;
+    m->nodes += at < m->listed ? at + 1 : at; /* heap_2: the one that stops the walk is read, too */
     insert(m->list, &m->listed, at, entry);
 }
 
 static uint64_t model_malloc(struct model *m, uint64_t size) {
     const uint64_t wanted = (size + header + 7) / 8 * 8;
+    m->nodes = 0;
     if (size == 0 || wanted > m->free_size) return 0;
     size_t at = 0;
     while (at < m->listed && m->list[at].size < wanted)
         at++;
+    m->nodes = at;
     if (at == m->listed) return 0;
+    m->nodes++;
     struct entry found = m->list[at];
     erase(m->list, &m->listed, at);
     const size_t place = find(m, found.address);
@@ -108,7 +113,9 @@ static uint64_t model_malloc(struct model *m, uint64_t size) {
         const struct entry rest = {found.address + wanted, found.size - wanted, false};
         found.size = wanted;
         insert(m->blocks, &m->count, place + 1, rest);
+        const uint64_t nodes = m->nodes; /* of heap_4 and heap_5: the rest takes found's place */
         enlist(m, rest);
+        if (ops->kind != 2) m->nodes = nodes;
     }
     found.allocated = true;
     m->blocks[place] = found;
@@ -116,27 +123,32 @@ static uint64_t model_malloc(struct model *m, uint64_t size) {
     return found.address + header;
 }
 
-static void unlist(struct model *m, uint64_t address) {
+static bool unlist(struct model *m, uint64_t address) {
     for (size_t i = 0; i < m->listed; i++)
         if (m->list[i].address == address) {
             erase(m->list, &m->listed, i);
-            return;
+            return true;
         }
+    return false;
 }
 
 static void model_free(struct model *m, uint64_t payload) {
     size_t place = find(m, payload - header);
     struct entry *b = m->blocks;
+    uint64_t nodes = 0; /* heap_4, heap_5: what lies before it, and what it swallows behind it */
+    while (nodes < m->listed && m->list[nodes].address < b[place].address)
+        nodes++;
+    m->nodes = 0;
     b[place].allocated = false;
     m->free_size += b[place].size;
     if (ops->kind != 2) {
         const uint64_t end = b[place].address + b[place].size;
         if (place + 1 < m->count && !b[place + 1].allocated && b[place + 1].address == end) {
-            unlist(m, end);
+            nodes += unlist(m, end);
             b[place].size += b[place + 1].size;
             erase(b, &m->count, place + 1);
         } else if (end == bases[0] + region_bytes - header && region_count > 1) {
-            unlist(m, end); /* the inner marker is absorbed */
+            nodes += unlist(m, end); /* the inner marker is absorbed */
         }
         if (place > 0 && !b[place - 1].allocated &&
             b[place - 1].address + b[place - 1].size == b[place].address) {
@@ -147,6 +159,7 @@ static void model_free(struct model *m, uint64_t payload) {
         }
     }
     enlist(m, b[place]);
+    if (ops->kind != 2) m->nodes = nodes;
 }
 
 /* --- the comparison ----------------------------------------------------------------------------
@@ -164,7 +177,7 @@ static bool compare(void *context, uint64_t address, uint64_t size, bool allocat
     REQUIRE(l->seen < l->count);
     const struct entry *e = &l->expected[l->seen++];
     REQUIRE(e->address == address && e->size == size);
-    REQUIRE(!l->with_state || e->allocated == allocated);
+    REQUIRE(allocated == (l->with_state && e->allocated));
     return true;
 }
 
@@ -176,6 +189,10 @@ static void same(struct world *w) {
     REQUIRE(ops->walk(w->state, compare, &blocks) == RH_OK && blocks.seen == blocks.count);
     REQUIRE(ops->walk_free(w->state, compare, &list) == RH_OK && list.seen == list.count);
     REQUIRE(ops->free_size(w->state) == w->model.free_size);
+}
+
+static void same_nodes(struct world *w) {
+    REQUIRE(ops->nodes(w->state) == w->model.nodes);
 }
 
 static void explore(const struct world *before, unsigned depth) {
@@ -191,12 +208,15 @@ static void explore(const struct world *before, unsigned depth) {
             REQUIRE(expected != 0 ? status == RH_OK && payload == expected
                                   : status == RH_EXHAUSTED || status == RH_FRAGMENTED);
             if (expected != 0) w.live[w.live_count++] = payload;
+            same_nodes(&w);
         } else {
             const uint64_t payload = w.live[choice - 4];
             w.live[choice - 4] = w.live[--w.live_count];
             model_free(&w.model, payload);
             REQUIRE(ops->free(w.state, payload) == RH_OK);
-            REQUIRE(ops->live(w.state, payload) == RH_DOUBLE_FREE);
+            same_nodes(&w);
+            REQUIRE(ops->free(w.state, payload) == RH_DOUBLE_FREE);
+            REQUIRE(ops->nodes(w.state) == 0);
         }
         same(&w);
         explore(&w, depth - 1);
@@ -237,6 +257,7 @@ int main(int argc, char **argv) {
         if (i + 1 < region_count) w.model.list[w.model.listed++] = marker;
     }
     same(&w);
+    REQUIRE(ops->nodes(w.state) == 0);
     explore(&w, depth);
     printf("%llu\n", (unsigned long long)sequences - 1);
     return 0;

@@ -23,7 +23,7 @@
 
 enum { BASE = 0x20000000, FAR = 0x30000000, MARKER = 0x10000000, SIZE = 160 };
 
-static unsigned char memory[2][4096];
+static unsigned char *memory[2]; /* of the exact size: the sanitizers see a step outside */
 static struct rh_region regions[2];
 static struct rh_options options;
 static struct rh_heap1 heap1;
@@ -33,12 +33,17 @@ static struct rh_nano nano;
 static rh_word a, b, c; /* payloads */
 
 static void reset(rh_word base, rh_word size) {
+    const size_t bytes = size < 4096 ? size : 4096; /* larger ones are refused unseen */
+    for (int i = 0; i < 2; i++) {
+        free(memory[i]);
+        memory[i] = calloc(1, i == 0 ? bytes : SIZE);
+        REQUIRE(memory[i] != NULL || bytes == 0);
+    }
     struct rh_region first = {base, size, memory[0]}, second = {FAR, SIZE, memory[1]};
     struct rh_options plain = {.alignment = 8, .end_marker = MARKER};
     regions[0] = first;
     regions[1] = second;
     options = plain;
-    memset(memory, 0, sizeof memory);
 }
 
 static void poke(rh_word address, rh_word value) {
@@ -107,6 +112,14 @@ static void test_check2(void) {
     begin2(SIZE), heap2.head.next = BASE + 8; /* a forged entry in a payload stands in for b */
     poke(BASE + 8, BASE + 56), poke(BASE + 12, 16);
     CHECK2(RH_RULE_NOT_LISTED, BASE + 56);
+    poke(BASE + 12, 0);
+    CHECK2(RH_RULE_NOT_LISTED, BASE + 56);
+    /* What is not a block's payload is not freed: no top bit, or a link that is not zero. */
+    begin2(SIZE);
+    REQUIRE(rh2_free(&heap2, a + 8) == RH_INVALID_FREE);
+    poke(BASE + 8, 4), poke(BASE + 12, TOP | 16);
+    REQUIRE(rh2_free(&heap2, a + 8) == RH_INVALID_FREE);
+    REQUIRE(rh2_free(&heap2, b) == RH_INVALID_FREE);
     begin2(SIZE), heap2.free_size += 8;
     CHECK2(RH_RULE_FREE_SIZE, 0);
 }
@@ -165,6 +178,11 @@ static void test_check4(void) {
     CHECK4(RH_RULE_END_MARKER, end);
     begin4(SIZE, 8), poke(end, BASE);
     CHECK4(RH_RULE_END_MARKER, end);
+    begin4(SIZE, 8);
+    REQUIRE(rh4_free(&heap4, a + 8) == RH_INVALID_FREE);
+    poke(BASE + 8, 4), poke(BASE + 12, TOP | 16);
+    REQUIRE(rh4_free(&heap4, a + 8) == RH_INVALID_FREE);
+    REQUIRE(rh4_free(&heap4, b) == RH_INVALID_FREE);
     begin4(SIZE, 8), heap4.free_size -= 8;
     CHECK4(RH_RULE_FREE_SIZE, 0);
 }
@@ -289,6 +307,7 @@ static void test_set_up(void) {
     SETUP(BASE, SIZE, 12, RH_BAD_ALIGNMENT, RH_BAD_ALIGNMENT, RH_BAD_ALIGNMENT);
     SETUP(BASE, SIZE, 32, RH_OK, RH_OK, RH_OK);
     SETUP(BASE, SIZE, 4, RH_OK, RH_OK, RH_OK);
+    SETUP(1, 64, 8, RH_OK, RH_OK, RH_OK);
     SETUP(0, SIZE, 8, RH_AT_ZERO, RH_AT_ZERO, RH_AT_ZERO);
     SETUP(0xFFFFFFF0u, 17, 8, RH_OUT_OF_RANGE, RH_OUT_OF_RANGE, RH_OUT_OF_RANGE);
     SETUP(0x100, TOP, 8, RH_OUT_OF_RANGE, RH_OUT_OF_RANGE, RH_OUT_OF_RANGE);
@@ -299,7 +318,8 @@ static void test_set_up(void) {
     SETUP(BASE + 1, 22, 8, RH_OK, RH_OK, RH_TOO_SMALL);
     SETUP(BASE + 1, 23, 8, RH_OK, RH_OK, RH_OK);
     reset(BASE, SIZE);
-    REQUIRE(rh5_init(&heap4, regions, 0, &options, &wrong) == RH_TOO_SMALL);
+    wrong = 9;
+    REQUIRE(rh5_init(&heap4, regions, 0, &options, &wrong) == RH_TOO_SMALL && wrong == 0);
 
     static const rh_word markers[] = {0, BASE + 8, BASE + SIZE - 4, BASE - 4, MARKER + 2};
     for (size_t i = 0; i < sizeof markers / sizeof *markers; i++) {
@@ -329,6 +349,10 @@ static void test_set_up(void) {
     options.alignment = 4; /* 4 bytes between header and header: no block, and not none */
     regions[0].size = 12;
     REQUIRE(rh5_init(&heap4, regions, 2, &options, &wrong) == RH_TOO_SMALL);
+    reset(0x100, 0x40000008); /* its blocks have 0x80000000 bytes together: just too many */
+    regions[1].base = 0x60000000;
+    regions[1].size = 0x40000008;
+    REQUIRE(rh5_init(&heap4, regions, 2, &options, &wrong) == RH_OUT_OF_RANGE && wrong == 1);
     reset(0x100, 0x50000000); /* the sum has the top bit: nothing is written before that is seen */
     regions[1].base = 0x60000000;
     regions[1].size = 0x50000000;
@@ -352,6 +376,8 @@ int main(void) {
     test_check4();
     test_check5();
     test_set_up();
+    free(memory[0]);
+    free(memory[1]);
     puts("all rules");
     return 0;
 }

@@ -69,16 +69,20 @@ static bool keep_first(void *context, uint64_t address, uint64_t size, bool allo
 
 /* A free block's header is overwritten: whoever reads the list says so. */
 static void overwritten(const struct rh_ops *ops, void *state) {
-    uint64_t first;
+    uint64_t first, live, none;
     struct rh_stats64 stats;
     if (ops->kind == 1) return;
+    REQUIRE(ops->malloc(state, 8, &live) == RH_OK);
     REQUIRE(ops->walk_free(state, keep_first, &first) == RH_OK);
     unsigned char *header = ops->pointer(state, first);
     *header ^= 1;
     REQUIRE(ops->stats(state, &stats) == RH_CORRUPT);
+    REQUIRE(ops->malloc(state, 8, &none) == RH_CORRUPT);
+    REQUIRE(ops->free(state, live) == RH_CORRUPT);
     REQUIRE(ops->walk_free(state, keep_first, &first) == RH_CORRUPT);
     *header ^= 1;
     REQUIRE(ops->stats(state, &stats) == RH_OK);
+    REQUIRE(ops->free(state, live) == RH_OK);
 }
 
 static void program(const struct rh_ops *ops, void *state, unsigned seed) {

@@ -82,7 +82,7 @@ CORE = "tests/c/test_core.c"
 PLANS = (
     Plan(
         "rules",
-        "-DRH_HOSTED=1 -DRH_CHECKS=0",
+        "-DRH_HOSTED=1 -DRH_CHECKS=0 -fsanitize=address",
         ("tests/c/test_check.c", *HEAPS, "csrc/newlib_nano.c"),
     ),
     Plan("assertions", "-DRH_CHECKS=1 -DRH_PROTECTOR=1", (CORE, *HEAPS)),
@@ -198,7 +198,7 @@ class Builder:
                 if not self.object(csrc, mutated, old, plan.options):
                     return False
             objects.append(str(old))
-        return succeeds(["gcc", *objects, "-o", str(to)], 60)
+        return succeeds(["gcc", *plan.options.split(), *objects, "-o", str(to)], 60)
 
     def same_code(self, csrc: Path, name: str, to: Path) -> bool:
         """Does the optimiser make the same of it, hosted and as firmware?"""
@@ -265,10 +265,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", help="a file's name")
+    parser.add_argument("--again", help="an earlier result, of which the survivors are tried anew")
     parser.add_argument("--every", type=int, default=1, help="take every nth mutant")
     chosen = parser.parse_args()
     files = [chosen.only] if chosen.only else FILES
     mutants = [mutant for name in files for mutant in mutants_of(name)][:: chosen.every]
+    if chosen.again:
+        survivors = Path(chosen.again).read_text()
+        mutants = [mutant for mutant in mutants if f"{mutant}   " in survivors]
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(chosen.jobs) as pool:
         builder = Builder(Path(directory))
         if builder.verdict(None) not in ("survived", "same code"):
