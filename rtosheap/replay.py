@@ -55,11 +55,12 @@ class Pin(NamedTuple):
     """The event that allocated it; None for a block from before the trace."""
 
 
-class Replay:
+class Replay(dict[str, Array]):
     """What a trace did to a heap: one column per quantity, one entry per event.
 
-    A column that was not recorded is None. Iterating gives the recorded columns' names, and
-    ``replay[name]`` the column, so that ``pandas.DataFrame(dict(replay))`` works.
+    As with a table of pandas, ``replay[name]`` is a column, iterating gives the recorded columns'
+    names, and ``len(replay)`` is the number of events; ``pandas.DataFrame(replay)`` takes it as it
+    is. Each column is an attribute, too, None if it was not recorded.
 
     Attributes
     ----------
@@ -117,10 +118,10 @@ class Replay:
         columns: dict[str, Array],
         counts: dict[str, int],
     ) -> None:
+        super().__init__(columns)
         self.trace = trace
         self.heap = heap
         self._before = before
-        self._columns = columns
         for name in COLUMNS:
             setattr(self, name, columns.get(name))
         self.failures = counts["failures"]
@@ -156,18 +157,17 @@ class Replay:
     def __len__(self) -> int:
         return len(self.trace)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def keys(self) -> tuple[str, ...]:
-        """Names of the recorded columns."""
-        return tuple(self._columns)
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
-    def __getitem__(self, name: str) -> Array:
-        if name in self._columns:
-            return self._columns[name]
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __missing__(self, name: str) -> Array:
         if name in COLUMNS:
-            raise KeyError(f"{name!r} was not recorded: pass record={(*self._columns, name)!r}")
+            raise KeyError(f"{name!r} was not recorded: pass record={(*self, name)!r}")
         raise KeyError(f"{name!r} is no column; there are {', '.join(COLUMNS)}")
 
     def column(self, name: str) -> Array:

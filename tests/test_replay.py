@@ -415,3 +415,17 @@ def test_a_replay_shows_itself(kind: Any) -> None:
     assert "minimum ever free" in str(result)
     assert result.heap_kind == f"heap_{kind.kind}"
     assert result.regions == ((BASE, 6000),)
+
+
+def test_a_replay_is_a_table() -> None:
+    """What pandas.DataFrame() asks of a dict, and what a user of one expects."""
+    result = replay(random_trace(2, 60), Heap4(6000))
+    assert isinstance(result, dict)
+    assert len(result) == 60
+    assert dict(result.items()).keys() == set(DEFAULT_COLUMNS)
+    assert {len(column) for column in result.values()} == {60}
+    again = pickle.loads(pickle.dumps(result))
+    assert again.failures == result.failures
+    assert np.array_equal(again["address"], result["address"])
+    assert result != again
+    assert result in {result}

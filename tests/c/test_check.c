@@ -279,6 +279,12 @@ static void test_check3(void) {
     CHECK3(RH_RULE_NOT_COALESCED, BASE + 40);
     begin3(), nano.free_size += 4;
     CHECK3(RH_RULE_FREE_SIZE, 0);
+    /* The break is unaligned, and sbrk has no second piece to align it: the first one is lost. */
+    reset(BASE + 1, 20);
+    REQUIRE(rhn_init(&nano, regions) == RH_OK);
+    REQUIRE(rhn_malloc(&nano, 12, &a) == RH_FRAGMENTED);
+    REQUIRE(nano.free_size == 0 && nano.minimum_ever_free == 0 && nano.failed == 1);
+    REQUIRE(rhn_malloc(&nano, 1, &a) == RH_EXHAUSTED);
     begin3();
     limit = 1;
     REQUIRE(rhn_walk_free(&nano, count, &limit) == RH_OK && limit == 0);

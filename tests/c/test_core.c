@@ -314,6 +314,18 @@ static void run(size_t size, unsigned seed) {
 #if RH_CHECKS != 0
     REQUIRE(rh4_free(&heap4, 64) == RH_INVALID_FREE);
 #endif
+#if RH_CHECKS == 1
+    /* A forged header in a payload, of a size that no block has. */
+    static const rh_word forged[] = {0, 1, 1 << 20, 2 * RH_WORD_BYTES + 4};
+    rh_word payload;
+    REQUIRE(rh4_malloc(&heap4, 100, &payload) == RH_OK);
+    for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+        const rh_word header[2] = {RH_CANARY_OF(&heap4), forged[i] | RH_TOP_BIT};
+        memcpy((void *)(uintptr_t)payload, header, sizeof header);
+        REQUIRE(rh4_free(&heap4, payload + RH_HEADER_OF(&heap4)) == RH_INVALID_FREE);
+    }
+    REQUIRE(rh4_free(&heap4, payload) == RH_OK);
+#endif
     release(&region, memory[0]);
 
     struct rh_region regions[2] = {region_of(size, &memory[0]), region_of(size / 2, &memory[1])};

@@ -48,6 +48,10 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
         gcc --coverage "$work/firmware$number"/*.o -o "$work/firmware$number/program"
         "$work/firmware$number/program"
     done
+    compile hosted -DRH_HOSTED=1 -DRH_CHECKS=2 -- "$root/tests/c/test_core.c" \
+        "$root"/csrc/host/core_w*.c "$root/csrc/host/ops.c"
+    gcc --coverage "$work"/hosted/*.o -o "$work/hosted/program"
+    "$work/hosted/program"
     compile rules -DRH_HOSTED=1 -DRH_CHECKS=0 -- "$root/tests/c/test_check.c" \
         "$root"/csrc/heap_[12345].c "$root/csrc/newlib_nano.c"
     gcc --coverage "$work"/rules/*.o -o "$work/rules/program"
