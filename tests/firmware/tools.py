@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 
-import pytest
+from needs import missing
+
+__all__ = ["missing", "require", "require_module"]
 
 PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
@@ -14,13 +15,6 @@ PACKAGES = {
     "gcc": "gcc",
     "clang": "clang",
 }
-
-
-def missing(what: str) -> None:
-    """Skip, or fail in CI, for want of a tool."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"CI must have {what}")
-    pytest.skip(f"needs {what}")
 
 
 def require(tool: str) -> str:
