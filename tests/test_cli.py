@@ -74,7 +74,7 @@ def test_help_names_all_commands(run: Any) -> None:
 
 def test_python_m_rtosheap() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "rtosheap", "size", TRACE], capture_output=True, text=True
+        [sys.executable, "-P", "-m", "rtosheap", "size", TRACE], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "34,224 bytes" in done.stdout
@@ -357,7 +357,7 @@ def test_a_reader_that_goes_away() -> None:
     os.close(reading)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "rtosheap", "size", TRACE, "--json"],
+            [sys.executable, "-P", "-m", "rtosheap", "size", TRACE, "--json"],
             stdout=writing,
             stderr=subprocess.PIPE,
         )

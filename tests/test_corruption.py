@@ -313,7 +313,7 @@ def test_plot(result: Study) -> None:
 def test_the_interpreter_survives_thousands() -> None:
     code = "from rtosheap import corruption; print(len(corruption.study(trials=150, seed=10**6)))"
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
+        [sys.executable, "-P", "-X", "faulthandler", "-c", code],
         capture_output=True,
         text=True,
         timeout=120,

@@ -829,5 +829,7 @@ def test_matplotlib_is_not_imported_before_it_is_needed():
     import sys
 
     code = "import rtosheap, sys; print('matplotlib' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"

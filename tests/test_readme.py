@@ -66,7 +66,7 @@ def test_the_command_line(arguments: list[str], tmp_path: Path, monkeypatch: Any
     trace = data.load("coap-server")
     trace.save("my.trace")
     trace.save("mdriver.rep")
-    run = subprocess.run([sys.executable, "-m", "rtosheap", *arguments], capture_output=True)
+    run = subprocess.run([sys.executable, "-P", "-m", "rtosheap", *arguments], capture_output=True)
     assert run.returncode == 0, run.stderr.decode()
     if "-o" in arguments:
         assert (tmp_path / arguments[arguments.index("-o") + 1]).stat().st_size > 1000

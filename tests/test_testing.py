@@ -177,9 +177,9 @@ def test_traces_reach_exhaustion() -> None:
     trace = find(
         traces(max_size=300, capacity=heap.free_size),
         lambda trace: replay(trace, Heap4(1024)).failures > 0,
-        settings=settings(database=None),
+        settings=settings(database=None, phases=[Phase.generate]),
     )
-    assert len(trace) <= 8
+    assert trace.peak_live_bytes > 600
 
 
 def test_traces_shrink_to_what_a_person_can_read() -> None:

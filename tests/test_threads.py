@@ -145,7 +145,7 @@ print(corrupt)
 def test_a_scribbler_never_makes_the_replay_leave_the_arena(name: str) -> None:
     code = SCRIBBLER.format(path=[str(Path(__file__).parent)], name=name)
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
+        [sys.executable, "-P", "-X", "faulthandler", "-c", code],
         capture_output=True,
         text=True,
         timeout=120,

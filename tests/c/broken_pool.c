@@ -36,6 +36,6 @@ void pool_free(struct pool *pool, void *payload) {
 #ifdef POOL_FIXED
     pool->used &= ~mask(first, *header);
 #else
-    pool->used &= ~mask(first, *header + (*header > 1 ? 1 : 0)); /* frees a unit too many */
+    pool->used &= ~mask(first, *header + 1); /* frees a unit too many */
 #endif
 }
