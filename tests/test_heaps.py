@@ -593,6 +593,37 @@ def test_malloc_meets_an_overwritten_free_block(kind: Any) -> None:
             operation()
 
 
+@pytest.mark.parametrize(
+    ("first", "size", "meets"),
+    [
+        (True, 56, False),  # the rest of 40 goes before the hole of 40: the next is not read
+        (True, 40, True),  # the rest of 56 goes after it, and is compared with the damaged one
+        (False, 40, True),  # the rest is compared with the damaged one at once
+    ],
+)
+def test_heap_2_meets_what_the_rest_is_compared_with(first: bool, size: int, meets: bool) -> None:
+    heap = Heap2(4096)
+    holes = []
+    for hole in (32, 96, 192):
+        holes.append(heap.malloc(hole))
+        heap.malloc(8)
+    for address in holes if first else holes[1:]:
+        heap.free(address)
+    assert [block.size for block in heap.free_blocks()[-3:-1]] == [104, 200]
+    write(heap, holes[2] - 4, b"\xc9")
+    before = picture_of_state(heap)
+    if not meets:
+        assert heap.malloc(size) == holes[1]
+        return
+    with pytest.raises(HeapCorruptionError, match=f"{holes[2] - 8:#x}"):
+        heap.malloc(size)
+    assert picture_of_state(heap) == before
+
+
+def picture_of_state(heap: Any) -> Any:
+    return heap._snapshot(), bytes(memoryview(heap))
+
+
 def test_an_end_marker_is_called_one() -> None:
     heap = Heap4(256)
     write(heap, BASE + 248, b"\x01")
