@@ -1,8 +1,6 @@
 /* Constructors: from Python's arguments to a heap that is set up. */
 #include "core.h"
 
-#include <string.h>
-
 #define DEFAULT_BASE 0x20000000u
 #define DEFAULT_ALIGNMENT 8u
 
