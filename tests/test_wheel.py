@@ -16,6 +16,7 @@ from needs import ROOT, missing
 TESTS = (
     *sorted((ROOT / "tests").glob("test_heaps_*.py")),
     ROOT / "tests" / "test_replay.py",
+    ROOT / "tests" / "test_threads.py",
     ROOT / "tests" / "test_conformance.py",
     *sorted((ROOT / "tests").glob("test_trace*.py")),
 )
