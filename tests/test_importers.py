@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
+from trace_files import load
+from trace_strategies import triples
 
 from rtosheap import Heap4, Trace, TraceError, formats, replay
 from rtosheap.cli import main
@@ -41,15 +43,6 @@ def unpacked(name):
     return data
 
 
-def load(data, **options):
-    return Trace.load(io.BytesIO(data.encode() if isinstance(data, str) else data), **options)
-
-
-def events(trace):
-    """Events with ids by order of allocation, which every import numbers alike."""
-    return [(event.op, event.id, event.size) for event in trace]
-
-
 @pytest.mark.parametrize("row", EXPECTED, ids=lambda row: row["file"])
 def test_samples(row):
     trace = Trace.load(sample(row["file"]))
@@ -69,8 +62,9 @@ def test_a_sample_is_told_by_its_content(row):
 
 
 def test_one_program_seen_by_three_recorders():
+    # every import numbers ids alike, in the order of allocation
     streams = [
-        events(Trace.load(sample(name)))
+        triples(Trace.load(sample(name)))
         for name in (
             "valgrind/cjson-tele12.log",
             "ltrace/cjson-tele12.libc.log",
@@ -272,13 +266,13 @@ def test_a_cut_last_line_is_tolerated_and_reported(row):
     for end in range(1, len(last)):
         found = load(whole + last[:end], format=name)
         if found.loss.cut_lines or len(found) == len(reference):
-            assert events(found) == events(reference)
+            assert triples(found) == triples(reference)
         else:  # a whole line that lacks its end only
             assert found.loss.cut_lines == 0
     for end in range(len(whole) - 300, len(whole)):
         found = load(data[:end], format=name)
         assert found.loss.cut_lines <= 1
-        assert events(found) == events(reference)[: len(found)]
+        assert triples(found) == triples(reference)[: len(found)]
     assert load(whole[: whole.rfind(b"\n", 0, -1) + 3], format=name).loss.cut_lines == 1
 
 

@@ -28,10 +28,11 @@ FUZZ_SECONDS = 60 if os.environ.get("CI") == "true" else 5
 SANITIZED_TESTS = (
     "test_conformance.py",
     "test_corruption.py",
-    "test_heaps.py",
+    *sorted(file.name for file in HERE.glob("test_heaps_*.py")),
     "test_metamorphic.py",
     "test_replay.py",
     "test_stateful.py",
+    "test_threads.py",
 )
 
 
@@ -79,6 +80,22 @@ def test_core_under_memcheck(tmp_path: Path, name: str) -> None:
     done = run([*memcheck, "--track-origins=yes", program])
     assert "served" in done.stdout
     assert done.stderr == ""
+
+
+def test_the_core_under_threads_and_thread_sanitizer(tmp_path: Path) -> None:
+    program = tmp_path / "threads"
+    sources = [HOST / name for name in ("core_w32.c", "core_w64.c", "ops.c", "replay.c")]
+    here = HERE / "c"
+    run(
+        [
+            *(tool("clang"), "-g", "-O1", "-fsanitize=thread", *WARNINGS, "-pthread"),
+            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{CSRC}"),
+            *(f"-I{HOST}", here / "threads.c", *sources, "-o", program),
+        ]
+    )
+    done = run([program], env={"TSAN_OPTIONS": "halt_on_error=1"})
+    assert int(done.stdout) > 0  # the scribblers were seen
+    assert "WARNING: ThreadSanitizer" not in done.stderr
 
 
 @pytest.fixture(scope="module")

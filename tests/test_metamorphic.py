@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from replay_reference import OneByOne
+from vectors import region_bytes
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
 from rtosheap.testing import heaps, traces
 
 SETTINGS = settings(max_examples=120, deadline=None)
-
-
-def images(heap: Any) -> list[bytes]:
-    return [bytes(region.memory) for region in heap.regions]
 
 
 def picture(heap: Any, base: int = 0) -> Any:
@@ -30,43 +28,14 @@ def picture(heap: Any, base: int = 0) -> Any:
     )
 
 
-def call_by_call(trace: Trace, heap: Any) -> list[int]:
-    """The addresses, by single calls; a realloc is malloc, copy, free."""
-    live: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    addresses = []
-    for event in trace:
-        if event.op == "f":
-            old = live.pop(event.id, None)
-            addresses.append(old or 0)
-            if heap.kind != 1:
-                heap.free(old)
-            continue
-        if event.op == "r" and event.id not in live:
-            addresses.append(0)
-            continue
-        got = heap.malloc(event.size)
-        addresses.append(got or 0)
-        if got is None:
-            continue
-        if event.op == "r":
-            old = live[event.id]
-            kept = min(sizes[event.id], event.size)
-            heap.view(got)[:kept] = bytes(heap.view(old)[:kept])
-            if heap.kind != 1:
-                heap.free(old)
-        live[event.id], sizes[event.id] = got, event.size
-    return addresses
-
-
 @given(heap=heaps(), trace=traces(max_size=400))
 @SETTINGS
 def test_a_replay_is_the_same_calls(heap: Any, trace: Trace) -> None:
     twin = heap.copy()
     result = replay(trace, heap)
-    assert result["address"].tolist() == call_by_call(trace, twin)
+    assert result["address"].tolist() == OneByOne(twin).addresses(trace)
     assert picture(heap) == picture(twin)
-    assert images(heap) == images(twin)
+    assert region_bytes(heap) == region_bytes(twin)
 
 
 @given(
@@ -103,7 +72,7 @@ def test_the_host_buffer_need_not_be_aligned(kind: int, host: int, trace: Trace)
         a, b = cls(memory), cls(2000)
     assert (replay(trace, a)["address"] == replay(trace, b)["address"]).all()
     assert picture(a) == picture(b)
-    assert images(a) == images(b)
+    assert region_bytes(a) == region_bytes(b)
     assert not any(buffer[:host])
     assert not any(buffer[host + 2000 :])
 
@@ -130,7 +99,7 @@ def test_copies_and_pickles_go_on_identically(
         for column in ("address", "free_size", "nodes", "failure"):
             assert (result[column] == expected[column]).all()
         assert picture(twin) == picture(heap)
-        assert images(twin) == images(heap)
+        assert region_bytes(twin) == region_bytes(heap)
 
 
 def headers(heap: Any) -> list[bytes]:
@@ -183,8 +152,8 @@ def test_regions_come_back_whole_in_any_order(sizes: list[int], order: Any) -> N
 @SETTINGS
 def test_what_is_refused_changes_nothing(heap: Any, trace: Trace) -> None:
     replay(trace, heap)
-    before = picture(heap), images(heap)
+    before = picture(heap), region_bytes(heap)
     for address in (heap.base_address - 8, heap.base_address + 3, 0, 1 << 31):
         with pytest.raises(Exception, match=r"\w"):
             heap.free(address)
-    assert (picture(heap), images(heap)) == before
+    assert (picture(heap), region_bytes(heap)) == before

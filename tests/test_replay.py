@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickle
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
+from replay_reference import OneByOne
 from traces import load
 
 from rtosheap import (
@@ -35,7 +34,7 @@ HEAPS = {
 }
 
 
-def random_trace(seed: int, events: int = 400) -> Trace:
+def demanding_trace(seed: int, events: int = 400) -> Trace:
     """Sizes from 0 up, reallocs, and more than the heaps above can serve."""
     rng = np.random.default_rng(seed)
     live: list[int] = []
@@ -55,91 +54,15 @@ def random_trace(seed: int, events: int = 400) -> Trace:
     return Trace.from_events(made)
 
 
-class OneByOne:
-    """What replay() documents, as single calls on a heap."""
-
-    def __init__(self, heap: Any) -> None:
-        self.heap = heap
-        self.blocks: dict[int, Any] = {}  # id -> (address, size), "failed" or "zero"
-        self.live_bytes = 0
-        self.counts = dict.fromkeys(("failures", "zero_size", "skipped", "ignored_frees"), 0)
-
-    def malloc(self, block: int, size: int) -> tuple[int, int]:
-        needed = self.heap.free_size
-        address = self.heap.malloc(size)
-        if address is None and size == 0:
-            self.blocks[block] = "zero"
-            self.counts["zero_size"] += 1
-            return 0, 0
-        if address is None:
-            self.blocks.setdefault(block, "failed")
-            self.counts["failures"] += 1
-            return 0, 2 if self.fits(size, needed) else 1
-        self.counts["zero_size"] += size == 0
-        self.blocks[block] = (address, size)
-        self.live_bytes += size
-        return address, 0
-
-    def fits(self, size: int, free: int) -> bool:
-        """Are there enough free bytes for the block?"""
-        heap = self.heap
-        if heap.kind == 1:
-            return False
-        if heap.kind == 3:
-            return max(12, -(-size // 4) * 4 + 8) <= free
-        step = heap.alignment
-        header = -(-2 * heap.word_size // step) * step
-        return bool(-(-(size + header) // step) * step <= free)
-
-    def free(self, block: int) -> int:
-        state = self.blocks.pop(block)
-        if state == "failed":
-            self.counts["skipped"] += 1
-        if isinstance(state, str):
-            return 0
-        self.release(*state)
-        return int(state[0])
-
-    def release(self, address: int, size: int) -> None:
-        self.live_bytes -= size
-        if self.heap.kind == 1:
-            self.counts["ignored_frees"] += 1
-        else:
-            self.heap.free(address)
-
-    def realloc(self, block: int, size: int) -> tuple[int, int]:
-        state = self.blocks[block]
-        if state == "failed":
-            self.counts["skipped"] += 1
-            return 0, 0
-        if state == "zero":
-            del self.blocks[block]
-            return self.malloc(block, size)
-        address, failure = self.malloc(block, size)
-        if failure:
-            return 0, failure
-        if address:
-            kept = min(size, state[1])
-            self.heap.view(address)[:kept] = bytes(self.heap.view(state[0])[:kept])
-        self.release(*state)
-        return address, 0
-
-
 @pytest.mark.parametrize("name", HEAPS)
 @pytest.mark.parametrize("seed", range(8))
 def test_replay_equals_single_calls(name: str, seed: int) -> None:
-    trace = random_trace(seed)
+    trace = demanding_trace(seed)
     heap, twin = HEAPS[name](), HEAPS[name]()
     result = replay(trace, heap, record="all")
     single = OneByOne(twin)
     for i, (op, block, size) in enumerate(zip(trace.op, trace.id, trace.size, strict=True)):
-        address, failure = 0, 0
-        if op == Op.MALLOC:
-            address, failure = single.malloc(int(block), int(size))
-        elif op == Op.REALLOC:
-            address, failure = single.realloc(int(block), int(size))
-        else:
-            address = single.free(int(block))
+        address, failure = single.call(int(op), int(block), int(size))
         stats = twin.stats()
         assert (result["address"][i], result["failure"][i]) == (address, failure)
         assert result["failed"][i] == (failure != 0)
@@ -156,7 +79,7 @@ def test_replay_equals_single_calls(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", HEAPS)
 def test_block_sizes_add_up(name: str) -> None:
-    trace = random_trace(3)
+    trace = demanding_trace(3)
     trace = trace[: int(np.argmax(trace.op == Op.REALLOC)) or None]
     result = replay(trace, heap := HEAPS[name]())
     sign = np.where(trace.op == Op.FREE, 1, -1)
@@ -222,7 +145,7 @@ def test_pins_where_it_matters() -> None:
 
 
 def test_heap_at() -> None:
-    trace = random_trace(1)
+    trace = demanding_trace(1)
     result = replay(trace, HEAPS["heap_4"]())
     heap = HEAPS["heap_4"]()
     replay(trace[:100], heap)
@@ -230,7 +153,7 @@ def test_heap_at() -> None:
 
 
 def test_record_chooses_the_columns() -> None:
-    trace = random_trace(1, 50)
+    trace = demanding_trace(1, 50)
     assert tuple(replay(trace, HEAPS["heap_4"]())) == DEFAULT_COLUMNS
     assert tuple(replay(trace, HEAPS["heap_4"](), record="all")) == COLUMNS
     result = replay(trace, HEAPS["heap_4"](), record=("nodes", "address"))
@@ -248,7 +171,7 @@ def test_record_chooses_the_columns() -> None:
 
 
 def test_dtypes_and_lengths() -> None:
-    trace = random_trace(1, 50)
+    trace = demanding_trace(1, 50)
     result = replay(trace, HEAPS["heap_4"](), record="all")
     expected = ["u8", "u8", "u8", "u8", "u4", "u8", "u4", "?", "u1"]
     assert [result[name].dtype for name in COLUMNS] == [np.dtype(kind) for kind in expected]
@@ -353,64 +276,9 @@ def test_a_heap_is_busy_while_it_replays() -> None:
     assert heap.free_size == 1016
 
 
-def test_two_threads_and_one_heap() -> None:
-    heap = Heap4(64 * 1024)
-    trace = load("tls-client-rsa-resume").repeat(3)
-    stop = threading.Event()
-    outcomes = {"busy": 0, "served": 0}
-
-    def other() -> None:
-        while not stop.is_set():
-            try:
-                address = heap.malloc(16)
-                if address is not None:
-                    heap.free(address)
-                outcomes["served"] += 1
-            except RuntimeError:
-                outcomes["busy"] += 1
-
-    thread = threading.Thread(target=other)
-    thread.start()
-    try:
-        for _ in range(20):
-            try:
-                replay(trace, heap, record=())
-            except RuntimeError:
-                outcomes["busy"] += 1
-    finally:
-        stop.set()
-        thread.join()
-    heap.check()
-    assert outcomes["busy"] > 0
-
-
-def test_another_thread_that_writes_into_the_arena() -> None:
-    memory = bytearray(64 * 1024)
-    trace = load("tls-client-rsa-resume")
-    stop = threading.Event()
-
-    def scribble() -> None:
-        rng = np.random.default_rng(1)
-        while not stop.is_set():
-            place = int(rng.integers(0, len(memory) - 8))
-            memory[place : place + 8] = rng.bytes(8)
-
-    thread = threading.Thread(target=scribble)
-    thread.start()
-    try:
-        for _ in range(200):
-            heap = Heap4(memory)
-            with contextlib.suppress(HeapCorruptionError):
-                replay(trace, heap, record=())
-            del heap
-    finally:
-        stop.set()
-        thread.join()
-
-
 @pytest.mark.parametrize("kind", [Heap1, Heap2, Heap3, Heap4])
 def test_a_replay_shows_itself(kind: Any) -> None:
-    result = replay(random_trace(2), kind(6000))
+    result = replay(demanding_trace(2), kind(6000))
     assert f"on heap_{kind.kind} of 6,000 bytes" in repr(result)
     assert "minimum ever free" in str(result)
     assert result.heap_kind == f"heap_{kind.kind}"
@@ -419,7 +287,7 @@ def test_a_replay_shows_itself(kind: Any) -> None:
 
 def test_a_replay_is_a_table() -> None:
     """What pandas.DataFrame() asks of a dict, and what a user of one expects."""
-    result = replay(random_trace(2, 60), Heap4(6000))
+    result = replay(demanding_trace(2, 60), Heap4(6000))
     assert isinstance(result, dict)
     assert len(result) == 60
     assert dict(result.items()).keys() == set(DEFAULT_COLUMNS)

@@ -1,10 +1,8 @@
-"""Threads: the core shares nothing, a heap in use says so, and a scribbler cannot mislead one.
-
-The shorter thread tests of replay() lie in test_replay.py.
-"""
+"""Threads: a heap in use says so, a scribbler cannot mislead one, and many heaps share nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
 import sys
@@ -14,29 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ctools import WARNINGS, run
-from needs import ROOT, tool
 
-from rtosheap import Heap2, Heap3, Heap4, Heap5, HeapError, Trace, replay
+from rtosheap import Heap2, Heap3, Heap4, Heap5, HeapError, InvalidFreeError, Trace, replay
 
-HOST = ROOT / "csrc" / "host"
-SECONDS = 3.0
-
-
-def test_the_core_under_threads_and_thread_sanitizer(tmp_path: Path) -> None:
-    program = tmp_path / "threads"
-    sources = [HOST / name for name in ("core_w32.c", "core_w64.c", "ops.c", "replay.c")]
-    here = ROOT / "tests" / "c"
-    run(
-        [
-            *(tool("clang"), "-g", "-O1", "-fsanitize=thread", *WARNINGS, "-pthread"),
-            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{ROOT / 'csrc'}"),
-            *(f"-I{HOST}", here / "threads.c", *sources, "-o", program),
-        ]
-    )
-    done = run([program], env={"TSAN_OPTIONS": "halt_on_error=1"})
-    assert int(done.stdout) > 0  # the scribblers were seen
-    assert "WARNING: ThreadSanitizer" not in done.stderr
+SECONDS = 0.75
 
 
 def trace_of(seed: int, events: int = 40_000) -> Trace:
@@ -83,7 +62,9 @@ def test_two_threads_on_one_heap_never_corrupt_it(name: str) -> None:
     def calls() -> None:
         while not stop.is_set():
             try:
-                heap.malloc(24)
+                address = heap.malloc(24)
+                with contextlib.suppress(InvalidFreeError):  # the other one has reset the heap
+                    heap.free(address)
                 heap.check()
                 heap.stats()
                 counts["done"] += 1
@@ -96,7 +77,7 @@ def test_two_threads_on_one_heap_never_corrupt_it(name: str) -> None:
     threads = [threading.Thread(target=function) for function in (replays, calls)]
     for thread in threads:
         thread.start()
-    stop.wait(SECONDS / 4)
+    stop.wait(SECONDS)
     stop.set()
     for thread in threads:
         thread.join()
@@ -123,6 +104,8 @@ def scribble():
     while not stop.is_set():
         for _ in range(100):
             memory[rng.randrange(9000)] = rng.randrange(256)
+            place = rng.randrange(9000 - 8)
+            memory[place : place + 8] = rng.randbytes(8)
 
 thread = threading.Thread(target=scribble)
 thread.start()

@@ -8,7 +8,7 @@ import json
 import pytest
 import traces
 from hypothesis import given
-from trace_strategies import valid_traces
+from trace_strategies import triples, valid_traces
 
 import rtosheap.what_if
 from rtosheap import Heap4, Trace, replay
@@ -34,17 +34,13 @@ LOG = Trace(
 )
 
 
-def plain(trace):
-    return [(e.op, e.id, e.size) for e in trace]
-
-
 def test_examples():
     assert doctest.testmod(rtosheap.what_if).failed == 0
 
 
 def test_static_by_size():
     changed = LOG.what_if(Static(Which(least=1024)))
-    assert plain(changed) == [("m", 1, 20), ("r", 1, 40), ("m", 2, 30), ("r", 1, 35),
+    assert triples(changed) == [("m", 1, 20), ("r", 1, 40), ("m", 2, 30), ("r", 1, 35),
                               ("f", 1, 0), ("f", 2, 0)]  # fmt: skip
     assert changed.meta["set_aside_bytes"] == "2048"
     assert changed.meta["what_if"] == "static:size>=1024"
@@ -81,10 +77,10 @@ def test_round():
 
 
 def test_in_place():
-    assert plain(LOG.what_if(InPlace())) == [e for i, e in enumerate(plain(LOG)) if i != 4]
+    assert triples(LOG.what_if(InPlace())) == [e for i, e in enumerate(triples(LOG)) if i != 4]
     reserved = LOG.what_if("in-place:reserve")
     assert reserved.reallocs == 0
-    assert plain(reserved)[1] == ("m", 1, 40)
+    assert triples(reserved)[1] == ("m", 1, 40)
 
 
 def test_align():

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 from needs import ROOT, missing
 
-TESTS = ("test_heaps.py", "test_replay.py", "test_conformance.py", "test_trace.py")
+TESTS = (
+    *sorted((ROOT / "tests").glob("test_heaps_*.py")),
+    ROOT / "tests" / "test_replay.py",
+    ROOT / "tests" / "test_threads.py",
+    ROOT / "tests" / "test_conformance.py",
+    *sorted((ROOT / "tests").glob("test_trace*.py")),
+)
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -56,7 +62,7 @@ def test_the_sdist_has_what_builds_and_tests_it(sdist: Path) -> None:
     for needed in (
         *("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml"),
         *("csrc/heap_3.c", "csrc/heap_4.c", "csrc/rh_config.h", "csrc/python/core.h"),
-        *("csrc/freertos/heap_4.c", "csrc/CMakeLists.txt", "tests/test_heaps.py"),
+        *("csrc/freertos/heap_4.c", "csrc/CMakeLists.txt", "tests/test_heaps_calls.py"),
         *("tests/data/conformance/heap4_w32.jsonl.gz", "rtosheap/_core.pyi", "rtosheap/py.typed"),
     ):
         assert needed in names
@@ -99,8 +105,7 @@ def test_the_wheel_works(version: str, wheel: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     run(python(version), "-m", "venv", venv)
     run(venv / "bin" / "pip", "install", "-q", wheel, "pytest", "hypothesis")
-    tests = [ROOT / "tests" / name for name in TESTS]
-    out = run(venv / "bin" / "pytest", "-q", "-p", "no:cacheprovider", *tests, cwd=tmp_path)
+    out = run(venv / "bin" / "pytest", "-q", "-p", "no:cacheprovider", *TESTS, cwd=tmp_path)
     assert re.search(r"\d+ passed", out)
     assert "failed" not in out
     # Imported from the wheel, not from the source tree.

@@ -65,4 +65,10 @@ def valid_traces(draw):
 
 
 def make(*events, **options):
+    """A trace of events, each given as a tuple."""
     return Trace.from_events(events, **options)
+
+
+def triples(trace):
+    """The events without their times and tasks."""
+    return [(event.op, event.id, event.size) for event in trace]

@@ -1,6 +1,6 @@
 """The recorded vectors, and a runner that holds a heap against them.
 
-The runner needs no more than the public heap API, which the models of ``model.py`` offer too, so
+The runner needs no more than the public heap API, which the models of ``model`` offer too, so
 that model and extension are judged by the same lines. ``data/conformance/README.md`` describes the
 data.
 """

@@ -1,0 +1,44 @@
+"""Fixtures that several files ask for by name; none is automatic.
+
+What draws is imported inside them, for most runs draw nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rtosheap import data
+
+
+@pytest.fixture
+def matplotlib_defaults() -> Iterator[None]:
+    """Matplotlib as it is installed; fails where a plot changed its settings."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.use("Agg")
+        before = dict(mpl.rcParams)
+        yield
+        assert dict(mpl.rcParams) == before, "a plot changed matplotlib's settings"
+    plt.close("all")
+
+
+@pytest.fixture(scope="session")
+def coap_comparison() -> Any:
+    """The five heaps side by side for the trace of a CoAP server."""
+    from rtosheap.compare import compare
+
+    return compare(data.load("coap-server"))
+
+
+@pytest.fixture(scope="session")
+def coap_sizing(coap_comparison: Any) -> Any:
+    """The curves of that trace, with the sizes that the comparison found."""
+    from rtosheap import plot
+
+    return plot.sizing_points(data.load("coap-server"), minima=coap_comparison)

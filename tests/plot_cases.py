@@ -1,0 +1,190 @@
+"""What the tests of plots draw, each function with what it is called on, and figures to draw in."""
+
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("Agg")
+
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from rtosheap import (
+    Heap1,
+    Heap2,
+    Heap3,
+    Heap4,
+    Heap5,
+    HeapCorruptionError,
+    Trace,
+    data,
+    plot,
+    replay,
+)
+from rtosheap.plot._axes import LEGEND_LABEL
+
+REGIONS = [(0x1000_0000, 16 * 1024), (0x2000_0000, 24 * 1024)]
+EMPTY = Trace("", id=[], size=[])
+
+
+# ---------------------------------------------------------------------- replays and heaps
+
+
+def coap_replay(heap=None, record="all"):
+    return replay(data.load("coap-server"), heap or Heap4(36 * 1024), record=record)
+
+
+def failing_replay():
+    return coap_replay(Heap4(28 * 1024))
+
+
+def region_replay():
+    return coap_replay(Heap5(REGIONS))
+
+
+def empty_replay():
+    return replay(EMPTY, Heap4(1024), record="all")
+
+
+def used_heap(kind=Heap4, size=40 * 1024, events=950):
+    heap = Heap5(REGIONS) if kind is Heap5 else kind(size)
+    replay(data.load("coap-server")[:events], heap, record=())
+    return heap
+
+
+def corrupt_heap():
+    heap = Heap4(2048)
+    blocks = [heap.malloc(size) for size in (40, 100, 40, 200, 16, 90)]
+    heap.free(blocks[1])
+    for victim in (blocks[2], blocks[4]):
+        at = victim - 8 - heap.base_address
+        heap.memory[at : at + 8] = b"\xa5" * 8
+    with pytest.raises(HeapCorruptionError):
+        heap.check()
+    return heap
+
+
+def filled(heap):
+    while heap.malloc(8):
+        pass
+    return heap
+
+
+#: How each is made, by what is special about it.
+REPLAYS = {
+    "failures": failing_replay,
+    "regions": region_replay,
+    "empty": empty_replay,
+    "heap_1": lambda: coap_replay(Heap1(100 * 1024)),
+    "heap_2": lambda: coap_replay(Heap2(40 * 1024)),
+    "heap_3": lambda: coap_replay(Heap3(40 * 1024)),
+    "heap_4, 64-bit": lambda: coap_replay(
+        Heap4(64 * 1024, word_size=8, base_address=0xFFFF_8000_0000_0000)
+    ),
+}
+HEAPS = {
+    "heap_1": lambda: used_heap(Heap1, 100 * 1024),
+    "heap_2": lambda: used_heap(Heap2),
+    "heap_3": lambda: used_heap(Heap3),
+    "heap_4": used_heap,
+    "heap_5": lambda: used_heap(Heap5),
+    "fresh": lambda: Heap4(1024),
+    "smallest": lambda: Heap4(32),
+    "full": lambda: filled(Heap4(256)),
+    "corrupt": corrupt_heap,
+    "unaligned": lambda: Heap4(5000, base_address=0x2000_0123),
+    "64-bit": lambda: Heap4(4096, word_size=8, base_address=0xFFFF_8000_0000_0000),
+    "many regions": lambda: Heap5([(0x1000_0000 + 0x1000 * n, 0x1000 - 16 * n) for n in range(6)]),
+}
+
+
+# ---------------------------------------------------------------------- functions
+
+
+#: The functions that draw a replay or a heap, by name and what is asked of them.
+OF_REPLAYS = {
+    "memory_over_time": plot.memory_over_time,
+    "memory_over_time, lifetime": lambda run, **kw: plot.memory_over_time(
+        run, color_by="lifetime", whole=False, **kw
+    ),
+    "usage": plot.usage,
+    "fragmentation": plot.fragmentation,
+    "fragmentation, internal": lambda run, **kw: plot.fragmentation(run, measure="internal", **kw),
+    "fragmentation, used": lambda run, **kw: plot.fragmentation([run, run], measure="used", **kw),
+    "cost": plot.cost,
+    "cost, several": lambda run, **kw: plot.cost({"a": run, "b": run}, **kw),
+    "cost, distribution": lambda run, **kw: plot.cost(run, view="distribution", **kw),
+    "cost, calibrated": lambda run, **kw: plot.cost(
+        [run], view="distribution", calibration=plot.Calibration((50, 7), (40, 5)), **kw
+    ),
+    "animate": lambda run, **kw: plot.animate(run, frames=3, **kw),
+}
+OF_HEAPS = {"heap_map": plot.heap_map, "free_blocks": plot.free_blocks}
+
+
+def every_function(coap_comparison, coap_sizing):
+    """Each function by name, with what to call it on."""
+    run, heap = coap_replay(), used_heap()
+    calls = {name: (function, run) for name, function in OF_REPLAYS.items()}
+    calls |= {name: (function, heap) for name, function in OF_HEAPS.items()}
+    calls["comparison"] = (plot.comparison, coap_comparison)
+    calls["sizing"] = (plot.sizing, coap_sizing)
+    return calls
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def new_axes(width=6.4, height=4.8, layout="constrained"):
+    """Axes of a figure that pyplot does not know."""
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def draw(axes_or_animation):
+    """Draw for real; a warning is an error."""
+    figure = getattr(axes_or_animation, "figure", None) or axes_or_animation._fig
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    return figure
+
+
+def axes_of(result):
+    return result if isinstance(result, Axes) else result._fig.axes[0]
+
+
+def finish(result):
+    """An animation that was never drawn warns when it goes."""
+    if isinstance(result, FuncAnimation):
+        result._draw_was_started = True
+
+
+def legends(ax):
+    return [child.get_legend() for child in ax.child_axes if child.get_label() == LEGEND_LABEL]
+
+
+def bare_axes():
+    """Axes of a fixed place in a small figure: no layout depends on a font."""
+    figure = Figure(figsize=(4, 3), dpi=80)
+    FigureCanvasAgg(figure)
+    return figure.add_axes((0.05, 0.05, 0.9, 0.9))
+
+
+def without_text(ax):
+    for text in ax.figure.findobj(Text):
+        text.set_visible(False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_tick_params(which="both", length=0)
+    return ax
+
+
+def pixels(ax):
+    without_text(ax).figure.canvas.draw()
+    return np.asarray(ax.figure.canvas.buffer_rgba())[..., :3]

@@ -1,0 +1,135 @@
+"""Plots of a heap as it is: heap_map, its animation, and free_blocks."""
+
+import numpy as np
+import pytest
+from plot_cases import (
+    REGIONS,
+    coap_replay,
+    corrupt_heap,
+    failing_replay,
+    finish,
+    legends,
+    new_axes,
+    region_replay,
+)
+
+from rtosheap import Heap2, Heap4, Heap5, plot
+from rtosheap.fragmentation import requested_sizes
+from rtosheap.plot import _address, _arena, _rows
+
+pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
+
+
+def corrupt_header_addresses(heap):
+    image = bytes(heap.memory)
+    return [
+        heap.base_address + at
+        for at in range(0, len(image), 8)
+        if image[at : at + 8] == b"\xa5" * 8
+    ]
+
+
+def test_heap_map_marks_every_corrupt_header():
+    heap = corrupt_heap()
+    expected = corrupt_header_addresses(heap)
+    assert len(expected) == 2
+    assert _arena.corrupt_headers(heap) == expected
+    ax = plot.heap_map(heap, ax=new_axes(), row_bytes=128)
+    marks = next(line for line in ax.lines if line.get_marker() == "X")
+    assert [x % 128 for x in marks.get_xdata()] == [address % 128 for address in expected]
+    rows = [int(y) for y in marks.get_ydata()]
+    assert rows == [(address - heap.base_address) // 128 for address in expected]
+    assert hex(expected[0]) in legends(ax)[0].get_title().get_text()
+
+
+@pytest.mark.parametrize("heap", [Heap2(4096), Heap4(4096, canary=0x5A5A_1234), Heap5(REGIONS)])
+def test_headers_that_are_well_are_not_marked_when_another_is_corrupt(heap):
+    blocks = [heap.malloc(50) for _ in range(8)]
+    for block in blocks[1::2]:
+        heap.free(block)
+    victim = blocks[4] - 8
+    at = victim - heap.base_address
+    heap.memory[at + 5] ^= 0x10
+    assert _arena.corrupt_headers(heap) == [victim]
+    heap.memory[at + 5] ^= 0x10
+    assert _arena.corrupt_headers(heap) == []
+
+
+def test_the_layers_of_a_heap_map_are_its_bytes():
+    run = coap_replay(Heap5(REGIONS))
+    heap = run.heap_at(900)
+    asked = requested_sizes(run, 899)
+    found = {layer.label: int(layer.spans.size.sum()) for layer in _arena.layers(heap, asked)}
+    blocks = heap.blocks()
+    assert found["allocated"] == sum(asked.values())
+    assert found["header"] == 8 * len(blocks)
+    assert found["free"] == sum(b.size - 8 for b in blocks if not b.allocated)
+    taken = sum(b.size for b in blocks if b.allocated)
+    assert found["padding"] == taken - found["allocated"] - 8 * len(asked)
+    assert found["no block"] == heap.size
+    without = {layer.label: layer.spans for layer in _arena.layers(heap)}
+    assert not len(without["padding"].size)
+    assert without["allocated"].size.sum() == found["allocated"] + found["padding"]
+
+
+def test_rows_cut_ranges_and_lose_nothing():
+    rows = _rows.Rows([(0x1000_0010, 500), (0x2000_0000, 300)], 64)
+    spans = _rows.Spans.of([0, 0, 1], [0, 100, 5], [70, 400, 0])
+    assert spans.size.tolist() == [70, 400]
+    pieces = rows.split(spans)
+    assert (pieces.right - pieces.left).sum() == 470
+    assert pieces.left.min() >= 0
+    assert pieces.right.max() <= 64
+    assert pieces.row.tolist() == [0, 1, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert (pieces.left[0], pieces.right[0]) == (16, 64)
+    assert rows.addresses[0] == 0x1000_0000
+    ((_, _, gap),) = rows.gaps
+    assert gap == 0x1000_0000 - 500 - 16
+    assert rows.point(0, 0) == (16.0, 0.0)
+
+
+def test_gaps_are_drawn_to_the_scale_that_the_legend_states():
+    regions = [(0x1000, 0x100), (0x1200, 0x100), (0x1_1300, 0x100)]
+    rows = _rows.Rows(regions, 64)
+    heights = [bottom - top - (1 - _rows.ROW_HEIGHT) for top, bottom, _ in rows.gaps]
+    assert heights == pytest.approx([1.0, 2.0])  # 256 bytes, and 256 * 256
+    scale = _address.AddressScale(regions)
+    unit = scale.UNIT * 0x300
+    assert scale.low[1] - scale.low[0] - 0x100 == pytest.approx(unit)
+    assert scale.low[2] - scale.low[1] - 0x100 == pytest.approx(2 * unit)
+    ax = plot.heap_map(Heap5(REGIONS), ax=new_axes())
+    assert "a row for each factor of 256" in legends(ax)[0].get_title().get_text()
+    ax = plot.memory_over_time(region_replay(), ax=new_axes())
+    title = legends(ax)[0].get_title().get_text().replace("\n", " ")
+    assert "3% of the height for each factor of 256" in title
+    assert any("gap of 256 MiB" in text.get_text() for text in ax.texts)
+
+
+def test_the_frames_of_an_animation():
+    run = failing_replay()
+    animation = plot.animate(run, frames=5, ax=new_axes())
+    ax = animation._fig.axes[0]
+    images, titles = [], []
+    for frame in range(5):
+        animation._draw_frame(frame)
+        images.append(np.concatenate([np.asarray(image.get_array()) for image in ax.images]))
+        titles.append(ax.get_title(loc="left"))
+    assert len({image.tobytes() for image in images}) == 5
+    assert "event 0:" in titles[0]
+    assert f"event {len(run.trace) - 1:,}:" in titles[-1]
+    assert f"{run.failures:,} failed" in titles[-1]
+    finish(animation)
+
+
+def test_free_blocks_counts_the_blocks():
+    heap = Heap4(8192)
+    blocks = [heap.malloc(size) for size in (40, 8, 40, 8, 300, 8, 4000, 8)]
+    for block in blocks[::2]:
+        heap.free(block)
+    ax = plot.free_blocks(heap, ax=new_axes())
+    heights = {bar.get_x() + bar.get_width() / 2 - 0.5: bar.get_height() for bar in ax.patches}
+    assert heights[5] == pytest.approx(2 * 48 / 1024)  # two blocks of 48 bytes, from 32 on
+    assert heights[8] == pytest.approx(312 / 1024 if 256 <= 312 < 512 else 0)
+    assert sum(heights.values()) == pytest.approx(heap.free_size / 1024)
+    line = next(line for line in ax.lines if "request" in str(line.get_label()))
+    assert 2 ** line.get_xdata()[0] == pytest.approx(4000)

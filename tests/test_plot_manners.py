@@ -1,0 +1,222 @@
+"""All nine plots: what they return and leave alone, what they refuse, and how long they take."""
+
+import subprocess
+import sys
+import tracemalloc
+from time import process_time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from plot_cases import (
+    EMPTY,
+    HEAPS,
+    OF_HEAPS,
+    OF_REPLAYS,
+    REPLAYS,
+    axes_of,
+    coap_replay,
+    draw,
+    every_function,
+    failing_replay,
+    finish,
+    legends,
+    new_axes,
+    used_heap,
+)
+
+from rtosheap import Heap4, Trace, data, plot, replay
+from rtosheap.compare import compare
+
+pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
+
+
+def test_axes_that_are_given_are_used_returned_and_hidden_from_pyplot(coap_comparison, coap_sizing):
+    plt.figure()
+    known, current = plt.get_fignums(), plt.gcf()
+    for name, (function, argument) in every_function(coap_comparison, coap_sizing).items():
+        ax = new_axes()
+        result = function(argument, ax=ax)
+        assert axes_of(result) is ax, name
+        assert isinstance(result, FuncAnimation if name == "animate" else Axes), name
+        draw(ax)
+        finish(result)
+        assert plt.get_fignums() == known, name
+        assert plt.gcf() is current, name
+        assert ax.get_xlabel(), name
+        assert ax.get_ylabel() or name == "comparison", name
+
+
+def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
+    for name, (function, argument) in every_function(coap_comparison, coap_sizing).items():
+        before = set(plt.get_fignums())
+        result = function(argument)
+        made = set(plt.get_fignums()) - before
+        assert len(made) == 1, name
+        assert plt.figure(made.pop()) is axes_of(result).figure, name
+        draw(result)
+        finish(result)
+        plt.close("all")
+
+
+def test_every_function_of_the_nine_is_tested(coap_comparison, coap_sizing):
+    nine = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
+    nine += ["comparison", "cost", "animate"]
+    assert set(nine) <= set(plot.__all__)
+    tested = {name.split(",")[0] for name in every_function(coap_comparison, coap_sizing)}
+    assert tested == set(nine)
+
+
+@pytest.mark.parametrize("data_name", REPLAYS)
+def test_every_kind_of_replay(data_name):
+    run = REPLAYS[data_name]()
+    for name, function in OF_REPLAYS.items():
+        ax = new_axes(layout=None)
+        result = function(run, ax=ax)
+        draw(ax)
+        finish(result)
+        ax = new_axes(layout=None)
+        finish(function(run, ax=ax, legend=False))
+        assert not legends(ax), name
+
+
+@pytest.mark.parametrize("data_name", HEAPS)
+def test_every_kind_of_heap(data_name):
+    heap = HEAPS[data_name]()
+    for function in OF_HEAPS.values():
+        for legend in (True, False):
+            ax = new_axes(layout=None)
+            assert function(heap, ax=ax, legend=legend) is ax
+            assert bool(legends(ax)) == legend
+            draw(ax)
+
+
+def test_a_comparison_and_a_sizing_of_an_empty_trace():
+    draw(plot.comparison(compare(EMPTY), ax=new_axes()))
+    draw(plot.sizing(EMPTY, ax=new_axes()))
+
+
+def test_a_comparison_in_which_a_heap_cannot_serve():
+    result = compare(Trace("m", id=[0], size=[2**32 - 100]), heaps=["heap_1", "heap_4"])
+    assert result["heap_4"].size is None
+    ax = plot.comparison(result, ax=new_axes())
+    draw(ax)
+
+
+def test_figures_of_other_layouts_and_subfigures():
+    for layout in (None, "tight", "constrained", "compressed"):
+        ax = new_axes(layout=layout)
+        plot.usage(failing_replay(), ax=ax)
+        draw(ax)
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for part in figure.subfigures(1, 2):
+        draw(plot.heap_map(used_heap(), ax=part.add_subplot()))
+
+
+# ---------------------------------------------------------------------- arguments
+
+
+def no_columns():
+    return replay(data.load("coap-server"), Heap4(36 * 1024), record=())
+
+
+WRONG = {
+    "heap": (lambda: plot.heap_map(3), TypeError, "heap is 3"),
+    "heap of blocks": (lambda: plot.free_blocks("x"), TypeError, "heap is 'x'"),
+    "row_bytes": (lambda: plot.heap_map(Heap4(1024), row_bytes=100), ValueError, "100"),
+    "tiny rows": (lambda: plot.heap_map(Heap4(1 << 20), row_bytes=8), ValueError, "131,072 rows"),
+    "replay": (lambda: plot.usage(3), TypeError, "replay is 3"),
+    "replay over time": (lambda: plot.memory_over_time(3), TypeError, "replay is 3"),
+    "replay to animate": (lambda: plot.animate(3), TypeError, "replay is 3"),
+    "replays": (lambda: plot.cost([coap_replay(), 3]), TypeError, "replays is 3"),
+    "no replays": (lambda: plot.fragmentation([]), ValueError, r"replays is \[\]"),
+    "no mapping": (lambda: plot.fragmentation(3), TypeError, "replays is 3"),
+    "x": (lambda: plot.usage(coap_replay(), x="hours"), ValueError, "x is 'hours'"),
+    "no times": (lambda: plot.usage(coap_replay(), x="time"), ValueError, "no times"),
+    "color_by": (
+        lambda: plot.memory_over_time(coap_replay(), color_by="age"),
+        ValueError,
+        "color_by is 'age'",
+    ),
+    "no tasks": (
+        lambda: plot.memory_over_time(coap_replay(), color_by="task"),
+        ValueError,
+        "no tasks",
+    ),
+    "measure": (
+        lambda: plot.fragmentation(coap_replay(), measure="all"),
+        ValueError,
+        "measure is 'all'",
+    ),
+    "view": (lambda: plot.cost(coap_replay(), view="cdf"), ValueError, "view is 'cdf'"),
+    "calibration": (lambda: plot.cost(coap_replay(), calibration=3), TypeError, "calibration is 3"),
+    "frames": (lambda: plot.animate(coap_replay(), frames=0), ValueError, "frames is 0"),
+    "interval": (lambda: plot.animate(coap_replay(), interval=0), ValueError, "interval is 0"),
+    "data": (lambda: plot.sizing(3), TypeError, "data is 3"),
+    "option": (
+        lambda: plot.sizing(plot.Sizing("", 0, ()), sizes=[3]),
+        TypeError,
+        "sizes is an option",
+    ),
+    "heaps": (lambda: plot.sizing(EMPTY, heaps=["heap_6"]), ValueError, "heap_6"),
+    "no columns": (lambda: plot.usage(no_columns()), ValueError, "address"),
+    "no nodes": (lambda: plot.cost(no_columns()), ValueError, "nodes"),
+    "no blocks": (lambda: plot.memory_over_time(no_columns()), ValueError, "address"),
+    "no largest": (
+        lambda: plot.fragmentation(coap_replay(record=None)),
+        ValueError,
+        "largest_free_block",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments(case):
+    call, error, message = WRONG[case]
+    with pytest.raises(error, match=message):
+        call()
+    assert not plt.get_fignums(), "an argument is wrong, and yet there is a figure"
+
+
+# ---------------------------------------------------------------------- time and memory
+
+
+def million():
+    n = 500_000
+    ids = np.arange(n) % 4000
+    size = np.random.default_rng(1).integers(8, 200, n)
+    op = np.full(2 * n, ord("m"), dtype=np.uint8)
+    op[1::2] = ord("f")
+    columns = [np.zeros(2 * n, dtype=np.int64) for _ in range(2)]
+    columns[0][0::2] = ids
+    columns[1][0::2] = size
+    columns[0][1::2] = (ids - 300) % 4000
+    kept = np.ones(2 * n, dtype=bool)
+    kept[1:600:2] = False  # nothing to free yet
+    return Trace(op[kept], columns[0][kept], columns[1][kept])
+
+
+def test_a_million_events_in_five_seconds_and_a_gibibyte():
+    run = replay(million(), Heap4(60 * 1024), record="all")
+    assert len(run) > 999_000
+    for function in (plot.memory_over_time, plot.usage, plot.fragmentation, plot.cost):
+        tracemalloc.start()
+        begin = process_time()
+        draw(function(run, ax=new_axes()))
+        taken, (_, peak) = process_time() - begin, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert taken < 5.0, function
+        assert peak < 2**30, function
+
+
+def test_matplotlib_is_not_imported_before_it_is_needed():
+    code = "import rtosheap, sys; print('matplotlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,214 @@
+"""The recorder on a Cortex-M: images that record themselves, their dumps, the cost of an event."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import arena_damage
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "firmware"))
+
+import recorder_images
+import tools
+
+from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
+from rtosheap._loaders import find_arena, load_memory, load_symbols
+from rtosheap.inspect import inspect
+from rtosheap.trace import Loss
+
+BASE = 0x2000_0000
+CPUS = {
+    "m0": ("cortex-m0", "microbit", "microbit.ld"),
+    "m4": ("cortex-m4", "mps2-an386", "mps2.ld"),
+}
+
+
+@pytest.fixture(scope="module", params=list(CPUS))
+def recorded(request, tmp_path_factory):
+    """Runs an image once for each processor and kind: its folder."""
+    made = {}
+
+    def run(kind):
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp("image")
+            recorder_images.record(made[kind], *CPUS[request.param], kind)
+        return made[kind]
+
+    return run
+
+
+def same_addresses(path, heap):
+    trace = Trace.load(path)
+    found = replay(trace, heap, record=("address",))["address"]
+    assert int((found != trace.recorded_address).sum()) == 0
+    assert len(trace) > 2900
+    return trace
+
+
+def test_end_to_end_with_plain_calls(recorded):
+    folder = recorded(recorder_images.CORE)
+    heap = Heap4(6144)
+    trace = same_addresses(folder / "capture.bin", heap)
+    assert trace.reallocs > 100
+    assert set(trace.task_names) == {"sensor", "network", "log"}
+    assert trace.loss == Loss(failed=trace.loss.failed)
+    # the arena that the device left becomes the heap that Python has
+    image = (folder / "arena.bin").read_bytes()
+    assert Heap4.from_image(image).blocks() == heap.blocks()
+    report = inspect(image, trace=trace)
+    assert not report.damage
+    assert all(block.owner for block in report.blocks if block.allocated)
+    ring = Trace.load(folder / "ring.bin")
+    assert ring.size.tolist()[-20:] == trace.size.tolist()[-20:]
+
+
+def test_end_to_end_in_a_kernel(recorded):
+    folder = recorded(recorder_images.DROP_IN)
+    hooked = same_addresses(folder / "capture.bin", Heap4(6144))
+    wrapped = same_addresses(folder / "wrapped.bin", Heap4(6144))
+    assert hooked.loss.rounded_sizes > 1000
+    assert hooked.meta["sizes"] == "the block's, without its header"
+    assert wrapped.meta["sizes"] == "as requested"
+    assert "largest_failed_request" not in hooked.meta  # heap_4's macro tells 0
+    assert wrapped.loss.rounded_sizes == 0
+    assert (hooked.size >= wrapped.size).all()
+    assert int(wrapped.meta["largest_failed_request"]) > 4000
+    assert hooked.loss.failed == wrapped.loss.failed > 0
+
+
+def test_a_whole_ram_with_its_elf(recorded):
+    tools.require_module("elftools", "pyelftools")
+    folder = recorded(recorder_images.DROP_IN)
+    memory = load_memory(folder / "ram.bin", base=BASE)
+    arena = find_arena(memory, load_symbols(folder / "image.elf"), 4)
+    assert (arena.base, arena.size) == (BASE, 6144)
+    state = arena.state
+    assert {"head", "free_size", "minimum_ever_free", "allocations", "frees"} <= set(state.known())
+    heap = Heap4(6144)
+    trace = same_addresses(folder / "wrapped.bin", heap)
+    image = memory.read(arena.base, arena.size)
+    found = Heap4.from_image(image, state=state)
+    assert found.blocks() == heap.blocks()
+    assert found.stats() == heap.stats()
+    damaged = bytearray(image)
+    report = inspect(image, state=state, trace=trace)
+    victim = next(b for b in report.blocks if b.allocated and b.owner)
+    at = victim.address + victim.size - BASE
+    damaged[at : at + 4] = b"over"
+    worse = inspect(damaged, state=state, trace=trace)
+    assert worse.damage[0].culprit == victim.address
+    assert worse.owner_of(worse.damage[0]) == victim.owner
+
+
+@pytest.mark.parametrize("heap", [1, 2, 5])
+def test_the_state_of_the_other_drop_ins(heap, tmp_path):
+    """A whole RAM and its ELF, of each heap that keeps its state in rtosheap's own struct."""
+    tools.require_module("elftools", "pyelftools")
+    recorder_images.record(tmp_path, *CPUS["m4"], recorder_images.DROP_IN, heap)
+    memory = load_memory(tmp_path / "ram.bin", base=BASE)
+    arena = find_arena(memory, load_symbols(tmp_path / "image.elf"), heap)
+    trace = Trace.load(tmp_path / "wrapped.bin")
+    if heap == 5:
+        regions = [(BASE, 2048), (BASE + 2048, 4096)]
+        model = Heap5(regions)
+        image = [(at, memory.read(at, size)) for at, size in regions]
+    else:
+        model = {1: Heap1, 2: Heap2}[heap](6144)
+        image = memory.read(arena.base, arena.size)
+    found = replay(trace, model, record=("address",))["address"]
+    assert int((found != trace.recorded_address).sum()) == 0
+    rebuilt = type(model).from_image(image, state=arena.state)
+    assert rebuilt.free_size == model.free_size
+    if heap != 1:
+        assert rebuilt.blocks() == model.blocks()
+        assert rebuilt.free_blocks() == [tuple(b) for b in model.free_blocks()] or heap == 2
+        assert not inspect(image, f"heap_{heap}", state=arena.state, trace=trace).damage
+
+
+@pytest.mark.parametrize("asserts", [0, 1])
+@pytest.mark.parametrize("protector", [0, 1])
+def test_the_state_of_heap_4_in_every_layout(asserts, protector, tmp_path):
+    """Its fields depend on configASSERT and on the heap protector."""
+    tools.require_module("elftools", "pyelftools")
+    defines = [f"-DTEST_ASSERT={asserts}", f"-DconfigENABLE_HEAP_PROTECTOR={protector}"]
+    recorder_images.record(tmp_path, *CPUS["m0"], recorder_images.DROP_IN, 4, defines)
+    memory = load_memory(tmp_path / "ram.bin", base=BASE)
+    arena = find_arena(memory, load_symbols(tmp_path / "image.elf"), 4)
+    assert arena.state.canary == (0x5EEDCA9A if protector else None)
+    heap = Heap4(6144, canary=arena.state.canary)
+    same = replay(Trace.load(tmp_path / "wrapped.bin"), heap)
+    found = Heap4.from_image(memory.read(arena.base, arena.size), state=arena.state)
+    assert same.failures == 0
+    assert found.stats() == heap.stats()
+    assert found.blocks() == heap.blocks()
+
+
+def test_ten_damaged_dumps(recorded):
+    """The right block is named, wherever in the device's arena it lies, in each of ten ways."""
+    folder = recorded(recorder_images.DROP_IN)
+    image = (folder / "ram.bin").read_bytes()[:6144]
+    trace = Trace.load(folder / "wrapped.bin")
+    blocks = inspect(image, trace=trace).blocks
+    pairs = [(a, b) for a, b in itertools.pairwise(blocks) if a.allocated]
+    assert len(pairs) >= 10
+    assert any(not b.allocated for _, b in pairs)
+    for way, (name, write) in enumerate(arena_damage.WAYS.items()):
+        for pair, (a, b) in enumerate(pairs):
+            if name.startswith("an underflow") and not b.allocated:
+                continue
+            damaged = bytearray(image)
+            where, data, culprit = write(a, b)
+            damaged[where - BASE : where - BASE + len(data)] = data
+            report = inspect(damaged, trace=trace)
+            found = report.damage[0]
+            assert found.culprit == culprit, (name, way, pair, found.message)
+            assert report.owner_of(found) == (a if culprit == a.address else b).owner
+            assert found.how == ("underflow" if culprit == b.address else "overflow")
+
+
+def test_end_to_end_with_newlib(recorded):
+    folder = recorded(recorder_images.NEWLIB)
+    size = (folder / "arena.bin").stat().st_size
+    same_addresses(folder / "wrapped.bin", Heap3(size))
+
+
+# ---------------------------------------------------------------------- costs
+
+
+@pytest.mark.parametrize(("name", "most"), [("cortex-m0", 210), ("cortex-m4", 150)])
+def test_cost_of_an_event(name, most, tmp_path):
+    """Instructions of one event, with a ring and with a sink that does nothing."""
+    tools.require_module("unicorn", "unicorn")
+    from rtosheap.cortexm._machine import Machine
+    from rtosheap.cortexm._targets import cpu_named
+
+    image = recorder_images.measured(tmp_path, name, "-O2")
+    machine = Machine(image, cpu_named(name), [(BASE, 16 << 10)])
+    recorder = machine.symbols["recorder"]
+    costs = {}
+    for ring in (0, 1):
+        machine.call("measured_start", ring)
+        machine.call("rhr_malloc", recorder, BASE + 8, 100)  # with the sync
+        costs["malloc", ring] = machine.call("rhr_malloc", recorder, BASE + 128, 100).instructions
+        costs["free", ring] = machine.call("rhr_free", recorder, BASE + 128).instructions
+    print(f"{name}: {costs}")
+    assert max(costs.values()) <= most
+    assert costs["malloc", 0] < costs["malloc", 1]
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m4"])
+def test_it_calls_nothing(cpu, tmp_path):
+    """No libc, no allocation: no symbol is left to be found elsewhere, at any optimisation."""
+    gcc = tools.require("arm-none-eabi-gcc")
+    source = recorder_images.CSRC / "recorder" / "rh_recorder.c"
+    for level in ("-O0", "-Os", "-O2", "-O3"):
+        target = tmp_path / f"r{level}.o"
+        recorder_images.run([gcc, f"-mcpu={cpu}", "-mthumb", "-std=c11", level, "-ffreestanding",
+                             "-c", source, "-o", target])  # fmt: skip
+        done = subprocess.run([gcc.replace("gcc", "nm"), "-u", target], capture_output=True,
+                              text=True, check=True)  # fmt: skip
+        assert done.stdout.split() == []
