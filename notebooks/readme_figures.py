@@ -15,8 +15,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from rtosheap import Heap2, Heap4, data, plot, replay
-from rtosheap.compare import compare
+from rtosheap import Heap2, Heap4, compare, data, plot, replay
 
 
 def comparison() -> plt.Figure:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtosheap.image import ImageState
+from rtosheap.heaps import ImageState
 
 __all__ = ["Arena", "Memory", "Symbols", "find_arena", "load_memory", "load_symbols"]
 

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap import _replay_blocks
 from rtosheap.heaps import Heap, HeapStats
-from rtosheap.replay import Replay, header_size
+from rtosheap.heaps.layout import Layout
+from rtosheap.replays import Replay
+from rtosheap.replays.blocks import allocated_bytes, block_table, live_bytes
 
 __all__ = [
     "JohnstoneWilson",
@@ -129,9 +130,9 @@ def internal_fragmentation(
     if isinstance(source, Replay):
         if requested is not None:
             raise TypeError("requested is for a heap alone: a replay knows what was asked for")
-        blocks = _replay_blocks.block_table(source)
-        allocated = _replay_blocks.allocated_bytes(source, blocks).astype(np.float64)
-        live = _replay_blocks.live_bytes(source, blocks).astype(np.float64)
+        blocks = block_table(source)
+        allocated = allocated_bytes(source, blocks).astype(np.float64)
+        live = live_bytes(source, blocks).astype(np.float64)
         return 1.0 - np.divide(live, allocated, out=np.ones_like(live), where=allocated > 0)
     if not isinstance(source, Heap):
         raise TypeError(f"source is {source!r}; it must be a heap or a Replay")
@@ -167,7 +168,7 @@ def requested_sizes(replay: Replay, event: int = -1) -> dict[int, int]:
     n = len(replay.trace)
     if not -max(n, 1) <= event < max(n, 1):
         raise IndexError(f"event {event} is outside a replay of {n} events")
-    blocks = _replay_blocks.block_table(replay)
+    blocks = block_table(replay)
     live = np.flatnonzero(blocks.live_at(event % n if n else 0))
     addresses = replay.column("address")[blocks.event[live]].tolist()
     return dict(zip(addresses, blocks.requested[live].tolist(), strict=True))
@@ -190,11 +191,7 @@ def largest_request(heap: Heap) -> int:
     """
     free = [size for _, size, allocated in heap._blocks(True) if not allocated]
     largest = max(free, default=0)
-    if heap.kind == 1:  # used + size must stay below the limit
-        return max(largest - 1, 0) // heap.alignment * heap.alignment
-    if heap.kind == 3:  # newlib-nano: 4 bytes of header, 4 of padding for alignment, in steps of 4
-        return max(largest // 4 * 4 - 8, 0)
-    return max(largest // heap.alignment * heap.alignment - header_size(heap), 0)
+    return Layout.of(heap).largest_request(largest)
 
 
 # ---------------------------------------------------------------------- over a trace
@@ -238,7 +235,7 @@ def used_bytes(replay: Replay) -> npt.NDArray[np.int64]:
     >>> used_bytes(run)
     array([ 32,  48,  48, 560])
     """
-    blocks = _replay_blocks.block_table(replay)
+    blocks = block_table(replay)
     used = np.zeros(len(replay.trace), dtype=np.int64)
     for region in range(len(replay.regions)):
         here = blocks.region == region
@@ -379,7 +376,7 @@ def johnstone_wilson(replay: Replay, *, time: TimeMeasure = "bytes") -> Johnston
 
 
 def _used_and_live(replay: Replay) -> tuple[Floats, Floats]:
-    live = _replay_blocks.live_bytes(replay)
+    live = live_bytes(replay)
     return used_bytes(replay).astype(np.float64), live.astype(np.float64)
 
 

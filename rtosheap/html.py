@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rtosheap._core import Heap
+from rtosheap._core import Heap, HeapCorruptionError
 
 __all__ = ["heap_html", "table_html"]
 
@@ -213,8 +211,6 @@ def _numbers(heap: Heap, blocks: Sequence[tuple[int, int, bool]]) -> str:
 
 
 def _corruption(heap: Heap) -> tuple[str, int | None]:
-    from rtosheap._core import HeapCorruptionError
-
     try:
         heap.check()
     except HeapCorruptionError as error:

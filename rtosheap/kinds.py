@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
+from rtosheap.heaps.layout import Layout
 
-__all__ = ["CLASSES", "NAMES", "HeapClass", "HeapKind", "heap_class", "heap_name"]
+__all__ = ["CLASSES", "NAMES", "HeapClass", "HeapKind", "heap_class", "heap_name", "layout_of"]
 
 HeapClass: TypeAlias = type[Heap1] | type[Heap2] | type[Heap3] | type[Heap4] | type[Heap5]
 #: What an argument that chooses a heap may be.
@@ -73,6 +74,17 @@ def heap_name(heap: HeapKind) -> str:
     """
     chosen = heap_class(heap)
     return next(name for name, known in CLASSES.items() if issubclass(chosen, known))
+
+
+def layout_of(heap: HeapKind) -> Layout:
+    """What a heap of a kind looks like with the default options.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`heap_class`.
+    """
+    return Layout(heap_class(heap).kind)
 
 
 _CHOICES = (

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rtosheap import data
-from rtosheap.kinds import NAMES
-from rtosheap.trace import Trace
+from rtosheap import data, tables
+from rtosheap.kinds import NAMES, layout_of
+from rtosheap.traces import Trace
 
-_SIZE = re.compile(r"(0x[0-9a-f_]+|[0-9][0-9_]*) *(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
-_FACTOR = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 FIGURES = (".png", ".svg", ".pdf")
 
 
@@ -26,13 +23,10 @@ def parse_size(text: str) -> int:
     >>> parse_size("16K"), parse_size("0x4000"), parse_size("1M")
     (16384, 16384, 1048576)
     """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no size; write bytes (16384, 0x4000), or 16K, 1M (K is 1024 bytes)"
-        )
-    size = int(match[1], 0 if match[1].lower().startswith("0x") else 10)
-    size *= _FACTOR[(match[2] or "").lower()]
+    try:
+        size = tables.parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     if size == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; it must be 1 byte or more")
     return size
@@ -174,21 +168,26 @@ def add_figure(parser: Any, what: str) -> None:
 
 def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]:
     """The heap's options that were given; ValueError if this one heap does not have them."""
-    if heap == "heap_3":
-        for name in ("word_size", "alignment"):
-            if getattr(args, name) is not None:
-                raise ValueError(
-                    f"--{name.replace('_', '-')}: heap_3 is newlib-nano's malloc, which is 32-bit "
-                    "and aligns to 8"
-                )
-    if heap == "heap_5" and args.base is not None:
-        raise ValueError("--base: heap_5's addresses are those of its regions (--region)")
     given = {
         "base_address": args.base,
         "word_size": args.word_size,
         "alignment": args.alignment,
     }
-    return {key: value for key, value in given.items() if value is not None}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    if heap is not None:
+        foreign = sorted(chosen.keys() - layout_of(heap).options)
+        if foreign:
+            flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
+            raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
+    return chosen
+
+
+#: Why a heap does not have an option.
+_WITHOUT = {
+    "base_address": "heap_5's addresses are those of its regions (--region)",
+    "word_size": "heap_3 is newlib-nano's malloc, which is 32-bit and aligns to 8",
+    "alignment": "heap_3 is newlib-nano's malloc, which is 32-bit and aligns to 8",
+}
 
 
 def regions(
@@ -198,7 +197,7 @@ def regions(
     found: list[tuple[int, int | None]] | None = args.regions
     if found is None:
         return None
-    if "heap_5" not in heaps:
+    if not any(layout_of(heap).has_regions for heap in heaps):
         raise ValueError(f"--region is for heap_5; {', '.join(heaps)} has one region (--base)")
     open_ = [address for address, size in found if size is None]
     if not solved and open_:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-Progress = Callable[[int, int], object]
+from rtosheap import tables
+from rtosheap.work import Progress
 
 
 def print_json(value: Any) -> None:
@@ -20,9 +21,7 @@ def print_json(value: Any) -> None:
 def print_pairs(title: str, pairs: Sequence[tuple[str, str]]) -> None:
     """A title, and lines of what and value below it."""
     print(title)
-    width = max((len(what) for what, _ in pairs), default=0)
-    for what, value in pairs:
-        print(f"  {what:<{width}}  {value}")
+    print(tables.pairs(pairs, indent="  "))
 
 
 @contextmanager

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
-from rtosheap.compare import Comparison, compare
+from rtosheap.cli._results import run_compare
+from rtosheap.comparison import Comparison
 from rtosheap.kinds import NAMES
-from rtosheap.trace import Trace
-from rtosheap.what_if import what_if
+from rtosheap.traces import Trace
+from rtosheap.traces.changes import what_if
 
 _EXAMPLE = """\
 examples:
@@ -94,15 +94,6 @@ def run(args: argparse.Namespace) -> int:
 def set_aside(changed: Trace) -> dict[str, int]:
     """What a changed trace needs outside the heap."""
     return {"set_aside_bytes": int(changed.meta["set_aside_bytes"])}
-
-
-def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
-    """Compare, with a progress bar, in as many processes."""
-    with _output.progress_bar("comparing") as progress:
-        if jobs == 1:
-            return compare(trace, progress=progress, **keywords)
-        with ProcessPoolExecutor(jobs) as executor:
-            return compare(trace, executor=executor, progress=progress, **keywords)
 
 
 def status(result: Comparison) -> int:

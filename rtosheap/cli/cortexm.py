@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ from rtosheap.cortexm import (
     measure,
 )
 from rtosheap.kinds import NAMES
-from rtosheap.trace import Op
+from rtosheap.tables import plain_table
+from rtosheap.traces import Op
 
 _EXAMPLE = """\
 examples:
@@ -139,7 +141,7 @@ def _print_costs(measured: Sequence[Measurement]) -> None:
             if len(values):
                 numbers = [m.percentile(op, 50), m.percentile(op, 99), values.max()]
                 rows.append([m.cpu, m.heap, name, *(f"{n:,.0f}" for n in numbers), str(m.fit(op))])
-    _print_table(rows)
+    print(textwrap.indent(plain_table(rows[0], rows[1:]), "  "))
     failed = {m.heap: m.replay.failures for m in measured if m.replay.failures}
     for heap, count in failed.items():
         print(f"  {heap}: {count:,} allocations failed")
@@ -154,14 +156,4 @@ def _print_sizes(sizes: Sequence[Footprint]) -> None:
         found.setdefault((row.cpu, row.heap), []).append(row)
     for (cpu, heap), group in found.items():
         rows.append([cpu, heap, *(f"{row.flash:,}" for row in group), f"{group[0].ram:,}"])
-    _print_table(rows)
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if not cell[:1].isdigit() or " " in cell else cell.rjust(width)
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        print("  " + "  ".join(cells).rstrip())
+    print(textwrap.indent(plain_table(rows[0], rows[1:]), "  "))

@@ -8,12 +8,12 @@ from typing import Any
 
 from rtosheap import data
 from rtosheap.cli import _arguments, _output
-from rtosheap.cli.compare import run_compare
-from rtosheap.cli.replay import before_failure, facts_of, print_failure
-from rtosheap.compare import Comparison
+from rtosheap.cli._results import before_failure, facts_of, print_failure, run_compare
+from rtosheap.comparison import Comparison
 from rtosheap.heaps import Heap4
-from rtosheap.replay import Replay, replay
-from rtosheap.trace import Trace
+from rtosheap.kinds import heap_name
+from rtosheap.replays import Replay, replay
+from rtosheap.traces import Trace
 
 _EXAMPLE = """\
 example:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _advised(trace: Trace, result: Comparison) -> Replay | None:
     """The trace in a heap_4 as large as the common advice says; None where there is none."""
-    size = result["heap_4"].advice_size
+    size = result[heap_name(Heap4)].advice_size
     try:
         return None if size is None else replay(trace, Heap4(size))
     except ValueError:
@@ -94,7 +94,7 @@ def _draw(trace: Trace, result: Comparison, advised: Replay | None, path: Path) 
     where it fails."""
     from rtosheap.plot import comparison, heap_map, usage
 
-    smallest = result["heap_4"].size
+    smallest = result[heap_name(Heap4)].size
     if smallest is None:  # not so for any trace that is bundled
         smallest = 4 * trace.peak_live_bytes
     fails = advised is not None and advised.failures > 0

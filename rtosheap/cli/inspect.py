@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rtosheap._loaders import Arena, Memory, find_arena, load_memory, load_symbols
 from rtosheap.cli import _arguments, _output
-from rtosheap.image import ImageState
-from rtosheap.inspect import Report, inspect
+from rtosheap.device import Arena, Memory, find_arena, load_memory, load_symbols
+from rtosheap.heaps import ImageState
+from rtosheap.inspection import Report, inspect
 from rtosheap.kinds import NAMES, heap_class
 
 _EXAMPLE = """\

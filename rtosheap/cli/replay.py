@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
-from rtosheap.fragmentation import requested_sizes
-from rtosheap.heaps import Heap
-from rtosheap.kinds import heap_class
-from rtosheap.replay import FAILURES, Replay, replay
+from rtosheap.cli._results import before_failure, facts_of, print_failure
+from rtosheap.kinds import heap_class, layout_of
+from rtosheap.replays import Replay, replay
 
 _EXAMPLE = """\
 examples:
@@ -18,7 +17,6 @@ examples:
   rtosheap replay my.trace --heap heap_2 --heap-size 64K -o usage.png
   rtosheap replay my.trace --heap heap_5 --region 0x10000000:8K --region 0x20000000:64K --json
 """
-_SHOWN_PINS = 8
 
 
 def add(commands: Any) -> None:
@@ -69,7 +67,7 @@ def _heap(args: argparse.Namespace) -> Any:
     regions = _arguments.regions(args, [args.heap], solved=False)
     options = _arguments.options(args, args.heap)
     kind: Any = heap_class(args.heap)
-    if args.heap != "heap_5":
+    if not layout_of(args.heap).has_regions:
         if args.heap_size is None:
             raise ValueError(f"--heap-size is needed for {args.heap}, such as --heap-size 46K")
         return kind(args.heap_size, **options)
@@ -78,66 +76,6 @@ def _heap(args: argparse.Namespace) -> Any:
     if regions is None:
         raise ValueError("heap_5 needs its regions: --region ADDRESS:SIZE for each")
     return kind(regions, **options)
-
-
-def facts_of(result: Replay) -> dict[str, Any]:
-    """All that is known, as plain values."""
-    return {
-        "heap": result.heap_kind,
-        "heap_size": result.heap.size,
-        "regions": [list(region) for region in result.regions],
-        "events": len(result),
-        "peak_live_bytes": result.trace.peak_live_bytes,
-        "failures": result.failures,
-        "zero_size": result.zero_size,
-        "skipped": result.skipped,
-        "ignored_frees": result.ignored_frees,
-        "minimum_ever_free": result.minimum_ever_free_size,
-        "most_nodes": result.most_nodes,
-        "most_nodes_event": result.most_nodes_event,
-        "first_failure": _failure(result),
-    }
-
-
-def _failure(result: Replay) -> dict[str, Any] | None:
-    """The first failure, and what stood in its way."""
-    index = result.first_failure
-    if index is None:
-        return None
-    event = result.trace[index]
-    stats = result.heap_at(index).stats()
-    why = FAILURES[int(result.column("failure")[index])]
-    pins = result.pins(index) if why == "fragmentation" else []
-    return {
-        "event": index,
-        "op": event.op,
-        "size": event.size,
-        "reason": why,
-        "free_size": stats.available,
-        "largest_free_block": stats.largest_free_block,
-        "pins": [pin._asdict() for pin in pins],
-    }
-
-
-def print_failure(failure: dict[str, Any] | None) -> None:
-    if failure is None:
-        return
-    what = {"m": "malloc", "r": "realloc"}[failure["op"]]
-    print(
-        f"\nThe first failure is {what}({failure['size']:,}) at event {failure['event']:,}, by "
-        f"{failure['reason']}: {failure['free_size']:,} bytes are free, "
-        f"{failure['largest_free_block']:,} of them in one block."
-    )
-    pins = failure["pins"]
-    if pins:
-        print(f"{len(pins):,} live blocks lie between the holes:")
-        for pin in pins[:_SHOWN_PINS]:
-            print(
-                f"  {pin['address']:#010x}: {pin['requested']:,} bytes, "
-                f"allocated at event {pin['event']:,}"
-            )
-        if len(pins) > _SHOWN_PINS:
-            print(f"  and {len(pins) - _SHOWN_PINS:,} more (--json lists all)")
 
 
 def draw(result: Replay, plot: str, path: Path) -> None:
@@ -150,13 +88,3 @@ def draw(result: Replay, plot: str, path: Path) -> None:
     with _output.figure(path, size=(10, 6)) as (ax,):
         heap, requested = before_failure(result)
         heap_map(heap, ax=ax, requested=requested)
-
-
-def before_failure(result: Replay) -> tuple[Heap, dict[int, int]]:
-    """The heap just before the first failure, or at the end if none failed; and what was asked for
-    in its blocks.
-    """
-    event = result.first_failure
-    if event is None:
-        return result.heap, requested_sizes(result)
-    return result.heap_at(event), requested_sizes(result, event - 1) if event else {}

@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
+from rtosheap.kinds import layout_of
 from rtosheap.sizing import MinimumSize, minimum_heap_size
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 _EXAMPLE = """\
 examples:
@@ -35,7 +36,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     regions = _arguments.regions(args, [args.heap], solved=True)
-    if args.heap == "heap_5" and regions is None:
+    if regions is None and layout_of(args.heap).has_regions:
         raise ValueError(
             "heap_5 needs its regions: --region ADDRESS:SIZE for each, the last one open, such as "
             "--region 0x10000000:8K --region 0x20000000:"

@@ -14,10 +14,10 @@ as most firmware is built by it.
 """
 
 from rtosheap.cortexm._footprint import Footprint, footprint
-from rtosheap.cortexm._machine import MachineError
 from rtosheap.cortexm._measure import Fit, Measurement, measure
-from rtosheap.cortexm._targets import CPUS, Cpu
-from rtosheap.cortexm._toolchain import Toolchain, ToolchainError, find_toolchain
+from rtosheap.cortexm.machine import MachineError
+from rtosheap.cortexm.targets import CPUS, Cpu
+from rtosheap.cortexm.toolchain import Toolchain, ToolchainError, find_toolchain
 
 __all__ = [
     "CPUS",

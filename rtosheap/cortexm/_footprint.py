@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rtosheap.cortexm._elf import Elf
-from rtosheap.cortexm._images import Configuration, object_file
-from rtosheap.cortexm._targets import CPUS, cpu_named
-from rtosheap.cortexm._toolchain import find_toolchain
-from rtosheap.kinds import NAMES, HeapKind, heap_name
+from rtosheap.cortexm.images import Configuration, object_file
+from rtosheap.cortexm.targets import CPUS, cpu_named
+from rtosheap.cortexm.toolchain import find_toolchain
+from rtosheap.device.elf import Elf
+from rtosheap.kinds import NAMES, HeapKind, heap_name, layout_of
 
 __all__ = ["Footprint", "footprint"]
 
@@ -88,7 +88,7 @@ def footprint(
     compiler = find_toolchain(toolchain)
     heaps = NAMES if heap is None else (heap_name(heap),)
     if heap is None and compiler.name != "arm-none-eabi-gcc":
-        heaps = tuple(name for name in NAMES if name != "heap_3")
+        heaps = tuple(name for name in NAMES if not layout_of(name).is_newlib)
     cpus = CPUS if cpu is None else (cpu_named(cpu).name,)
     levels = (optimize,) if isinstance(optimize, str) else tuple(optimize)
     found = []

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.cortexm._images import ARENA, CANARY, Configuration, machine
-from rtosheap.cortexm._machine import Call, Machine
-from rtosheap.cortexm._targets import cpu_named
-from rtosheap.cortexm._toolchain import find_toolchain
-from rtosheap.kinds import HeapKind, heap_class, heap_name
-from rtosheap.replay import Replay, replay
+from rtosheap.cortexm.images import ARENA, CANARY, Configuration, machine
+from rtosheap.cortexm.machine import Call, Machine
+from rtosheap.cortexm.targets import cpu_named
+from rtosheap.cortexm.toolchain import find_toolchain
+from rtosheap.kinds import HeapKind, heap_class, heap_name, layout_of
+from rtosheap.replays import Replay, replay
+from rtosheap.replays.cost import Calibration
 from rtosheap.sizing import minimum_heap_size
-from rtosheap.trace import Op, Trace
-
-if TYPE_CHECKING:
-    from rtosheap.plot import Calibration
+from rtosheap.traces import Op, Trace
 
 __all__ = ["Fit", "Measurement", "measure"]
 
@@ -117,8 +115,6 @@ class Measurement:
     @property
     def calibration(self) -> Calibration:
         """The two fits, for :func:`rtosheap.plot.cost` to draw instructions instead of nodes."""
-        from rtosheap.plot import Calibration
-
         malloc, free = self.fit(Op.MALLOC), self.fit(Op.FREE)
         return Calibration(
             malloc=(malloc.constant, malloc.per_node),
@@ -264,14 +260,15 @@ def measure(
         protector=protector,
         asserts=asserts,
     )
-    if regions is not None and configuration.heap != "heap_5":
+    layout = layout_of(heap)
+    if regions is not None and not layout.has_regions:
         raise ValueError(f"regions are heap_5's; {configuration.heap} has heap_size")
     if regions is not None and heap_size is not None:
         raise ValueError("regions and heap_size are both given; one of them serves")
     options = _options(configuration)
     if heap_size is None and regions is None:
         solved: dict[str, Any] = {"base_address": ARENA}
-        if configuration.heap == "heap_5":
+        if layout.has_regions:
             solved = {"regions": [(ARENA, None)]}
         heap_size = minimum_heap_size(trace, configuration.heap, **options, **solved).size
     own = [(ARENA, heap_size or 0)] if regions is None else list(regions)
@@ -285,22 +282,20 @@ def measure(
 
 def _options(configuration: Configuration) -> dict[str, Any]:
     """The Python heap's."""
-    kind = configuration.heap
-    options: dict[str, Any] = {}
-    if kind != "heap_3":
-        options["alignment"] = configuration.alignment
-    if kind in ("heap_2", "heap_4", "heap_5"):
-        options["clear_on_free"] = configuration.clear_on_free
-    if kind in ("heap_4", "heap_5") and configuration.protector:
-        options["canary"] = CANARY
-    return options
+    given = {
+        "alignment": configuration.alignment,
+        "clear_on_free": configuration.clear_on_free,
+        "canary": CANARY if configuration.protector else None,
+    }
+    own = layout_of(configuration.heap).options
+    return {name: value for name, value in given.items() if name in own}
 
 
 def _python_heap(
     configuration: Configuration, regions: list[tuple[int, int]], options: dict[str, Any]
 ) -> Any:
     kind: Any = heap_class(configuration.heap)
-    if configuration.heap == "heap_5":
+    if layout_of(kind).has_regions:
         return kind(regions, **options)
     ((address, size),) = regions
     return kind(size, base_address=address, **options)
@@ -310,18 +305,18 @@ class _Target:
     """The image, with its heap set up."""
 
     def __init__(self, configuration: Configuration, regions: list[tuple[int, int]]) -> None:
-        self.kind = configuration.heap
+        self.layout = layout_of(configuration.heap)
         self.regions = regions
         inside = [(at, size) for at, size in regions if at == ARENA]
         size = inside[0][1] if inside else 32
         more = [(at, size) for at, size in regions if at != ARENA]
         self.machine: Machine = machine(configuration, size, more)
-        if self.kind == "heap_5":
+        if self.layout.has_regions:
             words = [word for region in [*regions, (0, 0)] for word in region]
             table = self.machine.symbols["rh_regions"]
             self.machine.write(table, b"".join(word.to_bytes(4, "little") for word in words))
             self.machine.call("vPortDefineHeapRegions", table)
-        elif self.kind != "heap_3":
+        elif not self.layout.is_newlib:
             self.machine.call("pvPortMalloc", 0)  # sets up; what that costs is no event's
 
     def malloc(self, size: int) -> Call:
@@ -337,7 +332,7 @@ class _Target:
     def compare(self, python: Any) -> None:
         """The arena against the Python heap's memory; only heap_2's end marker lies elsewhere."""
         marker = None
-        if self.kind == "heap_2":
+        if self.layout.by_size:
             free = python.free_blocks()
             marker = free[-1].address - python.base_address if free else None
         for region in python.regions:
@@ -359,7 +354,7 @@ def _run(
     """Instructions and bounds of cycles of each event."""
     costs = np.zeros((3, len(trace)), np.uint32)
     live: dict[int, tuple[int, int]] = {}
-    frees = target.kind != "heap_1"
+    frees = target.layout.frees
     addresses = run.column("address").tolist()
     columns = zip(trace.op.tolist(), trace.id.tolist(), trace.size.tolist(), addresses, strict=True)
     for event, (op, block, size, address) in enumerate(columns):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtosheap.formats._stream import opened
-from rtosheap.formats.text import Header
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
+from rtosheap.traces.formats.streams import opened
+from rtosheap.traces.formats.text import Header
 
 __all__ = ["describe", "load", "names", "path"]
 

@@ -11,13 +11,15 @@ made with ``layout="constrained"``, which leaves room for all that is written ro
 from rtosheap.plot._animate import animate
 from rtosheap.plot._comparison import comparison
 from rtosheap.plot._corruption import corruption
-from rtosheap.plot._cost import Calibration, cost
+from rtosheap.plot._cost import cost
 from rtosheap.plot._fragmentation import fragmentation
 from rtosheap.plot._free_blocks import free_blocks
 from rtosheap.plot._heap_map import heap_map
 from rtosheap.plot._memory_over_time import memory_over_time
-from rtosheap.plot._sizing import Sizing, SizingCurve, sizing, sizing_points
+from rtosheap.plot._sizing import sizing
 from rtosheap.plot._usage import usage
+from rtosheap.replays import Calibration
+from rtosheap.sizing import Sizing, SizingCurve, sizing_points
 
 __all__ = [
     "Calibration",

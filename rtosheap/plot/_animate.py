@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from rtosheap import _replay_blocks
 from rtosheap.plot import _arena
 from rtosheap.plot._axes import axes_for, font_size, is_narrow, legend_above, size_text
 from rtosheap.plot._heap_map import gap_text, keys, paint, pictures, set_up_axes
 from rtosheap.plot._rows import Rows
-from rtosheap.replay import Replay
+from rtosheap.replays import Replay
+from rtosheap.replays import blocks as _replay_blocks
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtosheap.comparison import Comparison
 from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, set_text_sizes, size_text
 from rtosheap.plot._style import BREAKDOWN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rtosheap.compare import Comparison
 
 _LABELS = {
     "payload": "asked for",
@@ -39,7 +39,7 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     Parameters
     ----------
     result : Comparison
-        What :func:`rtosheap.compare.compare` returns.
+        What :func:`rtosheap.compare` returns.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     legend : bool
@@ -53,7 +53,7 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     Examples
     --------
     >>> from rtosheap import data
-    >>> from rtosheap.compare import compare
+    >>> from rtosheap import compare
     >>> from rtosheap.plot import comparison
     >>> ax = comparison(compare(data.load("coap-server"), heaps=["heap_2", "heap_4"]))
     >>> [label.get_text() for label in ax.get_yticklabels()]

@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot import _series
-from rtosheap.plot._axes import (
-    axes_for,
-    counted,
-    legend_above,
-    number_text,
-    plain,
-    set_text_sizes,
-)
+from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain, set_text_sizes
 from rtosheap.plot._style import CYCLE, HEAP_LINES
-from rtosheap.trace import Op
+from rtosheap.replays import Replay
+from rtosheap.replays.cost import Calibration
+from rtosheap.traces import Op
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rtosheap.replay import Replay
 
 _RUNS = 300
 
 Floats = npt.NDArray[np.float64]
-
-
-class Calibration(NamedTuple):
-    """What an operation costs on a processor: a constant, and so much for each node visited.
-
-    Attributes
-    ----------
-    malloc, free : (float, float)
-        The constant and the cost of a node. A realloc costs both constants, and malloc's cost for
-        each of its nodes.
-    unit : str
-        What is counted, such as ``"instructions on a Cortex-M3"``.
-
-    Examples
-    --------
-    >>> Calibration(malloc=(50, 6), free=(45, 5)).unit
-    'instructions'
-    """
-
-    malloc: tuple[float, float]
-    free: tuple[float, float]
-    unit: str = "instructions"
 
 
 def cost(

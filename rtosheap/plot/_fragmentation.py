@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap import _replay_blocks
 from rtosheap import fragmentation as measures
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, legend_above, number_text, percent, set_text_sizes
 from rtosheap.plot._style import CYCLE, HEAP_LINES
+from rtosheap.replays import Replay
+from rtosheap.replays import blocks as _replay_blocks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rtosheap.replay import Replay
 
 #: Runs of events that a curve is summarised to.
 _RUNS = 240

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.heaps import Heap
+from rtosheap.heaps.headers import corrupt_headers
+from rtosheap.heaps.layout import Layout, locate, region_spans
 from rtosheap.plot import _arena
 from rtosheap.plot._address import GAP_SCALE_TEXT, hexadecimal, power_of_two_step
 from rtosheap.plot._axes import (
@@ -90,15 +92,15 @@ def heap_map(
     if not isinstance(heap, Heap):
         raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
     layers = _arena.layers(heap, requested)
-    rows = Rows(_arena.region_sizes(heap), row_bytes)
+    rows = Rows(region_spans(heap), row_bytes)
     ax = axes_for(ax)
     if sum(len(layer.spans.size) for layer in layers) > _MOST_PIECES:
         paint(ax, rows, layers)
     else:
         _draw_pieces(ax, rows, layers)
-        if heap.kind == 1:
+        if not Layout.of(heap).header:
             _part_blocks(ax, rows, layers[1])
-    corrupt = _arena.corrupt_headers(heap)
+    corrupt = corrupt_headers(heap)
     marks = _mark(ax, rows, corrupt)
     set_up_axes(ax, rows)
     if legend:
@@ -235,7 +237,7 @@ def _mark(ax: Axes, rows: Rows, addresses: Sequence[int]) -> Any:
     from matplotlib import patheffects
     from matplotlib.lines import Line2D
 
-    found = [_arena.locate(rows.regions, address) for address in addresses]
+    found = [locate(rows.regions, address) for address in addresses]
     points = [rows.point(*place) for place in found if place is not None]
     marks = Line2D(
         [x for x, _ in points],

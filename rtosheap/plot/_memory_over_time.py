@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap import _replay_blocks
-from rtosheap._replay_blocks import BlockTable
 from rtosheap.plot import _series
 from rtosheap.plot._address import GAP_SCALE_TEXT, AddressScale
 from rtosheap.plot._axes import axes_for, font_size, legend_above, set_text_sizes, short, size_text
 from rtosheap.plot._raster import coverage
 from rtosheap.plot._style import CATEGORIES, FAILED
-from rtosheap.replay import Replay
+from rtosheap.replays import Replay
+from rtosheap.replays import blocks as _replay_blocks
+from rtosheap.replays.blocks import BlockTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot._axes import counted
+from rtosheap.replays import Replay
+from rtosheap.traces import Trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rtosheap.replay import Replay
-    from rtosheap.trace import Trace
 
 Array: TypeAlias = npt.NDArray[Any]
 #: What the horizontal axis counts: events, or the trace's own time.
@@ -106,8 +106,6 @@ def labelled(data: Any, what: str) -> list[tuple[str, Replay]]:
         If there is no replay in it.
     """
     from collections.abc import Mapping, Sequence
-
-    from rtosheap.replay import Replay
 
     if isinstance(data, Replay):
         pairs = [(data.heap_kind, data)]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap import _replay_blocks
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, kib, legend_above, set_text_sizes
 from rtosheap.plot._style import FAILED
-from rtosheap.replay import Replay
+from rtosheap.replays import Replay
+from rtosheap.replays import blocks as _replay_blocks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

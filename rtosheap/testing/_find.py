@@ -10,10 +10,10 @@ from hypothesis import Phase, find, settings, target
 from hypothesis.errors import NoSuchExample
 
 from rtosheap.heaps import Heap
-from rtosheap.replay import replay
+from rtosheap.replays import replay
 from rtosheap.testing import _arguments
 from rtosheap.testing._traces import traces
-from rtosheap.trace import Event, Trace
+from rtosheap.traces import Event, Trace
 
 __all__ = ["NoFailureFound", "find_failure"]
 

@@ -7,14 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rtosheap.heaps import Heap, Heap5
-from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name
-from rtosheap.replay import header_size
+from rtosheap.heaps import Heap
+from rtosheap.heaps.layout import DEFAULT_BASE, Layout, up
+from rtosheap.kinds import NAMES, HeapKind, heap_class
 from rtosheap.testing import _arguments
 
 __all__ = ["heaps", "sizes"]
 
-_BASE = 0x2000_0000
 _REGIONS_MAX = 8
 
 
@@ -75,59 +74,52 @@ def heaps(
     few, many = _arguments.interval(regions, "regions", 1, _REGIONS_MAX)
     flags = [_arguments.boolean(unaligned, "unaligned"), _arguments.boolean(canaries, "canaries")]
     flags.append(_arguments.boolean(clear_on_free, "clear_on_free"))
-    layouts: list[list[tuple[Any, int, int]]] = []  # of each kind
+    layouts: list[list[tuple[Any, Layout]]] = []  # of each kind
     for cls in classes:
-        fitting = _layouts(heap_name(cls), words, aligned)
+        fitting = Layout.existing(cls.kind, words, aligned)
         if not fitting:
             raise ValueError(
                 f"alignments is {aligned!r}; none goes with word_sizes {words!r}: "
                 "an alignment must be no smaller than the word"
             )
-        layouts.append([(cls, word, alignment) for word, alignment in fitting])
-    for cls, word, alignment in (layout for of_kind in layouts for layout in of_kind):
-        needed = _least(word, alignment) * (few if issubclass(cls, Heap5) else 1)
+        layouts.append([(cls, layout) for layout in fitting])
+    for _, layout in (pair for of_kind in layouts for pair in of_kind):
+        needed = _least(layout) * (few if layout.has_regions else 1)
         if most_size < needed:
             raise ValueError(
-                f"sizes is {(least_size, most_size)!r}; {heap_name(cls)} with a word of {word}, "
-                f"an alignment of {alignment} and regions {(few, many)!r} needs {needed} bytes"
+                f"sizes is {(least_size, most_size)!r}; {layout.name} with a word of "
+                f"{layout.word}, an alignment of {layout.alignment} and regions {(few, many)!r} "
+                f"needs {needed} bytes"
             )
     return _heaps(layouts, (least_size, most_size), (few, many), *flags)
 
 
-def _layouts(name: str, words: Sequence[int], alignments: Sequence[int]) -> list[tuple[int, int]]:
-    if name == "heap_3":
-        return [(4, 8)]
-    return [(word, alignment) for word in words for alignment in alignments if alignment >= word]
-
-
-def _least(word: int, alignment: int) -> int:
+def _least(layout: Layout) -> int:
     """Bytes with room for a region's alignment loss, its end marker and one small block."""
-    header = -(-2 * word // alignment) * alignment
-    return 2 * header + 2 * alignment
+    return 2 * up(2 * layout.word, layout.alignment) + 2 * layout.alignment
 
 
 @st.composite
 def _heaps(
     draw: st.DrawFn,
-    layouts: list[list[tuple[Any, int, int]]],
+    layouts: list[list[tuple[Any, Layout]]],
     sizes: tuple[int, int],
     regions: tuple[int, int],
     unaligned: bool,
     canaries: bool,
     clear_on_free: bool,
 ) -> Heap:
-    cls, word, alignment = draw(st.sampled_from(draw(st.sampled_from(layouts))))
-    name = heap_name(cls)
-    start = _BASE + (draw(st.integers(0, alignment - 1)) if unaligned else 0)
-    least = _least(word, alignment)
+    cls, layout = draw(st.sampled_from(draw(st.sampled_from(layouts))))
+    alignment, least = layout.alignment, _least(layout)
+    start = DEFAULT_BASE + (draw(st.integers(0, alignment - 1)) if unaligned else 0)
     options: dict[str, Any] = {}
-    if name != "heap_3":
-        options |= {"word_size": word, "alignment": alignment}
-    if name in ("heap_2", "heap_4", "heap_5") and clear_on_free:
+    if "word_size" in layout.options:
+        options |= {"word_size": layout.word, "alignment": alignment}
+    if "clear_on_free" in layout.options and clear_on_free:
         options["clear_on_free"] = draw(st.booleans())
-    if name in ("heap_4", "heap_5") and canaries:
-        options["canary"] = draw(st.none() | st.integers(1, (1 << (8 * word)) - 1))
-    if name != "heap_5":
+    if "canary" in layout.options and canaries:
+        options["canary"] = draw(st.none() | st.integers(1, 2 * layout.top_bit - 1))
+    if not layout.has_regions:
         size = draw(st.integers(max(sizes[0], least), sizes[1]))
         heap: Heap = cls(size, base_address=start, **options)
         return heap
@@ -175,10 +167,9 @@ def sizes(heap: Heap) -> st.SearchStrategy[int]:
     """
     if not isinstance(heap, Heap):
         raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
-    header = 8 if heap.kind == 3 else header_size(heap)
-    alignment = heap.alignment
-    largest = (1 << (8 * heap.word_size)) - 1
-    top = (largest + 1) // 2
+    layout = Layout.of(heap)
+    header, alignment, top = layout.overhead, layout.alignment, layout.top_bit
+    largest = 2 * top - 1
     found = {0, 1, alignment - 1, alignment, alignment + 1, header, heap.free_size}
     blocks = {block.size for block in heap.free_blocks() if block.size}
     for block in sorted(blocks)[:3] + sorted(blocks)[-3:]:

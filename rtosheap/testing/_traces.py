@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from rtosheap.testing import _arguments
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 __all__ = ["FREE_ORDERS", "SIZE_DISTRIBUTIONS", "traces"]
 

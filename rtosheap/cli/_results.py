@@ -1,0 +1,95 @@
+"""What several commands say of a comparison or a replay."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from rtosheap.cli import _output
+from rtosheap.comparison import Comparison, compare
+from rtosheap.fragmentation import requested_sizes
+from rtosheap.heaps import Heap
+from rtosheap.replays import FAILURES, Replay
+from rtosheap.traces import Trace
+
+
+def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
+    """Compare, with a progress bar, in as many processes."""
+    with _output.progress_bar("comparing") as progress:
+        if jobs == 1:
+            return compare(trace, progress=progress, **keywords)
+        with ProcessPoolExecutor(jobs) as executor:
+            return compare(trace, executor=executor, progress=progress, **keywords)
+
+
+_SHOWN_PINS = 8
+
+
+def facts_of(result: Replay) -> dict[str, Any]:
+    """All that is known, as plain values."""
+    return {
+        "heap": result.heap_kind,
+        "heap_size": result.heap.size,
+        "regions": [list(region) for region in result.regions],
+        "events": len(result),
+        "peak_live_bytes": result.trace.peak_live_bytes,
+        "failures": result.failures,
+        "zero_size": result.zero_size,
+        "skipped": result.skipped,
+        "ignored_frees": result.ignored_frees,
+        "minimum_ever_free": result.minimum_ever_free_size,
+        "most_nodes": result.most_nodes,
+        "most_nodes_event": result.most_nodes_event,
+        "first_failure": _failure(result),
+    }
+
+
+def _failure(result: Replay) -> dict[str, Any] | None:
+    """The first failure, and what stood in its way."""
+    index = result.first_failure
+    if index is None:
+        return None
+    event = result.trace[index]
+    stats = result.heap_at(index).stats()
+    why = FAILURES[int(result.column("failure")[index])]
+    pins = result.pins(index) if why == "fragmentation" else []
+    return {
+        "event": index,
+        "op": event.op,
+        "size": event.size,
+        "reason": why,
+        "free_size": stats.available,
+        "largest_free_block": stats.largest_free_block,
+        "pins": [pin._asdict() for pin in pins],
+    }
+
+
+def print_failure(failure: dict[str, Any] | None) -> None:
+    if failure is None:
+        return
+    what = {"m": "malloc", "r": "realloc"}[failure["op"]]
+    print(
+        f"\nThe first failure is {what}({failure['size']:,}) at event {failure['event']:,}, by "
+        f"{failure['reason']}: {failure['free_size']:,} bytes are free, "
+        f"{failure['largest_free_block']:,} of them in one block."
+    )
+    pins = failure["pins"]
+    if pins:
+        print(f"{len(pins):,} live blocks lie between the holes:")
+        for pin in pins[:_SHOWN_PINS]:
+            print(
+                f"  {pin['address']:#010x}: {pin['requested']:,} bytes, "
+                f"allocated at event {pin['event']:,}"
+            )
+        if len(pins) > _SHOWN_PINS:
+            print(f"  and {len(pins) - _SHOWN_PINS:,} more (--json lists all)")
+
+
+def before_failure(result: Replay) -> tuple[Heap, dict[int, int]]:
+    """The heap just before the first failure, or at the end if none failed; and what was asked for
+    in its blocks.
+    """
+    event = result.first_failure
+    if event is None:
+        return result.heap, requested_sizes(result)
+    return result.heap_at(event), requested_sizes(result, event - 1) if event else {}

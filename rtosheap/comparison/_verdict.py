@@ -1,0 +1,180 @@
+"""A comparison in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rtosheap.comparison.breakdown import PARTS
+from rtosheap.comparison.result import HeapResult
+from rtosheap.kinds import layout_of
+from rtosheap.traces import Trace
+
+_WHY = {
+    "heap_1": "it takes nothing back",
+    "heap_2": "it never merges what is freed",
+}
+
+
+def best(rows: Iterable[HeapResult], *, regions_given: bool) -> HeapResult | None:
+    """The row with the smallest size, the first of several; None if no heap serves.
+
+    How much heap_5 needs in regions that were made up says little: it is last then.
+    """
+    served = [row for row in rows if row.size is not None]
+    return min(
+        served,
+        key=lambda row: (layout_of(row.heap).has_regions and not regions_given, row.size),
+        default=None,
+    )
+
+
+def judged(
+    rows: Sequence[HeapResult], least: HeapResult | None, trace: Trace
+) -> tuple[HeapResult, ...]:
+    """The rows with their verdicts; `least` is the best one."""
+    return tuple(row._replace(verdict=_judge(row, least, trace)) for row in rows)
+
+
+def _judge(row: HeapResult, least: HeapResult | None, trace: Trace) -> str:
+    if least is None or row.size is None:
+        return "cannot serve this trace"
+    words = []
+    if row.heap == least.heap:
+        ratio = "" if row.ratio is None or not trace.peak_live_bytes else _times(row.ratio)
+        words.append(f"serves with the least memory{ratio}")
+    else:
+        words.append(f"needs {_more(row, least)} {least.heap}")
+    if not layout_of(row.heap).frees:
+        nothing = not trace.frees and not trace.reallocs
+        words.append("and will do: nothing is ever freed" if nothing else f"({_WHY[row.heap]})")
+    elif row.heap in _WHY and row.heap != least.heap:
+        words.append(f"({_WHY[row.heap]})")
+    if row.most_nodes:
+        words.append(f"; its slowest call reads {_entries(row.most_nodes)}")
+    return " ".join(words).replace(" ;", ";")
+
+
+def overall(
+    rows: Sequence[HeapResult], least: HeapResult | None, trace: Trace, heap_size: int | None
+) -> str:
+    """The verdict on the whole comparison; `least` is the best of the rows."""
+    if least is None:
+        names = ", ".join(row.heap for row in rows)
+        return f"No heap that was asked about ({names}) can serve this trace."
+    sentences = [_winner(least, trace), *_at_peak(least)]
+    sentences += _others(rows, least)
+    sentences += _slowest(rows)
+    sentences += _advice(least, trace)
+    if heap_size is not None:
+        sentences += _at_size(rows, heap_size)
+    return " ".join(sentences)
+
+
+def _winner(least: HeapResult, trace: Trace) -> str:
+    name = trace.name or "the trace"
+    peak = trace.peak_live_bytes
+    ratio = f", {least.ratio:.3f} times the peak of {peak:,} live bytes" if peak else ""
+    text = f"{least.heap} serves {name} with the least memory: {least.size:,} bytes{ratio}."
+    if not layout_of(least.heap).frees and not trace.frees and not trace.reallocs:
+        text += " Nothing is ever freed, so heap_1 will do; it is also the simplest and fastest."
+    if layout_of(least.heap).by_size and not least.exact:
+        text += " But heap_2 can fail in a larger heap where it serves in a smaller one."
+    return text
+
+
+def _at_peak(least: HeapResult) -> list[str]:
+    parts = least.breakdown
+    if parts is None or not least.size:
+        return []
+    rest = {part: parts[part] for part in PARTS if part != "payload"}
+    total = sum(rest.values())
+    largest = max(rest, key=lambda part: rest[part])
+    words = {
+        "padding": "padding",
+        "headers": "headers",
+        "unsplit": "unsplit remainders",
+        "external": "free",
+        "unreclaimed": "freed but kept",
+        "fixed": "the heap's own",
+    }[largest]
+    return [
+        f"At that peak {total / least.size:.1%} of it is not payload, most of that "
+        f"{words} ({rest[largest]:,} bytes)."
+    ]
+
+
+def _others(rows: Sequence[HeapResult], least: HeapResult) -> list[str]:
+    others = sorted((r for r in rows if r.size is not None and r is not least), key=_size)
+    texts: list[str] = []
+    for row in others:
+        why = f" ({_WHY[row.heap]})" if row.heap in _WHY and _size(row) > _size(least) else ""
+        if layout_of(row.heap).has_regions and row.note:
+            why = " (in two regions)"
+        needs = " needs" if not texts else ""
+        texts.append(f"{row.heap}{needs} {_more(row, least, than=False)}{why}")
+    texts += [f"{row.heap} cannot serve it" for row in rows if row.size is None]
+    return [f"{_listed(texts)}."] if texts else []
+
+
+def _slowest(rows: Sequence[HeapResult]) -> list[str]:
+    seen = [row for row in rows if row.most_nodes]
+    if not seen:
+        return []
+    first, *rest = seen
+    texts = [f"{_entries(first.most_nodes or 0)} in {first.heap}"]
+    texts += [f"{row.most_nodes:,} in {row.heap}" for row in rest]
+    return [f"The slowest call reads {_listed(texts)}."]
+
+
+def _advice(least: HeapResult, trace: Trace) -> list[str]:
+    if least.advice_size is None or not trace.peak_live_bytes:
+        return []
+    fails = least.advice_fails_at
+    fate = "which serves here" if fails is None else f"which fails at event {fails:,}"
+    return [
+        f'"Total minus minimum ever free" would have said {least.advice_size:,} bytes for '
+        f"{least.heap}, {fate}."
+    ]
+
+
+def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
+    texts = []
+    for row in rows:
+        if row.failures == 0:
+            texts.append(f"{row.heap} serves all")
+        elif row.failures is not None:
+            texts.append(
+                f"{row.heap} fails {row.failures:,} times, first at event {row.failure_event:,} "
+                f"({row.failure_reason})"
+            )
+        elif row.failure_reason is not None:
+            texts.append(f"{row.heap} cannot be set up")
+    return [f"In {heap_size:,} bytes: {'; '.join(texts)}."] if texts else []
+
+
+def _size(row: HeapResult) -> int:
+    return row.size or 0
+
+
+def _more(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
+    """How much more one needs: "4.9% more than", "3.4 times as much as"."""
+    size, base = _size(row), max(_size(least), 1)
+    if size == base:
+        return "as much as" if than else "as much"
+    if size >= 2 * base:
+        text, word = f"{size / base:,.1f} times as much", " as"
+    else:
+        text, word = f"{abs(size - base) / base:.1%} {'more' if size > base else 'less'}", " than"
+    return text + word if than else text
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]
+
+
+def _times(ratio: float) -> str:
+    return f", {ratio:.3f} times the peak of live bytes"
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} free-list entr{'y' if count == 1 else 'ies'}"

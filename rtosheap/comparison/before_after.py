@@ -1,0 +1,76 @@
+"""The heaps side by side before and after a change of the trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rtosheap.comparison.comparison import Comparison, compare
+from rtosheap.tables import plain_table
+from rtosheap.traces import Trace
+from rtosheap.traces.changes import Change
+
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """The five heaps before and after a change.
+
+    Attributes
+    ----------
+    changes : str
+        What was changed.
+    before, after : Comparison
+        The heaps side by side, without and with it.
+    set_aside : int
+        Bytes that the change needs outside the heap, to be added to each size after it.
+    """
+
+    changes: str
+    before: Comparison
+    after: Comparison
+    set_aside: int
+
+    def rows(self) -> list[tuple[str, int | None, int | None, int | None]]:
+        """Per heap: its name, the minimum before, after, and after with what is set aside."""
+        out = []
+        for old, new in zip(self.before, self.after, strict=True):
+            total = None if new.size is None else new.size + self.set_aside
+            out.append((old.heap, old.size, new.size, total))
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "what_if": self.changes,
+            "set_aside_bytes": self.set_aside,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (*row, None if row[1] is None or row[3] is None else row[1] - row[3])
+            for row in self.rows()
+        ]
+        headers = ("heap", "before", "after", "with aside", "saved")
+        title = f"what if {self.changes} (sets aside {self.set_aside:,} bytes)"
+        return f"{title}\n{plain_table(headers, rows)}"
+
+
+def compare_what_if(trace: Trace, *changes: Change | str, **options: Any) -> BeforeAfter:
+    """The heaps before and after changes.
+
+    Parameters
+    ----------
+    trace, *changes
+        As for :meth:`rtosheap.Trace.what_if`.
+    **options
+        For :func:`rtosheap.compare`.
+    """
+    changed = trace.what_if(*changes)
+    return BeforeAfter(
+        changed.meta["what_if"],
+        compare(trace, **options),
+        compare(changed, **options),
+        int(changed.meta["set_aside_bytes"]),
+    )

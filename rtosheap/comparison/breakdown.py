@@ -1,0 +1,63 @@
+"""Where a heap's bytes are at the peak of live bytes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rtosheap.fragmentation import external_fragmentation
+from rtosheap.replays.run import empty_columns
+from rtosheap.sizing.problem import SizingProblem
+from rtosheap.traces.events import Op
+
+#: What a byte of a heap can be, in this order.
+PARTS = ("payload", "padding", "headers", "unsplit", "external", "unreclaimed", "fixed")
+
+
+class Peak(NamedTuple):
+    """A heap at the peak of live bytes."""
+
+    breakdown: dict[str, int]
+    external_fragmentation: float
+
+
+def at_peak(problem: SizingProblem, size: int) -> Peak | None:
+    """Replay up to the peak of live bytes, in a heap of `size` bytes that serves the trace.
+
+    Returns
+    -------
+    Peak or None
+        The bytes of each of `PARTS`, which add up to `size` (and the fixed regions); and the share
+        of the free bytes that lies outside the largest free block. None for an empty trace.
+    """
+    end = problem.trace.peak_event + 1
+    if end == 0:
+        return None
+    columns = empty_columns(("block_size",), end)
+    heap, layout = problem.heap(size), problem.layout
+    problem.replay(heap, columns, end=end)
+
+    block = columns["block_size"]
+    taken = (problem.trace.op[:end] != Op.FREE) & (block != 0)
+    live = taken & (problem.trace.ends()[:end] >= end)
+    asked = _total(problem.trace.size[:end][live])
+    wanted = _total(problem.blocks[:end][live])
+    given = _total(block[live])
+    headers = layout.header * int(np.count_nonzero(live))
+    stats = heap.stats()
+    parts = dict.fromkeys(PARTS, 0)
+    parts["payload"] = asked
+    parts["headers"] = headers
+    parts["padding"] = wanted - asked - headers
+    parts["unsplit"] = given - wanted
+    parts["external"] = stats.available
+    if not layout.frees:
+        parts["unreclaimed"] = _total(block[taken]) - given
+    # heap_3 loses nothing to alignment before its first sbrk
+    parts["fixed"] = problem.lost(size) if taken.any() or not layout.serves_zero else 0
+    return Peak(parts, external_fragmentation(stats))
+
+
+def _total(values: Any) -> int:
+    return sum(values.tolist())

@@ -1,0 +1,197 @@
+"""The five heaps side by side, on one trace: which serves it, in how little, and at what cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from html import escape
+from textwrap import fill
+from typing import Any, overload
+
+from rtosheap.comparison import _tables, _verdict
+from rtosheap.comparison.evaluate import evaluate, jobs
+from rtosheap.comparison.result import HeapResult
+from rtosheap.html import table_html
+from rtosheap.kinds import NAMES, HeapKind
+from rtosheap.sizing.problem import RegionSizes
+from rtosheap.tables import plain_table
+from rtosheap.traces import Trace
+from rtosheap.work import Progress
+from rtosheap.work.spread import spread
+
+_WIDTH = 96  # of the texts below the tables
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Sequence[HeapResult]):
+    """What :func:`compare` returns: a sequence of :class:`HeapResult`, one per heap.
+
+    ``pandas.DataFrame(comparison)`` takes it as it is; ``comparison["heap_4"]`` finds a row by its
+    heap's name; ``print(comparison)`` shows tables and the verdict.
+
+    Attributes
+    ----------
+    results : tuple of HeapResult
+        In the order in which the heaps were asked for.
+    trace_name : str
+        The trace's name, ``""`` if it has none.
+    events : int
+        Length of the trace.
+    peak_live_bytes : int
+        Most bytes that are live at once in the trace, as requested.
+    heap_size : int or None
+        The size at which failures were counted.
+    columns : tuple of str
+        The names of a row's fields.
+    best : HeapResult or None
+        The heap that serves the trace with the least memory (the first of them, if they tie); None
+        if none serves it. heap_5 comes last where its regions were not given: half of memory that
+        need not be split says little.
+    verdict : str
+        What it all means, in words.
+    """
+
+    results: tuple[HeapResult, ...]
+    trace_name: str
+    events: int
+    peak_live_bytes: int
+    heap_size: int | None
+    best: HeapResult | None
+    verdict: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of a row's fields."""
+        return HeapResult._fields
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[HeapResult]:
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, key: int | str) -> HeapResult: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[HeapResult, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> HeapResult | tuple[HeapResult, ...]:
+        if not isinstance(key, str):
+            return self.results[key]
+        for row in self.results:
+            if row.heap == key:
+                return row
+        raise KeyError(key)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values that ``json.dumps`` takes; a ratio of inf is None."""
+        best = self.best
+        return {
+            "trace": self.trace_name,
+            "events": self.events,
+            "peak_live_bytes": self.peak_live_bytes,
+            "heap_size": self.heap_size,
+            "heaps": [row.to_dict() for row in self.results],
+            "best": None if best is None else best.heap,
+            "verdict": self.verdict,
+        }
+
+    def _tables(self) -> list[_tables.Table]:
+        return _tables.tables(self.results, self.heap_size)
+
+    def _headline(self) -> str:
+        return _tables.headline(self.trace_name, self.events, self.peak_live_bytes)
+
+    def __repr__(self) -> str:
+        name = f" on {self.trace_name!r}" if self.trace_name else ""
+        best = self.best
+        if best is None or best.size is None:
+            return f"<Comparison of {len(self)} heaps{name}: none serves it>"
+        return f"<Comparison of {len(self)} heaps{name}: best {best.heap}, {best.size:,} bytes>"
+
+    def __str__(self) -> str:
+        tables = (plain_table(*table, rule=True) for table in self._tables())
+        texts = [*_tables.remarks(self.results), self.verdict]
+        wrapped = (fill(text, _WIDTH, break_on_hyphens=False) for text in texts)
+        return "\n\n".join([self._headline(), *tables, *wrapped])
+
+    def _repr_html_(self) -> str:
+        tables = "".join(table_html(*table) for table in self._tables())
+        texts = [*_tables.remarks(self.results), self.verdict]
+        paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
+        return f"<div><p>{escape(self._headline())}</p>{tables}{paragraphs}</div>"
+
+
+def compare(
+    trace: Trace,
+    *,
+    heaps: Iterable[HeapKind] = NAMES,
+    regions: RegionSizes | None = None,
+    heap_size: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Put the heaps side by side: what each needs for a trace, and what it does with it.
+
+    Parameters
+    ----------
+    trace : Trace
+        What the program asks for.
+    heaps : iterable of type or str
+        Which heaps, as classes or names; all five by default.
+    regions : sequence of (int, int or None), optional
+        heap_5's regions, the last size None, as for
+        :func:`rtosheap.minimum_heap_size`. By default a first region of half of heap_4's
+        minimum, and a second one, some way after it, that is solved for.
+    heap_size : int, optional
+        Bytes of a heap in which to count failures as well (heap_5: of all regions together).
+    executor : concurrent.futures.Executor, optional
+        Runs one task per heap. By default all run here, one after the other.
+    progress : callable, optional
+        Called as ``progress(done, total)`` from time to time, in parts of the work. An exception
+        that it raises ends the comparison.
+    **options
+        What the heaps' constructors take. Each heap gets those that it has: `word_size` and
+        `alignment` do not concern heap_3, which is newlib-nano's malloc and 32-bit.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    TypeError
+        For an option that none of the heaps has.
+    ValueError
+        For an argument that is wrong. A heap that cannot serve the trace is no error: its row says
+        why in `error`.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> trace = Trace("mmfmfm", id=[0, 1, 0, 2, 1, 3], size=[100, 20, 0, 110, 0, 120])
+    >>> result = compare(trace, heaps=["heap_1", "heap_4"])
+    >>> [(row.heap, row.size) for row in result]
+    [('heap_1', 369), ('heap_4', 272)]
+    >>> result["heap_4"].breakdown["headers"]
+    16
+    >>> result.best.heap
+    'heap_4'
+    """
+    work = jobs(trace, heaps, regions=regions, heap_size=heap_size, options=options)
+    results = spread(evaluate, work, executor, progress)
+    least = _verdict.best(results, regions_given=regions is not None)
+    rows = _verdict.judged(results, least, trace)
+    return Comparison(
+        results=rows,
+        trace_name=trace.name,
+        events=len(trace),
+        peak_live_bytes=trace.peak_live_bytes,
+        heap_size=heap_size,
+        best=next((row for row in rows if least is not None and row.heap == least.heap), None),
+        verdict=_verdict.overall(results, least, trace, heap_size),
+    )
+
+
+Comparison.__module__ = "rtosheap.comparison"  # where users import it from, and pickles find it

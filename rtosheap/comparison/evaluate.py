@@ -1,0 +1,158 @@
+"""One heap of a comparison: what it needs for the trace, and what it does with it.
+
+`evaluate` is what an executor runs, perhaps in another process: it and its job can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rtosheap.comparison.breakdown import at_peak
+from rtosheap.comparison.result import HeapResult
+from rtosheap.heaps import Heap4
+from rtosheap.heaps.layout import DEFAULT_BASE
+from rtosheap.kinds import HeapClass, HeapKind, heap_class, heap_name, layout_of
+from rtosheap.sizing.minimum import MinimumSize, solve
+from rtosheap.sizing.problem import Failures, RegionSizes, SizingProblem
+from rtosheap.sizing.regions import default_regions
+from rtosheap.traces import Trace
+from rtosheap.work import Progress
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to evaluate."""
+
+    trace: Trace
+    heap: HeapClass
+    regions: tuple[tuple[Any, Any], ...] | None
+    heap_size: int | None
+    options: Mapping[str, Any]
+
+
+def jobs(
+    trace: Trace,
+    heaps: Iterable[HeapKind],
+    *,
+    regions: RegionSizes | None,
+    heap_size: int | None,
+    options: Mapping[str, Any],
+) -> list[Job]:
+    """One job per heap; what is wrong with the arguments is raised here, not in a worker."""
+    if isinstance(heaps, str | type):
+        heaps = [heaps]
+    classes = [heap_class(heap) for heap in heaps]
+    names = [heap_name(heap) for heap in classes]
+    if not classes:
+        raise ValueError("heaps is empty; at least one heap is needed")
+    if len(set(names)) < len(names):
+        raise ValueError(f"heaps is {names}; each may appear once")
+    if heap_size is not None and heap_size < 1:
+        raise ValueError(f"heap_size is {heap_size}; it must be a number of bytes, 1 or more")
+    for option in options:
+        if not any(option in _taken(heap) for heap in classes):
+            raise TypeError(f"{option!r} is an option of none of {', '.join(names)}")
+    fixed = None if regions is None else tuple((address, size) for address, size in regions)
+    work = [Job(trace, heap, fixed, heap_size, options) for heap in classes]
+    for job in work:
+        if _unsupported(job) is None:
+            _problem(job, job.regions or ((DEFAULT_BASE, None),))  # raises for what is wrong
+    return work
+
+
+def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
+    """The row of one heap, but for its verdict."""
+    name = heap_name(job.heap)
+    error = _unsupported(job)
+    if error is not None:
+        return HeapResult(name, error=error)
+    regions: RegionSizes | None = job.regions
+    note = ""
+    try:
+        if regions is None and layout_of(job.heap).has_regions:
+            regions, note = _made_up(job)
+        problem = _problem(job, regions, progress)
+        smallest = solve(problem)
+    except ValueError as reason:  # `jobs` has found the arguments right: the trace is too large
+        return HeapResult(name, note=note, error=str(reason))
+    size = smallest.last_region_size
+    counts = problem.replay(problem.heap(size))
+    peak = at_peak(problem, size)
+    failed = Failures() if job.heap_size is None else problem.failures(job.heap_size)
+    problem.rounds.finish()
+    if {"word_size", "alignment"} & job.options.keys() - problem.layout.options:
+        note = "newlib-nano's own alignment of 8"
+    if problem.layout.by_size:
+        note = _heap_2_note(smallest)
+    return HeapResult(
+        heap=name,
+        size=smallest.size,
+        ratio=smallest.ratio,
+        witness=smallest.witness,
+        exact=smallest.exact,
+        safe_size=smallest.safe_size,
+        advice_size=smallest.advice_size,
+        advice_fails_at=smallest.advice_fails_at,
+        breakdown=None if peak is None else peak.breakdown,
+        external_fragmentation=None if peak is None else peak.external_fragmentation,
+        most_nodes=counts.most_nodes,
+        most_nodes_event=None if counts.most_nodes_event < 0 else counts.most_nodes_event,
+        failures=failed.times,
+        failure_event=failed.first,
+        failure_reason=failed.reason,
+        regions=smallest.regions,
+        note=note,
+    )
+
+
+def _heap_2_note(found: MinimumSize) -> str:
+    """Where a heap_2 serves is not one run of sizes; what is known of it."""
+    note = "smaller sizes were not all tried; " if not found.exact else ""
+    where = "" if found.safe_size == found.size else f" from {found.safe_size:,} on"
+    if found.safe_checked_up_to is None:
+        return f"{note}every larger one{where} serves"
+    return (
+        f"{note}those{where} up to {found.safe_checked_up_to:,} serve, but beyond that a larger "
+        "heap_2 may fail"
+    )
+
+
+def _taken(heap: HeapClass) -> frozenset[str]:
+    """The options that a heap gets: heap_5 makes its default regions of a base address."""
+    layout = layout_of(heap)
+    return layout.options | ({"base_address"} if layout.has_regions else frozenset())
+
+
+def _options(job: Job, heap: HeapClass) -> dict[str, Any]:
+    own = layout_of(heap).options
+    return {key: value for key, value in job.options.items() if key in own}
+
+
+def _problem(
+    job: Job, regions: RegionSizes | None, progress: Progress | None = None
+) -> SizingProblem:
+    own = regions if layout_of(job.heap).has_regions else None
+    options = _options(job, job.heap)
+    return SizingProblem(job.trace, job.heap, options, regions=own, progress=progress, replays=8)
+
+
+def _unsupported(job: Job) -> str | None:
+    word_size = job.options.get("word_size", 4)
+    if "word_size" not in layout_of(job.heap).options and word_size != 4:
+        return f"newlib-nano is a 32-bit library: heap_3 has no word_size of {word_size}"
+    return None
+
+
+def _made_up(job: Job) -> tuple[RegionSizes, str]:
+    """The default regions, and a sentence that says so."""
+    base = int(job.options.get("base_address", DEFAULT_BASE))
+    problem = SizingProblem(job.trace, Heap4, _options(job, Heap4))
+    regions = default_regions(solve(problem).size, problem.layout, base)
+    (_, first), (second, _) = regions
+    note = (
+        f"a first region of {first:,} bytes at {base:#x}, half of heap_4's minimum; "
+        f"the second, at {second:#x}, was solved for"
+    )
+    return regions, note

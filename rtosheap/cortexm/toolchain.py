@@ -1,0 +1,248 @@
+"""Compilers for Cortex-M, and builds that are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from rtosheap.cortexm.targets import Cpu
+
+__all__ = ["Toolchain", "ToolchainError", "build_image", "build_object", "csrc", "find_toolchain"]
+
+_COMMON = ("-std=c11",)
+# For what stands around the heap: a loop in memset must not become a call of memset.
+_SUPPORT = {
+    "arm-none-eabi-gcc": ("-ffreestanding", "-fno-tree-loop-distribute-patterns"),
+    "zig": ("-ffreestanding", "-fno-builtin"),
+}
+_ZIG_TARGET = "thumb-freestanding-eabi"
+_ZIG = (
+    "-g",  # without it zig strips the symbols at -Os
+    "-fno-sanitize=undefined",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    "-Wno-unused-command-line-argument",
+    "-Wno-ignored-optimization-argument",
+)
+
+
+class ToolchainError(RuntimeError):
+    """There is no compiler, or it refused to compile."""
+
+
+class Toolchain(NamedTuple):
+    """A compiler.
+
+    Attributes
+    ----------
+    name : str
+        ``"arm-none-eabi-gcc"`` or ``"zig"``.
+    command : tuple of str
+        How it is called.
+    version : str
+        What it says of itself.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+
+    def flags(self, cpu: Cpu, optimize: str) -> tuple[str, ...]:
+        """What it is told for a processor."""
+        if self.name == "zig":
+            model = cpu.name.replace("-", "_")
+            return ("-target", _ZIG_TARGET, f"-mcpu={model}", optimize, *_COMMON, *_ZIG)
+        return (*cpu.flags, optimize, *_COMMON)
+
+
+def find_toolchain(name: str | None = None) -> Toolchain:
+    """A compiler on this machine.
+
+    Parameters
+    ----------
+    name : {"arm-none-eabi-gcc", "zig"}, optional
+        Which one. By default the first of the two that is there: gcc, as firmware mostly is
+        compiled by it, then the one that ``pip install rtosheap[cortexm]`` brings.
+
+    Raises
+    ------
+    ToolchainError
+        If there is none.
+    ValueError
+        If the name is neither.
+    """
+    if name is not None and name not in _FINDERS:
+        raise ValueError(f"toolchain is {name!r}; it must be one of {', '.join(_FINDERS)}")
+    for candidate in _FINDERS if name is None else (name,):
+        found = _FINDERS[candidate]()
+        if found is not None:
+            return found
+    raise ToolchainError(
+        f"{name or 'no compiler for Cortex-M'} is not there; pip install 'rtosheap[cortexm]' "
+        "brings one (zig), and most systems package arm-none-eabi-gcc"
+    )
+
+
+@lru_cache
+def _gcc() -> Toolchain | None:
+    path = shutil.which("arm-none-eabi-gcc")
+    if path is None:
+        return None
+    return Toolchain("arm-none-eabi-gcc", (path,), _run([path, "--version"]).splitlines()[0])
+
+
+@lru_cache
+def _zig() -> Toolchain | None:
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    command = (sys.executable, "-m", "ziglang", "cc")
+    return Toolchain("zig", command, _run([*command, "--version"]).splitlines()[0])
+
+
+_FINDERS = {"arm-none-eabi-gcc": _gcc, "zig": _zig}
+
+
+@lru_cache
+def csrc() -> Path:
+    """The folder of the C sources: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "csrc", package.parent / "csrc"):
+        if (folder / "heap_4.c").exists():
+            return folder
+    raise ToolchainError("the C sources are not installed with this package")
+
+
+@lru_cache
+def _sources_digest() -> str:
+    digest = hashlib.sha256()
+    folder = csrc()
+    for part in (folder, folder / "freertos", folder / "cortexm"):
+        paths = part.rglob("*") if part.name == "cortexm" else part.glob("*")
+        for path in sorted(p for p in paths if p.suffix in (".c", ".h", ".ld")):
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cache() -> Path:
+    given = os.environ.get("RTOSHEAP_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "rtosheap" / "cortexm"
+
+
+def _kept(parts: Sequence[str], suffix: str, make: _Maker) -> bytes:
+    """The file that `make` makes, from the cache where these parts made it before."""
+    key = hashlib.sha256("\0".join([_sources_digest(), *parts]).encode()).hexdigest()
+    path = _cache() / f"{key}{suffix}"
+    if path.exists():
+        return path.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="rtosheap-") as folder:
+        data = make(Path(folder)).read_bytes()
+    try:  # others may be at it at the same time; a cache that cannot be written is none
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(data)
+        os.replace(file.name, path)
+    except OSError:
+        pass
+    return data
+
+
+class _Maker:
+    """Compiles sources, and links them where there is a script."""
+
+    def __init__(
+        self,
+        toolchain: Toolchain,
+        flags: Sequence[str],
+        defines: Sequence[str],
+        sources: Sequence[str],
+        script: str | None = None,
+        library: Sequence[str] = (),
+    ) -> None:
+        self.toolchain = toolchain
+        self.flags = flags
+        self.defines = defines
+        self.sources = sources
+        self.script = script
+        self.library = library
+
+    def key(self) -> list[str]:
+        return [
+            self.toolchain.version,
+            *self.flags,
+            *self.defines,
+            *self.sources,
+            self.script or "",
+            *self.library,
+        ]
+
+    def __call__(self, folder: Path) -> Path:
+        cortexm = csrc() / "cortexm"
+        includes = [f"-I{cortexm / 'kernel'}", f"-I{cortexm}"]
+        command = [*self.toolchain.command, *self.flags]
+        objects = [str(folder / f"{i}.o") for i in range(len(self.sources))]
+        jobs = [
+            [
+                *command,
+                *(_SUPPORT[self.toolchain.name] if source.startswith("cortexm/") else ()),
+                *includes,
+                *self.defines,
+                "-c",
+                str(csrc() / source),
+                "-o",
+                target,
+            ]
+            for source, target in zip(self.sources, objects, strict=True)
+        ]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(_run, jobs))
+        if self.script is None:
+            return Path(objects[0])
+        script = folder / "memory.ld"
+        script.write_text(self.script)
+        image = folder / "image.elf"
+        where = [f"-Wl,-T,{script}"]
+        start = ["-nostartfiles", *(self.library or ["-nostdlib"])]
+        end = [] if self.library or self.toolchain.name == "zig" else ["-lgcc"]
+        _run([*command, *start, *where, *objects, *end, "-o", str(image)])
+        return image
+
+
+def build_object(
+    toolchain: Toolchain, flags: Sequence[str], defines: Sequence[str], source: str
+) -> bytes:
+    """The object file of one source."""
+    make = _Maker(toolchain, flags, defines, [source])
+    return _kept(make.key(), ".o", make)
+
+
+def build_image(
+    toolchain: Toolchain,
+    flags: Sequence[str],
+    defines: Sequence[str],
+    sources: Sequence[str],
+    script: str,
+    library: Sequence[str] = (),
+) -> bytes:
+    """A linked image."""
+    make = _Maker(toolchain, flags, defines, sources, script, library)
+    return _kept(make.key(), ".elf", make)
+
+
+def _run(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ToolchainError(f"{' '.join(command)}\n{done.stderr.strip()}")
+    return done.stdout

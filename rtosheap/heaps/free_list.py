@@ -1,0 +1,90 @@
+"""The free list of an arena's bytes, followed as far as it leads: heap_2, heap_4 and heap_5."""
+
+from __future__ import annotations
+
+from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.parse import ParsedRegion
+from rtosheap.heaps.state import ImageState
+
+
+class FreeChain:
+    """The free list, followed from its head as far as it leads.
+
+    Attributes
+    ----------
+    order : list of int
+        The entries in the list's order (heap_5's inner markers included).
+    broken : set of int
+        Blocks whose headers lead nowhere: the list may lead to them, and ends there.
+    lost : list of int
+        Free blocks that the list does not reach.
+    cycle_at : int or None
+        The entry whose link leads back.
+    astray_at : int or None
+        The entry whose link leads to no entry; 0 for the head.
+    end_marker : int or None
+        heap_2: where the last entry links to.
+    unordered : list of int
+        heap_2: entries that are smaller than the one before.
+    """
+
+    def __init__(self, regions: list[ParsedRegion], layout: Layout, state: ImageState) -> None:
+        blocks = {b.address: b for region in regions for b in region.blocks}
+        links = {b.address: b.link for b in blocks.values() if not b.allocated and not b.broken}
+        self.free = dict(links)
+        self.broken = {b.address for b in blocks.values() if b.broken}
+        for region in regions[:-1]:
+            if region.marker is not None:
+                links[region.span.end] = region.marker[0]
+        self.order: list[int] = []
+        self.cycle_at: int | None = None
+        self.astray_at: int | None = None
+        self.unordered: list[int] = []
+        self.end_marker = state.end_marker
+        end = regions[-1].span.end
+        if layout.kind == 2:
+            self._find_marker(regions[0])
+            end = self.end_marker or 0
+        entry, before = self._head(regions, layout, state), 0
+        seen: set[int] = set()
+        while entry != end:
+            if entry in seen:
+                self.cycle_at = before
+                break
+            if entry in self.broken:
+                break
+            if entry not in links:
+                self.astray_at = before
+                break
+            if layout.kind == 2 and before and blocks[entry].size < blocks[before].size:
+                self.unordered.append(entry)
+            seen.add(entry)
+            self.order.append(entry)
+            before, entry = entry, links[entry]
+        self.lost = [address for address in self.free if address not in seen]
+        self.before_lost = before
+
+    def _head(self, regions: list[ParsedRegion], layout: Layout, state: ImageState) -> int:
+        if state.head is not None:
+            return state.head ^ layout.canary
+        if layout.kind == 2:  # what no entry links to
+            heads = [address for address in self.free if address not in set(self.free.values())]
+            return heads[0] if heads else min(self.free, default=self.end_marker or 0)
+        first = min(self.free, default=regions[-1].span.end)
+        for region in regions[:-1]:  # its marker stands before it, unless it was absorbed
+            if region.span.end < first and region.marker and region.marker[1] == 0:
+                ahead = [r.span.end for r in regions if r.span.end > region.span.end]
+                if region.marker[0] in (first, *ahead):
+                    return region.span.end
+        return first
+
+    def _find_marker(self, region: ParsedRegion) -> None:
+        """heap_2: the end marker is the one address outside that a free block links to."""
+        if self.end_marker is not None:
+            return
+        span = region.span
+        outside = [
+            x for x in self.free.values() if not span.base <= x < span.base + len(span.memory)
+        ]
+        if outside:
+            self.end_marker = max(set(outside), key=outside.count)

@@ -1,0 +1,203 @@
+"""From an arena's bytes to its blocks, whatever the bytes hold: heap_2, heap_4 and heap_5.
+
+The blocks of an arena are a chain: each header's size leads to the next. Where headers were
+overwritten there are many chains, and the one with the least damage is taken: a link that is not
+what it must be costs 1, a header that leads nowhere costs 3 and is passed over to the next that
+leads on. Working from the end backwards this is found in one pass, and since the links of a heap
+in address order are known from what follows, each header's bytes are known too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rtosheap.heaps.layout import Layout
+
+BROKEN = 3
+
+
+@dataclass(frozen=True)
+class Span:
+    """A region's bytes, and where in it blocks lie: ``[start, end)``."""
+
+    base: int
+    memory: bytes
+    start: int
+    end: int
+
+    def word(self, address: int, size: int) -> int:
+        """The word at an address."""
+        at = address - self.base
+        return int.from_bytes(self.memory[at : at + size], "little")
+
+
+@dataclass
+class Parsed:
+    """A block as it was found: its header may hold something else than it should."""
+
+    address: int
+    size: int
+    allocated: bool
+    broken: bool  # the size found is no possible one; `size` leads to the next that is
+    link: int  # as found, without the canary
+    links: tuple[int, ...]  # what it may be while the block is free; empty: any entry may follow
+    adjoins: bool = False  # a free block right before another one
+
+    @property
+    def wrong_link(self) -> bool:
+        """Whether the link is not what it must be, as far as the block alone tells."""
+        if self.allocated:
+            return self.link != 0
+        return bool(self.links) and self.link not in self.links
+
+
+@dataclass
+class ParsedRegion:
+    """A region's blocks in address order, and its end marker's link and size as found."""
+
+    span: Span
+    blocks: list[Parsed] = field(default_factory=list)
+    marker: tuple[int, int] | None = None
+    marker_links: tuple[int, ...] = ()
+
+
+def span_of(base: int, memory: bytes, layout: Layout) -> Span:
+    """Where blocks lie in a region.
+
+    Raises
+    ------
+    ValueError
+        If there is no room for a block.
+    """
+    start, end = layout.start(base), layout.end(base, len(memory))
+    empty = layout.has_regions and end == start  # a region with a marker alone
+    if end - start < layout.header and not empty:
+        raise ValueError(
+            f"memory has {len(memory)} bytes at {base:#x}; {layout.name} needs room for "
+            f"a block's header of {layout.header} bytes besides its own"
+        )
+    return Span(base, memory, start, end)
+
+
+def find_canary(span: Span, layout: Layout) -> int:
+    """The heap protector's word, 0 without one: the end marker's link, which is NULL XOR it."""
+    if not layout.by_address:
+        return 0
+    marker = span.word(span.end, layout.word)
+    first = span.word(span.start, layout.word)
+    size = span.word(span.start + layout.word, layout.word)
+    if marker and size & layout.top_bit and first not in (marker, 0):
+        return 0 if _plausible_links(span, layout, 0) else marker
+    if marker and size & layout.top_bit and first == 0:
+        return 0
+    return marker
+
+
+def _plausible_links(span: Span, layout: Layout, canary: int) -> bool:
+    """Whether any of the first blocks has a link that makes sense with a canary."""
+    at = span.start
+    for _ in range(16):
+        if span.end - at < layout.header:
+            return False
+        link = span.word(at, layout.word) ^ canary
+        size = span.word(at + layout.word, layout.word)
+        allocated, size = bool(size & layout.top_bit), size & (layout.top_bit - 1)
+        if (allocated and link == 0) or (not allocated and at < link <= span.end):
+            return True
+        if not layout.header <= size <= span.end - at:
+            return False
+        at += size
+    return False
+
+
+def parse(spans: list[Span], layout: Layout) -> list[ParsedRegion]:
+    """The least damaged reading of every region."""
+    regions: list[ParsedRegion] = []
+    after: tuple[int, ...] = (0,)
+    for index in range(len(spans) - 1, -1, -1):
+        span, last = spans[index], index == len(spans) - 1
+        region = ParsedRegion(span)
+        if not layout.by_address:
+            follow: tuple[int, ...] = ()
+        else:
+            link = span.word(span.end, layout.word) ^ layout.canary
+            region.marker = (link, span.word(span.end + layout.word, layout.word))
+            region.marker_links = after
+            # An inner marker leaves the list once a free block before it absorbed it.
+            follow = (span.end,) if last else (span.end, *after)
+        after = _parse_region(region, layout, follow)
+        regions.insert(0, region)
+    return regions
+
+
+def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...]) -> tuple[int, ...]:
+    """Fill in the region's blocks; what the entry before the region may link to."""
+    span, step, canary = region.span, layout.alignment, layout.canary
+    count = -(-(span.end - span.start) // step)
+    links, sizes = _headers(span, layout, count)
+    least = layout.header // step
+    cost, reach = [0] * (count + 1), [0] * (count + 1)
+    broken, free = bytearray(count + 1), bytearray(count + 1)
+    nexts: list[tuple[int, ...]] = [follow] * (count + 1)
+    best = [count] * (count + 2)  # the nearest of the cheapest from here on
+    room, top, listed = span.end - span.start, layout.top_bit, layout.by_address
+    for i in range(count - 1, -1, -1):
+        size, link = sizes[i], links[i] ^ canary
+        allocated, size = size >= top, size & (top - 1)
+        price, j = 1 << 30, 0
+        fits = size % step == 0 or (not listed and i * step + size == room)
+        if fits and layout.header <= size <= room - i * step:
+            j = -(-(i * step + size) // step)
+            price = cost[j]
+            if allocated:
+                price += link != 0
+            elif listed:
+                price += (link not in nexts[j]) + free[j]
+            else:
+                price += span.start <= link < span.end and link % step != 0
+        jump = best[min(i + least, count)]
+        leap = BROKEN + cost[jump]
+        # Where both are as cheap the size is believed: a damaged one is hardly ever possible, and
+        # what looks like a header inside a block is one that was, before blocks were merged.
+        if leap < price:
+            price, j, broken[i] = leap, jump, 1
+        cost[i], reach[i] = price, j
+        free[i] = not broken[i] and not allocated
+        nexts[i] = nexts[j]
+        if listed and (free[i] or broken[i]):  # a broken one may be free, and be linked to
+            nexts[i] = (span.start + i * step, *(nexts[j] if broken[i] else ()))
+        best[i] = i if price <= cost[best[i + 1]] else best[i + 1]
+    i = 0
+    while i < count:
+        j = reach[i]
+        address = span.start + i * step
+        end = span.end if j == count else span.start + j * step
+        allocated = sizes[i] >= top
+        region.blocks.append(
+            Parsed(
+                address,
+                end - address,
+                allocated,
+                bool(broken[i]),
+                links[i] ^ canary,
+                nexts[j],
+                listed and not broken[i] and not allocated and bool(free[j]),
+            )
+        )
+        i = j
+    return nexts[0]
+
+
+def _headers(span: Span, layout: Layout, count: int) -> tuple[list[int], list[int]]:
+    """The link and the size that stand at each place where a header may be."""
+    word, step = layout.word, layout.alignment
+    at = span.start - span.base
+    data = span.memory[at : at + count * step + 2 * word]
+    data += bytes(count * step + 2 * word - len(data))
+    words = np.frombuffer(data, dtype=f"<u{word}")
+    per = step // word
+    links = words[: count * per : per].tolist()
+    sizes = words[1 : count * per + 1 : per].tolist()
+    return links, sizes

@@ -1,0 +1,11 @@
+"""A device's arena looked at: every block, how fragmented it is, and what is broken.
+
+Damage is a finding here, not an error: any bytes can be inspected.
+"""
+
+from rtosheap.inspection._inspect import inspect
+from rtosheap.inspection._owners import Owner
+from rtosheap.inspection.damage import Damage
+from rtosheap.inspection.report import Found, Report
+
+__all__ = ["Damage", "Found", "Owner", "Report", "inspect"]

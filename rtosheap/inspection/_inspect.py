@@ -1,0 +1,208 @@
+"""A device's arena looked at: every block, how fragmented it is, and what is broken.
+
+Damage is a finding here, not an error: any bytes can be inspected.
+"""
+
+from __future__ import annotations
+
+from typing import Any, SupportsIndex
+
+from rtosheap.heaps import Heap, HeapError, ImageState
+from rtosheap.heaps.image import restored
+from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.reading import Reading, read
+from rtosheap.inspection._owners import former, owners
+from rtosheap.inspection.damage import Damage, find_damage
+from rtosheap.inspection.report import Found, Report
+from rtosheap.kinds import HeapClass, HeapKind, heap_class, layout_of
+from rtosheap.traces import Trace
+
+
+def inspect(
+    memory: Any,
+    heap: HeapKind = "heap_4",
+    *,
+    base_address: SupportsIndex = 0x2000_0000,
+    word_size: SupportsIndex = 4,
+    alignment: SupportsIndex = 8,
+    canary: SupportsIndex | None = None,
+    state: ImageState | None = None,
+    trace: Trace | None = None,
+) -> Report:
+    """Look at the bytes of an arena, whole or damaged.
+
+    Parameters
+    ----------
+    memory : bytes-like, or for heap_5 a sequence of (address, bytes-like)
+        The arena.
+    heap : type or str
+        The kind of heap.
+    base_address, word_size, alignment, canary, state
+        As for :func:`rtosheap.heaps.from_image`.
+    trace : Trace, optional
+        A trace of the same run, up to the moment of the dump: blocks get names.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError
+        If the memory has no room for such a heap, or an argument is none of what there is.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> heap = Heap4(256)
+    >>> p, q = heap.malloc(24), heap.malloc(24)
+    >>> heap.view(p)[:] = b"a" * 24
+    >>> heap.memory[32:38] = b"aaaaaa"           # p overflows by 6 bytes
+    >>> report = inspect(heap.memory)
+    >>> damage = report.damage[0]
+    >>> hex(damage.culprit), damage.how, damage.past
+    ('0x20000000', 'overflow', 6)
+    """
+    cls = heap_class(heap)
+    reading = read(
+        cls.kind,
+        memory,
+        base_address=base_address,
+        word_size=word_size,
+        alignment=alignment,
+        canary=canary,
+        state=state,
+    )
+    draft = _with_headers(cls, reading) if reading.chain else _without_headers(cls, reading)
+    return draft if trace is None else _named(draft, trace)
+
+
+def _with_headers(cls: HeapClass, reading: Reading) -> Report:
+    layout, parsed, chain = reading.layout, reading.parsed, reading.chain
+    assert chain is not None
+    damage = find_damage(parsed, layout, chain, reading.state)
+    hurt = {item.address for item in damage if item.kind in ("header", "link", "end marker")}
+    blocks = []
+    for region in parsed:
+        for block in region.blocks:
+            allocated = block.allocated
+            if block.broken:
+                allocated = not any(link == block.address for link in chain.free.values())
+            payload = layout.payload(block.address)
+            broken = block.broken or block.address in hurt
+            blocks.append(Found(block.address, payload, block.size, allocated, broken))
+    sizes = {block.address: block.size for block in blocks}
+    reachable = [sizes[entry] for entry in chain.order if entry in sizes]
+    seen = reading.with_blocks(
+        [(b.address, b.size, b.allocated) for b in blocks],
+        chain.order if not damage else _repaired(layout, blocks),
+    )
+    return Report(
+        kind=layout.name,
+        regions=reading.spans,
+        blocks=tuple(blocks),
+        damage=tuple(damage),
+        largest_request=max(map(layout.largest_request, reachable), default=0),
+        heap=_rebuilt(cls, seen),
+        canary=layout.canary,
+        taken=reading.state.known(),
+        reconstructed=_missing(
+            reading.state, ("head", "free_size", "minimum_ever_free", "allocations")
+        ),
+    )
+
+
+def _rebuilt(cls: HeapClass, reading: Reading) -> Any:
+    """The heap, if one could be so."""
+    try:
+        return restored(cls, reading)
+    except (ValueError, HeapError):
+        return None
+
+
+def _repaired(layout: Layout, blocks: list[Found]) -> list[int]:
+    """A free list that a heap with these blocks could have."""
+    free = [block for block in blocks if not block.allocated]
+    if layout.by_size:
+        free.sort(key=lambda block: block.size)
+    return [block.address for block in free]
+
+
+def _without_headers(cls: HeapClass, reading: Reading) -> Report:
+    layout, ((base, _),) = reading.layout, reading.spans
+    damage: tuple[Damage, ...] = ()
+    notes: tuple[str, ...] = ()
+    heap: Any = None
+    if reading.fault:
+        damage = (Damage("header", 0, reading.fault),)
+    else:
+        heap = _rebuilt(cls, reading)
+        if heap is None:
+            damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
+    unused = (*reading.unused, False)
+    shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
+    free = [size for _, size, allocated in (*reading.blocks, unused) if not allocated]
+    if not layout.frees:
+        notes = ("heap_1 keeps no headers: what it handed out is one block unless a trace tells",)
+    elif reading.state.head is None:
+        notes = ("newlib's chunks do not say which are free: the list is a guess",)
+    return Report(
+        kind=layout.name,
+        regions=reading.spans,
+        blocks=tuple(Found(at, layout.payload(at), size, taken) for at, size, taken in shown),
+        damage=damage,
+        largest_request=max(map(layout.largest_request, free)),
+        heap=heap,
+        canary=0,
+        taken=reading.state.known(),
+        reconstructed=_missing(reading.state, ("head", "used") if layout.frees else ("used",)),
+        notes=notes,
+    )
+
+
+def _missing(state: ImageState, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if getattr(state, name) is None)
+
+
+def _named(report: Report, trace: Trace) -> Report:
+    """The report with the owners that a trace tells."""
+    fresh = None
+    if trace.recorded_address is None:
+        fresh = _fresh(report)
+    live, spans = owners(trace, fresh)
+    layout = layout_of(report.kind)
+    if not layout.frees and live:
+        used = [b for b in report.blocks if b.allocated]
+        split = [
+            Found(at, at, layout.block_size(max(1, who.requested)), True, owner=who)
+            for at, who in sorted(live.items())
+        ]
+        blocks = [*(split if used else ()), *(b for b in report.blocks if not b.allocated)]
+    else:
+        blocks = [
+            Found(b.address, b.payload, b.size, b.allocated, b.broken,
+                  live.get(b.payload) if b.allocated or b.broken else None)
+            for b in report.blocks
+        ]  # fmt: skip
+    known = sum(block.owner is not None for block in blocks)
+    total = sum(block.allocated for block in blocks)
+    note = f"{known} of {total} allocated blocks are the trace's"
+    past = {}
+    for item in report.damage:
+        if item.culprit is not None and item.how == "after free":
+            who = former(trace, spans, item.address - 1)
+            if who is not None:
+                past[item.culprit] = who
+    return Report(
+        **{**vars(report), "blocks": tuple(blocks), "notes": (*report.notes, note),
+           "former_owner": past}
+    )  # fmt: skip
+
+
+def _fresh(report: Report) -> Heap | None:
+    """An empty heap of the report's layout."""
+    if report.heap is None:
+        return None
+    heap = report.heap.copy()
+    heap.reset()
+    return heap

@@ -1,0 +1,220 @@
+"""What is wrong with an arena: each broken header, what it holds, and who probably wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtosheap.heaps import ImageState
+from rtosheap.heaps.free_list import FreeChain
+from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.parse import Parsed, ParsedRegion
+
+_SHOWN = 16
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    kind : str
+        ``"header"`` (a size that leads to no other header), ``"link"``, ``"end marker"``,
+        ``"not coalesced"``, ``"cycle"``, ``"lost"`` (free blocks that the list does not reach),
+        ``"order"`` (heap_2's list), ``"head"`` (of the list) or ``"counter"``.
+    address : int
+        Of the header concerned; 0 for what lies outside the arena.
+    found, expected : bytes
+        The header's link and size as they are, and as they should be where that is known.
+    culprit : int or None
+        Header's address of the block that probably did it.
+    how : str
+        ``"overflow"``: the culprit was written past its end; ``"underflow"``: before its start;
+        ``"after free"``: past the end of a block that is free; ``""``: not known.
+    past : int
+        Bytes by which, at the least.
+    shown : bytes
+        The culprit's last bytes, and what followed them.
+    message : str
+        All that in words.
+    """
+
+    kind: str
+    address: int
+    message: str
+    found: bytes = b""
+    expected: bytes = b""
+    culprit: int | None = None
+    how: str = ""
+    past: int = 0
+    shown: bytes = b""
+
+
+def find_damage(
+    regions: list[ParsedRegion], layout: Layout, chain: FreeChain, state: ImageState
+) -> list[Damage]:
+    """All damage: broken headers in address order, then the list's, then the counters'."""
+    out: list[Damage] = []
+    entries = {b.address for region in regions for b in region.blocks if not b.broken}
+    for region in regions:
+        before: Parsed | None = None
+        for block in region.blocks:
+            found = _of_block(region, block, before, layout, chain, entries)
+            if found is not None:
+                out.append(found)
+            before = block
+        marker = _of_marker(region, before, layout, chain, region is regions[-1])
+        if marker is not None:
+            out.append(marker)
+    return out + _of_list(chain, out) + _of_counters(regions, state)
+
+
+def _of_block(
+    region: ParsedRegion,
+    block: Parsed,
+    before: Parsed | None,
+    layout: Layout,
+    chain: FreeChain,
+    entries: set[int],
+) -> Damage | None:
+    bad_link = block.wrong_link
+    if layout.by_size and not block.allocated and not block.broken:
+        may = block.link in chain.free or block.link in chain.broken
+        bad_link = block.link != chain.end_marker and not may
+    if not (block.broken or bad_link or block.adjoins):
+        return None
+    word, canary = layout.word, layout.canary
+    found = _bytes(region, block.address, 2 * word)
+    free = block.address in chain.free or any(x == block.address for x in chain.free.values())
+    allocated = block.allocated if not block.broken else not free
+    link = 0 if allocated else _right_link(block, chain)
+    size = block.size | layout.top_bit if allocated else block.size
+    expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
+    if block.adjoins and not block.broken and not bad_link:
+        message = f"{_at(block)} is free and so is the block after it; they were not coalesced"
+        return Damage("not coalesced", block.address, message, found, expected)
+    kind = "header" if block.broken else "link"
+    what = "a size that leads to no other header" if block.broken else "a link that is not its own"
+    head = f"the header at {block.address:#010x} holds {found.hex(' ')}: {what}"
+    one_byte = found[0] == 0 and found[1:] == expected[1:]
+    if kind == "link" and not allocated and block.link in entries and not one_byte:
+        message = f"{head}: it leads to {block.link:#010x}"
+        return Damage(kind, block.address, message, found, expected)
+    return _blamed(kind, head, region, block.address, block, before, found, expected, layout)
+
+
+def _right_link(block: Parsed, chain: FreeChain) -> int:
+    """What the link of a free block should be; in heap_2's list what no other entry links to."""
+    if block.links:
+        return block.links[0]
+    rest = {*chain.free, *chain.broken} - {block.address}
+    if block.link in rest or block.link == chain.end_marker:
+        return block.link
+    linked = {link for entry, link in chain.free.items() if entry != block.address}
+    return next((entry for entry in chain.lost if entry not in linked), chain.end_marker or 0)
+
+
+def _of_marker(
+    region: ParsedRegion, before: Parsed | None, layout: Layout, chain: FreeChain, last: bool
+) -> Damage | None:
+    if region.marker is None or not (last or region.span.end in chain.order):
+        return None
+    link, size = region.marker
+    if size == 0 and link in region.marker_links:
+        return None
+    word = layout.word
+    found = _bytes(region, region.span.end, 2 * word)
+    right = (region.marker_links[0] ^ layout.canary).to_bytes(word, "little") + bytes(word)
+    head = f"the end marker at {region.span.end:#010x} holds {found.hex(' ')}"
+    return _blamed("end marker", head, region, region.span.end, None, before, found, right, layout)
+
+
+def _blamed(
+    kind: str,
+    head: str,
+    region: ParsedRegion,
+    address: int,
+    block: Parsed | None,
+    before: Parsed | None,
+    found: bytes,
+    expected: bytes,
+    layout: Layout,
+) -> Damage:
+    """The damage with the block that probably wrote over the header."""
+    word = layout.word
+    changed = [i for i in range(2 * word) if found[i] != expected[i]]
+    first, last = (changed[0], changed[-1]) if changed else (0, 0)
+    tail = _bytes(
+        region, max(region.span.base, address - _SHOWN), min(_SHOWN, address - region.span.base)
+    )
+    under = block is not None and first >= word and not _zeros_run_through(found, tail, word, last)
+    if under and block is not None and (block.broken or block.allocated):
+        past = layout.header - first
+        shown = _bytes(region, address, layout.header + _SHOWN)
+        message = f"{head}; its own block was probably written {past} bytes before its start"
+        return Damage(kind, address, message, found, expected, address, "underflow", past, shown)
+    past = last + 1
+    shown = tail + _bytes(region, address, max(2 * word, past))
+    if before is None:
+        message = f"{head}; what lies below the arena was probably written {past} bytes too far"
+        return Damage(kind, address, message, found, expected, None, "overflow", past, shown)
+    how = "overflow" if before.allocated else "after free"
+    who = "" if before.allocated else ", which is free (written through a stale pointer)"
+    more = "at least " if past == 2 * word else ""
+    message = (
+        f"{head}; the block at {before.address:#010x} before it{who} was probably written "
+        f"{more}{past} byte{'s' if past != 1 else ''} past its end"
+    )
+    return Damage(kind, address, message, found, expected, before.address, how, past, shown)
+
+
+def _zeros_run_through(found: bytes, tail: bytes, word: int, last: int) -> bool:
+    """Whether an overflow could have passed over the link without a change to it."""
+    if any(found[:word]) or (tail and tail[-1] != 0):
+        return False
+    return not any(found) or last < 2 * word - 1
+
+
+def _of_list(chain: FreeChain, known: list[Damage]) -> list[Damage]:
+    out = []
+    told = {damage.address for damage in known}
+    if chain.cycle_at is not None:
+        at = f"at {chain.cycle_at:#010x}" if chain.cycle_at else "at its head"
+        out.append(Damage("cycle", chain.cycle_at, f"the free list is a cycle: it turns back {at}"))
+    if chain.astray_at is not None and chain.astray_at not in told:
+        if chain.astray_at == 0:
+            out.append(Damage("head", 0, "the free list's head leads to no free block"))
+        else:
+            message = f"the free block at {chain.astray_at:#010x} links to no free block"
+            out.append(Damage("link", chain.astray_at, message))
+    if chain.lost:
+        where = ", ".join(f"{address:#010x}" for address in chain.lost[:4])
+        where += ", …" if len(chain.lost) > 4 else ""
+        message = f"{len(chain.lost)} free block(s) that the free list does not reach: {where}"
+        out.append(Damage("lost", chain.lost[0], message))
+    out += [
+        Damage("order", address, f"the free block at {address:#010x} is out of the list's order")
+        for address in chain.unordered
+    ]
+    return out
+
+
+def _of_counters(regions: list[ParsedRegion], state: ImageState) -> list[Damage]:
+    blocks = [block for region in regions for block in region.blocks]
+    free = sum(block.size for block in blocks if not block.allocated and not block.broken)
+    if state.free_size is None or state.free_size == free or any(b.broken for b in blocks):
+        return []
+    message = f"the free blocks hold {free} bytes, the heap's counter says {state.free_size}"
+    return [Damage("counter", 0, message)]
+
+
+def _bytes(region: ParsedRegion, address: int, count: int) -> bytes:
+    at = address - region.span.base
+    return region.span.memory[at : at + count]
+
+
+def _at(block: Parsed) -> str:
+    return f"the block at {block.address:#010x}"
+
+
+Damage.__module__ = "rtosheap.inspection"  # where users import it from

@@ -1,0 +1,205 @@
+"""What an inspection found, in words and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtosheap.heaps import Heap
+from rtosheap.inspection._owners import Owner
+from rtosheap.inspection.damage import Damage
+
+
+@dataclass(frozen=True)
+class Found:
+    """A block as it lies in the arena.
+
+    Attributes
+    ----------
+    address, payload : int
+        Of the header, and of what malloc returned.
+    size : int
+        Bytes, header included; where the header is broken, up to the next one.
+    allocated : bool
+        What the header says; a guess where it is broken.
+    broken : bool
+        Whether the header is damaged.
+    owner : Owner or None
+        What a trace of the same run knows of it.
+    """
+
+    address: int
+    payload: int
+    size: int
+    allocated: bool
+    broken: bool = False
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`inspect` found.
+
+    Attributes
+    ----------
+    kind : str
+        ``"heap_1"`` … ``"heap_5"``.
+    blocks : tuple of Found
+        Every block in address order.
+    damage : tuple of Damage
+        Broken headers in address order, then what is wrong with the list and the counters; empty
+        for a sound heap.
+    free_size, largest_free_block, free_block_count : int
+        Over the free blocks whose headers are whole.
+    largest_request : int
+        The largest request that would succeed, 0 if none would; with a damaged list, as far as
+        the list leads.
+    external_fragmentation : float
+        ``1 - largest_free_block / free_size``; 0 when nothing is free.
+    heap : Heap or None
+        The heap as far as it could be rebuilt: sound when `damage` is empty, else a best guess
+        whose ``check()`` raises; None where no heap could be so.
+    taken, reconstructed : tuple of str
+        Which parts of the state outside the arena were given, and which derived from the blocks.
+    notes : tuple of str
+        What else a reader should know.
+    """
+
+    kind: str
+    regions: tuple[tuple[int, int], ...]
+    blocks: tuple[Found, ...]
+    damage: tuple[Damage, ...]
+    largest_request: int
+    heap: Heap | None
+    canary: int
+    taken: tuple[str, ...] = ()
+    reconstructed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    former_owner: Mapping[int, Owner] = field(default_factory=dict)
+
+    @property
+    def free_size(self) -> int:
+        """Bytes of the free blocks, headers included."""
+        return sum(block.size for block in self._free())
+
+    @property
+    def largest_free_block(self) -> int:
+        """Bytes of the largest free block."""
+        return max((block.size for block in self._free()), default=0)
+
+    @property
+    def free_block_count(self) -> int:
+        """Number of free blocks."""
+        return len(self._free())
+
+    @property
+    def external_fragmentation(self) -> float:
+        """``1 - largest_free_block / free_size``."""
+        return 1 - self.largest_free_block / self.free_size if self.free_size else 0.0
+
+    def _free(self) -> list[Found]:
+        return [block for block in self.blocks if not block.allocated and not block.broken]
+
+    def block_at(self, address: int) -> Found | None:
+        """The block whose header is at an address, or that holds the byte there."""
+        for block in self.blocks:
+            if block.address <= address < block.address + block.size:
+                return block
+        return None
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The report in words: numbers, damage, blocks."""
+        where = ", ".join(f"{size:,} bytes at {base:#010x}" for base, size in self.regions)
+        live = sum(block.allocated for block in self.blocks)
+        out = [
+            f"{self.kind}, {where}",
+            f"  allocated       {live} blocks, "
+            f"{sum(b.size for b in self.blocks if b.allocated):,} bytes",
+            f"  free            {self.free_block_count} blocks, {self.free_size:,} bytes, "
+            f"largest {self.largest_free_block:,}",
+            f"  fragmentation   {self.external_fragmentation:.1%} external",
+            f"  largest request {self.largest_request:,} bytes",
+        ]
+        if self.canary:
+            out.append(f"  heap protector  canary {self.canary:#x}")
+        if self.taken:
+            out.append(f"  from the image  {', '.join(self.taken)}")
+        if self.reconstructed:
+            out.append(f"  reconstructed   {', '.join(self.reconstructed)}")
+        out += [f"  note: {note}" for note in self.notes]
+        out.append("damage: none" if not self.damage else "damage:")
+        for damage in self.damage:
+            out.append(f"  {damage.message}")
+            owner = self.owner_of(damage)
+            if owner is not None:
+                out.append(f"    that block is {_whose(owner)}")
+            if damage.shown:
+                out.append(f"    {damage.shown.hex(' ')}  {_text(damage.shown)}")
+        out.append("blocks:")
+        out += [f"  {_line(block)}" for block in self.blocks]
+        return out
+
+    def owner_of(self, damage: Damage) -> Owner | None:
+        """Whose the culprit of a damage is, or was before it was freed."""
+        if damage.culprit is None:
+            return None
+        block = self.block_at(damage.culprit)
+        if block is not None and block.owner is not None:
+            return block.owner
+        return self.former_owner.get(damage.culprit)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report for machines: plain values, bytes as hexadecimal."""
+        return {
+            "kind": self.kind,
+            "regions": [{"address": base, "size": size} for base, size in self.regions],
+            "free_size": self.free_size,
+            "largest_free_block": self.largest_free_block,
+            "free_block_count": self.free_block_count,
+            "external_fragmentation": self.external_fragmentation,
+            "largest_request": self.largest_request,
+            "canary": self.canary,
+            "taken": list(self.taken),
+            "reconstructed": list(self.reconstructed),
+            "notes": list(self.notes),
+            "damage": [_damage_dict(damage, self.owner_of(damage)) for damage in self.damage],
+            "blocks": [_block_dict(block) for block in self.blocks],
+        }
+
+
+def _whose(owner: Owner) -> str:
+    task = f"{owner.task}'s, " if owner.task else ""
+    return f"{task}{owner.requested} bytes asked for by event {owner.event}, {owner.age} ago"
+
+
+def _line(block: Found) -> str:
+    what = "allocated" if block.allocated else "free"
+    broken = " BROKEN HEADER" if block.broken else ""
+    owner = f"  {_whose(block.owner)}" if block.owner else ""
+    return f"{block.address:#010x} {block.size:8,} {what}{broken}{owner}"
+
+
+def _text(data: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data)
+
+
+def _damage_dict(damage: Damage, owner: Owner | None) -> dict[str, Any]:
+    values = dict(vars(damage))
+    for name in ("found", "expected", "shown"):
+        values[name] = values[name].hex()
+    values["owner"] = owner._asdict() if owner else None
+    return values
+
+
+def _block_dict(block: Found) -> dict[str, Any]:
+    values = dict(vars(block))
+    values["owner"] = block.owner._asdict() if block.owner else None
+    return values
+
+
+for _type in (Found, Report):
+    _type.__module__ = "rtosheap.inspection"  # where users import them from

@@ -1,0 +1,62 @@
+"""The live blocks that stand between holes, and what a trace knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from rtosheap.heaps import Block, Heap
+from rtosheap.heaps.layout import Layout, region_spans
+from rtosheap.replays.run import Array
+from rtosheap.traces import Op
+from rtosheap.traces.base import TraceBase
+
+
+class Pin(NamedTuple):
+    """A live block that lies between two holes."""
+
+    address: int
+    """Target address of the block's header."""
+    size: int
+    """Bytes of the block, header included."""
+    requested: int | None
+    """Bytes that the trace asked for; None for a block from before the trace."""
+    id: int | None
+    """The trace's id of the block; None for a block from before the trace."""
+    event: int | None
+    """The event that allocated it; None for a block from before the trace."""
+
+
+def pins_of(heap: Heap, trace: TraceBase, addresses: Array) -> list[Pin]:
+    """The blocks that separate a heap's holes; `addresses` are what the events so far gave."""
+    layout, given = Layout.of(heap), _last_given(trace, addresses)
+    return [
+        _pin(block, given.get(layout.payload(block.address)), trace) for block in _separators(heap)
+    ]
+
+
+def _separators(heap: Heap) -> Iterator[Block]:
+    """The allocated blocks that have a hole before and a hole after them in their region."""
+    blocks = heap.blocks()
+    for start, size in region_spans(heap):
+        inside = [block for block in blocks if start <= block.address < start + size]
+        holes = [i for i, block in enumerate(inside) if not block.allocated]
+        if holes:
+            yield from (block for block in inside[holes[0] : holes[-1]] if block.allocated)
+
+
+def _last_given(trace: TraceBase, addresses: Array) -> dict[int, int]:
+    """The last event that was given each payload address."""
+    given = np.flatnonzero((trace.op[: len(addresses)] != Op.FREE) & (addresses != 0))
+    return dict(zip(addresses[given].tolist(), given.tolist(), strict=True))
+
+
+def _pin(block: Block, event: int | None, trace: TraceBase) -> Pin:
+    if event is None:
+        return Pin(block.address, block.size, None, None, None)
+    return Pin(block.address, block.size, int(trace.size[event]), int(trace.id[event]), event)
+
+
+Pin.__module__ = "rtosheap.replays"  # where users import it from

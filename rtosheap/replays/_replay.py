@@ -1,0 +1,81 @@
+"""A whole trace through a heap, in C and without the GIL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rtosheap.heaps import Heap
+from rtosheap.replays.result import Replay
+from rtosheap.replays.run import COLUMNS, DEFAULT_COLUMNS, empty_columns, run
+from rtosheap.traces import Trace
+from rtosheap.work import Progress
+
+
+def _chosen(record: Iterable[str] | str | None) -> tuple[str, ...]:
+    """The names of the columns to record, in the order of `COLUMNS`."""
+    if record is None:
+        return DEFAULT_COLUMNS
+    names = (record,) if isinstance(record, str) else tuple(record)
+    if names == ("all",):
+        return COLUMNS
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown:
+        raise ValueError(f"record names {unknown[0]!r}; there are {', '.join(COLUMNS)}")
+    return tuple(name for name in COLUMNS if name in names)
+
+
+def replay(
+    trace: Trace,
+    heap: Heap,
+    *,
+    record: Iterable[str] | str | None = None,
+    progress: Progress | None = None,
+) -> Replay:
+    """Run a whole trace on a heap.
+
+    The heap is used as it is, and is left as the last event left it. FreeRTOS has no realloc: a
+    realloc event is malloc, copy, free, and the old block stays when the malloc fails.
+
+    Parameters
+    ----------
+    trace : Trace
+        What to run.
+    heap : Heap
+        On what; in C, without the GIL. Meanwhile any other call on it raises RuntimeError.
+    record : iterable of str, optional
+        Names of the columns to record, ``"all"``, or ``()`` for none. Default: all that does not
+        walk the free list at each event, `DEFAULT_COLUMNS`.
+    progress : callable, optional
+        Called now and then with the events done and their total. An exception from it aborts,
+        and leaves the heap after the last completed event.
+
+    Returns
+    -------
+    Replay
+        One array per recorded column, one entry per event.
+
+    Raises
+    ------
+    HeapCorruptionError
+        If a header is met that is not the heap's; its ``event`` says when. The heap is then as
+        it was before that event.
+    ValueError
+        If `record` names no column.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> result = replay(Trace.from_events([("m", 0, 100), ("f", 0)]), Heap4(1024))
+    >>> result.free_size.tolist(), result.failures
+    ([904, 1016], 0)
+    """
+    if not isinstance(trace, Trace):
+        raise TypeError(f"trace must be a Trace, not {type(trace).__name__}")
+    if not isinstance(heap, Heap):
+        raise TypeError(f"heap must be a heap, such as Heap4(16384), not {heap!r}")
+    columns = empty_columns(_chosen(record), len(trace))
+    before = heap.copy()
+    counts = run(trace, heap, columns, progress=progress)
+    for column in columns.values():
+        column.flags.writeable = False
+    return Replay(trace, heap, before, columns, counts)

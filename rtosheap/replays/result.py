@@ -1,0 +1,247 @@
+"""What a trace did to a heap: a column for each quantity, an entry for each event."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtosheap.heaps import Heap
+from rtosheap.heaps.layout import Layout, region_spans
+from rtosheap.html import table_html
+from rtosheap.replays._pins import Pin, pins_of
+from rtosheap.replays.run import COLUMNS, FAILURES, Array, Counts, Failure, run
+from rtosheap.tables import pairs
+from rtosheap.traces import Trace
+
+
+class Replay(dict[str, Array]):
+    """What a trace did to a heap: one column per quantity, one entry per event.
+
+    As with a table of pandas, ``replay[name]`` is a column, iterating gives the recorded columns'
+    names, and ``len(replay)`` is the number of events; ``pandas.DataFrame(replay)`` takes it as it
+    is. Each column is an attribute, too, None if it was not recorded.
+
+    Attributes
+    ----------
+    address : ndarray of uint64
+        What malloc or realloc returned, 0 if nothing; the freed address on a free.
+    block_size : ndarray of uint64
+        Bytes of the block taken or given back, header and slack included.
+    free_size, largest_free_block : ndarray of uint64
+        After the event, in bytes.
+    free_block_count : ndarray of uint32
+        After the event.
+    live_bytes : ndarray of uint64
+        Requested bytes of live blocks after the event.
+    nodes : ndarray of uint32
+        Free-list entries whose size or link was read.
+    failed : ndarray of bool
+        An allocation that did not fit.
+    failure : ndarray of uint8
+        Why: 0 none, 1 exhaustion (fewer bytes free than the block needs), 2 fragmentation.
+    trace : Trace
+        What was replayed.
+    heap : Heap
+        The heap it was replayed on, in its present state.
+    failures : int
+        Allocations that failed.
+    first_failure : int or None
+        The first event that failed.
+    zero_size : int
+        Requests for 0 bytes; not failures.
+    skipped : int
+        Events on a block whose allocation had failed.
+    ignored_frees : int
+        Frees that heap_1 could not do.
+    most_nodes : int
+        The most free-list entries that one event read.
+    most_nodes_event : int or None
+        That event.
+    """
+
+    address: Array | None
+    block_size: Array | None
+    free_size: Array | None
+    largest_free_block: Array | None
+    free_block_count: Array | None
+    live_bytes: Array | None
+    nodes: Array | None
+    failed: Array | None
+    failure: Array | None
+
+    def __init__(
+        self,
+        trace: Trace,
+        heap: Heap,
+        before: Heap,
+        columns: dict[str, Array],
+        counts: Counts,
+    ) -> None:
+        super().__init__(columns)
+        self.trace = trace
+        self.heap = heap
+        self._before = before
+        for name in COLUMNS:
+            setattr(self, name, columns.get(name))
+        self.failures = counts.failures
+        self.zero_size = counts.zero_size
+        self.skipped = counts.skipped
+        self.ignored_frees = counts.ignored_frees
+        self.most_nodes = counts.most_nodes
+        self.most_nodes_event = _event(counts.most_nodes_event)
+        self.first_failure = _event(counts.first_failure)
+        self.minimum_ever_free_size = heap.minimum_ever_free_size
+        self.final_free_size = heap.free_size
+
+    @property
+    def heap_kind(self) -> str:
+        """The heap's name, such as ``"heap_4"``."""
+        return Layout.of(self.heap).name
+
+    @property
+    def regions(self) -> tuple[tuple[int, int], ...]:
+        """(address, size) of each region."""
+        return tuple(region_spans(self.heap))
+
+    @property
+    def alignment(self) -> int:
+        """The heap's alignment, in bytes."""
+        return self.heap.alignment
+
+    @property
+    def header_size(self) -> int:
+        """Bytes of a block's header: 0 for heap_1, 4 for heap_3's size field."""
+        return Layout.of(self.heap).header
+
+    def __len__(self) -> int:
+        return len(self.trace)
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __missing__(self, name: str) -> Array:
+        if name in COLUMNS:
+            raise KeyError(f"{name!r} was not recorded: pass record={(*self, name)!r}")
+        raise KeyError(f"{name!r} is no column; there are {', '.join(COLUMNS)}")
+
+    def column(self, name: str) -> Array:
+        """The column, or ValueError that says how to have it recorded."""
+        try:
+            return self[name]
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The counts as (name, value) pairs of text, for a table."""
+        first = "none" if self.first_failure is None else f"event {self.first_failure:,}"
+        rows = [
+            ("heap", f"{self.heap_kind}, {self.heap.size:,} bytes"),
+            ("events", f"{len(self):,}"),
+            ("failures", f"{self.failures:,}"),
+            ("first failure", first),
+            ("minimum ever free", f"{self.minimum_ever_free_size:,} bytes"),
+            ("most nodes visited", f"{self.most_nodes:,}"),
+        ]
+        if self.failures and self.failure is not None:
+            split = int(np.count_nonzero(self.failure == Failure.FRAGMENTATION))
+            rows.insert(4, ("  for fragmentation", f"{split:,}"))
+        for label, count in (
+            ("zero-size requests", self.zero_size),
+            ("skipped events", self.skipped),
+            ("ignored frees", self.ignored_frees),
+        ):
+            if count:
+                rows.append((label, f"{count:,}"))
+        return rows
+
+    def __repr__(self) -> str:
+        return (
+            f"<Replay of {len(self):,} events on {self.heap_kind} of {self.heap.size:,} bytes: "
+            f"{self.failures:,} failures>"
+        )
+
+    def __str__(self) -> str:
+        return pairs(self.summary())
+
+    def _repr_html_(self) -> str:
+        return table_html(("replay", ""), self.summary())
+
+    def failure_reason(self, event: int) -> str:
+        """Why an event failed: one of `FAILURES`, ``"none"`` if it did not."""
+        _test_event(event, len(self.trace))
+        return FAILURES[int(self.column("failure")[event])]
+
+    def heap_at(self, event: int) -> Heap:
+        """A heap in the state just before an event, over memory of its own.
+
+        The trace is replayed up to there; payloads hold what they held before the replay.
+        """
+        _test_event(event, len(self.trace))
+        heap = self._before.copy()
+        run(self.trace, heap, end=event)
+        return heap
+
+    def pins(self, event: int) -> list[Pin]:
+        """The live blocks that separate the holes at a fragmentation failure.
+
+        Parameters
+        ----------
+        event : int
+            An event that failed for fragmentation, ``replay.failure[event] == 2``.
+
+        Returns
+        -------
+        list of Pin
+            In address order: the allocated blocks between the first and the last free block of
+            each region. Were they gone, the holes would be one.
+
+        Raises
+        ------
+        ValueError
+            If the event did not fail for fragmentation.
+
+        Examples
+        --------
+        >>> from rtosheap import Heap4, Trace, replay
+        >>> events = [("m", 0, 100), ("m", 1, 8), ("m", 2, 100), ("f", 0), ("f", 2), ("m", 3, 200)]
+        >>> result = replay(Trace.from_events(events), Heap4(256))
+        >>> [pin.id for pin in result.pins(5)]
+        [1]
+        """
+        _test_event(event, len(self.trace))
+        addresses = np.zeros(event, np.uint64)
+        heap = self._before.copy()
+        run(self.trace, heap, {"address": addresses}, end=event)
+        reason = self._failure_at(heap, event)
+        if reason != Failure.FRAGMENTATION:
+            raise ValueError(
+                f"event must be one that failed for fragmentation, "
+                f"but event {event} has failure {FAILURES[reason]!r}"
+            )
+        return pins_of(heap, self.trace, addresses)
+
+    def _failure_at(self, heap: Heap, event: int) -> int:
+        """Why `event` fails; `heap` is in the state just before it, and stays so."""
+        if self.failure is not None:
+            return int(self.failure[event])
+        failure = np.zeros(event + 1, np.uint8)
+        run(self.trace, self._before.copy(), {"failure": failure}, end=event + 1)
+        return int(failure[event])
+
+
+def _event(index: int) -> int | None:
+    return None if index < 0 else index
+
+
+def _test_event(event: int, events: int) -> None:
+    if not isinstance(event, int | np.integer):
+        raise TypeError(f"event must be an int, not {event!r}")
+    if not 0 <= event < events:
+        raise ValueError(f"event must be from 0 up to {events - 1}, not {event}")
+
+
+Replay.__module__ = "rtosheap.replays"  # where users import it from

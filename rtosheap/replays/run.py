@@ -1,0 +1,102 @@
+"""The one call of the C replay: its columns and counts, by name."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap import _core
+from rtosheap.traces.base import TraceBase
+from rtosheap.work import Progress
+
+Array = npt.NDArray[Any]
+
+COLUMNS: tuple[str, ...] = _core.COLUMNS
+"""Every column that a replay can record."""
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "address": np.uint64,
+    "block_size": np.uint64,
+    "free_size": np.uint64,
+    "largest_free_block": np.uint64,
+    "free_block_count": np.uint32,
+    "live_bytes": np.uint64,
+    "nodes": np.uint32,
+    "failed": np.bool_,
+    "failure": np.uint8,
+}
+
+DEFAULT_COLUMNS: tuple[str, ...] = tuple(
+    name for name in COLUMNS if name not in ("largest_free_block", "free_block_count")
+)
+"""What is recorded unless `record` says otherwise: all that does not walk the free list."""
+
+
+class Failure(enum.IntEnum):
+    """Why an allocation failed: the values of the column ``failure``."""
+
+    NONE = 0
+    EXHAUSTION = 1
+    FRAGMENTATION = 2
+
+
+FAILURES: tuple[str, ...] = _core.FAILURES
+"""The meaning of the column ``failure``'s values."""
+
+
+class Counts(NamedTuple):
+    """What a replay counts; an event is -1 where there is none.
+
+    The last three are counted with `track_need`, for heap_4 and heap_5: the lowest address of the
+    last end marker that serves every event, the event that needs it, and the largest block cut.
+    """
+
+    done: int
+    failures: int
+    zero_size: int
+    skipped: int
+    ignored_frees: int
+    live_bytes: int
+    most_nodes: int
+    most_nodes_event: int
+    first_failure: int
+    need: int
+    need_event: int
+    need_largest: int
+
+
+def run(
+    trace: TraceBase,
+    heap: _core.Heap,
+    columns: Mapping[str, Array] | None = None,
+    *,
+    end: int | None = None,
+    stop_at_failure: bool = False,
+    track_need: bool = False,
+    progress: Progress | None = None,
+) -> Counts:
+    """Replay the events before `end` on a heap, filling the arrays of `columns`."""
+    slot, slots = trace.slots
+    counts = Counts(
+        **_core.replay(
+            heap,
+            trace.op[:end],
+            slot[:end],
+            trace.size[:end],
+            slots,
+            dict(columns or {}),
+            stop_at_failure,
+            track_need,
+            progress,
+        )
+    )
+    return counts._replace(need=counts.need % (1 << 64))  # signed, it may come back negative
+
+
+def empty_columns(names: Iterable[str], events: int) -> dict[str, Array]:
+    """An array for each column, all zero."""
+    return {name: np.zeros(events, _DTYPES[name]) for name in names}

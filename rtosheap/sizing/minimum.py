@@ -1,0 +1,282 @@
+"""How large must a heap be? The smallest arena in which a trace runs without a failure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtosheap.html import table_html
+from rtosheap.kinds import HeapKind, heap_class
+from rtosheap.sizing._search import find_smallest
+from rtosheap.sizing.problem import Found, RegionSizes, SizingProblem
+from rtosheap.traces import Trace
+from rtosheap.work import Progress
+
+
+@dataclass(frozen=True, repr=False)
+class MinimumSize:
+    """The smallest heap that serves a trace: what :func:`minimum_heap_size` returns.
+
+    Attributes
+    ----------
+    heap : str
+        The heap's name, ``"heap_1"`` … ``"heap_5"``.
+    size : int
+        Bytes of the smallest arena that serves; for heap_5 of all its regions together.
+    witness : int or None
+        Index of the event that needs the last byte: the first to fail one step below `size`.
+        None if nothing smaller can even be constructed.
+    exact : bool
+        True if no smaller size serves. False for heap_2 unless every size was tried: then some
+        size that was not tried may serve, at least 64 steps below.
+    peak_live_bytes : int
+        Most bytes that are live at once in the trace, as requested.
+    advice_size : int
+        What "total minus minimum ever free" recommends, measured in a heap of twice
+        `peak_live_bytes` (doubled again while the trace does not run in it).
+    advice_fails_at : int or None
+        The first event that fails in a heap of `advice_size` bytes, None if all are served. A
+        heap too small to be constructed fails at the first allocation.
+    safe_size : int
+        From this size on every larger one serves too.
+    safe_checked_up_to : int or None
+        How far that was tried; None if it is proven without an end.
+    options : mapping
+        The constructor's options.
+    regions : tuple of (int, int)
+        Address and bytes of each region, the solved one last; one region but for heap_5.
+    last_region_size : int
+        Bytes of the region that was solved for; `size` but for heap_5.
+    ratio : float
+        `size` over `peak_live_bytes`; inf if that is 0.
+    """
+
+    heap: str
+    size: int
+    witness: int | None
+    exact: bool
+    peak_live_bytes: int
+    advice_size: int
+    advice_fails_at: int | None
+    safe_size: int
+    safe_checked_up_to: int | None
+    options: Mapping[str, Any] = field(hash=False)
+    regions: tuple[tuple[int, int], ...]
+
+    @property
+    def last_region_size(self) -> int:
+        """Bytes of the region that was solved for."""
+        return self.regions[-1][1]
+
+    @property
+    def ratio(self) -> float:
+        """`size` over `peak_live_bytes`; inf if that is 0."""
+        return self.size / self.peak_live_bytes if self.peak_live_bytes else math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values that ``json.dumps`` takes; a ratio of inf is None."""
+        return {
+            "heap": self.heap,
+            "size": self.size,
+            "witness": self.witness,
+            "exact": self.exact,
+            "peak_live_bytes": self.peak_live_bytes,
+            "ratio": self.ratio if math.isfinite(self.ratio) else None,
+            "advice_size": self.advice_size,
+            "advice_fails_at": self.advice_fails_at,
+            "safe_size": self.safe_size,
+            "safe_checked_up_to": self.safe_checked_up_to,
+            "options": {key: _plain(value) for key, value in self.options.items()},
+            "regions": [list(region) for region in self.regions],
+            "last_region_size": self.last_region_size,
+        }
+
+    def summary(self) -> list[tuple[str, str]]:
+        """All of it as (what, value) pairs of text, for a table."""
+        smallest = "smallest size" if self.exact else "smallest size found"
+        facts = [(smallest, f"{self.size:,} bytes")]
+        if len(self.regions) > 1:
+            parts = ", ".join(f"{address:#x}: {size:,}" for address, size in self.regions)
+            facts.append(("regions", parts))
+        if self.peak_live_bytes:
+            facts.append(
+                ("peak of live bytes", f"{self.peak_live_bytes:,} (ratio {self.ratio:.3f})")
+            )
+        if self.witness is None:
+            facts.append(("needed by", "the heap itself: none smaller can be constructed"))
+        else:
+            facts.append(("needed by", f"event {self.witness:,}"))
+        if self.safe_size != self.size or self.safe_checked_up_to is not None:
+            upto = self.safe_checked_up_to
+            how = "proven" if upto is None else f"checked up to {upto:,}"
+            facts.append(("every size serves from", f"{self.safe_size:,} on ({how})"))
+        fate = (
+            "serves" if self.advice_fails_at is None else f"fails at event {self.advice_fails_at:,}"
+        )
+        facts.append(("total minus minimum ever free", f"{self.advice_size:,}, which {fate}"))
+        return facts
+
+    def __repr__(self) -> str:
+        facts = "; ".join(f"{what} {value}" for what, value in self.summary())
+        return f"<MinimumSize of {self.heap}: {facts}>"
+
+    def _repr_html_(self) -> str:
+        return table_html([self.heap, ""], self.summary())
+
+
+def minimum_heap_size(
+    trace: Trace,
+    heap: HeapKind,
+    *,
+    regions: RegionSizes | None = None,
+    search: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> MinimumSize:
+    """The smallest heap in which a trace runs without a failed allocation.
+
+    Parameters
+    ----------
+    trace : Trace
+        What the program asks for.
+    heap : type or str
+        The kind of heap: a class such as `Heap4`, or its name, such as ``"heap_4"``.
+    regions : sequence of (int, int or None), optional
+        For heap_5, which needs it: address and bytes of each region, ascending. The last size is
+        None: it is solved for.
+    search : {None, "full"}, optional
+        heap_2 only; see the notes. ``"full"`` tries every size.
+    progress : callable, optional
+        Called as ``progress(done, total)`` from time to time, with two counts of events over all
+        replays; `total` may grow. An exception that it raises ends the search.
+    **options
+        What the heap's constructor takes: `base_address`, `word_size`, `alignment`,
+        `clear_on_free`, `canary`, `end_marker_address`.
+
+    Returns
+    -------
+    MinimumSize
+        Its ``size`` was replayed and serves; one step below was replayed and fails.
+
+    Raises
+    ------
+    UnservableError
+        A `ValueError`: no such heap can serve the trace, however large. A request, or the sum of
+        what is live, exceeds what the word size and the address leave.
+    ValueError
+        An argument is wrong.
+    TypeError
+        For an option that the heap does not have, or `regions` missing or malformed.
+
+    See Also
+    --------
+    rtosheap.compare : all five at once.
+
+    Notes
+    -----
+    A is the alignment and H the header's size, in bytes. Sizes are found as follows; steps are
+    single bytes but for heap_2.
+
+    heap_1
+        All requests, rounded up to A, + A + 1: nothing is given back, and the last byte never
+        handed out.
+    heap_2
+        Not monotone: a trace may run in a heap and fail in a larger one. In steps of A: bisection,
+        then every size up to 64 steps below and above, and further above until 64 sizes in a row
+        have served; `exact` is False. ``search="full"`` tries every size from the peak of live
+        blocks on, upwards to the first that serves and downwards from a proven bound to the last
+        that fails; `exact` is True. (The bound: in an arena that does not run out, the last block
+        is split when it serves and larger than whatever else serves. So it is from some size on,
+        and then all decisions are those of the endless arena.)
+    heap_3
+        The final break of one replay in an arena that does not run out: until ``sbrk`` is refused
+        nothing depends on the arena's size.
+    heap_4, heap_5
+        One replay in an arena that does not run out. An allocation of B bytes cut from its last
+        block, at y, needs the end marker at y + max(B, 2H + A) or above: what is left of that
+        block was split off once, so that more than 2H bytes lay behind y. Where y is the arena's
+        first block, y + B is enough. The smallest size is the largest such need + H - base. In
+        every larger arena each decision is the same, so that all of them serve. heap_5's first
+        regions are as they are; the same holds for its last one.
+
+    So `safe_size` equals `size` for every heap but heap_2.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> smallest = minimum_heap_size(trace, Heap4)
+    >>> smallest.size, smallest.witness, smallest.peak_live_bytes
+    (272, 3, 130)
+    >>> smallest.advice_size, smallest.advice_fails_at      # the hole at the front is too small
+    (160, 3)
+    """
+    chosen = heap_class(heap)
+    if search not in (None, "full"):
+        raise ValueError(f"search is {search!r}; it must be None or 'full'")
+    problem = SizingProblem(trace, chosen, options, regions=regions, progress=progress)
+    result = solve(problem, full=search == "full")
+    problem.rounds.finish()
+    return result
+
+
+def solve(problem: SizingProblem, *, full: bool = False) -> MinimumSize:
+    """What :func:`minimum_heap_size` returns, of a problem."""
+    found = find_smallest(problem, full=full)
+    witness = _verify(problem, found)
+    advice, advice_fails_at = _advice(problem, found.size)
+    fixed = problem.fixed_bytes
+    safe = found.size if found.safe_size is None else found.safe_size
+    checked = found.safe_checked_up_to
+    return MinimumSize(
+        heap=problem.name,
+        size=found.size + fixed,
+        witness=witness,
+        exact=found.exact,
+        peak_live_bytes=problem.trace.peak_live_bytes,
+        advice_size=advice,
+        advice_fails_at=advice_fails_at,
+        safe_size=safe + fixed,
+        safe_checked_up_to=None if checked is None else checked + fixed,
+        options=problem.options,
+        regions=(*problem.fixed, (problem.base, found.size)),
+    )
+
+
+def _verify(problem: SizingProblem, found: Found) -> int | None:
+    """Replay the answer, and one step below: the first event that fails there."""
+    below = found.size - problem.search_step
+    if problem.serves(found.size):
+        if not problem.constructible(below):
+            return None
+        witness = problem.failure(below)
+        if witness is not None:
+            return witness
+    raise RuntimeError(
+        f"internal error: {found.size} bytes are not the smallest {problem.name} with options "
+        f"{problem.options} that serves {problem.trace!r}; please report it"
+    )
+
+
+def _advice(problem: SizingProblem, smallest: int) -> tuple[int, int | None]:
+    """What "total minus minimum ever free" recommends, and the event at which that fails."""
+    fixed = problem.fixed_bytes
+    total = max(2 * problem.trace.peak_live_bytes, 1)
+    while not (problem.constructible(total - fixed) and problem.serves(total - fixed)):
+        total *= 2
+        if total - fixed > problem.largest:
+            total = smallest + fixed
+            break
+    heap = problem.heap(total - fixed)
+    problem.replay(heap)
+    advice = total - int(heap.minimum_ever_free_size)
+    return advice, problem.failure(advice - fixed)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else int(value)
+
+
+MinimumSize.__module__ = "rtosheap.sizing"  # where users import it from, and pickles find it

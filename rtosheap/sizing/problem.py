@@ -1,0 +1,298 @@
+"""A trace and a heap whose size is open: replays of the one in the other, at any size.
+
+This is what sizing a heap is built from. With heap_5 the size that is open is that of the last
+region.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rtosheap.heaps.layout import DEFAULT_BASE, Layout
+from rtosheap.kinds import HeapClass
+from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
+from rtosheap.traces import Op, Trace
+from rtosheap.work import Progress, Rounds
+
+RegionSizes: TypeAlias = Sequence[tuple[SupportsIndex, SupportsIndex | None]]
+
+#: No heap needs more than this for its bookkeeping: 31 bytes lost, two headers of 32, 32 of slack.
+_AMPLE = 256
+
+
+class UnservableError(ValueError):
+    """No heap of this kind serves the trace, however large."""
+
+
+class Found(NamedTuple):
+    """The smallest size, and what is known of the larger ones."""
+
+    size: int
+    exact: bool = True
+    safe_size: int | None = None  # None: `size` itself
+    safe_checked_up_to: int | None = None  # None: proven for every larger size
+
+
+class Failures(NamedTuple):
+    """What failed in a heap of a size: how many allocations, the first of them, and why."""
+
+    times: int | None = None  # None: there can be no such heap, for that reason
+    first: int | None = None
+    reason: str | None = None
+
+
+class SizingProblem:
+    """Replays a trace in heaps of one kind and any size.
+
+    Attributes
+    ----------
+    layout : Layout
+        Of the heaps.
+    smallest, largest : int
+        Bytes of the smallest and the largest heap (heap_5: last region) that can be constructed.
+    base : int
+        First address of the heap (heap_5: of its last region).
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        heap: HeapClass,
+        options: Mapping[str, Any],
+        *,
+        regions: RegionSizes | None = None,
+        progress: Progress | None = None,
+        replays: int = 5,
+    ) -> None:
+        if not isinstance(trace, Trace):
+            raise TypeError(f"trace is {trace!r}; it must be a Trace")
+        self.trace, self.options = trace, dict(options)
+        self.heap_class: Any = heap
+        self.fixed: tuple[tuple[int, int], ...] = ()
+        self._last: int | None = None
+        if "base_address" not in Layout(heap.kind).options:
+            self.fixed, self._last = _split_regions(regions)
+        elif regions is not None:
+            raise ValueError(
+                f"regions is {regions!r}; {Layout(heap.kind).name} has none, only heap_5 does"
+            )
+        self.fixed_bytes = sum(size for _, size in self.fixed)
+        self.layout, self.base = self._found_layout()
+        self.name = self.layout.name
+        self.smallest = self.layout.smallest(self.base)
+        self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
+        self.largest = self._largest()
+        self._known: dict[int, int | None] = {}
+        self.rounds = Rounds(progress, len(trace), replays)
+
+    # ------------------------------------------------------------------ heaps
+
+    def heap(self, size: int) -> Any:
+        """A heap of `size` bytes; ValueError where there can be none."""
+        try:
+            if self._last is not None:
+                return self.heap_class([*self.fixed, (self._last, size)], **self.options)
+            return self.heap_class(size, **self.options)
+        except MemoryError:
+            raise MemoryError(
+                f"a {self.name} of {size} bytes, to replay the trace in, does not fit this "
+                "machine's memory"
+            ) from None
+
+    def constructible(self, size: int) -> bool:
+        """Can a heap of `size` bytes be constructed?"""
+        try:
+            self.heap(size)
+        except ValueError:
+            return False
+        return True
+
+    def _found_layout(self) -> tuple[Layout, int]:
+        base = self.options.get("base_address", DEFAULT_BASE) if self._last is None else self._last
+        try:
+            return Layout.from_options(self.heap_class.kind, self.options), operator.index(base)
+        except (TypeError, ValueError):
+            self.heap(_AMPLE)  # the constructor says it better
+            raise
+
+    def _largest(self) -> int:
+        marker = self.options.get("end_marker_address")
+        largest = self.layout.largest(self.base, None if marker is None else operator.index(marker))
+        largest = min(largest, self.layout.top_bit - 1 - self.fixed_bytes)
+        return max(largest, self.smallest)
+
+    def largest_request(self, size: int) -> int:
+        """The largest request that a heap of `size` bytes can serve, alone."""
+        regions = (*self.fixed, (self.base, size))
+        return max(self.layout.largest_request(self.layout.usable(*region)) for region in regions)
+
+    def lost(self, size: int) -> int:
+        """Bytes of a heap of `size` bytes and its fixed regions that can be part of no block."""
+        regions = (*self.fixed, (self.base, size))
+        return sum(n - self.layout.usable(base, n) for base, n in regions)
+
+    # ------------------------------------------------------------------ what the trace asks for
+
+    def asks(self) -> npt.NDArray[np.bool_]:
+        """Which events ask for memory: shape (n,)."""
+        asks: npt.NDArray[np.bool_] = self.trace.op != Op.FREE
+        return asks if self.layout.serves_zero else asks & (self.trace.size != 0)
+
+    @cached_property
+    def blocks(self) -> npt.NDArray[Any]:
+        """Bytes of the smallest block that can serve each malloc and realloc: int64 or object, of
+        shape (n,); 0 where there is none.
+        """
+        size, largest = self.trace.size, self.trace.largest_request
+        # int64 while the bytes of all events together fit it
+        most = (largest + 3 * self.layout.step) * max(len(size), 1)
+        blocks: npt.NDArray[Any] = self.layout.block_size(
+            size.astype(np.int64 if most < 2**62 else object)
+        )
+        blocks[~self.asks()] = 0
+        return blocks
+
+    def in_use(self) -> npt.NDArray[Any]:
+        """Bytes of blocks that live at once while each event happens, at least: shape (n,). A
+        realloc holds its old block and its new one; heap_1 gives none back.
+        """
+        if not self.layout.frees:
+            total: npt.NDArray[Any] = np.cumsum(self.blocks)
+            return total
+        ends = self.trace.ends()
+        ended = np.flatnonzero((ends >= 0) & (ends < len(ends)))
+        freed = np.zeros_like(self.blocks)
+        freed[ends[ended]] = self.blocks[ended]
+        in_use: npt.NDArray[Any] = np.cumsum(self.blocks - freed) + freed
+        return in_use
+
+    def check_possible(self) -> int:
+        """Raise UnservableError if no heap of this kind can serve the trace, however large.
+
+        Returns
+        -------
+        int
+            A size below which no heap serves it; 0 for heap_5.
+        """
+        limit = self.largest_request(self.largest)
+        over = np.flatnonzero(self.trace.size > limit)
+        if over.size:
+            event = int(over[0])
+            raise UnservableError(
+                f"event {event} asks for {int(self.trace.size[event])} bytes; the most that a "
+                f"{self.name} at {self.base:#x}, with words of {self.layout.word} bytes, can ever "
+                f"serve is {limit}"
+            )
+        in_use = self.in_use()
+        most = int(in_use.max()) if len(in_use) else 0
+        own = self.layout.least_loss(self.base)  # what a heap needs besides its blocks
+        room = self.largest + self.fixed_bytes
+        several = self._last is not None  # how the blocks fall to the regions is not known
+        if most > room or (not several and most + own > self.largest):
+            event = int(np.argmax(in_use > room - (0 if several else own)))
+            raise self.no_such_heap(event, f"{int(in_use[event])} bytes of blocks are live then")
+        if not most:
+            return self.smallest
+        return self.smallest if several else max(most + own, self.smallest)
+
+    def no_such_heap(self, event: int, why: str) -> UnservableError:
+        """The error for a trace that no heap serves."""
+        part = self.name if self._last is None else f"{self.name}'s last region"
+        return UnservableError(
+            f"event {event} asks for {int(self.trace.size[event])} bytes and cannot be served: "
+            f"{why}, and a {part} at {self.base:#x}, with words of {self.layout.word} bytes, has "
+            f"{self.largest} bytes at the most"
+        )
+
+    def fails_at_largest(self, counts: Counts) -> UnservableError:
+        """The error where the largest heap was tried, and failed."""
+        return self.no_such_heap(counts.first_failure, "the largest heap fails there")
+
+    # ------------------------------------------------------------------ replays
+
+    @property
+    def search_step(self) -> int:
+        """Bytes between the sizes that a search tries: heap_2's lie on the alignment's grid."""
+        return self.layout.step if self.layout.by_size else 1
+
+    def first_arena(self) -> int:
+        """A size to begin with where an arena that does not run out is wanted."""
+        return min(max(4 * self.trace.peak_live_bytes + 1024, self.smallest), self.largest)
+
+    def replay(
+        self,
+        heap: Any,
+        columns: Mapping[str, Array] | None = None,
+        *,
+        stop: bool = True,
+        track_need: bool = False,
+        end: int | None = None,
+    ) -> Counts:
+        """Replay the events before `end` in a fresh heap, up to the first failure unless `stop` is
+        False.
+        """
+        return run(
+            self.trace,
+            heap,
+            columns,
+            end=end,
+            stop_at_failure=stop,
+            track_need=track_need,
+            progress=self.rounds.next(),
+        )
+
+    def failure(self, size: int) -> int | None:
+        """The first event that fails in a heap of `size` bytes, None if all are served. A heap
+        that cannot be constructed fails at the first allocation.
+        """
+        if size not in self._known:
+            try:
+                heap = self.heap(size)
+            except ValueError:
+                asks = self.asks()
+                self._known[size] = int(np.argmax(asks)) if asks.any() else None
+            else:
+                counts = self.replay(heap)
+                self._known[size] = counts.first_failure if counts.failures else None
+        return self._known[size]
+
+    def serves(self, size: int) -> bool:
+        """Does the whole trace run in a heap of `size` bytes?"""
+        return self.failure(size) is None
+
+    def failures(self, size: int) -> Failures:
+        """All that fails in a heap of `size` bytes, its fixed regions included."""
+        try:
+            heap = self.heap(size - self.fixed_bytes)
+        except ValueError as error:
+            return Failures(reason=str(error))
+        columns = empty_columns(("failure",), len(self.trace))
+        counts = self.replay(heap, columns, stop=False)
+        if not counts.failures:
+            return Failures(0)
+        first = counts.first_failure
+        return Failures(counts.failures, first, FAILURES[columns["failure"][first]])
+
+
+def _split_regions(regions: RegionSizes | None) -> tuple[tuple[tuple[int, int], ...], int]:
+    """The fixed regions, and the last one's address."""
+    hint = "a sequence of (address, size), where the last size is None: it is solved for"
+    if regions is None:
+        raise TypeError(f"regions is None; heap_5 needs {hint}")
+    try:
+        pairs = [(operator.index(address), size) for address, size in regions]
+        fixed = tuple((address, operator.index(size)) for address, size in pairs[:-1])  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"regions is {regions!r}; it must be {hint}") from None
+    if not pairs or pairs[-1][1] is not None:
+        raise ValueError(f"regions is {regions!r}; it must be {hint}")
+    return fixed, pairs[-1][0]
+
+
+UnservableError.__module__ = "rtosheap.sizing"  # where users import it from

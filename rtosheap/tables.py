@@ -1,0 +1,104 @@
+"""Numbers, pairs and tables as plain text, and sizes read back from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+__all__ = ["cell", "pairs", "parse_size", "plain_table"]
+
+_NUMBER = re.compile(r"-|inf|[0-9][0-9,.]*")
+_SIZE = re.compile(r"(0x[0-9a-f_]+|[0-9][0-9_]*) *(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
+_FACTOR = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def cell(value: object, digits: int = 3) -> str:
+    """A value as a table shows it: ``-`` for None, a float with so many `digits`.
+
+    Examples
+    --------
+    >>> cell(None), cell(12345), cell(0.25), cell("heap_4")
+    ('-', '12,345', '0.250', 'heap_4')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def plain_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    digits: int = 3,
+    rule: bool = False,
+) -> str:
+    """A table in columns of equal width, those of numbers to the right.
+
+    Parameters
+    ----------
+    headers : sequence of str
+    rows : iterable of sequence
+        Values as :func:`cell` takes them, as many as there are headers.
+    digits : int
+        Of floats, after the point.
+    rule : bool
+        Whether to draw a line below the headers.
+
+    Examples
+    --------
+    >>> print(plain_table(["heap", "bytes"], [("heap_4", 1024), ("heap_1", None)]))
+    heap    bytes
+    heap_4  1,024
+    heap_1      -
+    """
+    body = [[cell(value, digits) for value in row] for row in rows]
+    lines = [list(headers), *body]
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [bool(body) and all(map(_NUMBER.fullmatch, column[1:])) for column in columns]
+    if rule:
+        lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if to_the_right else text.ljust(width)
+            for text, width, to_the_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def pairs(facts: Sequence[tuple[str, str]], indent: str = "") -> str:
+    """A line of what and value for each fact.
+
+    Examples
+    --------
+    >>> print(pairs([("events", "12"), ("failures", "0")]))
+    events    12
+    failures  0
+    """
+    width = max((len(what) for what, _ in facts), default=0)
+    return "\n".join(f"{indent}{what:<{width}}  {value}" for what, value in facts)
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes: ``16384``, ``0x4000``, ``16K`` (which is 16 * 1024), ``1M``.
+
+    Raises
+    ------
+    ValueError
+        If the text is none.
+
+    Examples
+    --------
+    >>> parse_size("16K"), parse_size("0x4000"), parse_size("1M")
+    (16384, 16384, 1048576)
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(
+            f"{text!r} is no size; write bytes (16384, 0x4000), or 16K, 1M (K is 1024 bytes)"
+        )
+    size = int(match[1], 0 if match[1].lower().startswith("0x") else 10)
+    return size * _FACTOR[(match[2] or "").lower()]

@@ -1,0 +1,457 @@
+"""What if: the same recorded log with one thing changed.
+
+A change is one of the classes below, or its text: ``trace.what_if("static:task=net")``. Changes
+are applied one after the other. What they move out of the heap must live elsewhere: the result's
+``meta["set_aside_bytes"]`` says how many bytes that takes, ``meta["what_if"]`` what was changed.
+
+===========================================  ======================================================
+text                                         change
+===========================================  ======================================================
+``static:size>=1024``, ``static:task=net``   :class:`Static`: not on the heap at all (task stacks)
+``pool:task=net``, ``pool:size<=32``         :class:`Pool`: in a pool of equal blocks
+``region:task=net``                          `Apart` of ``rtosheap.sizing``: in a heap_4 apart
+``round:16``, ``round:16/32/64/128``         :class:`Round`: sizes rounded up
+``in-place``, ``in-place:reserve``           :class:`InPlace`: realloc that does not move
+``align:32``, ``align:32,task=dma``          :class:`Align`: blocks aligned by hand
+===========================================  ======================================================
+
+Conditions are ``task=NAME``, ``size=N``, ``size>=N`` and ``size<=N``, with commas between them; a
+block is chosen by its malloc, and all its events go with it. Sizes may be written ``1K``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
+from typing import Protocol, TypeAlias, TypeVar
+
+import numpy as np
+
+from rtosheap.tables import parse_size
+from rtosheap.traces.base import TraceBase
+from rtosheap.traces.columns import SIZE_MAX, Columns, Int64, Mask, UInt64
+from rtosheap.traces.events import Op
+from rtosheap.traces.meta import described
+
+__all__ = [
+    "Align",
+    "Change",
+    "InPlace",
+    "Pool",
+    "Round",
+    "Static",
+    "Which",
+    "parse_what_if",
+    "register",
+    "what_if",
+]
+
+_Trace = TypeVar("_Trace", bound=TraceBase)
+
+
+class Change(Protocol):
+    """One thing that is different."""
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """The trace as it would have been, and the bytes that this sets aside outside the heap."""
+
+    def __str__(self) -> str:
+        """The change as text, which :func:`parse_what_if` reads."""
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which blocks: those whose malloc meets every condition that is given.
+
+    Attributes
+    ----------
+    task : str, optional
+        The task that asks.
+    least, most : int, optional
+        Bounds on the bytes asked for, both inclusive.
+    """
+
+    task: str | None = None
+    least: int | None = None
+    most: int | None = None
+
+    def __str__(self) -> str:
+        words = [] if self.task is None else [f"task={self.task}"]
+        if self.least is not None and self.least == self.most:
+            words.append(f"size={self.least}")
+        else:
+            words += [] if self.least is None else [f"size>={self.least}"]
+            words += [] if self.most is None else [f"size<={self.most}"]
+        return ",".join(words)
+
+    def events(self, trace: _Trace) -> Mask:
+        """The events of those blocks."""
+        first = _first(trace)
+        chosen = np.ones(len(trace), dtype=np.bool_)
+        if self.task is not None:
+            if trace.task_codes is None or self.task not in trace.task_names:
+                known = ", ".join(trace.task_names) or "none"
+                raise ValueError(f"task is {self.task!r}; the trace's tasks are: {known}")
+            chosen &= trace.task_codes == trace.task_names.index(self.task)
+        if self.least is not None:
+            chosen &= trace.size >= np.uint64(self.least)
+        if self.most is not None:
+            chosen &= trace.size <= np.uint64(self.most)
+        out: Mask = chosen[first]
+        return out
+
+
+def _first(trace: _Trace) -> Int64:
+    """Each event's malloc."""
+    n = len(trace)
+    order = np.argsort(trace.id, kind="stable")
+    starts = np.where(trace.op[order] == Op.MALLOC, np.arange(n), 0)
+    out = np.empty(n, dtype=np.int64)
+    out[order] = order[np.maximum.accumulate(starts)] if n else order
+    return out
+
+
+def split(trace: _Trace, apart: Mask) -> tuple[_Trace, _Trace]:
+    """The trace without some blocks, and those blocks."""
+    return _kept(trace, ~apart), _kept(trace, apart)
+
+
+def _kept(trace: _Trace, mask: Mask) -> _Trace:
+    columns = _columns(trace)
+    columns.keep(mask)
+    return trace.with_columns(columns)
+
+
+def _resized(trace: _Trace, size: UInt64) -> _Trace:
+    columns = _columns(trace)
+    columns.size = size
+    return trace.with_columns(columns)
+
+
+def _columns(trace: _Trace) -> Columns:
+    """The trace's columns, to be changed; recorded addresses are of another run then."""
+    columns = trace._columns
+    return replace(columns, meta=described(dict(columns.meta)), addresses=None)
+
+
+@dataclass(frozen=True)
+class Static:
+    """Some blocks are static objects: task stacks, say. They leave the heap.
+
+    Set aside are the bytes of the most that were live at once.
+    """
+
+    which: Which = field(default_factory=Which)
+
+    def __str__(self) -> str:
+        return f"static:{self.which}"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        kept, apart = split(trace, self.which.events(trace))
+        return kept, apart.peak_live_bytes
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Some blocks come from a pool of equal blocks, which never fragments.
+
+    Attributes
+    ----------
+    which : Which
+        Those blocks.
+    block : int, optional
+        Bytes of a block; larger requests stay on the heap. By default the largest of them, rounded
+        up to 8. Set aside are as many blocks as were live at once.
+    """
+
+    which: Which = field(default_factory=Which)
+    block: int | None = None
+
+    def __str__(self) -> str:
+        block = f",block={self.block}" if self.block is not None else ""
+        return f"pool:{self.which}{block}"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        chosen = self.which.events(trace)
+        if self.block is not None:
+            first = _first(trace)
+            largest = np.zeros(len(trace), dtype=np.uint64)
+            np.maximum.at(largest, first, trace.size)
+            chosen &= (largest <= self.block)[first]
+        kept, apart = split(trace, chosen)
+        block = self.block or -(-apart.largest_request // 8) * 8
+        return kept, block * apart.max_live_blocks
+
+
+@dataclass(frozen=True)
+class Round:
+    """Sizes are rounded up, to a multiple or to the next of several classes.
+
+    Attributes
+    ----------
+    classes : sequence of int
+        One number: sizes become multiples of it. Several, ascending: sizes become the next of
+        them, and what is larger than all stays. A size of 0 stays 0.
+    which : Which
+        Which blocks.
+    """
+
+    classes: tuple[int, ...]
+    which: Which = field(default_factory=Which)
+
+    def __post_init__(self) -> None:
+        ascending = all(a < b for a, b in zip(self.classes, self.classes[1:], strict=False))
+        if not self.classes or self.classes[0] < 1 or not ascending:
+            raise ValueError(f"classes are {self.classes}; they must be 1 or more, and ascend")
+
+    def __str__(self) -> str:
+        which = f",{self.which}" if str(self.which) else ""
+        return f"round:{'/'.join(map(str, self.classes))}{which}"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        size = trace.size
+        if len(self.classes) == 1:
+            step = np.uint64(self.classes[0])
+            new = (size + (step - np.uint64(1))) // step * step
+            new = np.where(new < size, size, new)  # past 64 bits
+        else:
+            classes = np.array(self.classes, dtype=np.uint64)
+            at = np.minimum(np.searchsorted(classes, size), len(classes) - 1)
+            new = np.maximum(classes[at], size)
+        chosen = self.which.events(trace) & (size > 0)
+        return _resized(trace, np.where(chosen, new, size).astype(np.uint64)), 0
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """realloc leaves the block where it is, if what the block was given holds the new size.
+
+    Attributes
+    ----------
+    reserve : bool
+        If True, every block is given at its malloc all that it will ever grow to, so that none
+        moves; else one that grows past what it has moves, as FreeRTOS's users have it today.
+    """
+
+    reserve: bool = False
+
+    def __str__(self) -> str:
+        return "in-place:reserve" if self.reserve else "in-place"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        first = _first(trace)
+        realloc = trace.op == Op.REALLOC
+        if self.reserve:
+            largest = np.zeros(len(trace), dtype=np.uint64)
+            np.maximum.at(largest, first, trace.size)
+            size = np.where(trace.op == Op.MALLOC, largest, np.uint64(0)).astype(np.uint64)
+            return _kept(_resized(trace, size), ~realloc), 0
+        given: dict[int, int] = {}
+        keep = np.ones(len(trace), dtype=np.bool_)
+        touched = np.isin(first, first[realloc])
+        for event in np.flatnonzero(touched & (trace.op != Op.FREE)).tolist():
+            block, asked = int(first[event]), int(trace.size[event])
+            if realloc[event] and 0 < asked <= given[block]:
+                keep[event] = False
+            else:
+                given[block] = asked
+        return _kept(trace, keep), 0
+
+
+@dataclass(frozen=True)
+class Align:
+    """Blocks are aligned by hand, to more than the heap does: each asks for what may be cut off.
+
+    Attributes
+    ----------
+    to : int
+        The alignment, a power of two.
+    which : Which
+        Which blocks.
+    heap : int
+        What the heap itself aligns to. (To give the whole heap another alignment, pass
+        ``alignment=`` to :func:`rtosheap.compare`.)
+    """
+
+    to: int
+    which: Which = field(default_factory=Which)
+    heap: int = 8
+
+    def __post_init__(self) -> None:
+        if self.to < 1 or self.to & (self.to - 1):
+            raise ValueError(f"to is {self.to}; it must be a power of two")
+
+    def __str__(self) -> str:
+        which = f",{self.which}" if str(self.which) else ""
+        return f"align:{self.to}{which}"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        more = max(0, self.to - self.heap)
+        chosen = self.which.events(trace) & (trace.size > 0) & (trace.size < SIZE_MAX - more)
+        return _resized(trace, trace.size + np.where(chosen, more, 0).astype(np.uint64)), 0
+
+
+def what_if(trace: _Trace, *changes: Change | str) -> _Trace:
+    """The trace as it would have been; :meth:`rtosheap.Trace.what_if`.
+
+    Parameters
+    ----------
+    trace : Trace
+    *changes : Change or str
+        Applied in this order.
+
+    Returns
+    -------
+    Trace
+        Its ``meta["set_aside_bytes"]`` are the bytes that the changes need outside the heap.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmmf", [0, 1, 2, 1], [2048, 20, 30, 0], task=["main", "net", "ui", "net"])
+    >>> changed = log.what_if("static:size>=1K", "round:32")
+    >>> changed.size.tolist(), changed.meta["set_aside_bytes"]
+    ([32, 32, 0], '2048')
+    """
+    given = [text for change in changes for text in _as_changes(change)]
+    out = trace
+    aside = int(trace.meta.get("set_aside_bytes", "0"))
+    done = [trace.meta["what_if"]] if "what_if" in trace.meta else []
+    for change in given:
+        out, more = change.apply(out)
+        aside += more
+        done.append(str(change))
+    columns = _columns(out)
+    columns.meta["what_if"] = "; ".join(done)
+    columns.meta["set_aside_bytes"] = str(aside)
+    return trace.with_columns(columns)
+
+
+def _as_changes(change: Change | str) -> Sequence[Change]:
+    if isinstance(change, str):
+        return parse_what_if(change)
+    if not hasattr(change, "apply"):
+        raise TypeError(f"change is {change!r}; it must be a change or its text")
+    return [change]
+
+
+# ---------------------------------------------------------------------- their texts
+
+#: From the words after the colon to a change; ValueError where they spell none.
+Parser: TypeAlias = Callable[[Sequence[str]], "Change"]
+_PARSERS: dict[str, tuple[Parser, str]] = {}
+#: Packages that add changes name, in this group, the modules that register them.
+_GROUP = "rtosheap.changes"
+
+_CONDITION = re.compile(r"(task|size|block)(>=|<=|=)(.+)")
+
+
+def register(word: str, parse: Parser, form: str) -> None:
+    """Add a change to those that a text can spell.
+
+    Parameters
+    ----------
+    word : str
+        What its text begins with, before the colon.
+    parse : callable
+        Takes the words after the colon, which commas separate; raises ValueError.
+    form : str
+        How the text is written, for the error that lists what there is.
+    """
+    _PARSERS[word] = parse, form
+
+
+def parse_what_if(text: str) -> list[Change]:
+    """The changes that a text spells, with ``;`` between them.
+
+    Raises
+    ------
+    ValueError
+        If it spells none.
+
+    Examples
+    --------
+    >>> [str(change) for change in parse_what_if("static:size>=1K;in-place")]
+    ['static:size>=1024', 'in-place']
+    """
+    return [_parse(part.strip()) for part in text.split(";") if part.strip()] or [_parse("")]
+
+
+def _parse(text: str) -> Change:
+    word, _, rest = text.partition(":")
+    words = [part.strip() for part in rest.split(",") if part.strip()]
+    if word not in _PARSERS:
+        for plugin in entry_points(group=_GROUP):
+            plugin.load()
+    if word not in _PARSERS:
+        forms = [form for _, form in _PARSERS.values()]
+        raise ValueError(f"what-if is {text!r}; it must be {', '.join(forms[:-1])} or {forms[-1]}")
+    try:
+        return _PARSERS[word][0](words)
+    except ValueError as error:
+        raise ValueError(f"what-if {text!r}: {error}") from None
+
+
+def parse_which(words: Sequence[str]) -> Which:
+    """Which blocks the words choose; at least one condition must be given."""
+    which, block = _conditions(words)
+    if block is not None or not str(which):
+        raise ValueError("say which blocks: task=NAME, size>=N, size<=N or size=N")
+    return which
+
+
+def _conditions(words: Sequence[str]) -> tuple[Which, int | None]:
+    """The conditions, and the bytes of a pool's block."""
+    task: str | None = None
+    least: int | None = None
+    most: int | None = None
+    block: int | None = None
+    for word in words:
+        match = _CONDITION.fullmatch(word)
+        if match is None or (match[1] != "size" and match[2] != "="):
+            raise ValueError(f"{word!r} is no condition; write task=NAME, size>=N or size<=N")
+        if match[1] == "task":
+            task = match[3]
+        elif match[1] == "block":
+            block = parse_size(match[3])
+        else:
+            number = parse_size(match[3])
+            least = number if match[2] in (">=", "=") else least
+            most = number if match[2] in ("<=", "=") else most
+    return Which(task, least, most), block
+
+
+def _parse_in_place(words: Sequence[str]) -> Change:
+    if words and list(words) != ["reserve"]:
+        raise ValueError("it must be in-place or in-place:reserve")
+    return InPlace(reserve=bool(words))
+
+
+def _parse_numbers(words: Sequence[str], form: str) -> tuple[tuple[int, ...], Which]:
+    which, block = _conditions(words[1:])
+    if not words or block is not None:
+        raise ValueError(f"it must be {form}")
+    return tuple(parse_size(word) for word in words[0].split("/")), which
+
+
+def _parse_align(words: Sequence[str]) -> Change:
+    numbers, which = _parse_numbers(words, _ALIGN)
+    if len(numbers) != 1:
+        raise ValueError(f"it must be {_ALIGN}")
+    return Align(numbers[0], which)
+
+
+_ALIGN = "align:N[,CONDITION …]"
+_ROUND = "round:N[/N …][,CONDITION …]"
+register("static", lambda words: Static(parse_which(words)), "static:CONDITION …")
+register("pool", lambda words: Pool(*_conditions(words)), "pool:CONDITION …[,block=N]")
+register("round", lambda words: Round(*_parse_numbers(words, _ROUND)), _ROUND)
+register("in-place", _parse_in_place, "in-place[:reserve]")
+register("align", _parse_align, _ALIGN)

@@ -1,0 +1,121 @@
+"""Which format a file is in, and the reading and writing of files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import warnings
+import zlib
+from typing import BinaryIO, cast
+
+import zstandard
+
+from rtosheap.traces.base import TraceBase
+from rtosheap.traces.columns import Columns
+from rtosheap.traces.errors import TraceError, TraceWarning
+from rtosheap.traces.formats import (
+    freertos,
+    heaptrack,
+    ltrace,
+    mtrace,
+    npz,
+    pigweed,
+    recorder,
+    rep,
+    table,
+    text,
+    valgrind,
+)
+from rtosheap.traces.formats.base import Reader, Writer
+from rtosheap.traces.formats.streams import describe_source, opened
+
+#: Formats, in the order in which a file is tried on them.
+READERS: tuple[Reader, ...] = (
+    text,
+    npz,
+    table,
+    rep,
+    recorder,
+    heaptrack,
+    mtrace,
+    freertos,
+    pigweed,
+    valgrind,
+    ltrace,
+)
+
+#: Formats by the suffix of a file's name.
+WRITERS: dict[str, Writer] = {
+    ".trace": text,
+    ".trace.gz": text,
+    ".npz": npz,
+    ".csv": table,
+    ".csv.gz": table,
+    ".rep": rep,
+}
+
+
+def read(
+    path: str | os.PathLike[str] | BinaryIO, *, format: str | None = None, strict: bool = True
+) -> Columns:
+    """Read a file's columns; :meth:`rtosheap.Trace.load` makes a trace of them.
+
+    Parameters
+    ----------
+    path, format, strict
+        As for :meth:`rtosheap.Trace.load`.
+    """
+    names = [reader.NAME for reader in READERS]
+    if format is not None and format not in names:
+        raise ValueError(f"format is {format!r}; it must be one of {', '.join(names)}, or None")
+    source = describe_source(path)
+    try:
+        with opened(path) as (stream, head):
+            if format is None:
+                reader, stream = _told(head, stream)
+            else:
+                reader = READERS[names.index(format)]
+            columns = reader.read(stream, strict=strict)
+    except TraceError as error:
+        raise error.at(line=None, path=source) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+        raise TraceError(f"the compressed data are damaged ({error})", path=source) from error
+    for warning in columns.warnings:
+        text_ = f"{source}: {warning}" if source else warning
+        warnings.warn(text_, TraceWarning, stacklevel=3)
+    return columns
+
+
+def _told(head: bytes, stream: BinaryIO) -> tuple[Reader, BinaryIO]:
+    """The reader for a file, and the stream that it is to read."""
+    if not head:
+        raise TraceError("the file is empty; a trace of no events has at least a header")
+    for reader in READERS:
+        if reader.sniff(head):
+            return reader, stream
+    if b"\0" in head:  # memory of a device, perhaps, with a recorder's ring somewhere in it
+        data = stream.read()
+        if recorder.holds_ring(data):
+            return recorder, io.BytesIO(data)
+    hints = "; ".join(f"{reader.NAME} ({reader.HINT})" for reader in READERS)
+    raise TraceError(f"begins with {head[:24]!r}, which is none of the formats: {hints}")
+
+
+def write(trace: TraceBase, path: str | os.PathLike[str]) -> None:
+    """Write a trace in the format of its suffix: see :meth:`rtosheap.Trace.save`."""
+    name = os.fsdecode(path)
+    suffix = next((s for s in WRITERS if name.lower().endswith(s)), None)
+    if suffix is None:
+        raise ValueError(f"path is {name!r}; its suffix must be one of {', '.join(WRITERS)}")
+    writer = WRITERS[suffix]
+    lost = writer.lost(trace)
+    if lost:
+        text_ = f"{name}: {suffix} cannot hold {'; nor '.join(lost)}"
+        warnings.warn(text_, TraceWarning, stacklevel=3)
+    with open(path, "wb") as file:
+        if suffix.endswith(".gz"):
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                writer.write(trace, cast(BinaryIO, packed))
+        else:
+            writer.write(trace, file)

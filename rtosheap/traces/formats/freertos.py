@@ -1,0 +1,79 @@
+"""The log of a FreeRTOS kernel with a log call each in pvPortMalloc and vPortFree.
+
+``M 0xADDR REQUESTED BLOCK TICK``, ``F 0xADDR BLOCK TICK``, ``X 0x0 REQUESTED 0 TICK`` (a request
+that failed), and at the end ``=EVENTS FAILS MINEVERFREE FREE``. Requests are as made, times are
+ticks. What the last line says besides is kept in the trace's meta.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+from rtosheap.traces.columns import Columns
+from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.loss import Loss
+
+NAME = "freertos"
+HINT = "lines 'M 0xADDR REQUESTED BLOCK TICK' and 'F 0xADDR BLOCK TICK'"
+
+_LINE = re.compile(
+    rb"(?:([MX]) 0[xX]([0-9a-fA-F]{1,16}) (\d{1,20}) \d{1,20}|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20})"
+    rb" (\d{1,18})\s*\Z"
+)
+_END = re.compile(rb"=(\d+) (\d+) (\d+) (\d+)\s*\Z")
+_SNIFF = re.compile(rb"\s*(?:[MX] 0x[0-9a-fA-F]+ \d+|F 0x[0-9a-fA-F]+) \d+ \d+\s")
+_RIGHT = "'M 0xADDR REQUESTED BLOCK TICK', 'F 0xADDR BLOCK TICK' or 'X 0x0 REQUESTED 0 TICK'"
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that begins so is of this format."""
+    return _SNIFF.match(head) is not None
+
+
+def read(stream: BinaryIO, *, strict: bool) -> Columns:
+    """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
+    reader = _Reader(strict)
+    reader.lines.each(stream, reader.take)
+    columns = reader.log.columns("FreeRTOS log")
+    columns.meta["time_unit"] = "ticks"
+    if reader.end is None:
+        columns.warnings.append("the last line '=EVENTS ...' is missing; the log was cut short")
+    else:
+        events, fails, minimum, free = reader.end
+        columns.meta["minimum_ever_free"], columns.meta["free"] = str(minimum), str(free)
+        lost = max(0, events - len(columns.op) - columns.loss.foreign_frees)
+        missing = max(0, fails - columns.loss.failed)
+        columns.loss = columns.loss.merged(Loss(lost_events=lost, failed=missing))
+    return reader.lines.finish(columns)
+
+
+class _Reader:
+    def __init__(self, strict: bool) -> None:
+        self.log, self.lines = AddressLog(), LogLines(strict)
+        self.end: tuple[int, ...] | None = None
+
+    def take(self, raw: bytes, number: int) -> None:
+        match = _LINE.match(raw)
+        if match is None:
+            self._other(raw)
+            return
+        op, address, size, freed, tick = match.groups()
+        if self.end is not None:
+            raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
+        now = int(tick)
+        if self.log.now is not None and now < self.log.now:
+            raise TraceError(f"the tick is {now}, after {self.log.now}; ticks must not decrease")
+        self.log.now = now
+        if op is None:
+            self.log.free(int(freed, 16), number)
+        else:
+            self.log.malloc(0 if op == b"X" else int(address, 16), int(size), number)
+
+    def _other(self, raw: bytes) -> None:
+        match = _END.match(raw)
+        if match is not None and self.end is None:
+            self.end = tuple(int(part) for part in match.groups())
+        elif raw.strip() and not raw.startswith(b"#"):
+            raise bad_line(raw, _RIGHT)

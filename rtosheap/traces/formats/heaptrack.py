@@ -1,0 +1,118 @@
+"""heaptrack's files, raw (``--raw``) and interpreted (the default), unpacked or not.
+
+All numbers are hexadecimal. Raw: ``+ SIZE TRACE ADDR`` and ``- ADDR``. Interpreted: ``a SIZE
+TRACE`` defines allocation 0, 1, 2, …, and ``+ k``, ``- k`` use one: which of several equal blocks
+was freed is not known, and the youngest is taken. Both have ``c MS``, the time. A realloc is a
+free and a malloc; a memalign is missing though its free is there, a ``realloc(p, 0)`` altogether.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+from rtosheap.traces.columns import Columns
+from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+
+NAME = "heaptrack"
+HINT = "first line 'v VERSION FILEVERSION'"
+
+_VERSION = 3
+_HEAD = re.compile(rb"v ([0-9a-f]+)(?: ([0-9a-f]+))?\s")
+_HEX = re.compile(rb"[0-9a-f]{1,16}\Z")
+_RIGHT = "'+ SIZE TRACE ADDR', '- ADDR', '+ K', '- K', 'a SIZE TRACE' or 'c MS'"
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that begins so is of this format."""
+    return _HEAD.match(head) is not None
+
+
+def read(stream: BinaryIO, *, strict: bool) -> Columns:
+    """Read the events; see :class:`~rtosheap.traces.formats.Reader`."""
+    reader = _Reader(strict)
+    reader.lines.each(stream, reader.take)
+    interpreted = reader.interpreted
+    columns = reader.log.columns(
+        f"heaptrack ({'interpreted' if interpreted else 'raw'})",
+        ambiguous_frees=reader.ambiguous,
+        split_reallocs=reader.split,
+    )
+    columns.meta["time_unit"] = "ms"
+    if interpreted:
+        columns.addresses = None
+    return reader.lines.finish(columns)
+
+
+class _Reader:
+    def __init__(self, strict: bool) -> None:
+        self.log, self.lines = AddressLog(), LogLines(strict)
+        self.log.now = 0
+        self.ambiguous = self.split = 0
+        self.interpreted: bool | None = None
+        self._infos: list[int] = []  # sizes, of allocations as interpreted
+        self._blocks: list[list[int]] = []  # the live blocks of each, oldest first
+        self._last = 0  # made-up addresses: all that is live has one
+        self._freed = False
+
+    def take(self, raw: bytes, number: int) -> None:
+        kind = raw[:2]
+        if kind not in _KINDS or (number == 1 and kind != b"v "):
+            return
+        words = raw.split()[1:]
+        if not all(map(_HEX.match, words)):
+            raise bad_line(raw, _RIGHT)
+        values = [int(word, 16) for word in words]
+        if kind == b"c ":
+            self._clock(raw, values)
+        elif kind == b"v ":
+            self._head(values)
+        elif kind == b"a ":
+            if len(values) not in (2, 3):
+                raise bad_line(raw, _RIGHT)
+            self._infos.append(values[0])
+            self._blocks.append([])
+        else:
+            if self.interpreted is None:
+                self.interpreted = len(values) == 1 and bool(self._infos)
+            self._event(raw, kind == b"+ ", words, values, number)
+
+    def _head(self, values: list[int]) -> None:
+        if len(values) > 1 and values[1] > _VERSION:
+            raise TraceError(f"file version {values[1]}; this reads versions up to {_VERSION}")
+
+    def _clock(self, raw: bytes, values: list[int]) -> None:
+        if len(values) != 1:
+            raise bad_line(raw, _RIGHT)
+        self.log.now = max(self.log.now or 0, values[0])
+
+    def _event(
+        self, raw: bytes, allocated: bool, words: list[bytes], values: list[int], number: int
+    ) -> None:
+        if len(values) != (3 if allocated and not self.interpreted else 1):
+            raise bad_line(raw, _RIGHT)
+        if self.interpreted and values[0] >= len(self._infos):
+            reason = f"allocation {values[0]:x} is not defined; an 'a' line must stand before"
+            raise TraceError(reason)
+        if allocated and self._freed:
+            self.split += 1
+        self._freed = not allocated
+        if not self.interpreted:
+            self.lines.saw(len(words[-1]))
+            if allocated:
+                self.log.malloc(values[2], values[0], number)
+            else:
+                self.log.free(values[0], number)
+            return
+        blocks = self._blocks[values[0]]
+        if allocated:
+            self._last += 1
+            blocks.append(self._last)
+            self.log.malloc(self._last, self._infos[values[0]], number)
+        else:
+            self.ambiguous += len(blocks) > 1
+            self.log.free(blocks.pop() if blocks else self._last + 1, number)
+
+
+_KINDS = frozenset({b"+ ", b"- ", b"a ", b"c ", b"v "})

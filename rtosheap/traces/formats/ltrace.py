@@ -1,0 +1,166 @@
+"""ltrace's log of malloc and its kin, with ``-e`` (``CALLER->malloc``) or ``-x`` (``malloc@LIB``).
+
+A call that another interrupts is split into ``name(args <unfinished ...>`` and ``<... name
+resumed> ) = RET``, and counts when it returns; a free already when its address is given out again,
+so that the order is the allocator's. Of calls inside a call (``operator new`` and its malloc) the
+inner one counts. With several threads or processes (``-f``) each is a task, named by its number.
+
+``-e`` misses calls through function pointers. Of aligned requests ltrace knows no prototypes, and
+posix_memalign hides its result, so that they are left out; their frees are foreign. A call that
+ltrace marks ``<no return ...>`` is left out too, since it has lost track of the thread there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO, NamedTuple
+
+from rtosheap.traces.columns import Columns, Tasks
+from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+
+NAME = "ltrace"
+HINT = "lines 'CALLER->malloc(N) = 0xADDR' or 'malloc@LIB(N) = 0xADDR'"
+
+_NAMES = (
+    rb"malloc|calloc|realloc|reallocarray|free|cfree|aligned_alloc|memalign|posix_memalign|valloc|"
+    rb"pvalloc|_Zn[wa][jm]\w*|_Zd[la]Pv\w*"
+)
+_WHO = rb"(?:\[pid )?(?:(\d+)\]? )?(?:\d[\d:.]*\d )?"
+_CALL = re.compile(
+    _WHO + rb"(?:[^\s(]+->|)(\w+)(?:@[^\s(]+)?\((.*?)"
+    rb"(?: <(unfinished|no return) \.\.\.>|\)\s+= (\S+)(?: <[\d.]+>)?)\s*\Z"
+)
+_RESUMED = re.compile(_WHO + rb"<\.\.\. (\w+) resumed> .*?\)\s+= (\S+)(?: <[\d.]+>)?\s*\Z")
+_OURS = re.compile(
+    _WHO + rb"(?:(?:[^\s(]+->)?(?:" + _NAMES + rb")(?:@[^\s(]+)?\(|<\.\.\. (?:" + _NAMES + rb") )"
+)
+_OUR_NAME = re.compile(rb"(?:" + _NAMES + rb")\Z")
+_SNIFF = re.compile(
+    rb"(?m)^" + _WHO + rb"(?:[^\s(]+->(?:" + _NAMES + rb")|(?:" + _NAMES + rb")(?:@[^\s(]+))\("
+)
+_ALIGNED = frozenset({b"aligned_alloc", b"memalign", b"posix_memalign", b"valloc", b"pvalloc"})
+_FREES = frozenset({b"free", b"cfree"})
+_RIGHT = "'NAME(ARGUMENTS) = RESULT', or the two halves of one that was interrupted"
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that begins so is of this format."""
+    return _SNIFF.search(head) is not None
+
+
+def read(stream: BinaryIO, *, strict: bool) -> Columns:
+    """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
+    reader = _Reader(strict)
+    reader.lines.each(stream, reader.take)
+    names = reader.tasks.names
+    columns = reader.log.columns(
+        "ltrace",
+        tasks=names if len(names) > 1 else (),
+        unseen_blocks=reader.unseen,
+        unreturned_calls=reader.unreturned,
+    )
+    return reader.lines.finish(columns)
+
+
+class _Open(NamedTuple):
+    """A call that has not returned."""
+
+    name: bytes
+    arguments: bytes
+    events: int  # calls counted on this thread before it
+    returns: bool  # False: the log says so, even where it shows a return later
+
+
+class _Reader:
+    def __init__(self, strict: bool) -> None:
+        self.log, self.lines, self.tasks = AddressLog(), LogLines(strict), Tasks()
+        self.unseen = self.unreturned = 0
+        self._freeing: dict[int, bytes] = {}  # blocks whose free has not returned, and who frees
+        self._open: dict[bytes, list[_Open]] = {}
+        self._counted: dict[bytes, int] = {}
+
+    def take(self, raw: bytes, number: int) -> None:
+        match = _CALL.match(raw)
+        if match is not None:
+            who, name, arguments, cut, result = match.groups()
+            if _OUR_NAME.match(name) is None:
+                return
+            try:
+                if cut is None:
+                    self._count(who or b"", name, arguments, result, number)
+                else:
+                    self._begin(who or b"", name, arguments, cut == b"unfinished")
+            except (ValueError, IndexError):
+                raise bad_line(raw, _RIGHT) from None
+            return
+        match = _RESUMED.match(raw)
+        if match is not None:
+            who, name, result = match.groups()
+            if _OUR_NAME.match(name) is None:
+                return
+            try:
+                self._resumed(who or b"", name, result, number)
+            except (ValueError, IndexError):
+                raise bad_line(raw, _RIGHT) from None
+        elif _OURS.match(raw):
+            raise bad_line(raw, _RIGHT)
+
+    def _begin(self, who: bytes, name: bytes, arguments: bytes, returns: bool) -> None:
+        opened = self._open.setdefault(who, [])
+        opened.append(_Open(name, arguments, self._counted.get(who, 0), returns))
+        self.unreturned += not returns
+        if name in _FREES and returns:
+            self._freeing[_argument(arguments, 0)] = who
+
+    def _resumed(self, who: bytes, name: bytes, result: bytes, number: int) -> None:
+        opened = self._open.get(who, [])
+        while opened:
+            call = opened.pop()
+            if call.name != name:
+                continue  # it never returned: a longjmp or an exit
+            if not call.returns:
+                return
+            inner = self._counted.get(who, 0) != call.events
+            if inner and name != b"realloc":
+                return  # what it did is told already
+            if name in _FREES and self._freeing.pop(_argument(call.arguments, 0), None) is None:
+                return
+            self._count(who, name, call.arguments, result, number)
+            return
+
+    def _count(self, who: bytes, name: bytes, arguments: bytes, result: bytes, number: int) -> None:
+        log = self.log
+        log.who = self.tasks.code(who.decode())
+        self._counted[who] = self._counted.get(who, 0) + 1
+        if name in _FREES or name.startswith(b"_Zd"):
+            log.free(_argument(arguments, 0), number)
+            return
+        if name in _ALIGNED:
+            self.unseen += 1
+            return
+        address = _number(result)
+        if address in self._freeing:
+            freer = self._freeing.pop(address)
+            log.who = self.tasks.code(freer.decode())
+            log.free(address, number)
+            log.who = self.tasks.code(who.decode())
+        if result.startswith(b"0x"):
+            self.lines.saw(len(result) - 2)
+        if name in (b"realloc", b"reallocarray"):
+            size = _argument(arguments, 1)
+            size *= _argument(arguments, 2) if name == b"reallocarray" else 1
+            log.realloc(_argument(arguments, 0), address, size, number)
+        else:
+            size = _argument(arguments, 0)
+            size *= _argument(arguments, 1) if name == b"calloc" else 1
+            log.malloc(address, size, number)
+
+
+def _argument(arguments: bytes, at: int) -> int:
+    return _number(arguments.split(b",")[at].strip())
+
+
+def _number(text: bytes) -> int:
+    if text == b"nil":
+        return 0
+    return int(text, 16) if text.startswith(b"0x") else int(text)

@@ -1,0 +1,403 @@
+"""What the recorder on the device wrote (``csrc/recorder``): a stream, or a ring found in a dump.
+
+The header ``rh_recorder.h`` says what the records look like. Every record carries a check of 16
+bits and the number of its event modulo 64, and every 64 events the whole number: what is damaged is
+skipped to the next record, and what is missing is counted in ``loss.lost_events``. A stream that
+begins in the middle, as that of a ring does, is read from its first whole record on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from rtosheap.traces.columns import Columns, Tasks, valid_task
+from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats._address_log import AddressLog
+
+NAME = "recorder"
+HINT = "a stream of rtosheap's own recorder, or a dump with its ring"
+
+_MARK = b"RHE1"
+_RING = b"RHRING1\0"
+_SYNC_BYTES, _NAMES = 28, 254
+_MALLOC, _FREE, _LONG, _OTHER = range(4)
+_LONG_KINDS = ("m", "f", "r", "x")
+_SYNC, _TICK, _NAME, _CALLER = range(4)
+_REQUESTED, _ROUNDED, _BLOCK, _WANTED = range(4)
+_MEANINGS = {
+    _REQUESTED: "as requested",
+    _ROUNDED: "rounded up to the alignment",
+    _BLOCK: "the block's, without its header",
+    _WANTED: "the block's, without its header and what was too small to split off",
+}
+_AHEAD = 40  # events that may be missing before a record that stands alone
+
+
+class Record(NamedTuple):
+    """A record as it stands in the stream.
+
+    Attributes
+    ----------
+    kind : str
+        ``"m"`` malloc, ``"f"`` free, ``"r"`` realloc, ``"x"`` failed; ``"s"`` sync, ``"t"`` tick,
+        ``"n"`` name, ``"c"`` caller.
+    number : int
+        Of the event, modulo 64; for what is no event, of the one that follows.
+    length : int
+        Bytes.
+    task : int
+        Number of the task, 0 if it is not known.
+    tick : int
+        The time: modulo 16 in a short record.
+    short : bool
+        Whether address and tick are those of a short record.
+    size, address, old : int
+        As the kind has them; a sync's are the event's number, the base and its parameters.
+    name : str
+        Of a task.
+    """
+
+    kind: str
+    number: int
+    length: int
+    task: int = 0
+    tick: int = 0
+    short: bool = False
+    size: int = 0
+    address: int = 0
+    old: int = 0
+    name: str = ""
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that begins so is of this format."""
+    return _first_sync(head) >= 0 or holds_ring(head)
+
+
+def holds_ring(data: bytes) -> bool:
+    """Whether a recorder's ring lies somewhere in the memory."""
+    return _RING in data
+
+
+def read(stream: BinaryIO, *, strict: bool) -> Columns:
+    """Read the events; see :class:`~rtosheap.traces.formats.Reader`."""
+    data = unrolled(stream.read())
+    if _first_sync(data) < 0:
+        raise TraceError("holds no whole sync record, without which no address is known")
+    reader = _Reader(data)
+    for record in records(data, reader.skip):
+        reader.take(record)
+    return reader.columns()
+
+
+def unrolled(data: bytes) -> bytes:
+    """The bytes of the ring in a dump, the oldest first; a plain stream as it is."""
+    at = data.find(_RING)
+    while at >= 0:
+        size, put, laps = (
+            int.from_bytes(data[at + 8 + 4 * i : at + 12 + 4 * i], "little") for i in range(3)
+        )
+        start = at + len(_RING) + 12
+        if 0 < size <= len(data) - start and put < size:
+            ring = data[start : start + size]
+            return ring[put:] + ring[:put] if laps else ring[:put]
+        at = data.find(_RING, at + 1)
+    return data
+
+
+def check(data: bytes) -> int:
+    """The check of a record: its words, the last filled up with zeros, mixed one by one."""
+    mixed = 0x52480000 + len(data)
+    for at in range(0, len(data), 4):
+        word = int.from_bytes(data[at : at + 4], "little")
+        if at == 0:
+            word &= 0xFFFF
+        mixed = ((mixed ^ word) * 0x9E3779B1) & 0xFFFFFFFF
+        mixed ^= mixed >> 15
+    return mixed & 0xFFFF
+
+
+def record_at(data: bytes, at: int) -> Record | None:
+    """The record at a place; None if there is no whole one."""
+    if at + 7 > len(data):
+        return None
+    kind, detail = data[at] & 3, data[at + 1]
+    length = _length(data, at, kind, detail)
+    if length is None or at + length > len(data):
+        return None
+    raw = data[at : at + length]
+    if check(raw) != raw[2] | raw[3] << 8:
+        return None
+    number = raw[0] >> 2
+    if kind == _MALLOC:
+        word = int.from_bytes(raw[4:8], "little")
+        return Record("m", number, 8, detail & 15, detail >> 4, True, word >> 20, word & 0xFFFFF)
+    if kind == _FREE:
+        word = int.from_bytes(raw[4:7], "little")
+        return Record("f", number, 7, detail & 15, detail >> 4, True, 0, word & 0xFFFFF)
+    if kind == _LONG:
+        return _long(raw, number, detail)
+    return _other(raw, number, detail)
+
+
+def _length(data: bytes, at: int, kind: int, detail: int) -> int | None:
+    """Bytes of a record that begins so; None if none does."""
+    if kind == _MALLOC:
+        return 8
+    if kind == _FREE:
+        return 7
+    word = 8 if detail & 8 else 4
+    if kind == _LONG:
+        if detail & 0xF4:
+            return None
+        return 12 + word * (3 if detail & 7 == 2 else 2)
+    what = detail & 3
+    if what == _SYNC:
+        return _SYNC_BYTES if detail == 0 and data[at + 4 : at + 8] == _MARK else None
+    if what == _TICK:
+        return 8 if detail == _TICK else None
+    if what == _NAME:
+        return 4 + (1 + (detail >> 2) + 3) // 4 * 4
+    return 4 + word if detail & 0xF4 == 0 else None
+
+
+def _long(raw: bytes, number: int, detail: int) -> Record:
+    width = 8 if detail & 8 else 4
+    words = [int.from_bytes(raw[at : at + width], "little") for at in range(12, len(raw), width)]
+    return Record(
+        _LONG_KINDS[detail & 3],
+        number,
+        len(raw),
+        int.from_bytes(raw[4:8], "little"),
+        int.from_bytes(raw[8:12], "little"),
+        False,
+        words[0],
+        words[1],
+        words[2] if len(words) > 2 else 0,
+    )
+
+
+def _other(raw: bytes, number: int, detail: int) -> Record:
+    what = detail & 3
+    if what == _SYNC:
+        count, tick = (int.from_bytes(raw[at : at + 4], "little") for at in (8, 12))
+        base, how = (
+            int.from_bytes(raw[16:24], "little"),
+            int.from_bytes(raw[24:28], "little"),
+        )
+        return Record("s", number, len(raw), 0, tick, False, count, base, how)
+    if what == _TICK:
+        return Record("t", number, len(raw), tick=int.from_bytes(raw[4:8], "little"))
+    if what == _NAME:
+        name = raw[5 : 5 + (detail >> 2)].decode("utf-8", "replace")
+        return Record("n", number, len(raw), task=raw[4], name=name)
+    return Record("c", number, len(raw), address=int.from_bytes(raw[4:], "little"))
+
+
+def records(data: bytes, skip: _Skip | None = None) -> Iterator[Record]:
+    """The whole records of a stream, in order; `skip` counts the bytes between them."""
+    at, expected = 0, -1
+    while at < len(data):
+        record = record_at(data, at)
+        if record is None or (expected >= 0 and record.number != expected):
+            found = _resume(data, at, expected)
+            if skip is not None:
+                skip.bytes += (found if found >= 0 else len(data)) - at
+            if found < 0:
+                return
+            at = found
+            record = record_at(data, at)
+            assert record is not None
+        yield record
+        at += record.length
+        expected = (record.number + (record.kind in "mfrx")) % 64
+
+
+class _Skip:
+    """Bytes that belong to no whole record."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+def _resume(data: bytes, at: int, expected: int) -> int:
+    """Where the next record begins that can be believed; -1 if none does.
+
+    By chance one place in 65,536 looks like a record. One is believed if another follows it
+    directly with the right number, or if it stands alone but its own number is a likely one and
+    no better record begins inside it.
+    """
+    while at < len(data):
+        record = record_at(data, at)
+        if record is not None:
+            end = at + record.length
+            if record.kind == "s" or end == len(data) or _follows(data, end, record):
+                return at
+            near = expected < 0 or (record.number - expected) % 64 <= _AHEAD
+            if near and not _hides_better(data, at, end):
+                return at
+        at += 1
+    return -1
+
+
+def _follows(data: bytes, at: int, record: Record) -> bool:
+    after = record_at(data, at)
+    return after is not None and after.number == (record.number + (record.kind in "mfrx")) % 64
+
+
+def _hides_better(data: bytes, start: int, end: int) -> bool:
+    """Whether a record that another follows begins inside a doubtful one."""
+    for at in range(start + 1, end):
+        record = record_at(data, at)
+        if record is not None and _follows(data, at + record.length, record):
+            return True
+    return False
+
+
+def _first_sync(data: bytes) -> int:
+    at = data.find(_MARK)
+    while at >= 4:
+        record = record_at(data, at - 4)
+        if record is not None and record.kind == "s":
+            return at - 4
+        at = data.find(_MARK, at + 1)
+    if at >= 0:
+        return _first_sync(data[at + 4 :]) + at + 4 if len(data) > at + 4 else -1
+    return -1
+
+
+class _Reader:
+    """From records to events."""
+
+    def __init__(self, data: bytes) -> None:
+        self.log, self.skip = AddressLog(), _Skip()
+        self.lost = self.rounded = 0
+        self._seen = 0  # events read
+        first = record_at(data, _first_sync(data))
+        assert first is not None
+        self._parameters(first)
+        self._count: int | None = None  # the number of the next event
+        self._time: int | None = None
+        self._early: list[int] = []  # ticks modulo 16 of events before the first whole time
+        self._ticks: list[int] = []
+        self._tasks: list[int] = []
+        self._names: dict[int, str] = {}
+        self._key: dict[int, int] = {}  # of tasks whose number was given out again
+        self._offset = 0  # of the device's clock, which a restart sets back
+
+    def _parameters(self, sync: Record) -> None:
+        self._base = sync.address
+        how = sync.old
+        self._shift, self._overhead = how & 0xFF, how >> 16 & 0xFF
+        self._meaning = how >> 24
+
+    def take(self, record: Record) -> None:
+        """Take the next record."""
+        if record.kind == "s":
+            self._sync(record)
+        elif record.kind == "t":
+            self._whole_time(record.tick)
+        elif record.kind == "n":
+            self._named(record.task, record.name)
+        elif record.kind != "c":
+            self._event(record)
+
+    def _named(self, index: int, name: str) -> None:
+        """A task's name; another one than before is that of a task that came later."""
+        if self._names.get(self._key.get(index, index), name) != name:
+            self._key[index] = _NAMES + 1 + len(self._names)
+        self._names[self._key.get(index, index)] = name
+
+    def _sync(self, record: Record) -> None:
+        if self._count is not None and record.size < self._count:  # the device was started anew
+            self.log.live.clear()
+            self._time = self._ticks[-1] if self._ticks else None
+            self._count = 0
+            self._offset = (self._time or 0) - record.tick
+        if self._count is None:
+            self.lost = max(0, record.size - self._seen)
+        else:
+            self.lost += record.size - self._count
+        self._count = record.size
+        self._parameters(record)
+        self._whole_time(record.tick)
+
+    def _whole_time(self, tick: int) -> None:
+        if self._time is None:
+            self._time = tick
+            low = tick
+            for at in range(len(self._early) - 1, -1, -1):  # backwards from the first whole time
+                low -= (low - self._early[at]) % 16
+                self._ticks[at] = low
+            self._early = []
+        else:
+            self._time = max(self._time, self._unwrapped(tick))
+
+    def _unwrapped(self, tick: int) -> int:
+        """A tick of 32 bits that may have wrapped since the time that is known."""
+        known = self._time or 0
+        return known + (((tick + self._offset - known) + (1 << 31)) % (1 << 32)) - (1 << 31)
+
+    def _event(self, record: Record) -> None:
+        if self._count is not None:
+            gap = (record.number - self._count) % 64
+            self.lost += gap
+            self._count += gap + 1
+        self._seen += 1
+        address = record.address
+        if record.short:
+            address = self._base + (address << self._shift)
+        before = len(self.log.op)
+        line = self._seen
+        if record.kind == "m":
+            self.log.malloc(address, self._asked(record.size), line)
+        elif record.kind == "f":
+            self.log.free(address, line)
+        elif record.kind == "r":
+            self.log.realloc(record.old, address, record.size, line)
+        else:
+            self.log.fail(self._asked(record.size) if record.size else 0)
+        if self._time is None and record.short:
+            tick = record.tick
+        else:
+            if record.short:
+                self._time = (self._time or 0) + (record.tick - (self._time or 0)) % 16
+            else:
+                self._whole_time(record.tick)
+            tick = self._time or 0
+        for _ in range(len(self.log.op) - before):
+            if self._time is None:
+                self._early.append(record.tick)
+            self._ticks.append(tick)
+            self._tasks.append(self._key.get(record.task, record.task))
+
+    def _asked(self, size: int) -> int:
+        """The request as far as the size tells it."""
+        if self._meaning == _REQUESTED:
+            return size
+        self.rounded += 1
+        return size if self._meaning == _ROUNDED else max(0, size - self._overhead)
+
+    def columns(self) -> Columns:
+        """All events."""
+        tasks, codes = Tasks(), []
+        for index in self._tasks:
+            name = "_".join(self._names.get(index, f"task{index}" if index else "").split())
+            codes.append(tasks.code(name) if name == "" or valid_task(name) else -1)
+        unknown = sum(bool(index) and index not in self._names for index in self._tasks)
+        self.log.time.extend(self._ticks)
+        self.log.task.extend(codes)
+        columns = self.log.columns(
+            "rtosheap recorder",
+            tasks=tasks.names,
+            rounded_sizes=self.rounded,
+            lost_events=self.lost,
+            damaged_bytes=self.skip.bytes,
+            unknown_tasks=unknown,
+        )
+        columns.meta["time_unit"] = "ticks"
+        columns.meta["sizes"] = _MEANINGS.get(self._meaning, "unknown")
+        columns.meta["base_address"] = f"{self._base:#x}"
+        columns.lines = None
+        return columns

@@ -1,0 +1,208 @@
+"""This project's own text format.
+
+The first line is ``# rtosheap-trace 1``; then come ``# key: value`` lines, which are the trace's
+`meta`; then one event per line::
+
+    m <id> <size> [<time> [<task>]]     malloc (calloc is its product)
+    r <id> <size> [<time> [<task>]]     realloc of a live id, which keeps its meaning
+    f <id> [<time> [<task>]]            free of a live id
+
+Blank lines, and after the header ``#`` lines, may stand anywhere and say nothing. Either all
+events have a time or none has; a task is a word. ``r <id> 0`` leaves a live block of 0 bytes
+(a ``realloc(p, 0)`` that frees is recorded as ``f``).
+
+A trace that has tasks but no times is written with 0 for each time and a header key ``untimed``,
+which is not part of `meta`. When the header states ``events`` and the file has another number of
+them, reading it warns, since it may have been cut short.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+import numpy as np
+
+from rtosheap.traces.base import TraceBase
+from rtosheap.traces.columns import Columns, Tasks
+from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats._plain_lines import scan
+from rtosheap.traces.formats._rows import Assembly, Block, Rows
+from rtosheap.traces.loss import Dropped
+from rtosheap.traces.meta import META_KEY, UNTIMED
+
+NAME = "text"
+HINT = "first line '# rtosheap-trace 1'"
+
+_MAGIC = b"# rtosheap-trace"
+_BOM = b"\xef\xbb\xbf"
+_KEY = re.compile(rf"#\s*({META_KEY.pattern}):(?:\s+(.*))?")
+_FORMS = {
+    "m": "m <id> <size> [<time> [<task>]]",
+    "r": "r <id> <size> [<time> [<task>]]",
+    "f": "f <id> [<time> [<task>]]",
+}
+_READ_BLOCK = 1 << 20
+_WRITE_BLOCK = 1 << 16
+_MAX_LINE = 1 << 16
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that begins so is of this format."""
+    return head.removeprefix(_BOM).startswith(_MAGIC)
+
+
+def read(stream: BinaryIO, *, strict: bool) -> Columns:
+    """Read the events; see :class:`~rtosheap.traces.formats.Reader`."""
+    header = Header(stream, strict)
+    tasks = Tasks()
+    assembly = Assembly(tasks)
+    bad_lines, seen = header.bad_lines, 0
+    line, rest = header.next_line, header.rest
+    while True:
+        more = stream.read(_READ_BLOCK)
+        data = rest + more
+        cut = data.rfind(b"\n") + 1 if more else len(data)
+        data, rest = data[:cut], data[cut:]
+        if len(rest) > _MAX_LINE:
+            reason = f"a line of more than {_MAX_LINE} bytes"
+            raise TraceError(reason, line=line + data.count(b"\n"))
+        if data and not data.endswith(b"\n"):
+            data += b"\n"
+        block = scan(data.replace(b"\r\n", b"\n"), line, tasks)
+        if block is None:
+            block, bad = _read_lines(data, line, tasks, strict)
+            bad_lines += bad
+            seen += bad
+        assembly.add(block)
+        seen += len(block.op)
+        line += data.count(b"\n")
+        if not more:
+            break
+
+    columns = assembly.columns(strict=strict)
+    columns.meta = header.meta
+    columns.dropped = columns.dropped.merged(Dropped(bad_line=bad_lines))
+    if header.untimed:
+        columns.time = None
+    stated = header.meta.get("events", str(seen))
+    if stated != str(seen):
+        columns.warnings.append(
+            f"the header says events: {stated}, the file has {seen}; it may have been cut short"
+        )
+    return columns
+
+
+class Header:
+    """A file's lines before the first event, whose line is left in `rest`."""
+
+    def __init__(self, stream: BinaryIO, strict: bool) -> None:
+        self.meta: dict[str, str] = {}
+        self.bad_lines = 0
+        self._first_line(stream.readline(_MAX_LINE).removeprefix(_BOM))
+        self.next_line = 2
+        while True:
+            self.rest = stream.readline(_MAX_LINE)
+            bare = self.rest.strip()
+            if not self.rest or (bare and not bare.startswith(b"#")):
+                break
+            try:
+                self._key(bare)
+            except TraceError as error:
+                if strict:
+                    raise error.at(line=self.next_line, path=None) from None
+                self.bad_lines += 1
+            self.next_line += 1
+        self.untimed = self.meta.pop(UNTIMED, None) is not None
+
+    def _first_line(self, line: bytes) -> None:
+        magic, version = line[: len(_MAGIC)], line[len(_MAGIC) :].strip()
+        if magic != _MAGIC:
+            raise TraceError(
+                f"begins with {line[:40].rstrip()!r}; it must be '# rtosheap-trace 1'", line=1
+            )
+        if version != b"1":
+            shown = version[:40].decode(errors="backslashreplace")
+            raise TraceError(f"the version is {shown!r}; this reads version 1", line=1)
+
+    def _key(self, line: bytes) -> None:
+        try:
+            match = _KEY.fullmatch(line.decode())
+        except UnicodeDecodeError:
+            raise TraceError(f"{line[:40]!r} is not UTF-8") from None
+        if match is None:
+            return
+        key, value = match[1], (match[2] or "").strip()
+        if key in self.meta:
+            raise TraceError(f"the key {key!r} stands in the header twice; give it once")
+        self.meta[key] = value
+
+
+def _read_lines(data: bytes, line: int, tasks: Tasks, strict: bool) -> tuple[Block, int]:
+    """Read whole lines one by one; the events, and how many bad lines were left out."""
+    rows, bad = Rows(tasks), 0
+    for number, raw in enumerate(data.split(b"\n")[:-1], line):
+        raw = raw.strip()
+        if not raw or raw.startswith(b"#"):
+            continue
+        try:
+            _add_line(rows, raw, number)
+        except TraceError as error:
+            if strict:
+                raise error.at(line=number, path=None) from None
+            bad += 1
+    return rows.take(), bad
+
+
+def _add_line(rows: Rows, raw: bytes, line: int) -> None:
+    try:
+        fields = [field.decode() for field in raw.split()]
+    except UnicodeDecodeError:
+        raise TraceError(f"{raw[:40]!r} is not UTF-8") from None
+    op = fields[0]
+    form = _FORMS.get(op)
+    if form is None:
+        raise TraceError(f"unknown event {op[:40]!r}; a line begins with m, r or f (or with #)")
+    fixed = 2 if op == "f" else 3
+    if not fixed <= len(fields) <= fixed + 2:
+        what = "too few fields" if len(fields) < fixed else "too many fields"
+        shown = raw[:40].decode(errors="replace")
+        raise TraceError(f"{what} in {shown!r}; it must be {form!r}")
+    size = fields[2] if fixed == 3 else ""
+    time, task = [*fields[fixed:], "", ""][:2]
+    rows.add(op, fields[1], size, time, task, line)
+
+
+def lost(trace: TraceBase) -> list[str]:
+    """Nothing; see :class:`~rtosheap.traces.formats.Writer`."""
+    return []
+
+
+def write(trace: TraceBase, stream: BinaryIO) -> None:
+    """Write the header and the events; see :class:`~rtosheap.traces.formats.Writer`."""
+    untimed = trace.task_codes is not None and trace.time is None
+    header = {**trace.meta, **({UNTIMED: "the times below are not known"} if untimed else {})}
+    lines = [_MAGIC.decode() + " 1\n"]
+    lines += [f"# {key}: {value}".rstrip() + "\n" for key, value in header.items()]
+    stream.write("".join(lines).encode())
+    names = (*trace.task_names, "")
+    for start in range(0, len(trace), _WRITE_BLOCK):
+        part = slice(start, start + _WRITE_BLOCK)
+        tails = [""] * len(trace.op[part])
+        if trace.time is not None:
+            tails = [f" {time}" for time in trace.time[part].tolist()]
+        if trace.task_codes is not None:
+            tails = [" 0"] * len(tails) if untimed else tails
+            words = [f" {name}" if name else "" for name in names]
+            codes = trace.task_codes[part].tolist()
+            tails = [tail + words[code] for tail, code in zip(tails, codes, strict=True)]
+        columns = (trace.op[part], trace.id[part], trace.size[part])
+        rows = zip(*(np.asarray(column).tolist() for column in columns), tails, strict=True)
+        stream.write(
+            "".join(
+                [
+                    f"f {id}{tail}\n" if op == 102 else f"{chr(op)} {id} {size}{tail}\n"
+                    for op, id, size, tail in rows
+                ]
+            ).encode()
+        )

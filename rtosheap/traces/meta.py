@@ -1,0 +1,63 @@
+"""A trace's header: its keys, and what they may hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rtosheap.traces.errors import TraceError
+
+#: A key in the text format's header.
+META_KEY = re.compile(r"[^\s:]+")
+
+
+#: The header key under which the text format writes a trace that has tasks but no times.
+UNTIMED = "untimed"
+
+
+def check_meta(meta: Mapping[Any, Any]) -> None:
+    """Raise unless every key and value can stand in the text format's header."""
+    for key, value in meta.items():
+        for what, text in (("key", key), ("value", value)):
+            if not isinstance(text, str):
+                raise TypeError(f"meta {what} {text!r} of {key!r} is not a str")
+        if not META_KEY.fullmatch(key) or not encodes(key):
+            raise TraceError(f"meta key {key!r} is not a word without blanks and colons")
+        if value != value.strip() or "\n" in value or "\r" in value or not encodes(value):
+            raise TraceError(
+                f"meta[{key!r}] is {value!r}; it must be one line without blanks at its ends"
+            )
+    if UNTIMED in meta:
+        raise TraceError(f"meta key {UNTIMED!r} is the text format's own; use another")
+
+
+def encodes(text: str) -> bool:
+    """Whether UTF-8 can hold a text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+#: Header keys that say what is in a trace; wrong as soon as it is cut or put together.
+STATISTICS = frozenset(
+    {
+        "events",
+        "allocs",
+        "frees",
+        "reallocs",
+        "peak_live_bytes",
+        "max_live_blocks",
+        "never_freed",
+        "never_freed_bytes",
+        "zero_size_requests",
+        "largest_request",
+    }
+)
+
+
+def described(meta: dict[str, str]) -> dict[str, str]:
+    """The keys that stay true when the events change."""
+    return {key: value for key, value in meta.items() if key not in STATISTICS}

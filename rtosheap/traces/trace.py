@@ -1,0 +1,188 @@
+"""Allocation traces: what a program asked of its allocator, event by event."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, BinaryIO, Self
+
+from rtosheap.traces import _to_c
+from rtosheap.traces.base import TraceBase
+from rtosheap.traces.changes import what_if
+from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats import files
+from rtosheap.traces.formats.streams import describe_source
+
+
+class Trace(TraceBase):
+    """A sequence of allocation events, in columns that cannot be written to.
+
+    Parameters
+    ----------
+    op : array_like, shape (n,)
+        ``"m"`` (malloc), ``"r"`` (realloc) or ``"f"`` (free) per event: letters, their ASCII codes
+        or :class:`Op`; a str such as ``"mmf"`` serves too.
+    id : array_like of int, shape (n,)
+        The block, 0 to 2**63 - 1. An id is live from its malloc to its free, and may be used again
+        after it; a realloc keeps it.
+    size : array_like of int, shape (n,)
+        What the program asked for, in bytes, 0 to 2**64 - 1; 0 on a free.
+    time : array_like of int, shape (n,), optional
+        When, in ``meta["time_unit"]`` (ticks when it is not given); never decreasing.
+    task : array_like of str, shape (n,), optional
+        Who; a word without blanks, ``""`` where it is not known.
+    meta : mapping of str to str, optional
+        What is known of the trace, such as its ``name``, ``source`` or ``time_unit``.
+    strict : bool, default True
+        Whether an event that cannot be is an error. If False, events on an id that is not live and
+        mallocs of one that is are left out, and a time that runs backwards is set to its
+        predecessor's; :attr:`dropped` counts both.
+
+    Raises
+    ------
+    TraceError
+        A `ValueError` that names the column, the event and what would be right.
+    TypeError
+        A column of the wrong type.
+
+    See Also
+    --------
+    Trace.load : from a file.
+    Trace.from_events : from tuples.
+
+    Notes
+    -----
+    Live bytes are requested bytes, without any heap's headers and padding, and a realloc counts at
+    its new size only. A block of 0 bytes is live here (as in C libraries that return one for
+    ``malloc(0)``); what a heap makes of it is the replay's business.
+
+    Two traces are equal when their events are, with times and tasks, whatever their `meta` says
+    (but for the time's unit). Traces can be pickled.
+
+    Examples
+    --------
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 30], meta={"name": "tiny"})
+    >>> trace
+    <Trace 'tiny': 4 events (3 malloc, 0 realloc, 1 free)>
+    >>> trace.peak_live_bytes, trace.peak_event, trace.never_freed
+    (120, 1, 2)
+    >>> trace[2]
+    Event(op='f', id=0, size=0, time=None, task=None)
+    >>> trace.live_bytes()
+    array([100, 120,  20,  50])
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str] | BinaryIO,
+        *,
+        format: str | None = None,
+        strict: bool = True,
+    ) -> Self:
+        """Read a trace from a file.
+
+        Parameters
+        ----------
+        path : path or binary file object
+            The file, which may be compressed with gzip. A file object is read from where it stands
+            to its end, and left open.
+        format : str, optional
+            ``"text"``, ``"npz"``, ``"csv"``, ``"rep"``, or a recorder's: ``"valgrind"``,
+            ``"mtrace"``, ``"ltrace"``, ``"heaptrack"``, ``"freertos"``, ``"pigweed"``; see
+            :mod:`rtosheap.traces.formats`. Told from the content when it is not given; the
+            file's name does not matter.
+        strict : bool, default True
+            If False, bad lines and events that cannot be are left out and counted in
+            :attr:`dropped`, instead of being errors.
+
+        Raises
+        ------
+        TraceError
+            With the file's name, the line where the format has lines, and what would be right.
+        OSError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> import io
+        >>> trace = Trace.load(io.BytesIO(b"# rtosheap-trace 1\\nm 7 100\\nf 7\\n"))
+        >>> len(trace), trace.peak_live_bytes
+        (2, 100)
+        """
+        source = describe_source(path)
+        columns = files.read(path, format=format, strict=strict)
+        lines = columns.lines
+        trace = cls.__new__(cls)
+        try:
+            trace._adopt(columns, strict)
+        except TraceError as error:
+            line = None if lines is None or error.event is None else lines.of(error.event)
+            raise error.at(line=line, path=source) from None
+        return trace
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the trace to a file, in the format that its name's suffix says.
+
+        Parameters
+        ----------
+        path : path
+            ``.trace`` and ``.trace.gz`` (the text format) and ``.npz`` hold everything.
+            ``.csv`` and ``.csv.gz`` hold no `meta`; ``.rep`` (CMU malloc lab) holds neither
+            `meta` nor times nor tasks.
+
+        Raises
+        ------
+        ValueError
+            A suffix that is none of these.
+
+        Warns
+        -----
+        TraceWarning
+            When the format cannot hold all that this trace has; it says what is left out.
+        """
+        files.write(self, path)
+
+    def to_c(self, **names: str) -> str:
+        """Print the trace as C that makes the same calls in firmware: a line or two for each
+        event.
+
+        Parameters
+        ----------
+        function : str
+            Name of the function that makes the calls. ``long function(void)`` returns the index of
+            the first event whose allocation failed, at which it stops, or -1.
+        malloc, free : str
+            What it calls. FreeRTOS has no realloc: one becomes malloc, memcpy, free.
+
+        Returns
+        -------
+        str
+            A translation unit of C99 that needs no header but the compiler's own.
+
+        Raises
+        ------
+        ValueError
+            A name that is no C identifier.
+
+        Examples
+        --------
+        >>> from rtosheap import Trace
+        >>> trace = Trace.from_events([("m", 0, 100), ("f", 0)])
+        >>> print(trace.to_c().split("{")[1])
+        <BLANKLINE>
+            if ((block[0] = pvPortMalloc(100u)) == NULL) return 0;
+            vPortFree(block[0]); /* event 1 */
+            return -1;
+        }
+        <BLANKLINE>
+        """
+        return _to_c.to_c(self, **names)
+
+    def what_if(self, *changes: Any) -> Self:
+        """The same log with something changed: see :mod:`rtosheap.traces.changes`."""
+        return what_if(self, *changes)
+
+
+Trace.__module__ = "rtosheap.traces"  # where users import it from, and pickles find it

@@ -1,0 +1,6 @@
+"""Long work: its progress in parts, and jobs spread over any executor."""
+
+from rtosheap.work.progress import Progress, Rounds, part
+from rtosheap.work.spread import spread
+
+__all__ = ["Progress", "Rounds", "part", "spread"]

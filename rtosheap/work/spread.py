@@ -1,0 +1,51 @@
+"""Jobs done here, one after the other, or spread over an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import TypeVar
+
+from rtosheap.work.progress import UNIT, Progress, part
+
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
+
+_PATIENCE = 0.5  # seconds between two calls of progress, where an executor is at work
+
+
+def spread(
+    function: Callable[[_Job, Progress | None], _Result],
+    jobs: Sequence[_Job],
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[_Result]:
+    """``function(job, progress)`` of every job, in the order of the jobs.
+
+    Parameters
+    ----------
+    function : callable
+        What an executor runs, perhaps in another process: there its progress is None.
+    jobs : sequence
+    executor : concurrent.futures.Executor, optional
+        Runs one task per job. By default all run here, one after the other.
+    progress : callable, optional
+        Called as ``progress(done, total)`` from time to time. If it raises, or a job does, what
+        has not begun is cancelled.
+    """
+    if executor is None:
+        return [function(job, part(progress, i, len(jobs))) for i, job in enumerate(jobs)]
+    futures: list[Future[_Result]] = [executor.submit(function, job, None) for job in jobs]
+    waiting = set(futures)
+    try:
+        while waiting:
+            done, waiting = wait(waiting, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            if progress is not None:
+                progress((len(futures) - len(waiting)) * UNIT, len(futures) * UNIT)
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+    return [future.result() for future in futures]

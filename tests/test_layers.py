@@ -1,0 +1,145 @@
+"""The house: who imports whom, and how long a file or a function may be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "rtosheap"
+#: Each may import what stands on a line above its own, and its own package.
+LAYERS = (
+    {"_core", "_lab"},
+    {"tables", "work"},
+    {"html"},
+    {"heaps", "traces"},
+    {"kinds", "freertos", "data", "device", "replays"},
+    {"fragmentation"},
+    {"sizing", "corruption", "inspection", "testing"},
+    {"comparison", "cortexm"},
+    {"plot"},
+    {"cli"},
+)
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+#: The whole of the package: its face, its start, and where its pickles' names have moved to.
+ABOVE = {"__init__", "__main__", "_moved"}
+#: Where a kind of heap may be told by its number or name: elsewhere `Layout` says what it is like.
+KNOW_KINDS = {"heaps", "kinds"}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text())
+
+
+def imports(module: str, nodes: list[ast.AST]) -> list[str]:
+    """What of rtosheap the nodes import: modules, or packages by their faces."""
+    found: list[str] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                known = inner.removeprefix("rtosheap.") in {*MODULES, *LAYERS[0]}
+                found.append(inner if known else node.module or "")
+    return [name.removeprefix("rtosheap.") for name in found if name.split(".")[0] == "rtosheap"]
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def parts(module: str) -> list[str]:
+    """The packages that a module lies in, and itself."""
+    names = module.split(".")
+    return names if MODULES[module].name == "__init__.py" else names[:-1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_stand_at_the_top_and_point_one_way(module: str) -> None:
+    whole = tree(module)
+    for name in imports(module, list(ast.walk(whole))):
+        if room(module) in ABOVE or name == "rtosheap":  # the face: __version__
+            continue
+        assert LAYER[room(name)] < LAYER[room(module)] or room(name) == room(module), (
+            f"{module} imports {name}, which lies no deeper"
+        )
+        private = [at for at, part in enumerate(name.split(".")) if part.startswith("_") and at]
+        for at in private:
+            assert name.split(".")[:at] == module.split(".")[:at], f"{module} imports {name}"
+    top = imports(module, whole.body)
+    hidden = imports(module, list(ast.walk(whole)))
+    for name in top:
+        hidden.remove(name)
+    if room(module) == "cli":  # matplotlib is loaded when something is drawn
+        hidden = [name for name in hidden if name != "plot"]
+    assert not hidden, f"{module} imports {hidden} inside a function or a condition"
+
+
+def test_no_module_is_part_of_a_circle() -> None:
+    graph = {
+        module: {name for name in imports(module, list(ast.walk(tree(module)))) if name in MODULES}
+        for module in MODULES
+        if module not in ABOVE
+    }
+    for module, names in graph.items():
+        names.discard(module)
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if MODULES[m].name == "__init__.py"])
+def test_a_face_hands_names_on_and_defines_nothing(module: str) -> None:
+    if module in ("__init__", "cli", "data"):  # the package's own, a program, and a folder of data
+        return
+    body = tree(module).body
+    assert isinstance(body[0], ast.Expr), "a face says what its package is"
+    assert all(isinstance(node, ast.Import | ast.ImportFrom | ast.Try) for node in body[1:-1])
+    assert isinstance(body[-1], ast.Assign) and body[-1].targets[0].id == "__all__"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if room(m) not in KNOW_KINDS])
+def test_no_decision_is_taken_by_a_heaps_number_or_name(module: str) -> None:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            text = ast.unparse(node)
+            names = [s for s in sides if isinstance(s, ast.Constant) and str(s.value)[:5] == "heap_"]
+            numbers = ["." + "kind" in ast.unparse(s) for s in sides]
+            digits = [isinstance(n, ast.Constant) and n.value in range(1, 6) for n in ast.walk(node)]
+            assert not names, f"{module}: {text}"
+            assert not (any(numbers) and any(digits)), f"{module}: {text}"
+
+
+def sources() -> list[Path]:
+    folders = [ROOT / name for name in ("csrc", "rtosheap", "tests", "benchmarks", "notebooks")]
+    return [p for f in folders for p in sorted(f.rglob("*")) if p.suffix in (".py", ".c", ".h")]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_has_one_job_and_a_function_fits_a_screen(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 600
+    if path.suffix == ".py":
+        functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]
+        lengths = {node.name: code_lines(node) for node in functions}
+    else:
+        starts = re.finditer(r"^\w.*?(\w+)\(.*\{\n((?:.*\n)*?)\}", text, re.MULTILINE)
+        lengths = {match[1]: match[2].count("\n") for match in starts}
+    assert not {name: lines for name, lines in lengths.items() if lines > 60}
+
+
+def code_lines(node: ast.FunctionDef) -> int:
+    """Lines of a function's body, without its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return node.end_lineno - body[0].lineno + 1 if body and node.end_lineno else 0
