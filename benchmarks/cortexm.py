@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from rtosheap.cortexm import CPUS, find_toolchain
 from rtosheap.cortexm._footprint import sections_of
-from rtosheap.cortexm._images import ARENA, Configuration, machine, object_file
-from rtosheap.cortexm._machine import Machine
+from rtosheap.cortexm.images import ARENA, Configuration, machine, object_file
+from rtosheap.cortexm.machine import Machine
 
 BLOCKS = (1, 4, 16, 64, 256, 1024)
 HEAPS = ("heap_1", "heap_2", "heap_4", "heap_5")

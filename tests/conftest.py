@@ -31,7 +31,7 @@ def matplotlib_defaults() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def coap_comparison() -> Any:
     """The five heaps side by side for the trace of a CoAP server."""
-    from rtosheap.compare import compare
+    from rtosheap.comparison import compare
 
     return compare(data.load("coap-server"))
 

@@ -17,7 +17,7 @@ import rtosheap.data
 from rtosheap.cli import main
 from rtosheap.cli._arguments import parse_size
 from rtosheap.sizing import minimum_heap_size
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 TRACE = "coap-server"  # bundled, and quick
 

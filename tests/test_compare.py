@@ -15,11 +15,11 @@ import traces
 from workloads import random_options, random_trace
 
 import rtosheap
-from rtosheap._breakdown import PARTS
-from rtosheap.compare import Comparison, HeapResult, compare
+from rtosheap.comparison import Comparison, HeapResult, compare
+from rtosheap.comparison.breakdown import PARTS
 from rtosheap.kinds import NAMES, heap_class
 from rtosheap.sizing import minimum_heap_size
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 QUICK = ["ash-script", "coap-server", "expat-upnp", "gif-anim", "lua-sched", "mosq-pub"]
 

@@ -12,9 +12,11 @@ import pytest
 mpl.use("Agg")
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, corruption
-from rtosheap._faults import FAULTS, Action, Layout, Plan, Program
 from rtosheap._lab import Lab
 from rtosheap.corruption import LEVELS, Study, Trial, inject, study
+from rtosheap.corruption._faults import FAULTS, Action, Plan
+from rtosheap.corruption._program import Program, Target
+from rtosheap.heaps.layout import Layout
 
 DONE, FAILED, IGNORED, DETECTED, WILD_READ, WILD_WRITE, LOOP = range(7)
 BASE = 0x2000_0000
@@ -25,7 +27,7 @@ def lab(kind: int, checks: int, canary: int = 0, word: int = 4, size: int = 1024
     regions: tuple[tuple[int, int], ...] = ((BASE, size),)
     if kind == 5:
         regions = ((BASE, size // 2), (BASE + size, size // 2))
-    return Layout(kind, regions, word, 8).lab(checks, canary)
+    return Target(Layout(kind, word, 8), regions).lab(checks, canary)
 
 
 def word(value: int) -> bytes:
@@ -240,11 +242,10 @@ def test_other_words_and_alignments() -> None:
 
 
 def test_a_fault_for_each_name() -> None:
-    layout = Layout(4, ((BASE, 4096),), 4, 8)
     assert set(corruption.FAULTS) == set(FAULTS)
     assert Program.__doc__
     assert Plan((Action("run"),), "").actions[0].data == b""
-    assert layout.header == 8
+    assert Target(Layout(4), ((BASE, 4096),)).layout.header == 8
 
 
 def test_tables(result: Study) -> None:

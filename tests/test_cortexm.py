@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rtosheap.device.elf import Elf
 
 from rtosheap import Heap4, Op, Trace, cortexm, data, plot
 from rtosheap.cli import cortexm as command
-from rtosheap.cortexm import _toolchain
-from rtosheap.cortexm._elf import Elf
-from rtosheap.cortexm._machine import Machine, MachineError, cost_of
-from rtosheap.cortexm._targets import CPUS
+from rtosheap.cortexm import toolchain as _toolchain
+from rtosheap.cortexm.machine import Machine, MachineError, cost_of
+from rtosheap.cortexm.targets import CPUS
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 

@@ -8,8 +8,7 @@ import pytest
 from trace_files import load, saved
 from trace_strategies import make
 
-from rtosheap import formats
-from rtosheap.trace import Event, Trace, TraceError
+from rtosheap.traces import Event, Trace, TraceError, formats
 
 pytestmark = pytest.mark.filterwarnings("error")
 

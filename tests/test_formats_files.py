@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from trace_files import MAGIC, load, saved
 from trace_strategies import make, valid_traces
 
-from rtosheap import formats
-from rtosheap._columns import Tasks
-from rtosheap.formats import _scan, text
-from rtosheap.trace import Trace, TraceError, TraceWarning
+from rtosheap.traces import Trace, TraceError, TraceWarning, formats
+from rtosheap.traces.columns import Tasks
+from rtosheap.traces.formats import _plain_lines, text
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -122,7 +121,7 @@ def test_fast_and_slow_reading_agree(folder, trace):
     data = saved(trace, folder, "agree.trace").read_bytes()
     header, events = data[: len(MAGIC)], data[len(MAGIC) :]
     if events and trace.id.max() < 10**18 and not set(events) & set(b"-#"):
-        assert _scan.scan(events, 2, Tasks()) is not None
+        assert _plain_lines.scan(events, 2, Tasks()) is not None
     slow = load(header + events.replace(b" ", b"\t").replace(b"\n", b" \n\n"))
     assert slow == load(data) == load(data.replace(b"\n", b"\r\n"))
 
@@ -274,9 +273,9 @@ def test_writing_again_gives_the_same_bytes(tmp_path):
         assert a == saved(trace, tmp_path, "b" + suffix).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["", ".text", ".npz", ".table", ".rep", "._assemble"])
+@pytest.mark.parametrize("name", ["", ".text", ".npz", ".table", ".rep", "._rows"])
 def test_examples(name):
-    assert doctest.testmod(importlib.import_module("rtosheap.formats" + name)).failed == 0
+    assert doctest.testmod(importlib.import_module("rtosheap.traces.formats" + name)).failed == 0
 
 
 def test_loading_is_fast_enough(tmp_path):

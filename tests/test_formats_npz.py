@@ -12,7 +12,7 @@ import pytest
 from trace_files import load, saved
 from trace_strategies import make
 
-from rtosheap.trace import Event, Trace, TraceError
+from rtosheap.traces import Event, Trace, TraceError
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -6,7 +6,7 @@ import pytest
 from trace_files import load, saved
 from trace_strategies import make
 
-from rtosheap.trace import Dropped, TraceError, TraceWarning
+from rtosheap.traces import Dropped, TraceError, TraceWarning
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,7 +9,7 @@ import pytest
 from trace_files import MAGIC, load, saved
 from trace_strategies import make
 
-from rtosheap.trace import Dropped, Event, Trace, TraceError, TraceWarning
+from rtosheap.traces import Dropped, Event, Trace, TraceError, TraceWarning
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -7,7 +7,7 @@ import pytest
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, data, replay
 from rtosheap import fragmentation as frag
-from rtosheap._replay_blocks import allocated_bytes, block_table, live_bytes
+from rtosheap.replays.blocks import allocated_bytes, block_table, live_bytes
 
 REGIONS = [(0x1000_0000, 24 * 1024), (0x2000_0000, 24 * 1024)]
 HEAPS = {

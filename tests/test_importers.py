@@ -16,9 +16,9 @@ import zstandard
 from trace_files import load
 from trace_strategies import triples
 
-from rtosheap import Heap4, Trace, TraceError, formats, replay
+from rtosheap import Heap4, Trace, TraceError, replay
 from rtosheap.cli import main
-from rtosheap.trace import Loss, TraceWarning
+from rtosheap.traces import Loss, TraceWarning, formats
 
 DATA = Path(__file__).parent / "data"
 SAMPLES = DATA / "recorders"

@@ -13,15 +13,15 @@ from pathlib import Path
 import arena_damage
 import intel_hex
 import pytest
+import rtosheap.device as loaders
 import vectors
 
-import rtosheap._loaders as loaders
-import rtosheap.image
-import rtosheap.inspect
+import rtosheap.heaps.image
+import rtosheap.inspection
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Trace, replay
 from rtosheap.cli import main
-from rtosheap.image import ImageState
-from rtosheap.inspect import inspect
+from rtosheap.heaps import ImageState
+from rtosheap.inspection import inspect
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
@@ -30,7 +30,7 @@ import tools
 BASE = 0x2000_0400
 
 
-@pytest.mark.parametrize("module", [rtosheap.image, rtosheap.inspect])
+@pytest.mark.parametrize("module", [rtosheap.heaps.image, rtosheap.inspection._inspect])
 def test_examples(module):
     assert doctest.testmod(module).failed == 0
 

@@ -31,8 +31,10 @@ def test_a_recorded_trace() -> None:
         task=["net", "", "ui", "net", "ui"],
         meta={"name": "recorded", "time_unit": "us"},
     )[1:]
-    assert type(trace) is Trace and trace == expected
-    assert trace.meta == expected.meta and trace.dropped == expected.dropped
+    assert type(trace) is Trace
+    assert trace == expected
+    assert trace.meta == expected.meta
+    assert trace.dropped == expected.dropped
     assert trace.dropped.reallocs_before_slice == 1
     assert recorded("trace_plain") == Trace("mf", id=[7, 7], size=[8, 0])
 
@@ -52,24 +54,25 @@ def test_a_recorded_error() -> None:
 def test_a_trace_is_pickled_as_arrays_by_name(protocol: int) -> None:
     trace = recorded("trace")
     again = pickle.loads(pickle.dumps(trace, protocol))
-    assert again == trace and again.meta == trace.meta and again.dropped == trace.dropped
+    assert again == trace
+    assert again.meta == trace.meta
+    assert again.dropped == trace.dropped
     assert again.__getstate__()["version"] == 2
     assert not again.op.flags.writeable
-    names = {
-        str(argument) for _, argument, _ in pickletools.genops(pickle.dumps(trace, protocol))
-    }
+    names = {str(argument) for _, argument, _ in pickletools.genops(pickle.dumps(trace, protocol))}
     modules = {name.split()[0] for name in names if name.startswith("rtosheap")}
     assert modules == {"rtosheap.traces"}
 
 
 def test_a_pickle_of_an_unknown_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 3; this reads versions 1 and 2"):
+    with pytest.raises(ValueError, match="version 3; this reads version 1 or 2"):
         SMALL.__class__.__new__(Trace).__setstate__({"version": 3})
 
 
 def test_names_that_have_moved_shadow_nothing() -> None:
     recorded("trace")
-    assert callable(rtosheap.replay) and callable(rtosheap.compare)
+    assert callable(rtosheap.replay)
+    assert callable(rtosheap.compare)
     assert not hasattr(rtosheap, "what_if")
     with pytest.raises(ModuleNotFoundError):
         __import__("rtosheap.what_if")

@@ -15,6 +15,7 @@ from plot_cases import (
 
 from rtosheap import Heap2, Heap4, Heap5, plot
 from rtosheap.fragmentation import requested_sizes
+from rtosheap.heaps.headers import corrupt_headers
 from rtosheap.plot import _address, _arena, _rows
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
@@ -33,7 +34,7 @@ def test_heap_map_marks_every_corrupt_header():
     heap = corrupt_heap()
     expected = corrupt_header_addresses(heap)
     assert len(expected) == 2
-    assert _arena.corrupt_headers(heap) == expected
+    assert corrupt_headers(heap) == expected
     ax = plot.heap_map(heap, ax=new_axes(), row_bytes=128)
     marks = next(line for line in ax.lines if line.get_marker() == "X")
     assert [x % 128 for x in marks.get_xdata()] == [address % 128 for address in expected]
@@ -50,9 +51,9 @@ def test_headers_that_are_well_are_not_marked_when_another_is_corrupt(heap):
     victim = blocks[4] - 8
     at = victim - heap.base_address
     heap.memory[at + 5] ^= 0x10
-    assert _arena.corrupt_headers(heap) == [victim]
+    assert corrupt_headers(heap) == [victim]
     heap.memory[at + 5] ^= 0x10
-    assert _arena.corrupt_headers(heap) == []
+    assert corrupt_headers(heap) == []
 
 
 def test_the_layers_of_a_heap_map_are_its_bytes():

@@ -18,7 +18,7 @@ from plot_cases import (
 )
 
 from rtosheap import data, plot
-from rtosheap.compare import compare
+from rtosheap.comparison import compare
 from rtosheap.plot import _style
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")

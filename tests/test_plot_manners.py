@@ -30,7 +30,7 @@ from plot_cases import (
 )
 
 from rtosheap import Heap4, Trace, data, plot, replay
-from rtosheap.compare import compare
+from rtosheap.comparison import compare
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
 

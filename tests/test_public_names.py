@@ -13,24 +13,23 @@ RECORDED = Path(__file__).parent / "data" / "public_names.txt"
 #: What users import from: each says `__all__`.
 PUBLIC = (
     "rtosheap",
-    "rtosheap.compare",
+    "rtosheap.comparison",
     "rtosheap.corruption",
     "rtosheap.cortexm",
     "rtosheap.data",
-    "rtosheap.formats",
+    "rtosheap.device",
     "rtosheap.fragmentation",
     "rtosheap.freertos",
     "rtosheap.heaps",
-    "rtosheap.image",
-    "rtosheap.inspect",
+    "rtosheap.inspection",
     "rtosheap.kinds",
     "rtosheap.plot",
-    "rtosheap.replay",
+    "rtosheap.replays",
     "rtosheap.sizing",
     "rtosheap.testing",
-    "rtosheap.to_c",
-    "rtosheap.trace",
-    "rtosheap.what_if",
+    "rtosheap.traces",
+    "rtosheap.traces.changes",
+    "rtosheap.traces.formats",
 )
 
 

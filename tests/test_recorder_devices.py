@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 import recorder_images
 import tools
+from rtosheap.device import find_arena, load_memory, load_symbols
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
-from rtosheap._loaders import find_arena, load_memory, load_symbols
-from rtosheap.inspect import inspect
-from rtosheap.trace import Loss
+from rtosheap.inspection import inspect
+from rtosheap.traces import Loss
 
 BASE = 0x2000_0000
 CPUS = {
@@ -183,8 +183,8 @@ def test_end_to_end_with_newlib(recorded):
 def test_cost_of_an_event(name, most, tmp_path):
     """Instructions of one event, with a ring and with a sink that does nothing."""
     tools.require_module("unicorn", "unicorn")
-    from rtosheap.cortexm._machine import Machine
-    from rtosheap.cortexm._targets import cpu_named
+    from rtosheap.cortexm.machine import Machine
+    from rtosheap.cortexm.targets import cpu_named
 
     image = recorder_images.measured(tmp_path, name, "-O2")
     machine = Machine(image, cpu_named(name), [(BASE, 16 << 10)])

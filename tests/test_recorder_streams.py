@@ -20,8 +20,8 @@ import recorder_images
 import tools
 
 from rtosheap import Heap4, Heap5, Trace, TraceError, replay
-from rtosheap.formats import recorder as wire
-from rtosheap.trace import Loss
+from rtosheap.traces import Loss
+from rtosheap.traces.formats import recorder as wire
 
 BASE = 0x2000_0000
 

@@ -10,18 +10,8 @@ import pytest
 from replay_reference import OneByOne
 from traces import load
 
-from rtosheap import (
-    Heap1,
-    Heap2,
-    Heap3,
-    Heap4,
-    Heap5,
-    HeapCorruptionError,
-    Op,
-    Trace,
-    replay,
-)
-from rtosheap.replay import COLUMNS, DEFAULT_COLUMNS
+from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Op, Trace, replay
+from rtosheap.replays import COLUMNS, DEFAULT_COLUMNS
 
 BASE = 0x2000_0000
 HEAPS = {

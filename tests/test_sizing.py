@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from workloads import random_options, random_trace
 
 from rtosheap import _core
-from rtosheap._rig import Counts
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.kinds import heap_class
+from rtosheap.replays.run import Counts
 from rtosheap.sizing import MinimumSize, minimum_heap_size
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 KINDS = (1, 2, 3, 4, 5)
 

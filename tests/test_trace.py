@@ -12,9 +12,9 @@ import traces
 from hypothesis import given
 from trace_strategies import loose_events, make, reference, valid_traces
 
-import rtosheap._trace_types
-import rtosheap.trace
-from rtosheap.trace import Dropped, Event, Op, Trace, TraceError
+import rtosheap.traces
+import rtosheap.traces.events
+from rtosheap.traces import Dropped, Event, Op, Trace, TraceError
 
 # ---------------------------------------------------------------------- construction
 
@@ -372,6 +372,6 @@ def test_recorded_traces_are_what_their_headers_say(name):
     assert trace.name == name
 
 
-@pytest.mark.parametrize("module", [rtosheap.trace, rtosheap._trace_types], ids=str)
+@pytest.mark.parametrize("module", [rtosheap.traces, rtosheap.traces.errors], ids=str)
 def test_examples(module):
     assert doctest.testmod(module).failed == 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trace_strategies import make, valid_traces
 
-from rtosheap.trace import Dropped, Event, Trace
+from rtosheap.traces import Dropped, Event, Trace
 
 
 def test_index_and_iteration():

@@ -10,19 +10,12 @@ import traces
 from hypothesis import given
 from trace_strategies import triples, valid_traces
 
-import rtosheap.what_if
+import rtosheap.traces.changes
 from rtosheap import Heap4, Trace, replay
 from rtosheap.cli import main
+from rtosheap.comparison import compare_what_if
 from rtosheap.sizing import minimum_heap_size
-from rtosheap.what_if import (
-    Align,
-    InPlace,
-    Pool,
-    Static,
-    Which,
-    compare_what_if,
-    parse_what_if,
-)
+from rtosheap.traces.changes import Align, InPlace, Pool, Static, Which, parse_what_if
 
 LOG = Trace(
     "mmrmrfff",
@@ -35,7 +28,7 @@ LOG = Trace(
 
 
 def test_examples():
-    assert doctest.testmod(rtosheap.what_if).failed == 0
+    assert doctest.testmod(rtosheap.traces.changes).failed == 0
 
 
 def test_static_by_size():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 MAGIC = b"# rtosheap-trace 1\n"
 

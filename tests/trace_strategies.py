@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from hypothesis import strategies as st
 
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 
 def reference(events):

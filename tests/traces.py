@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 import rtosheap.data
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 _FOLDER = Path(__file__).parent / "data" / "traces"
 _SUFFIX = ".trace.gz"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rtosheap.trace import Trace
+from rtosheap.traces import Trace
 
 
 def random_trace(rng: np.random.Generator, events: int, *, largest: int = 200) -> Trace:

@@ -502,7 +502,7 @@ class TraceBase:
                 }
             )
         else:
-            raise ValueError(f"a pickled trace of version {version!r}; this reads versions 1 and 2")
+            raise ValueError(f"a pickled trace of version {version!r}; this reads version 1 or 2")
         columns.freeze()
         self._forget(columns)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import programs
 from tools import require
 
-from rtosheap.cortexm._targets import BOARDS, CPUS, Board
+from rtosheap.cortexm.targets import BOARDS, CPUS, Board
 
 SUPPORT = [
     programs.CORTEXM / name
