@@ -15,7 +15,7 @@ import intel_hex
 import pytest
 import vectors
 
-import rtosheap._loaders as loaders
+import rtosheap.device as loaders
 import rtosheap.image
 import rtosheap.inspect
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Trace, replay

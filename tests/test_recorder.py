@@ -20,7 +20,7 @@ import recorder_images
 import tools
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, TraceError, replay
-from rtosheap._loaders import find_arena, load_memory, load_symbols
+from rtosheap.device import find_arena, load_memory, load_symbols
 from rtosheap.formats import recorder as wire
 from rtosheap.inspect import inspect
 from rtosheap.trace import Loss

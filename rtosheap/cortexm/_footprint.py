@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rtosheap.cortexm._elf import Elf
 from rtosheap.cortexm._images import Configuration, object_file
 from rtosheap.cortexm._targets import CPUS, cpu_named
 from rtosheap.cortexm._toolchain import find_toolchain
+from rtosheap.device import read_firmware
 from rtosheap.kinds import NAMES, HeapKind, heap_name
 
 __all__ = ["Footprint", "footprint"]
@@ -123,7 +123,7 @@ def footprint(
 def sections_of(data: bytes) -> Sections:
     """What an object file takes on the target; tables for unwinding are not counted."""
     code = initialised = bss = 0
-    for section in Elf(data).sections:
+    for section in read_firmware(data).sections:
         if not section.allocated or section.name.startswith(".ARM.ex"):
             continue
         if section.empty:
