@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rtosheap.device.elf import Elf
 
 from rtosheap import Heap4, Op, Trace, cortexm, data, plot
 from rtosheap.cli import cortexm as command
 from rtosheap.cortexm import toolchain as _toolchain
 from rtosheap.cortexm.machine import Machine, MachineError, cost_of
 from rtosheap.cortexm.targets import CPUS
+from rtosheap.device import read_firmware
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
@@ -247,7 +247,7 @@ def test_without_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_elf_file_of_another_kind() -> None:
     with pytest.raises(ValueError, match="Arm ELF"):
-        Elf(b"\x7fELF\x02\x01" + bytes(60))
+        read_firmware(b"\x7fELF\x02\x01" + bytes(60))
 
 
 # ----------------------------------------------------------------- footprint

@@ -13,9 +13,9 @@ from pathlib import Path
 import arena_damage
 import intel_hex
 import pytest
-import rtosheap.device as loaders
 import vectors
 
+import rtosheap.device as loaders
 import rtosheap.heaps.image
 import rtosheap.inspection
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Trace, replay

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
-from rtosheap.device import Arena, Memory, find_arena, load_memory, load_symbols
-from rtosheap.heaps import ImageState
+from rtosheap.device import load_dump
 from rtosheap.inspection import Report, inspect
 from rtosheap.kinds import NAMES, heap_class
 
 _EXAMPLE = """\
 DUMP is raw bytes (with --base), Intel HEX, or an ELF core; with --elf, the firmware's own ELF says
-by its symbols where the arena and the heap's state lie
+by its symbols where the arena and the heap's state lie (that of rtosheap's drop-in files if it was
+built with -g)
 
 examples:
   rtosheap inspect dump.bin --base 0x20000400 --heap heap_4 -o map.png
@@ -66,58 +67,40 @@ def run(args: argparse.Namespace) -> int:
 def inspect_dump(args: argparse.Namespace) -> Report:
     """The report on what the arguments name."""
     kind = heap_class(args.heap).kind
-    memory = load_memory(args.dump, base=args.base)
-    word, state = args.word_size or 4, ImageState()
-    region = args.arena
-    if kind == 5:
-        if not args.regions:
-            raise ValueError("--region is missing: heap_5's regions are not found by name")
-        if args.elf:
-            first = args.regions[0]
-            arena = find_arena(memory, load_symbols(args.elf), 5, base=first[0], size=first[1])
-            word, state = arena.word, arena.state
-        arenas: Any = [(at, _read(memory, at, size)) for at, size in args.regions]
-        base = 0
-    else:
-        arena = _arena(memory, args, kind, word, region)
-        word, state, base = arena.word, arena.state, arena.base
-        arenas = _read(memory, arena.base, arena.size)
-    trace = None if args.trace is None else _arguments.load(args.trace)
-    return inspect(
-        arenas,
+    if kind == 5 and not args.regions:
+        raise ValueError("--region is missing: heap_5's regions are not found by name")
+    regions = args.regions if kind == 5 else []
+    _check_sizes(args, regions)
+    dump = load_dump(
+        args.dump,
+        kind,
+        base=args.base,
+        elf=args.elf,
+        arena=args.arena,
+        regions=regions,
+        word_size=args.word_size or 4,
+    )
+    report = inspect(
+        dump.memory,
         args.heap,
-        base_address=base,
-        word_size=word,
+        base_address=dump.base_address,
+        word_size=dump.word_size,
         alignment=args.alignment or 8,
         canary=args.canary,
-        state=state,
-        trace=trace,
+        state=dump.state,
+        trace=None if args.trace is None else _arguments.load(args.trace),
     )
+    return dataclasses.replace(report, notes=(*dump.notes, *report.notes))
 
 
-def _arena(memory: Memory, args: argparse.Namespace, kind: int, word: int, region: Any) -> Arena:
-    if args.elf:
-        base, size = region or (None, None)
-        return find_arena(memory, load_symbols(args.elf), kind, base=base, size=size)
-    if region is None:
-        if len(memory.pieces) != 1:
-            raise ValueError(
-                f"{args.dump} holds {len(memory.pieces)} pieces of memory; say which is the heap "
-                "with --arena ADDRESS:SIZE or --elf FILE"
-            )
-        base, data = memory.pieces[0]
-        return Arena(kind, base, len(data), word, ImageState())
-    if region[1] is None:
-        raise ValueError(f"--arena {region[0]:#x}: has no size; write ADDRESS:SIZE")
-    return Arena(kind, region[0], region[1], word, ImageState())
-
-
-def _read(memory: Memory, address: int, size: int | None) -> bytes:
-    data = memory.read(address, size or 0)
-    if data is None:
-        held = ", ".join(f"{at:#x} to {at + len(part):#x}" for at, part in memory.pieces)
-        raise ValueError(f"the dump does not hold {size} bytes at {address:#x}; it holds {held}")
-    return data
+def _check_sizes(args: argparse.Namespace, regions: list[tuple[int, int | None]]) -> None:
+    """ValueError where an address came without the size that nothing else can tell."""
+    given = [("--region", region) for region in regions]
+    if not regions and args.arena is not None and not args.elf:
+        given.append(("--arena", args.arena))
+    for option, (address, size) in given:
+        if size is None:
+            raise ValueError(f"{option} {address:#x}: has no size; write ADDRESS:SIZE")
 
 
 def _draw(report: Report, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rtosheap.cortexm.images import Configuration, object_file
 from rtosheap.cortexm.targets import CPUS, cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
-from rtosheap.device.elf import Elf
+from rtosheap.device import read_firmware
 from rtosheap.kinds import NAMES, HeapKind, heap_name, layout_of
 
 __all__ = ["Footprint", "footprint"]
@@ -123,7 +123,7 @@ def footprint(
 def sections_of(data: bytes) -> Sections:
     """What an object file takes on the target; tables for unwinding are not counted."""
     code = initialised = bss = 0
-    for section in Elf(data).sections:
+    for section in read_firmware(data).sections:
         if not section.allocated or section.name.startswith(".ARM.ex"):
             continue
         if section.empty:

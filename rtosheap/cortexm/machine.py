@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from rtosheap.cortexm.targets import Cpu, Timing
-from rtosheap.device.elf import Elf
+from rtosheap.device import read_firmware
 
 __all__ = ["Call", "Machine", "MachineError"]
 
@@ -69,8 +69,8 @@ class Machine:
             arm_const.UC_ARM_REG_R3,
         )
         self._lr, self._sp = arm_const.UC_ARM_REG_LR, arm_const.UC_ARM_REG_SP
-        elf = Elf(image)
-        self.symbols = elf.symbols
+        elf = read_firmware(image)
+        self.symbols = {symbol.name: symbol.value for symbol in elf.symbols or ()}
         mode = unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS
         self._uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, mode)
         self._uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{cpu.unicorn}"))
@@ -79,7 +79,8 @@ class Machine:
             self._uc.mem_map(address, size)
         self._rom = bytearray(_ROM_BYTES)
         for segment in elf.segments:
-            self._rom[segment.address : segment.address + len(segment.data)] = segment.data
+            at = segment.load_address
+            self._rom[at : at + len(segment.data)] = segment.data
         self._uc.mem_write(0, bytes(self._rom))
         self._timing = cpu.timing
         self._count = self._least = self._most = 0

@@ -1,0 +1,116 @@
+"""From the files of a dump to what :func:`rtosheap.inspect.inspect` takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rtosheap.device.memory import Arena, Memory, load_memory
+from rtosheap.device.symbols import find_arena, load_symbols
+from rtosheap.heaps.state import ImageState
+
+__all__ = ["Dump", "load_dump"]
+
+_Path = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A heap's memory, and what its device kept of it elsewhere.
+
+    Attributes
+    ----------
+    memory : bytes, or list of (address, bytes)
+        The arena; of a heap in several regions, each of them.
+    base_address : int
+        The arena's address; 0 for regions, which have their own.
+    word_size : int
+        Bytes of a header's field.
+    state : ImageState
+        What is known of the state outside the arena.
+    notes : tuple of str
+        Why something of it is not known.
+    """
+
+    memory: bytes | list[tuple[int, bytes]]
+    base_address: int
+    word_size: int
+    state: ImageState
+    notes: tuple[str, ...] = ()
+
+
+def load_dump(
+    path: _Path,
+    kind: int,
+    *,
+    base: int | None = None,
+    elf: _Path | None = None,
+    arena: tuple[int, int | None] | None = None,
+    regions: Sequence[tuple[int, int]] = (),
+    word_size: int = 4,
+) -> Dump:
+    """Read a dump, and find the heap in it.
+
+    Parameters
+    ----------
+    path : path-like
+        The memory: raw bytes, Intel HEX or an ELF core.
+    kind : int
+        1 … 5: which of the heaps.
+    base : int, optional
+        The address of raw bytes.
+    elf : path-like, optional
+        The firmware that ran: by its symbols the arena and the heap's state are found.
+    arena : (address, size), optional
+        By default what the ELF says, or without one all of the dump. With an ELF the size may be
+        None: that of ``ucHeap``, or else as far as the memory goes.
+    regions : sequence of (address, size)
+        In their place, where the heap has several.
+    word_size : int
+        The target's, where no ELF says.
+
+    Raises
+    ------
+    ValueError
+        A damaged file, or one that does not hold the heap.
+    """
+    memory = load_memory(path, base=base)
+    if regions:
+        found = Arena(kind, 0, 0, word_size, ImageState())
+        if elf is not None:
+            at, size = regions[0]
+            found = find_arena(memory, load_symbols(elf), kind, base=at, size=size)
+        pieces = [(at, _read(memory, at, size)) for at, size in regions]
+        return Dump(pieces, 0, found.word, found.state, found.notes)
+    if elf is not None:
+        start, length = arena or (None, None)
+        found = find_arena(memory, load_symbols(elf), kind, base=start, size=length)
+    else:
+        found = Arena(kind, *_given(arena, memory, path), word_size, ImageState())
+    data = _read(memory, found.base, found.size)
+    return Dump(data, found.base, found.word, found.state, found.notes)
+
+
+def _given(arena: tuple[int, int | None] | None, memory: Memory, path: _Path) -> tuple[int, int]:
+    """Where the arena is, if no ELF says."""
+    if arena is not None:
+        base, size = arena
+        if size is None:
+            raise ValueError(f"the arena at {base:#x} has no size; give it, or the firmware's ELF")
+        return base, size
+    if len(memory.pieces) != 1:
+        raise ValueError(
+            f"{os.fspath(path)} holds {len(memory.pieces)} pieces of memory; say which is the heap "
+            "by the arena's address and size, or by the firmware's ELF"
+        )
+    base, data = memory.pieces[0]
+    return base, len(data)
+
+
+def _read(memory: Memory, address: int, size: int) -> bytes:
+    data = memory.read(address, size)
+    if data is None:
+        held = ", ".join(f"{at:#x} to {at + len(part):#x}" for at, part in memory.pieces)
+        raise ValueError(f"the dump does not hold {size} bytes at {address:#x}; it holds {held}")
+    return data

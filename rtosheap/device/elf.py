@@ -1,0 +1,246 @@
+"""ELF files: what they load, their sections and symbols, and what a variable's struct holds.
+
+The one reader for dumps, for firmware and for the images that :mod:`rtosheap.cortexm` measures. It
+stands on pyelftools, and whatever that says of a damaged file becomes a ValueError.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from rtosheap.device import _dwarf
+from rtosheap.device._dwarf import Member
+
+__all__ = ["MAGIC", "Elf", "Member", "Section", "Segment", "Symbol", "read_firmware"]
+
+#: What every ELF file begins with.
+MAGIC = b"\x7fELF"
+
+_ALLOCATED, _WRITABLE = 2, 1
+_DEBUG = (".debug_", ".zdebug_", ".eh_frame")
+_KINDS = {0: "none", 1: "object", 2: "function", 3: "section", 4: "file"}
+# A symbol's entry by the size of a word, and where in it name, value, size, info and section stand.
+_SYMBOL = {4: ("IIIBxH", (0, 1, 2, 3, 4)), 8: ("IBxHQQ", (0, 3, 4, 1, 2))}
+
+
+class Segment(NamedTuple):
+    """Bytes that belong into memory.
+
+    Attributes
+    ----------
+    address : int
+        Where the program finds them (``p_vaddr``): in a core dump, where they were.
+    load_address : int
+        Where a loader puts them (``p_paddr``): initial values of variables lie in ROM.
+    data : bytes
+        What the file holds of them.
+    """
+
+    address: int
+    load_address: int
+    data: bytes
+
+
+class Section(NamedTuple):
+    """A part of the file.
+
+    Attributes
+    ----------
+    name : str
+    size : int
+        Bytes.
+    allocated : bool
+        Takes memory on the target.
+    writable : bool
+    empty : bool
+        Takes none in the file: bss.
+    """
+
+    name: str
+    size: int
+    allocated: bool
+    writable: bool
+    empty: bool
+
+
+class Symbol(NamedTuple):
+    """A name that is defined in the file.
+
+    Attributes
+    ----------
+    name : str
+        With the suffix that compilers give to a static, such as ``.0``.
+    value : int
+        An address; a function's has the bit that says Thumb.
+    size : int
+        Bytes, 0 where that is not known.
+    kind : str
+        ``"object"``, ``"function"``, ``"none"`` (assembler's and linker scripts' names),
+        ``"section"``, ``"file"``, or ``"other"``.
+    """
+
+    name: str
+    value: int
+    size: int
+    kind: str
+
+
+class Elf:
+    """An ELF file, of any machine.
+
+    Every part is read when it is first asked for.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        Here and by every attribute: a damaged file, or no ELF file; or pyelftools is not there.
+    """
+
+    def __init__(self, data: bytes, name: str = "the image") -> None:
+        self.name = name
+        self._length = len(data)
+        try:
+            library: Any = importlib.import_module("elftools.elf.elffile")
+        except ImportError as error:
+            raise ValueError(
+                f"{name}: reading an ELF needs pyelftools: pip install 'rtosheap[inspect]'"
+            ) from error
+        with self._reading("header"):
+            self._file: Any = library.ELFFile(io.BytesIO(data))
+            #: Bytes of an address.
+            self.word: int = self._file.elfclass // 8
+            #: The processor, as ELF names it: ``"EM_ARM"``.
+            self.machine: str = str(self._file["e_machine"])
+            self.little_endian: bool = self._file.little_endian
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """What is to be loaded, or was dumped."""
+        with self._reading("segments"):
+            self._check_table(self._file.num_segments(), self._file["e_phentsize"])
+            return [
+                Segment(int(segment["p_vaddr"]), int(segment["p_paddr"]), segment.data())
+                for segment in self._file.iter_segments()
+                if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
+            ]
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """All sections."""
+        with self._reading("sections"):
+            return [
+                Section(
+                    section.name,
+                    int(section["sh_size"]),
+                    bool(section["sh_flags"] & _ALLOCATED),
+                    bool(section["sh_flags"] & _WRITABLE),
+                    section["sh_type"] == "SHT_NOBITS",
+                )
+                for section in self._sections
+            ]
+
+    @cached_property
+    def symbols(self) -> list[Symbol] | None:
+        """All symbols that are defined, in the file's order; None where the file was stripped."""
+        with self._reading("symbols"):
+            tables = [part for part in self._sections if part["sh_type"] == "SHT_SYMTAB"]
+            return [symbol for table in tables for symbol in self._of(table)] if tables else None
+
+    def members(self, variable: str, address: int | None = None) -> dict[str, Member] | None:
+        """Where the members of a variable lie, by its type in the debug information.
+
+        Parameters
+        ----------
+        variable : str
+            Its name, at file level.
+        address : int, optional
+            Where it lies, to tell it from others of that name.
+
+        Returns
+        -------
+        dict of str to (offset, size), or None
+            By dotted path: ``"head"`` and ``"head.next"``; of an array of up to 64 structs also
+            ``"regions[0].base"``. None if no debug information describes a struct of that name.
+        """
+        with self._reading("debug information"):
+            named = [part for part in self._sections if part.name.startswith(_DEBUG)]
+            if not any(part.name in (".debug_info", ".zdebug_info") for part in named):
+                return None
+            for part in named:
+                if part["sh_type"] == "SHT_NOBITS" or part["sh_size"] > self._length:
+                    raise ValueError(f"{part.name} is larger than the file")
+            dwarf = self._file.get_dwarf_info(follow_links=False)
+            return _dwarf.members(dwarf, variable, address)
+
+    @cached_property
+    def _sections(self) -> list[Any]:
+        self._check_table(self._file.num_sections(), self._file["e_shentsize"])
+        return list(self._file.iter_sections())
+
+    def _of(self, table: Any) -> list[Symbol]:
+        """The symbols of a table. One by one through pyelftools they take 50 times as long."""
+        fields, (name, value, size, info, section) = _SYMBOL[self.word]
+        layout = struct.Struct(("<" if self.little_endian else ">") + fields)
+        data, texts = table.data(), table.stringtable.data()
+        if len(data) != table["sh_size"] or table["sh_entsize"] != layout.size:
+            raise ValueError("their table is cut short, or has entries of another size")
+        return [
+            Symbol(
+                _text(texts, entry[name]),
+                entry[value],
+                entry[size],
+                _KINDS.get(entry[info] & 15, "other"),
+            )
+            for entry in layout.iter_unpack(data)
+            if entry[name] and entry[section]
+        ]
+
+    def _check_table(self, count: int, entry_bytes: int) -> None:
+        if count * max(1, entry_bytes) > self._length:
+            raise ValueError(f"the file is too short for {count} of them")
+
+    @contextmanager
+    def _reading(self, part: str) -> Iterator[None]:
+        """The one boundary: bytes that are wrong make pyelftools raise nearly anything."""
+        try:
+            yield
+        except Exception as error:
+            why = str(error) or type(error).__name__
+            raise ValueError(
+                f"{self.name}: a damaged ELF file, or one of an unknown kind: its {part} cannot be "
+                f"read ({why})"
+            ) from error
+
+
+def read_firmware(data: bytes, name: str = "the image") -> Elf:
+    """An image for a Cortex-M, or an object file for one.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are none, or damaged.
+    """
+    elf = Elf(data, name)
+    if (elf.word, elf.machine, elf.little_endian) != (4, "EM_ARM", True):
+        raise ValueError(f"{name} is no 32-bit little-endian Arm ELF file")
+    return elf
+
+
+def _text(texts: bytes, at: int) -> str:
+    end = texts.find(b"\0", at)
+    if end < 0:
+        raise ValueError("a name lies outside the table of names")
+    return texts[at:end].decode(errors="replace")

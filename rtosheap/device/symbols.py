@@ -1,0 +1,189 @@
+"""Where a heap lies and what state it is in, by the names in the firmware's ELF."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rtosheap.device.elf import MAGIC, Elf, Member
+from rtosheap.device.memory import Arena, Memory
+from rtosheap.heaps.state import ImageState
+
+__all__ = ["Symbols", "find_arena", "load_symbols"]
+
+_OWN = "xHeap"  # the struct that rtosheap's drop-in files keep their state in
+# From a member of it to the part of an ImageState.
+_MEMBERS = {
+    "head.next": "head",
+    "free_size": "free_size",
+    "minimum_ever_free": "minimum_ever_free",
+    "allocations": "allocations",
+    "frees": "frees",
+    "canary": "canary",
+    "used": "used",
+}
+_END_MARKER = "tail"
+# The same of a kernel's variables, in heap_2, heap_4 and heap_5.
+_VARIABLES = {
+    "xStart": "head",  # a header, whose link comes first
+    "xFreeBytesRemaining": "free_size",
+    "xMinimumEverFreeBytesRemaining": "minimum_ever_free",
+    "xNumberOfSuccessfulAllocations": "allocations",
+    "xNumberOfSuccessfulFrees": "frees",
+    "xHeapCanary": "canary",
+}
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """An ELF's data symbols.
+
+    Attributes
+    ----------
+    table : dict of str to (int, int)
+        Address and size by name.
+    word : int
+        Bytes of a pointer.
+    members : mapping of str to (offset, size)
+        Of the struct ``xHeap`` by dotted path, where debug information describes it.
+    notes : tuple of str
+        Why nothing does.
+    """
+
+    table: dict[str, tuple[int, int]]
+    word: int
+    members: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.table
+
+
+def load_symbols(path: str | os.PathLike[str]) -> Symbols:
+    """The data symbols of an ELF file, and the members of rtosheap's own ``xHeap``.
+
+    Debug information that cannot be read is as good as none: the symbols serve without it.
+
+    Raises
+    ------
+    ValueError
+        If the file is no ELF, is damaged, or has no symbols.
+    """
+    name = os.fspath(path)
+    data = Path(path).read_bytes()
+    if not data.startswith(MAGIC):
+        raise ValueError(f"{name}: no ELF file")
+    elf = Elf(data, name)
+    if elf.symbols is None:
+        raise ValueError(f"{name}: has no symbols (it was stripped)")
+    table: dict[str, tuple[int, int]] = {}
+    for symbol in elf.symbols:
+        if symbol.kind in ("object", "none"):
+            plain = symbol.name.partition(".")[0]  # the compiler's suffix of a static's name
+            table.setdefault(plain, (symbol.value, symbol.size))
+    if _OWN not in table:
+        return Symbols(table, elf.word)
+    members, notes = _own_members(elf, table[_OWN][0])
+    return Symbols(table, elf.word, members, notes)
+
+
+def _own_members(elf: Elf, address: int) -> tuple[dict[str, Member], tuple[str, ...]]:
+    try:
+        members = elf.members(_OWN, address)
+    except ValueError as error:
+        return {}, (f"the heap's state is not known: {error}",)
+    if members is None:
+        return {}, (
+            f"the ELF has no debug information for {_OWN}: build with -g to have the heap's state, "
+            "which is reconstructed from the blocks here",
+        )
+    if not _MEMBERS.keys() & members.keys():
+        return {}, (f"the ELF's {_OWN} is not the struct of rtosheap's drop-in files",)
+    return members, ()
+
+
+def find_arena(
+    memory: Memory, symbols: Symbols, kind: int, *, base: int | None = None, size: int | None = None
+) -> Arena:
+    """The arena and the state of a heap, by the names that FreeRTOS, newlib and rtosheap's own
+    drop-in files give them. What the memory does not cover stays unknown.
+
+    Parameters
+    ----------
+    memory : Memory
+        The dump.
+    symbols : Symbols
+        Of the firmware that ran.
+    kind : int
+        1 … 5: which of the heaps.
+    base, size : int, optional
+        The arena; by default that of ``ucHeap``.
+
+    Raises
+    ------
+    ValueError
+        If there is no arena by name, and none was given.
+    """
+    if base is None:
+        if "ucHeap" not in symbols:
+            raise ValueError("the ELF has no symbol ucHeap; give the arena's base address and size")
+        base, found = symbols.table["ucHeap"]
+        size = size or found
+    if size is None:
+        size = symbols.table.get("ucHeap", (0, 0))[1] or sum(
+            at + len(data) - base for at, data in memory.pieces if at <= base < at + len(data)
+        )
+    notes: tuple[str, ...] = ()
+    if kind == 3:
+        state = _newlib_state(memory, symbols, base, size)
+    elif _OWN in symbols and ("xNextFreeByte" if kind == 1 else "xStart") not in symbols:
+        state, notes = _own_state(memory, symbols), symbols.notes
+    else:
+        state = _kernel_state(memory, symbols, kind)
+    return Arena(kind, base, size, symbols.word, state, notes)
+
+
+def _newlib_state(memory: Memory, symbols: Symbols, base: int, size: int) -> ImageState:
+    value = _reader(memory, symbols)
+    top = value("heap_end") or value("_sbrk_top")
+    used = top - base if top and base <= top <= base + size else None
+    return ImageState(head=value("__malloc_free_list"), used=used)
+
+
+def _kernel_state(memory: Memory, symbols: Symbols, kind: int) -> ImageState:
+    value = _reader(memory, symbols)
+    if kind == 1:
+        return ImageState(used=value("xNextFreeByte"))
+    found = {part: value(name) for name, part in _VARIABLES.items()}
+    found["canary"] = found["canary"] or None
+    if kind == 2 and "xEnd" in symbols:
+        found["end_marker"] = symbols.table["xEnd"][0]
+    return ImageState(**found)
+
+
+def _own_state(memory: Memory, symbols: Symbols) -> ImageState:
+    """The state that rtosheap's drop-in files keep: which members there are, and where, depends on
+    the kernel's configuration, so that the debug information alone tells.
+    """
+    at = symbols.table[_OWN][0]
+    found: dict[str, int | None] = {}
+    for path, part in _MEMBERS.items():
+        offset, size = symbols.members.get(path, (0, 0))
+        if size:
+            found[part] = memory.word(at + offset, size)
+    found["canary"] = found.get("canary") or None
+    if _END_MARKER in symbols.members:
+        found["end_marker"] = at + symbols.members[_END_MARKER][0]
+    return ImageState(**found)
+
+
+def _reader(memory: Memory, symbols: Symbols) -> Callable[[str], int | None]:
+    """Reads the word that a symbol names."""
+
+    def value(name: str) -> int | None:
+        where = symbols.table.get(name)
+        return None if where is None else memory.word(where[0], symbols.word)
+
+    return value
