@@ -22,6 +22,7 @@ def matplotlib_defaults() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.use("Agg")
+        plt.close("all")  # what another test on this worker left
         before = dict(mpl.rcParams)
         yield
         assert dict(mpl.rcParams) == before, "a plot changed matplotlib's settings"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 from pathlib import Path
@@ -35,6 +36,8 @@ PUBLIC = (
 
 def signature(thing: object) -> str:
     """The parameters with their defaults; annotations aside, since they name modules."""
+    if isinstance(thing, enum.EnumType):
+        return ""  # Python's own, and not the same in all of them
     try:
         found = inspect.signature(thing)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from typing import Any
 from rtosheap.cli import _arguments, _output
 from rtosheap.device import load_dump
 from rtosheap.inspection import Report, inspect
-from rtosheap.kinds import NAMES, heap_class
+from rtosheap.kinds import NAMES, heap_class, layout_of
 
 _EXAMPLE = """\
 DUMP is raw bytes (with --base), Intel HEX, or an ELF core; with --elf, the firmware's own ELF says
@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
 
 def inspect_dump(args: argparse.Namespace) -> Report:
     """The report on what the arguments name."""
-    kind = heap_class(args.heap).kind
-    if kind == 5 and not args.regions:
+    several = layout_of(args.heap).has_regions
+    if several and not args.regions:
         raise ValueError("--region is missing: heap_5's regions are not found by name")
-    regions = args.regions if kind == 5 else []
+    regions = args.regions if several else []
     _check_sizes(args, regions)
     dump = load_dump(
         args.dump,
-        kind,
+        heap_class(args.heap).kind,
         base=args.base,
         elf=args.elf,
         arena=args.arena,

@@ -105,13 +105,13 @@ def _hex_pieces(data: bytes, name: str) -> list[tuple[int, bytes]]:
             raise ValueError(f"{name}, line {number}: no record of Intel HEX")
         if sum(record) & 0xFF:
             raise ValueError(f"{name}, line {number}: the record's checksum is wrong")
-        kind, body = record[3], record[4:-1]
-        if kind == 0:
+        record_type, body = record[3], record[4:-1]
+        if record_type == 0:
             pieces[upper + int.from_bytes(record[1:3], "big")] = body
-        elif kind == 1:
+        elif record_type == 1:
             ended = True
-        elif kind in (2, 4):
-            upper = int.from_bytes(body, "big") << (4 if kind == 2 else 16)
+        elif record_type in (2, 4):
+            upper = int.from_bytes(body, "big") << (4 if record_type == 2 else 16)
     if not ended:
         raise ValueError(f"{name}: the end record is missing; the file was cut short")
     joined: list[tuple[int, bytearray]] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rtosheap.device.elf import MAGIC, Elf, Member
 from rtosheap.device.memory import Arena, Memory
+from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.state import ImageState
 
 __all__ = ["Symbols", "find_arena", "load_symbols"]
@@ -135,13 +136,14 @@ def find_arena(
         size = symbols.table.get("ucHeap", (0, 0))[1] or sum(
             at + len(data) - base for at, data in memory.pieces if at <= base < at + len(data)
         )
+    layout = Layout(kind)
     notes: tuple[str, ...] = ()
-    if kind == 3:
+    if layout.is_newlib:
         state = _newlib_state(memory, symbols, base, size)
-    elif _OWN in symbols and ("xNextFreeByte" if kind == 1 else "xStart") not in symbols:
+    elif _OWN in symbols and ("xStart" if layout.frees else "xNextFreeByte") not in symbols:
         state, notes = _own_state(memory, symbols), symbols.notes
     else:
-        state = _kernel_state(memory, symbols, kind)
+        state = _kernel_state(memory, symbols, layout)
     return Arena(kind, base, size, symbols.word, state, notes)
 
 
@@ -152,13 +154,13 @@ def _newlib_state(memory: Memory, symbols: Symbols, base: int, size: int) -> Ima
     return ImageState(head=value("__malloc_free_list"), used=used)
 
 
-def _kernel_state(memory: Memory, symbols: Symbols, kind: int) -> ImageState:
+def _kernel_state(memory: Memory, symbols: Symbols, layout: Layout) -> ImageState:
     value = _reader(memory, symbols)
-    if kind == 1:
+    if not layout.frees:
         return ImageState(used=value("xNextFreeByte"))
     found = {part: value(name) for name, part in _VARIABLES.items()}
     found["canary"] = found["canary"] or None
-    if kind == 2 and "xEnd" in symbols:
+    if layout.by_size and "xEnd" in symbols:
         found["end_marker"] = symbols.table["xEnd"][0]
     return ImageState(**found)
 

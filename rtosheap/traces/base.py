@@ -128,6 +128,7 @@ class TraceBase:
 
         Examples
         --------
+        >>> from rtosheap import Trace
         >>> trace = Trace.from_events([("m", 0, 64, 5, "idle"), ("r", 0, 80, 6), ("f", 0, 9)])
         >>> [event.task for event in trace]
         ['idle', '', '']
@@ -324,6 +325,7 @@ class TraceBase:
 
         Examples
         --------
+        >>> from rtosheap import Trace
         >>> Trace("mrmf", id=[0, 0, 1, 0], size=[8, 16, 8, 0]).ends()
         array([ 1,  3,  4, -1])
         """
@@ -362,6 +364,7 @@ class TraceBase:
 
         Examples
         --------
+        >>> from rtosheap import Trace
         >>> trace = Trace("mmrf", id=[0, 1, 0, 1], size=[8, 8, 16, 0])
         >>> late = trace[2:]
         >>> list(late), late.dropped.frees_before_slice, late.dropped.reallocs_before_slice
@@ -414,6 +417,7 @@ class TraceBase:
 
         Examples
         --------
+        >>> from rtosheap import Trace
         >>> leak = Trace("m", id=[0], size=[8])
         >>> (leak + leak).id, (leak + leak).never_freed
         (array([0, 1]), 2)
@@ -437,6 +441,7 @@ class TraceBase:
 
         Examples
         --------
+        >>> from rtosheap import Trace
         >>> trace = Trace("mmf", id=[0, 1, 0], size=[100, 8, 0])
         >>> trace.repeat(10).never_freed, trace.repeat(10).peak_live_bytes
         (10, 180)
