@@ -32,7 +32,7 @@ from rtosheap.testing import (
 )
 
 ROOT = Path(__file__).parent.parent
-CORE = ROOT / "csrc"
+CORE = ROOT / "csrc" / "core"
 
 GENERATE_ONLY = settings(
     max_examples=100,  # Hypothesis's default, whatever the profile says

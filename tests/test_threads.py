@@ -30,7 +30,7 @@ def test_the_core_under_threads_and_thread_sanitizer(tmp_path: Path) -> None:
     run(
         [
             *(tool("clang"), "-g", "-O1", "-fsanitize=thread", *WARNINGS, "-pthread"),
-            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{ROOT / 'csrc'}"),
+            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{ROOT / 'csrc' / 'core'}"),
             *(f"-I{HOST}", here / "threads.c", *sources, "-o", program),
         ]
     )

@@ -1,5 +1,5 @@
 /* The memory of one region: pins the user's buffer, owns its record, and exports its bytes. */
-#include "core.h"
+#include "extension.h"
 
 #include <stdlib.h>
 

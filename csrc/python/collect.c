@@ -1,5 +1,5 @@
 /* A growing array of numbers that a walk fills. */
-#include "core.h"
+#include "extension.h"
 
 static bool append(struct numbers *numbers, uint64_t value) {
     if (numbers->count == numbers->room) {

@@ -1,5 +1,5 @@
 /* Constructors: from Python's arguments to a heap that is set up. */
-#include "core.h"
+#include "extension.h"
 
 #define DEFAULT_BASE 0x20000000u
 #define DEFAULT_ALIGNMENT 8u

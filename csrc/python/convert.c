@@ -1,4 +1,4 @@
-#include "core.h"
+#include "extension.h"
 
 #include <stdio.h>
 

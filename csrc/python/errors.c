@@ -1,4 +1,4 @@
-#include "core.h"
+#include "extension.h"
 
 bool heap_ready(const struct heap *heap) {
     if (!heap->busy) return true;

@@ -1,5 +1,5 @@
 /* The heap types: methods and attributes. */
-#include "core.h"
+#include "extension.h"
 
 #include <stddef.h>
 #include <string.h>

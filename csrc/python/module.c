@@ -1,5 +1,5 @@
 /* The module: its method table, its state, and one place where it is made. */
-#include "core.h"
+#include "extension.h"
 
 static PyMethodDef core_methods[] = {
     {"replay", (PyCFunction)(void (*)(void))core_replay, METH_FASTCALL,

@@ -1,5 +1,5 @@
 /* replay(): arrays in, columns out, the loop itself without the GIL. */
-#include "core.h"
+#include "extension.h"
 
 #include "replay.h"
 

@@ -1,5 +1,5 @@
 /* Copies and pickles: a snapshot is all that a heap is, besides the arena's bytes. */
-#include "core.h"
+#include "extension.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * Heap3.host(): the C library of this process, with a table of the blocks it has handed out, so
  * that a wrong free raises. A view lends a block out; until it is gone the block cannot be freed.
  */
-#include "core.h"
+#include "extension.h"
 
 #include <stdlib.h>
 

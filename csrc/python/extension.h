@@ -3,8 +3,8 @@
  *
  * Limited API of CPython 3.11, multi-phase initialisation, heap types only, no static state.
  */
-#ifndef RTOSHEAP_CORE_H
-#define RTOSHEAP_CORE_H
+#ifndef RTOSHEAP_EXTENSION_H
+#define RTOSHEAP_EXTENSION_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -118,7 +118,7 @@ PyObject *heap_snapshot(PyObject *self, PyObject *unused);
 PyObject *heap_reduce(PyObject *self, PyObject *unused);
 PyObject *core_restore(PyObject *module, PyObject *args);
 
-/* host.c */
+/* libc_heap.c */
 PyObject *heap3_host(PyObject *type, PyObject *unused);
 PyObject *host_malloc(struct heap *heap, uint64_t size, bool zeroed);
 PyObject *host_free(struct heap *heap, struct given_address address);

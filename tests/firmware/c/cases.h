@@ -3,7 +3,7 @@
  *
  * One program holds many builds of the drop-in files, one for each configuration that is a
  * constant of the build: struct cases_heap is one of them. Cases come in as a stream of words of
- * the target's size (cases_read()), results go out as another (cases_write()):
+ * the target's size, results go out as another (struct cases_platform):
  *
  *   in   heap's number, flags, canary, end of the arena (offset), number of regions,
  *        (offset, size) of each, then operations:
@@ -85,16 +85,19 @@ extern size_t xCasesArenaSize;
 extern const struct cases_heap *const cases_heaps[];
 extern const size_t cases_heap_count;
 
-/* The platform's. */
-extern uint8_t *cases_arena;
-extern size_t cases_arena_size;
-size_t cases_read(void); /* the next word */
-void cases_write(const void *bytes, size_t size);
+/* The machine that the program runs on: where its arenas lie, and its two streams. */
+struct cases_platform {
+    uint8_t *arena;
+    size_t arena_size;
+    size_t (*read)(void); /* the next word */
+    void (*write)(const void *bytes, size_t size);
+};
 
 /* newlib_judge.c's: heap_3 tells, in the place of its free size, what sbrk has handed out. */
 size_t cases_newlib_reached(void);
 void cases_newlib_reset(void);
 
-void cases_run(void);
+/* Replays cases until the stream ends. */
+void cases_run(const struct cases_platform *platform);
 
 #endif

@@ -3,15 +3,15 @@
  * -DCASES_HEAP=4 -DCASES_PREFIX=... -DTEST_CONFIG_FILE='"cases_config.h"' and the configuration.
  */
 #if CASES_HEAP == 1
-#include "../freertos/heap_1.c"
+#include "freertos/heap_1.c"
 #elif CASES_HEAP == 2
-#include "../freertos/heap_2.c"
+#include "freertos/heap_2.c"
 #elif CASES_HEAP == 3
-#include "../freertos/heap_3.c"
+#include "freertos/heap_3.c"
 #elif CASES_HEAP == 4
-#include "../freertos/heap_4.c"
+#include "freertos/heap_4.c"
 #elif CASES_HEAP == 5
-#include "../freertos/heap_5.c"
+#include "freertos/heap_5.c"
 #endif
 
 #include "cases.h"

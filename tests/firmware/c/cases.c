@@ -6,6 +6,7 @@
 uint8_t (*pucCasesArena)[];
 size_t xCasesArenaSize;
 
+static const struct cases_platform *platform;
 static struct cases_result result;
 static size_t canary;
 static size_t hook_calls;
@@ -79,7 +80,7 @@ static void end_operation(const struct cases_heap *heap) {
     result.free_size = heap->free_size();
     result.minimum = heap->minimum();
     result.locks = locks;
-    cases_write(&result, sizeof result);
+    platform->write(&result, sizeof result);
 }
 
 static void run_operation(const struct cases_heap *heap, size_t operation, size_t flags) {
@@ -90,19 +91,19 @@ static void run_operation(const struct cases_heap *heap, size_t operation, size_
     begin_operation();
     switch (operation) {
     case CASES_MALLOC:
-        size = cases_read();
+        size = platform->read();
         payload = heap->malloc(size);
         if (payload != NULL && (flags & CASES_FILL) != 0) memset(payload, 0x5A, size);
         break;
     case CASES_CALLOC: {
-        const size_t number = cases_read();
-        size = cases_read();
+        const size_t number = platform->read();
+        size = platform->read();
         payload = heap->calloc(number, size);
         if (payload != NULL && !is_zero(payload, number * size)) result.status |= CASES_NOT_CLEARED;
         break;
     }
     case CASES_FREE:
-        payload = cases_arena + cases_read();
+        payload = platform->arena + platform->read();
         heap->free(payload);
         if ((result.status & CASES_TRACED_FREE) != 0 && heap->clears &&
             !is_zero(payload, result.traced_size - heap->header))
@@ -112,29 +113,29 @@ static void run_operation(const struct cases_heap *heap, size_t operation, size_
     case CASES_RESET_MINIMUM: heap->reset_minimum(); break;
     case CASES_STATISTICS: heap->stats(&stats); break;
     case CASES_COPY: {
-        uint8_t *to = cases_arena + cases_read();
-        const uint8_t *from = cases_arena + cases_read();
-        memcpy(to, from, cases_read());
+        uint8_t *to = platform->arena + platform->read();
+        const uint8_t *from = platform->arena + platform->read();
+        memcpy(to, from, platform->read());
         break;
     }
     default: break;
     }
     result.address = (size_t)payload;
     end_operation(heap);
-    if (operation == CASES_STATISTICS) cases_write(&stats, sizeof stats);
+    if (operation == CASES_STATISTICS) platform->write(&stats, sizeof stats);
 }
 
 static void run_case(const struct cases_heap *heap) {
     HeapRegion_t regions[MAXIMUM_REGIONS + 1];
-    const size_t flags = cases_read();
-    canary = cases_read();
-    const size_t end = cases_read();
-    memset(cases_arena, 0, end > dirty ? end : dirty); /* a wild free may look behind the end */
+    const size_t flags = platform->read();
+    canary = platform->read();
+    const size_t end = platform->read();
+    memset(platform->arena, 0, end > dirty ? end : dirty); /* a wild free may look behind the end */
     dirty = end;
-    const size_t count = cases_read();
+    const size_t count = platform->read();
     for (size_t i = 0; i < count; i++) {
-        regions[i].pucStartAddress = cases_arena + cases_read();
-        regions[i].xSizeInBytes = cases_read();
+        regions[i].pucStartAddress = platform->arena + platform->read();
+        regions[i].xSizeInBytes = platform->read();
     }
     regions[count].pucStartAddress = NULL;
     regions[count].xSizeInBytes = 0;
@@ -147,17 +148,18 @@ static void run_case(const struct cases_heap *heap) {
     if (heap->define != NULL) heap->define(regions);
     end_operation(heap);
 
-    for (size_t operation = cases_read(); operation != CASES_END; operation = cases_read())
+    for (size_t operation = platform->read(); operation != CASES_END; operation = platform->read())
         run_operation(heap, operation, flags);
 
-    cases_write(&hook_calls, sizeof hook_calls);
+    platform->write(&hook_calls, sizeof hook_calls);
     for (size_t i = 0; i < count; i++)
-        cases_write(regions[i].pucStartAddress, regions[i].xSizeInBytes);
+        platform->write(regions[i].pucStartAddress, regions[i].xSizeInBytes);
 }
 
-void cases_run(void) {
-    const size_t hello[3] = {CASES_MAGIC, (size_t)cases_arena, cases_arena_size};
-    cases_write(hello, sizeof hello);
-    for (size_t number = cases_read(); number < cases_heap_count; number = cases_read())
+void cases_run(const struct cases_platform *given) {
+    platform = given;
+    const size_t hello[3] = {CASES_MAGIC, (size_t)platform->arena, platform->arena_size};
+    platform->write(hello, sizeof hello);
+    for (size_t number = platform->read(); number < cases_heap_count; number = platform->read())
         run_case(cases_heaps[number]);
 }

@@ -8,16 +8,13 @@
 /* From the linker script: the start of the RAM. */
 extern uint8_t rh_arena_start[], rh_arena_end[];
 
-uint8_t *cases_arena = rh_arena_start;
-size_t cases_arena_size;
-
 static int input, output;
 static size_t words[64];
 static size_t words_read, word_count;
 static uint8_t pending[512];
 static size_t pending_bytes;
 
-size_t cases_read(void) {
+static size_t read_word(void) {
     if (words_read == word_count) {
         word_count = semihosting_read(input, words, sizeof words) / sizeof words[0];
         if (word_count == 0) rh_exit(1);
@@ -31,7 +28,7 @@ static void flush(void) {
     pending_bytes = 0;
 }
 
-void cases_write(const void *bytes, size_t size) {
+static void write_bytes(const void *bytes, size_t size) {
     if (pending_bytes + size > sizeof pending) flush();
     if (size > sizeof pending) {
         if (semihosting_write(output, bytes, size) != size) rh_exit(1);
@@ -42,11 +39,12 @@ void cases_write(const void *bytes, size_t size) {
 }
 
 int main(void) {
-    cases_arena_size = (size_t)(rh_arena_end - rh_arena_start);
     input = semihosting_open("cases.in", SEMIHOSTING_READ);
     output = semihosting_open("cases.out", SEMIHOSTING_WRITE);
     if (input < 0 || output < 0) return 1;
-    cases_run();
+    const struct cases_platform platform = {rh_arena_start, (size_t)(rh_arena_end - rh_arena_start),
+                                            read_word, write_bytes};
+    cases_run(&platform);
     flush();
     return 0;
 }
