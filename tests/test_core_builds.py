@@ -169,7 +169,7 @@ int main(void) {
 @pytest.mark.parametrize("checks", [0, 1, 2])
 def test_each_level_runs_over_native_memory(checks: int, tmp_path: Path) -> None:
     (tmp_path / "program.c").write_text(PROGRAM)
-    record = "(region).record = calloc(1, rh_record_bytes(1024, 8))" if checks == 2 else "(void)0"
+    record = "(region).shadow = calloc(1, rh_shadow_bytes(1024, 8))" if checks == 2 else "(void)0"
     damage = "(x) != RH_CORRUPT" if checks == 2 else "0 && (x)"
     sources = [tmp_path / "program.c", CORE / "heap_2.c", CORE / "heap_4.c"]
     program = tmp_path / "program"

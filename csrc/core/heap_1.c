@@ -5,20 +5,16 @@ RH_API enum rh_status rh1_init(struct rh_heap1 *heap, struct rh_region *region,
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
     if (RH_CHECK_SETUP) {
-        if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
-        if (region->base == 0) return RH_AT_ZERO;
-        if (region->size < alignment) return RH_TOO_SMALL;
+        const enum rh_status status = rh1_test_region(region, alignment);
+        if (status != RH_OK) return status;
     }
     RH_START_COMMON(heap, region, 1, options);
-    heap->start = rh_up(region->base, alignment);
-    heap->limit = region->size - alignment;
+    const struct rh_range range = rh2_range(region, alignment);
+    heap->start = range.start;
+    heap->limit = range.end - range.start;
     heap->used = 0;
-#if RH_KEEP_COUNTS
-    heap->allocations = 0;
-#endif
-#if RH_KEEP_FAILED
-    heap->failed = 0;
-#endif
+    RH_RESET_ALLOCATIONS(heap);
+    RH_RESET_FAILED(heap);
     return RH_OK;
 }
 
@@ -32,12 +28,8 @@ RH_API enum rh_status rh1_malloc(struct rh_heap1 *heap, rh_word size, rh_word *a
     }
     *address = heap->start + used;
     heap->used = used + rounded;
-#if RH_KEEP_COUNTS
-    heap->allocations++;
-#endif
-#if RH_HAS_RECORD
-    rh_mark_live(RH_FIRST_REGION(heap), *address, RH_SHIFT_OF(heap));
-#endif
+    RH_COUNT_ALLOCATION(heap);
+    RH_MARK_LIVE(heap, RH_FIRST_REGION(heap), *address);
     return RH_OK;
 }
 
@@ -45,11 +37,11 @@ RH_API rh_word rh1_free_size(const struct rh_heap1 *heap) {
     return heap->limit - heap->used;
 }
 
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 RH_API rh_word rh1_block_size(const struct rh_heap1 *heap, rh_word address) {
     const struct rh_region *region = RH_FIRST_REGION(heap);
     const unsigned shift = RH_SHIFT_OF(heap);
-    const unsigned char *live = region->record + region->bits_at;
+    const unsigned char *live = region->shadow + region->bits_at;
     const rh_word end = heap->start + heap->used;
     rh_word next = address + RH_ALIGNMENT_OF(heap);
     while (next != end && !rh_bit(live, rh_bit_of(region, next, shift)))

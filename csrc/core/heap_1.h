@@ -7,16 +7,15 @@
 #ifndef RH_HEAP_1_H
 #define RH_HEAP_1_H
 
-#include "rh_record.h"
+#include "rh_block.h"
+#include "rh_counters.h"
 
 struct rh_heap1 {
     RH_COMMON
     rh_word start; /* address of the first payload */
     rh_word limit; /* bytes managed */
     rh_word used;
-#if RH_KEEP_COUNTS
-    rh_word allocations;
-#endif
+    RH_ALLOCATIONS
     RH_FAILED
 };
 
@@ -29,8 +28,8 @@ RH_API enum rh_status rh1_malloc(struct rh_heap1 *heap, rh_word size, rh_word *a
 
 RH_API rh_word rh1_free_size(const struct rh_heap1 *heap);
 
-/* With no header in the arena only the record knows where a block starts (RH_CHECKS 2). */
-#if RH_HAS_RECORD
+/* With no header in the arena only the shadow knows where a block starts (RH_CHECKS 2). */
+#if RH_HAS_SHADOW
 RH_API rh_word rh1_block_size(const struct rh_heap1 *heap, rh_word address);
 /* Every block, then the free rest if there is one. */
 RH_API enum rh_status rh1_walk(const struct rh_heap1 *heap, rh_visitor visit, void *context);

@@ -13,20 +13,6 @@
 #define RH2_TAIL(heap) ((rh_word)(uintptr_t) & (heap)->tail)
 #endif
 
-RH_INLINE struct rh_range rh2_range(const struct rh_region *region, rh_word alignment) {
-    rh_word start = rh_up(region->base, alignment);
-    struct rh_range range = {start, start + (region->size - alignment)};
-    return range;
-}
-
-/* Is there room for a smallest block? */
-RH_INLINE enum rh_status rh2_test_region(const struct rh_region *region, rh_word alignment) {
-    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
-    if (region->base == 0) return RH_AT_ZERO;
-    if (region->size < alignment + rh_up(2 * RH_WORD_BYTES, alignment)) return RH_TOO_SMALL;
-    return RH_OK;
-}
-
 RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
                                const struct rh_options *options) {
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
@@ -51,13 +37,8 @@ RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
     const struct rh_range range = rh2_range(region, alignment);
     heap->head.next = range.start;
     heap->head.size = 0;
-    heap->free_size = region->size - alignment;
-    RH_SET_MINIMUM(heap, heap->free_size);
-    RH_RESET_COUNTS(heap);
-#if RH_KEEP_FAILED
-    heap->failed = 0;
-#endif
-    RH_SET_NODES(heap, 0);
+    heap->free_size = range.end - range.start;
+    RH_RESET_COUNTERS(heap);
     rh_put_header(region, range.start, RH2_TAIL(heap), heap->free_size);
     return RH_OK;
 }
@@ -117,7 +98,7 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    const rh_word wanted = rh_up(size + header, RH_ALIGNMENT_OF(heap));
+    const rh_word wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap));
     if (wanted > free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
@@ -135,10 +116,10 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
     rh_word found = rh_size(region, block);
     place.nodes = 0;
     /* [      found      ]  =>  [ wanted ][ rest  ]
-     * a rest of at most two headers stays in the block; a larger one goes where its size belongs */
-    if (found - wanted > 2 * header) {
+     * a small rest stays in the block; a larger one goes where its size belongs */
+    if (rh_splits(found, wanted, header)) {
         const rh_word rest = block + wanted, rest_size = found - wanted;
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
         /* Of the entries that the insertion will read, the search has not met this one. */
         if (after != RH2_TAIL(heap) &&
             (fit.before == RH2_HEAD(heap) || rh_size(region, fit.before) < rest_size))
@@ -158,9 +139,7 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
     RH_LOWER_MINIMUM(heap, free_size - found);
     RH_COUNT_ALLOCATION(heap);
     *address = block + header;
-#if RH_HAS_RECORD
-    rh_mark_live(region, *address, RH_SHIFT_OF(heap));
-#endif
+    RH_MARK_LIVE(heap, region, *address);
     return RH_OK;
 }
 
@@ -169,7 +148,7 @@ RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word 
     struct rh_region *region = RH_FIRST_REGION(heap);
     (void)heap;
     RH_ASSERT((block & (RH_ALIGNMENT_OF(heap) - 1)) == 0, RH_INVALID_FREE);
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     const rh_word address = block + RH_HEADER_OF(heap);
     enum rh_status live =
         rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
@@ -201,9 +180,7 @@ RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *heap, rh_word block, rh_
     rh2_put_next(heap, region, place.before, block);
     heap->free_size += size;
     RH_COUNT_FREE(heap);
-#if RH_HAS_RECORD
-    rh_mark_dead(region, block + RH_HEADER_OF(heap), RH_SHIFT_OF(heap));
-#endif
+    RH_MARK_DEAD(heap, region, block + RH_HEADER_OF(heap));
     return RH_OK;
 }
 
@@ -247,7 +224,7 @@ RH_API enum rh_status rh2_check(struct rh_heap2 *heap, const struct rh_region *r
     fault->address = 0;
     for (rh_word block = range.start; block != range.end; block += size) {
         if (range.end - block < header) RH_FAULT(RH_RULE_SIZE, block);
-        RH_CHECK_RECORD(region, block);
+        RH_CHECK_SHADOW(region, block);
         size = rh_load(region, block + RH_SIZE_AT);
         const bool allocated = (size & RH_TOP_BIT) != 0;
         size &= ~RH_TOP_BIT;

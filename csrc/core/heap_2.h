@@ -8,7 +8,8 @@
 #ifndef RH_HEAP_2_H
 #define RH_HEAP_2_H
 
-#include "rh_record.h"
+#include "rh_block.h"
+#include "rh_counters.h"
 
 struct rh_heap2 {
     RH_COMMON
@@ -19,10 +20,7 @@ struct rh_heap2 {
     struct rh_header tail; /* larger than any block, so that every search ends */
 #endif
     rh_word free_size;
-    RH_MINIMUM
-    RH_COUNTS
-    RH_FAILED
-    RH_NODES
+    RH_COUNTERS
 };
 
 /* Fails with RH_TOO_SMALL, RH_BAD_ALIGNMENT, RH_OUT_OF_RANGE, RH_AT_ZERO, RH_BAD_MARKER. */

@@ -1,24 +1,12 @@
 #include "heap_4.h"
 
-#include "rh_inspect.h"
-
-/* Is there room for a smallest block and the end marker? */
-RH_INLINE enum rh_status rh4_test_region(const struct rh_region *region, rh_word alignment,
-                                         rh_word header) {
-    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
-    if (region->base == 0) return RH_AT_ZERO;
-    const rh_word lost = rh_up(region->base, alignment) - region->base;
-    if (region->size < lost + 2 * header) return RH_TOO_SMALL;
-    const struct rh_range range = rh_ff_range(region, alignment, header);
-    if (range.end < range.start || range.end - range.start < header) return RH_TOO_SMALL;
-    return RH_OK;
-}
+#include "rh_first_fit_inspect.h"
 
 RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
                                const struct rh_options *options) {
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
-    const rh_word header = rh_up(2 * RH_WORD_BYTES, alignment);
+    const rh_word header = rh_header_bytes(alignment);
     if (RH_CHECK_SETUP) {
         enum rh_status status = rh4_test_region(region, alignment, header);
         if (status != RH_OK) return status;

@@ -1,24 +1,6 @@
 #include "heap_5.h"
 
-#include "rh_inspect.h"
-
-/* Is the region one that heap_5 can take? FreeRTOS asserts the order of starts and end markers; in
- * a region smaller than its loss by alignment or than a header it would write outside. `taken` is
- * the last byte of the region before (0: none). */
-RH_INLINE enum rh_status rh5_test_region(const struct rh_region *region, rh_word taken, bool last,
-                                         rh_word alignment, rh_word header) {
-    if (!rh_in_range(region->base, region->size)) return RH_OUT_OF_RANGE;
-    if (region->base == 0) return RH_AT_ZERO;
-    if (region->base <= taken) return RH_NOT_ASCENDING;
-    const rh_word lost = rh_up(region->base, alignment) - region->base;
-    if (region->size < lost + header) return RH_TOO_SMALL;
-    const struct rh_range range = rh_ff_range(region, alignment, header);
-    if (range.end < range.start) return RH_TOO_SMALL;
-    const rh_word usable = range.end - range.start;
-    /* No block at all is well where other regions follow; less than a header is never. */
-    if (usable < header && (usable != 0 || last)) return RH_TOO_SMALL;
-    return RH_OK;
-}
+#include "rh_first_fit_inspect.h"
 
 /* Appends a region's blocks to the list, which then ends in its marker. `previous` is the region
  * appended before. */
@@ -37,7 +19,7 @@ RH_INLINE void rh5_append_region(struct rh_heap4 *heap, struct rh_region *previo
 RH_API enum rh_status rh5_init(struct rh_heap4 *heap, struct rh_region *regions, size_t count,
                                const struct rh_options *options, size_t *wrong) {
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
-    const rh_word header = rh_up(2 * RH_WORD_BYTES, alignment);
+    const rh_word header = rh_header_bytes(alignment);
     *wrong = 0;
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
     if (count == 0) return RH_TOO_SMALL;

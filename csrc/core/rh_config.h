@@ -33,7 +33,7 @@
  * 0: trusts it, as FreeRTOS does without configASSERT (a free of a block that is not allocated is
  *    still refused, as there);
  * 1: tests where FreeRTOS has configASSERT, and calls RH_ASSERT_FAILED() before it returns;
- * 2: compares every header with a record outside the arena before it is followed. */
+ * 2: compares every header with its shadow outside the arena before it is followed. */
 #ifndef RH_CHECKS
 #define RH_CHECKS 0
 #endif

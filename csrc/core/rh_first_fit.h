@@ -8,10 +8,11 @@
 #ifndef RH_FIRST_FIT_H
 #define RH_FIRST_FIT_H
 
-#include "rh_record.h"
+#include "rh_block.h"
+#include "rh_counters.h"
 
 /* heap_4's and heap_5's state. The caller owns it; nothing else of the heap lies outside the
- * arena, but for the record at RH_CHECKS 2. */
+ * arena, but for the shadow at RH_CHECKS 2. */
 struct rh_heap4 {
     RH_COMMON
     struct rh_header head; /* its link leads to the first free block; its size stays 0 */
@@ -20,10 +21,7 @@ struct rh_heap4 {
     rh_word lowest; /* no link leads below it */
 #endif
     rh_word free_size;
-    RH_MINIMUM
-    RH_COUNTS
-    RH_FAILED
-    RH_NODES
+    RH_COUNTERS
 #if RH_HOSTED
     rh_word merged; /* address of the free block that the last free ended in */
 #endif
@@ -97,33 +95,22 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
         RH_VISIT((heap), (region), (entry));                                                       \
     } while (0)
 
-/*
- * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
- * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
- * RH_CORRUPT iff a header that was met is not the heap's.
- */
-RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
-                                      bool many) {
-    const rh_word header = RH_HEADER_OF(heap);
-    rh_word nodes = 0;
-    RH_SET_NODES(heap, 0);
+/* What a malloc takes: a free block, and the entry whose link leads to it. */
+struct rh_ff_fit {
+    rh_word before;
+    rh_word block;
+    rh_word size;
+    struct rh_region *region; /* the block's */
+};
 
-    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
-    const rh_word free_size = heap->free_size;
-    if (size - 1 >= free_size) {
-        RH_COUNT_FAILED(heap);
-        return RH_EXHAUSTED;
-    }
-    const rh_word wanted = rh_up(size + header, RH_ALIGNMENT_OF(heap));
-    if (wanted > free_size) {
-        RH_COUNT_FAILED(heap);
-        return RH_EXHAUSTED;
-    }
-
+/* Where first fit finds `wanted` bytes: the first entry that is large enough. Otherwise
+ * RH_FRAGMENTED, or RH_CORRUPT as rh_ff_malloc(). It sets the heap's number of nodes. */
+RH_INLINE enum rh_status rh_ff_find(struct rh_heap4 *heap, rh_word wanted, bool many,
+                                    struct rh_ff_fit *fit) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word before = RH_HEAD(heap);
     rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
-    rh_word found;
+    rh_word found, nodes = 0;
     for (;;) {
         RH_FF_MEET(heap, region, block, many);
         found = rh_size(region, block);
@@ -154,7 +141,6 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
         if (found != 0) break;
         if (!many || block == heap->end) {
             RH_SET_NODES(heap, nodes);
-            RH_COUNT_FAILED(heap);
             return RH_FRAGMENTED;
         }
         RH_COUNT_NODE(nodes); /* heap_5: the marker of a region that others follow */
@@ -163,26 +149,56 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     }
     RH_COUNT_NODE(nodes);
     RH_SET_NODES(heap, nodes);
+    fit->before = before;
+    fit->block = block;
+    fit->size = found;
+    fit->region = region;
+    return RH_OK;
+}
+
+/*
+ * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
+ * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
+                                      bool many) {
+    const rh_word header = RH_HEADER_OF(heap);
+    struct rh_ff_fit fit;
+    RH_SET_NODES(heap, 0);
+
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    const rh_word free_size = heap->free_size;
+    if (size - 1 >= free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const rh_word wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap));
+    if (wanted > free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const enum rh_status status = rh_ff_find(heap, wanted, many, &fit);
+    if (status == RH_FRAGMENTED) RH_COUNT_FAILED(heap);
+    if (status != RH_OK) return status;
 
     /* before -> [      found      ] -> after
-     * before -> [ wanted ][ rest  ] -> after     a rest of at most two headers stays in the block
-     */
-    rh_word after = rh_next(region, block);
-    if (found - wanted > 2 * header) {
-        rh_word rest = block + wanted;
-        rh_put_header(region, rest, after, found - wanted);
+     * before -> [ wanted ][ rest  ] -> after     a small rest stays in the block */
+    rh_word found = fit.size;
+    rh_word after = rh_next(fit.region, fit.block);
+    if (rh_splits(found, wanted, header)) {
+        rh_word rest = fit.block + wanted;
+        rh_put_header(fit.region, rest, after, found - wanted);
         after = rest ^ RH_CANARY_OF(heap);
         found = wanted;
     }
-    rh_ff_put_next(heap, region, before, after, many);
-    rh_put_header(region, block, RH_CANARY_OF(heap), found | RH_TOP_BIT);
+    rh_ff_put_next(heap, fit.region, fit.before, after, many);
+    rh_put_header(fit.region, fit.block, RH_CANARY_OF(heap), found | RH_TOP_BIT);
     heap->free_size = free_size - found;
     RH_LOWER_MINIMUM(heap, free_size - found);
     RH_COUNT_ALLOCATION(heap);
-    *address = block + header;
-#if RH_HAS_RECORD
-    rh_mark_live(region, *address, RH_SHIFT_OF(heap));
-#endif
+    *address = fit.block + header;
+    RH_MARK_LIVE(heap, fit.region, *address);
     return RH_OK;
 }
 
@@ -192,7 +208,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
                                     struct rh_region **found, rh_word *size) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     RH_ASSERT_BLOCK(heap, block);
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     const rh_word address = block + RH_HEADER_OF(heap);
     if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
     enum rh_status live = rh_live(region, address, RH_SHIFT_OF(heap));
@@ -214,9 +230,17 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
     return RH_OK;
 }
 
-/* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
-RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
-                                         rh_word block, rh_word size, bool clears, bool many) {
+/* Between which entries of the list a block goes. */
+struct rh_ff_gap {
+    rh_word before;
+    rh_word after;
+    struct rh_region *region; /* that of `before` */
+    rh_word nodes;
+};
+
+/* Where a block belongs by its address. RH_CORRUPT as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool many,
+                                     struct rh_ff_gap *gap) {
     rh_word nodes = 0;
     struct rh_region *near = RH_FIRST_REGION(heap);
     rh_word before = RH_HEAD(heap);
@@ -245,40 +269,51 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
     }
     RH_FORGET(before);
     RH_FORGET(after);
+    gap->before = before;
+    gap->after = after;
+    gap->region = near;
+    gap->nodes = nodes;
+    return RH_OK;
+}
+
+/* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
+                                         rh_word block, rh_word size, bool clears, bool many) {
+    struct rh_ff_gap gap;
+    const enum rh_status status = rh_ff_place(heap, block, many, &gap);
+    if (status != RH_OK) return status;
 
     /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
-    rh_word link = after ^ RH_CANARY_OF(heap);
+    rh_word link = gap.after ^ RH_CANARY_OF(heap);
     rh_word whole = size;
-    if (block + size == after && after != heap->end) {
-        RH_VISIT(heap, region, after);
-        RH_COUNT_NODE(nodes);
-        link = rh_next(region, after);
-        whole += rh_size(region, after);
+    if (block + size == gap.after && gap.after != heap->end) {
+        RH_VISIT(heap, region, gap.after);
+        RH_COUNT_NODE(gap.nodes);
+        link = rh_next(region, gap.after);
+        whole += rh_size(region, gap.after);
     }
-    RH_SET_NODES(heap, nodes);
+    RH_SET_NODES(heap, gap.nodes);
 
     if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
     heap->free_size += size;
     RH_COUNT_FREE(heap);
     RH_ON_FREE(heap, block + RH_HEADER_OF(heap), size);
-#if RH_HAS_RECORD
-    rh_mark_dead(region, block + RH_HEADER_OF(heap), RH_SHIFT_OF(heap));
-#endif
+    RH_MARK_DEAD(heap, region, block + RH_HEADER_OF(heap));
 
     /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block.
      * The header that is swallowed keeps its zero link and its size, no more allocated: FreeRTOS
      * leaves it so. */
 #if RH_HEAD_IS_APART
-    const rh_word before_size = before == 0 ? 0 : rh_size(near, before);
+    const rh_word before_size = gap.before == 0 ? 0 : rh_size(gap.region, gap.before);
 #else
-    const rh_word before_size = rh_header_at(before)->size;
+    const rh_word before_size = rh_header_at(gap.before)->size;
 #endif
-    if (before + before_size == block) {
+    if (gap.before + before_size == block) {
         rh_put_size(region, block, size);
-        rh_put_header(region, before, link, before_size + whole);
-        RH_SET_MERGED(heap, before);
+        rh_put_header(region, gap.before, link, before_size + whole);
+        RH_SET_MERGED(heap, gap.before);
     } else {
-        rh_ff_put_next(heap, near, before, block ^ RH_CANARY_OF(heap), many);
+        rh_ff_put_next(heap, gap.region, gap.before, block ^ RH_CANARY_OF(heap), many);
         rh_put_header(region, block, link, whole);
         RH_SET_MERGED(heap, block);
     }
@@ -307,12 +342,7 @@ RH_INLINE void rh_ff_start(struct rh_heap4 *heap, rh_word lowest) {
 #if RH_CHECKS == 1
     heap->lowest = lowest;
 #endif
-    RH_SET_MINIMUM(heap, heap->free_size);
-    RH_RESET_COUNTS(heap);
-#if RH_KEEP_FAILED
-    heap->failed = 0;
-#endif
-    RH_SET_NODES(heap, 0);
+    RH_RESET_COUNTERS(heap);
 }
 
 #endif

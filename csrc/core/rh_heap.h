@@ -54,11 +54,17 @@ struct rh_header {
     rh_word next;
     rh_word size;
 };
+#define RH_SIZE_AT RH_WORD_BYTES /* offset of a header's size */
+_Static_assert(sizeof(rh_word) == RH_WORD_BYTES, "a word is a field of a header");
+_Static_assert(sizeof(struct rh_header) == 2 * RH_WORD_BYTES, "two words and no padding");
+_Static_assert(offsetof(struct rh_header, next) == 0, "the link comes first");
+_Static_assert(offsetof(struct rh_header, size) == RH_SIZE_AT, "the size comes second");
+_Static_assert(RH_HOSTED || sizeof(rh_word) == sizeof(void *), "in firmware a link is a pointer");
 
-/* RH_CHECKS 2 needs memory outside the arena: a copy of every header, and two bits for each
- * possible payload. The caller owns it: rh_record_bytes() bytes, all zero. */
-#define RH_HAS_RECORD (RH_CHECKS == 2)
-#define RH_HAS_REGIONS (RH_HOSTED || RH_HAS_RECORD)
+/* RH_CHECKS 2 needs memory outside the arena, the shadow: a copy of every header, and two bits for
+ * each possible payload. The caller owns it: rh_shadow_bytes() bytes, all zero. */
+#define RH_HAS_SHADOW (RH_CHECKS == 2)
+#define RH_HAS_REGIONS (RH_HOSTED || RH_HAS_SHADOW)
 
 /* The list's head lies outside the arena. In firmware it is an entry like any other, named by its
  * address; where a region is looked up for each entry, it is named by 0. */
@@ -70,9 +76,9 @@ struct rh_region {
 #if RH_HOSTED
     unsigned char *memory; /* where the arena lies on this machine */
 #endif
-#if RH_HAS_RECORD
-    unsigned char *record;
-    rh_word bits_at; /* offset in the record of the bits "live", then "ever live" */
+#if RH_HAS_SHADOW
+    unsigned char *shadow;
+    rh_word bits_at; /* offset in the shadow of the bits "live", then "ever live" */
     rh_word bits_bytes;
 #endif
 };
@@ -134,7 +140,7 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #define RH_SHIFT_OF(heap) ((heap)->common.alignment_shift)
 #else
 #define RH_ALIGNMENT_OF(heap) ((void)(heap), (rh_word)RH_ALIGNMENT)
-#define RH_HEADER_OF(heap) ((void)(heap), rh_up(2 * RH_WORD_BYTES, (rh_word)RH_ALIGNMENT))
+#define RH_HEADER_OF(heap) ((void)(heap), rh_header_bytes((rh_word)RH_ALIGNMENT))
 #define RH_CLEARS(heap) (RH_CLEAR_ON_FREE != 0)
 #define RH_SHIFT_OF(heap) rh_log2((rh_word)RH_ALIGNMENT)
 #if RH_PROTECTOR
@@ -142,51 +148,6 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #else
 #define RH_CANARY_OF(heap) ((void)(heap), (rh_word)0)
 #endif
-#endif
-
-#if RH_KEEP_NODES
-#define RH_NODES rh_word nodes; /* free-list entries that the last call read */
-#define RH_SET_NODES(heap, n) ((heap)->nodes = (n))
-#define RH_COUNT_NODE(n) ((n)++)
-#else
-#define RH_NODES
-#define RH_SET_NODES(heap, n) ((void)(n))
-#define RH_COUNT_NODE(n) ((void)(n))
-#endif
-
-#if RH_KEEP_FAILED
-#define RH_FAILED rh_word failed; /* calls that FreeRTOS's malloc-failed hook would have had */
-#define RH_COUNT_FAILED(heap) ((heap)->failed++)
-#else
-#define RH_FAILED
-#define RH_COUNT_FAILED(heap) ((void)0)
-#endif
-
-#if RH_KEEP_MINIMUM
-#define RH_MINIMUM rh_word minimum_ever_free;
-#define RH_SET_MINIMUM(heap, value) ((heap)->minimum_ever_free = (value))
-#define RH_LOWER_MINIMUM(heap, value)                                                              \
-    do {                                                                                           \
-        if ((value) < (heap)->minimum_ever_free) (heap)->minimum_ever_free = (value);              \
-    } while (0)
-#else
-#define RH_MINIMUM
-#define RH_SET_MINIMUM(heap, value) ((void)0)
-#define RH_LOWER_MINIMUM(heap, value) ((void)0)
-#endif
-
-#if RH_KEEP_COUNTS
-#define RH_COUNTS                                                                                  \
-    rh_word allocations;                                                                           \
-    rh_word frees;
-#define RH_COUNT_ALLOCATION(heap) ((heap)->allocations++)
-#define RH_COUNT_FREE(heap) ((heap)->frees++)
-#define RH_RESET_COUNTS(heap) ((heap)->allocations = (heap)->frees = 0)
-#else
-#define RH_COUNTS
-#define RH_COUNT_ALLOCATION(heap) ((void)0)
-#define RH_COUNT_FREE(heap) ((void)0)
-#define RH_RESET_COUNTS(heap) ((void)0)
 #endif
 
 /* A test that FreeRTOS makes with configASSERT only. */
@@ -202,28 +163,11 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #define RH_ASSERT(condition, status) ((void)0)
 #endif
 
-RH_INLINE rh_word rh_up(rh_word n, rh_word alignment) {
-    return (rh_word)((n + (alignment - 1)) & ~(alignment - 1));
-}
-
-RH_INLINE rh_word rh_down(rh_word n, rh_word alignment) {
-    return (rh_word)(n & ~(alignment - 1));
-}
-
 RH_INLINE unsigned rh_log2(rh_word power) {
     unsigned n = 0;
     while (power > 1)
         power >>= 1, n++;
     return n;
-}
-
-RH_INLINE bool rh_alignment_exists(rh_word alignment) {
-    return alignment >= RH_WORD_BYTES && alignment <= 32 && (alignment & (alignment - 1)) == 0;
-}
-
-/* Does the region lie below the top of the address space, with a size that leaves the top bit? */
-RH_INLINE bool rh_in_range(rh_word base, rh_word size) {
-    return size < RH_TOP_BIT && (size == 0 || base + (size - 1) >= base);
 }
 
 #endif

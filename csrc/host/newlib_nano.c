@@ -31,10 +31,7 @@ RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region) {
     heap->lowest = 0;
     heap->reached = 0;
     heap->free_size = region->size;
-    heap->failed = 0;
-    RH_SET_MINIMUM(heap, heap->free_size);
-    RH_RESET_COUNTS(heap);
-    RH_SET_NODES(heap, 0);
+    RH_RESET_COUNTERS(heap);
     return RH_OK;
 }
 
@@ -104,9 +101,7 @@ RH_API enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *ad
     if (*address != chunk + 4) rh_put(region, chunk + 4, NANO_MINUS_4);
     RH_LOWER_MINIMUM(heap, heap->free_size);
     RH_COUNT_ALLOCATION(heap);
-#if RH_HAS_RECORD
-    rh_mark_live(region, *address, RH_SHIFT_OF(heap));
-#endif
+    RH_MARK_LIVE(heap, region, *address);
     return RH_OK;
 }
 
@@ -115,10 +110,10 @@ RH_API rh_word rhn_chunk(const struct rh_nano *heap, rh_word address) {
     return address - (shifted ? 8 : 4);
 }
 
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 /* Are the words that a live chunk has outside its payload what malloc wrote? */
 static bool nano_live_intact(const struct rh_region *region, rh_word chunk) {
-    if (rh_load(region, chunk) != rh_shadow(region, chunk)) return false;
+    if (rh_load(region, chunk) != rh_shadow_load(region, chunk)) return false;
     return nano_payload(chunk) == chunk + 4 || rh_load(region, chunk + 4) == NANO_MINUS_4;
 }
 #endif
@@ -127,13 +122,13 @@ RH_API enum rh_status rhn_free(struct rh_nano *heap, rh_word address) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word nodes = 0;
     RH_SET_NODES(heap, 0);
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     enum rh_status live =
         rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
     if (live != RH_OK) return live;
 #endif
     const rh_word chunk = rhn_chunk(heap, address);
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     if (!nano_live_intact(region, chunk)) return rh_overwritten(&heap->common, chunk);
 #endif
     rh_word size = rh_get(region, chunk);
@@ -170,9 +165,7 @@ RH_API enum rh_status rhn_free(struct rh_nano *heap, rh_word address) {
     }
     heap->free_size += freed;
     RH_COUNT_FREE(heap);
-#if RH_HAS_RECORD
-    rh_mark_dead(region, address, RH_SHIFT_OF(heap));
-#endif
+    RH_MARK_DEAD(heap, region, address);
     return RH_OK;
 }
 
@@ -220,7 +213,7 @@ RH_API enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
         if (chunk - region->base > heap->reached || end - chunk < NANO_LEAST)
             RH_FAULT(RH_RULE_SIZE, chunk);
         const bool is_free = chunk == due;
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
         if (!(is_free ? rh_header_intact(region, chunk) : nano_live_intact(region, chunk)))
             RH_FAULT(RH_RULE_OVERWRITTEN, chunk);
 #endif

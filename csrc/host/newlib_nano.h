@@ -9,7 +9,8 @@
 #ifndef RH_NEWLIB_NANO_H
 #define RH_NEWLIB_NANO_H
 
-#include "rh_record.h"
+#include "rh_block.h"
+#include "rh_counters.h"
 
 #if !RH_HOSTED || RH_WORD_BYTES != 4
 #error "newlib-nano's malloc is simulated on a host, for a 32-bit target"
@@ -23,10 +24,7 @@ struct rh_nano {
     rh_word lowest;  /* the first chunk ever taken from sbrk, or 0; from there all adjoin */
     rh_word reached; /* bytes that sbrk has handed out */
     rh_word free_size;
-    RH_MINIMUM
-    RH_COUNTS
-    RH_FAILED
-    RH_NODES
+    RH_COUNTERS
 };
 
 /* Fails with RH_OUT_OF_RANGE, RH_AT_ZERO and RH_TOO_SMALL (no chunk would ever fit). */

@@ -15,7 +15,7 @@ struct rh_setup_region {
     uint64_t base;
     uint64_t size;
     unsigned char *memory;
-    unsigned char *record; /* record_bytes(size, alignment) bytes; NULL where nothing is checked */
+    unsigned char *shadow; /* shadow_bytes(size, alignment) bytes; NULL where nothing is checked */
 };
 
 struct rh_setup {
@@ -51,7 +51,7 @@ struct rh_fault64 {
     bool has_previous;
     uint64_t address;  /* of the header at fault */
     uint64_t previous; /* of the block that ends there */
-    uint64_t found[2]; /* the header's words in the arena, and in the record */
+    uint64_t found[2]; /* the header's words in the arena, and in the shadow */
     uint64_t expected[2];
 };
 
@@ -75,7 +75,7 @@ struct rh_ops {
     uint64_t word_max;
 
     size_t (*state_bytes)(size_t region_count);
-    size_t (*record_bytes)(uint64_t size, uint64_t alignment);
+    size_t (*shadow_bytes)(uint64_t size, uint64_t alignment);
     /* Sets up, and writes the arena. *wrong is the index of the region at fault. */
     enum rh_status (*init)(void *state, const struct rh_setup *setup, size_t *wrong);
     /* After the state was moved or copied: where its regions now lie. */

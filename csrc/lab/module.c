@@ -16,7 +16,7 @@ static void lab_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     struct lab *lab = LAB(self);
     for (size_t i = 0; i < lab->setup.region_count; i++)
-        PyMem_Free(lab->regions[i].record);
+        PyMem_Free(lab->regions[i].shadow);
     PyMem_Free(lab->memory);
     PyMem_Free(lab->state);
     PyMem_Free(lab->slots);
@@ -54,11 +54,11 @@ static bool take_regions(struct lab *lab, PyObject *regions) {
     for (Py_ssize_t i = 0; lab->memory != NULL && i < count; i++) {
         struct rh_setup_region *region = &lab->regions[i];
         region->memory = lab->memory + (region->base - lab->regions[0].base);
-        region->record =
-            PyMem_Calloc(1, lab->ops->record_bytes(region->size, lab->setup.alignment) + 1);
-        if (region->record == NULL) break;
+        region->shadow =
+            PyMem_Calloc(1, lab->ops->shadow_bytes(region->size, lab->setup.alignment) + 1);
+        if (region->shadow == NULL) break;
     }
-    if (lab->memory == NULL || lab->regions[count - 1].record == NULL) {
+    if (lab->memory == NULL || lab->regions[count - 1].shadow == NULL) {
         PyErr_NoMemory();
         return false;
     }

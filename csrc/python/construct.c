@@ -31,7 +31,7 @@ static struct rh_setup_region *make_regions(const struct heap *heap) {
     for (Py_ssize_t i = 0; regions != NULL && i < count; i++) {
         const struct arena *arena = heap_arena(heap, i);
         struct rh_setup_region region = {arena->address, (uint64_t)arena->buffer.len,
-                                         arena->buffer.buf, arena->record};
+                                         arena->buffer.buf, arena->shadow};
         regions[i] = region;
     }
     return regions;
@@ -108,7 +108,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
     Py_DECREF(address);
 }
 
-/* The state over the heap's arenas, each with a record; not yet set up. */
+/* The state over the heap's arenas, each with a shadow; not yet set up. */
 int heap_prepare(struct heap *heap, PyObject *arenas) {
     heap->arenas = Py_NewRef(arenas);
     const Py_ssize_t count = heap_arena_count(heap);
@@ -117,12 +117,12 @@ int heap_prepare(struct heap *heap, PyObject *arenas) {
         PyErr_NoMemory();
         return -1;
     }
-    /* No record for what set-up will refuse: its size may not even be computable. */
+    /* No shadow for what set-up will refuse: its size may not even be computable. */
     const uint64_t a = heap->alignment;
     if (a < (uint64_t)heap->ops->word_bytes || a > 32 || (a & (a - 1)) != 0) return 0;
     for (Py_ssize_t i = 0; i < count; i++)
         if ((uint64_t)heap_arena(heap, i)->buffer.len <= heap->ops->word_max / 2 &&
-            core_arena_make_record(heap_arena(heap, i), heap->ops, a) != 0)
+            core_arena_make_shadow(heap_arena(heap, i), heap->ops, a) != 0)
             return -1;
     return 0;
 }

@@ -35,7 +35,7 @@ struct arena {
     PyObject_HEAD PyObject *memory; /* what the user gave */
     Py_buffer buffer;               /* pins it */
     uint64_t address;
-    unsigned char *record;
+    unsigned char *shadow;
 };
 
 extern PyType_Spec core_arena_spec;
@@ -44,7 +44,7 @@ extern PyType_Spec core_arena_spec;
  * exception. */
 struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name,
                              uint64_t limit);
-int core_arena_make_record(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
+int core_arena_make_shadow(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
 
 /* --- heaps --------------------------------------------------------------------------------------
  */
@@ -85,7 +85,7 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 /* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
 struct heap *heap_allocate(PyTypeObject *type);
 int heap_set_up(struct heap *heap);
-/* The state, its record and its options over other arenas: for copy() and _restore(). */
+/* The state, its shadow and its options over other arenas: for copy() and _restore(). */
 int heap_prepare(struct heap *heap, PyObject *arenas);
 int heap_attach(struct heap *heap);
 PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);

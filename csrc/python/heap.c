@@ -201,7 +201,7 @@ static PyObject *heap_blocks(PyObject *self, PyObject *const *args, Py_ssize_t g
     const int trust = given > 0 ? PyObject_IsTrue(args[0]) : 0;
     if (trust < 0 || !heap_ready_arena(heap, "blocks()") || (!trust && !all_intact(heap)))
         return NULL;
-    heap->ops->walk(heap->state, collect_block, &blocks); /* by the record: it cannot fail */
+    heap->ops->walk(heap->state, collect_block, &blocks); /* by the shadow: it cannot fail */
     return list_of(&blocks, true);
 }
 

@@ -22,12 +22,12 @@ static void image_drop(const struct heap *heap, struct image *image) {
     PyMem_Free(image->memories);
 }
 
-/* Lets the arenas, or the records in their place, be the memory that the state refers to. */
-static void fill_regions(const struct heap *heap, struct rh_setup_region *regions, bool record) {
+/* Lets the arenas, or the shadows in their place, be the memory that the state refers to. */
+static void fill_regions(const struct heap *heap, struct rh_setup_region *regions, bool shadow) {
     for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
         const struct arena *arena = heap_arena(heap, i);
-        regions[i].memory = record ? arena->record : arena->buffer.buf;
-        regions[i].record = arena->record;
+        regions[i].memory = shadow ? arena->shadow : arena->buffer.buf;
+        regions[i].shadow = arena->shadow;
     }
 }
 
@@ -45,7 +45,7 @@ static void drop_rest(const struct heap *heap, struct numbers *blocks, struct nu
     }
 }
 
-/* With the record in the arena's place a walk meets no overwritten header. */
+/* With the shadow in the arena's place a walk meets no overwritten header. */
 static bool image_take_state(const struct heap *heap, struct image *image) {
     const struct rh_ops *ops = heap->ops;
     struct rh_setup_region *regions = PyMem_Calloc((size_t)heap_arena_count(heap), sizeof *regions);
@@ -205,8 +205,8 @@ static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addr
     return arenas;
 }
 
-/* Set-up writes the arena; a restored one is kept. So the record takes the writes. */
-static int set_up_on_record(struct heap *heap) {
+/* Set-up writes the arena; a restored one is kept. So the shadow takes the writes. */
+static int set_up_on_shadow(struct heap *heap) {
     const Py_ssize_t count = heap_arena_count(heap);
     void **memories = PyMem_Calloc((size_t)count, sizeof *memories);
     if (memories == NULL) {
@@ -217,14 +217,14 @@ static int set_up_on_record(struct heap *heap) {
     for (Py_ssize_t i = 0; i < count; i++) {
         struct arena *arena = heap_arena(heap, i);
         memories[i] = arena->buffer.buf;
-        if (arena->record == NULL) { /* set-up will say why there is none */
+        if (arena->shadow == NULL) { /* set-up will say why there is none */
             PyErr_SetString(PyExc_ValueError, "snapshot: no heap has such a region");
             result = -1;
         }
     }
     if (result == 0) {
         for (Py_ssize_t i = 0; i < count; i++)
-            heap_arena(heap, i)->buffer.buf = heap_arena(heap, i)->record;
+            heap_arena(heap, i)->buffer.buf = heap_arena(heap, i)->shadow;
         result = heap_set_up(heap);
         for (Py_ssize_t i = 0; i < count; i++)
             heap_arena(heap, i)->buffer.buf = memories[i];
@@ -276,7 +276,7 @@ static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *tuple
     snapshot.free_list = list;
     snapshot.ever = ever;
     int result = -1;
-    if (ever != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_record(heap) == 0) {
+    if (ever != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_shadow(heap) == 0) {
         if (ops->restore(heap->state, &snapshot) == RH_OK) {
             result = heap_attach(heap);
             heap->busy = false;

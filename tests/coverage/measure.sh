@@ -59,6 +59,6 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
 } >&2
 cd "$root"
 "$python" -m gcovr --root "$root" --object-directory "$work" --filter 'csrc/core/heap_.*\.c' \
-    --filter 'csrc/core/rh_first_fit\.h' --filter 'csrc/host/newlib_nano\.c' --merge-lines --gcov-ignore-errors=no_working_dir_found \
+    --filter 'csrc/core/rh_(layout|first_fit)\.h' --filter 'csrc/host/newlib_nano\.c' --merge-lines --gcov-ignore-errors=no_working_dir_found \
     --gcov-ignore-parse-errors=all --txt-metric line --txt - --json "$work/all.json" "$work"
 "$python" "$root/tests/coverage/branches.py" "$work/all.json"

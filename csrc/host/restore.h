@@ -1,11 +1,11 @@
 /*
- * From a snapshot back to a heap. A part of core_template.h.
+ * From a snapshot back to a heap. A part of word_size.h.
  *
- * A snapshot comes from a pickle or from a memory image, so nothing in it is trusted: the record
+ * A snapshot comes from a pickle or from a memory image, so nothing in it is trusted: the shadow
  * is written from it, and then held to the checker's rules as if it were the arena.
  */
 
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 
 /* The index of the block at an address, or block_count. */
 static size_t find_block(const struct rh_snapshot *snapshot, uint64_t address) {
@@ -50,11 +50,11 @@ static bool restore_ever(struct state *s, const struct rh_snapshot *snapshot) {
     return true;
 }
 
-/* Empties the record, and lets it stand in for the arena until attach() is called. */
+/* Empties the shadow, and lets it stand in for the arena until attach() is called. */
 static void restore_begin(struct state *s) {
     for (size_t i = 0; i < s->u.common.region_count; i++) {
-        rh_record_start(&s->regions[i], s->u.common.alignment);
-        s->regions[i].memory = s->regions[i].record;
+        rh_shadow_start(&s->regions[i], s->u.common.alignment);
+        s->regions[i].memory = s->regions[i].shadow;
     }
 }
 
@@ -214,7 +214,7 @@ static enum rh_status restore_nano(struct state *s, const struct rh_snapshot *sn
 }
 #endif
 
-#else /* without a record there is nothing to restore */
+#else /* without a shadow there is nothing to restore */
 static enum rh_status restore_nothing(void *state, const struct rh_snapshot *snapshot) {
     (void)state;
     (void)snapshot;

@@ -34,9 +34,9 @@ static size_t state_bytes(size_t region_count) {
     return sizeof(struct state) + region_count * sizeof(struct rh_region);
 }
 
-static size_t record_bytes(uint64_t size, uint64_t alignment) {
-#if RH_HAS_RECORD
-    return rh_record_bytes((rh_word)size, (rh_word)alignment);
+static size_t shadow_bytes(uint64_t size, uint64_t alignment) {
+#if RH_HAS_SHADOW
+    return rh_shadow_bytes((rh_word)size, (rh_word)alignment);
 #else
     (void)size;
     (void)alignment;
@@ -49,8 +49,8 @@ static void attach(void *state, const struct rh_setup_region *regions) {
     s->u.common.regions = s->regions;
     for (size_t i = 0; i < s->u.common.region_count; i++) {
         s->regions[i].memory = regions[i].memory;
-#if RH_HAS_RECORD
-        s->regions[i].record = regions[i].record;
+#if RH_HAS_SHADOW
+        s->regions[i].shadow = regions[i].shadow;
 #endif
     }
 }
@@ -122,7 +122,7 @@ FREE(free5, rh5_free(&s->u.heap4, (rh_word)address))
 static enum rh_status live(const void *state, uint64_t address) {
     const struct state *s = state;
     if (address > RH_WORD_MAX) return RH_INVALID_FREE;
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     return rh_live(rh_find_region(&s->u.common, (rh_word)address), (rh_word)address,
                    s->u.common.alignment_shift);
 #else
@@ -146,7 +146,7 @@ static struct rh_block block_with_header(const void *state, uint64_t payload) {
 }
 
 /* Does the header of a live payload's block hold what the heap wrote? */
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 static enum rh_status verify_with_header(void *state, uint64_t payload) {
     struct state *s = state;
     const rh_word block = (rh_word)payload - s->u.common.header;
@@ -163,7 +163,7 @@ static enum rh_status verify_heap1(void *state, uint64_t payload) {
     return RH_OK;
 }
 
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 static struct rh_block block_heap1(const void *state, uint64_t payload) {
     const struct state *s = state;
     struct rh_block found = {payload, rh1_block_size(&s->u.heap1, (rh_word)payload), true};
@@ -283,7 +283,7 @@ static bool widen(void *context, rh_word address, rh_word size, bool allocated) 
         struct widened w = {visit, context};                                                       \
         return call;                                                                               \
     }
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 WALK(walk1, rh1_walk(&s->u.heap1, widen, &w))
 #else
 WALK(walk1, ((void)s, (void)w, RH_OK))
@@ -303,12 +303,12 @@ static enum rh_status walk_free1(void *state, rh_visitor64 visit, void *context)
 }
 
 static void walk_ever(const void *state, rh_address_visitor visit, void *context) {
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     const struct state *s = state;
     const unsigned shift = s->u.common.alignment_shift;
     for (size_t i = 0; i < s->u.common.region_count; i++) {
         const struct rh_region *region = &s->regions[i];
-        const unsigned char *ever = region->record + region->bits_at + region->bits_bytes;
+        const unsigned char *ever = region->shadow + region->bits_at + region->bits_bytes;
         for (rh_word bit = 0; bit < 8 * region->bits_bytes; bit++) {
             if (ever[bit >> 3] == 0) {
                 bit |= 7;
@@ -436,7 +436,7 @@ static bool up_to_place(void *context, rh_word address, rh_word size, bool alloc
 
 static enum rh_status free_would(void *state, uint64_t address, const struct rh_ops *ops,
                                  enum rh_status (*walk)(struct state *s, struct place *place)) {
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     enum rh_status status = live(state, address);
     if (status != RH_OK) return status;
     status = ops->verify(state, address);
@@ -469,7 +469,7 @@ static enum rh_status free_would1(void *state, uint64_t address) {
     return free1(state, address);
 }
 
-#include "restore_template.h"
+#include "restore.h"
 
 #if RH_WORD_BYTES == 4
 static enum rh_status init3(void *state, const struct rh_setup *setup, size_t *wrong) {
@@ -492,7 +492,7 @@ static struct rh_block block_nano(const void *state, uint64_t payload) {
     return found;
 }
 static enum rh_status verify_nano(void *state, uint64_t payload) {
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     struct state *s = state;
     const rh_word chunk = rhn_chunk(&s->u.nano, (rh_word)payload);
     if (!nano_live_intact(s->regions, chunk)) return rh_overwritten(&s->u.common, chunk);
@@ -522,7 +522,7 @@ static enum rh_status restore3(void *state, const struct rh_snapshot *snapshot) 
 #define OPS(kind_, n, of_block, last, start)                                                       \
     {                                                                                              \
         .kind = kind_, .word_bytes = RH_WORD_BYTES, .word_max = RH_WORD_MAX,                       \
-        .state_bytes = state_bytes, .record_bytes = record_bytes, .init = init##kind_,             \
+        .state_bytes = state_bytes, .shadow_bytes = shadow_bytes, .init = init##kind_,             \
         .attach = attach, .restore = restore##kind_, .malloc = malloc##kind_, .free = free##kind_, \
         .free_would = free_would##kind_, .live = live, .block = block_##of_block,                  \
         .verify = verify_##of_block, .pointer = pointer, .free_size = free_size##n,                \
