@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rtosheap import _core
 from rtosheap._rig import Rig
 from rtosheap.fragmentation import external_fragmentation
 
@@ -34,10 +33,8 @@ def at_peak(rig: Rig, size: int) -> Peak | None:
     if end == 0:
         return None
     address, block = np.zeros(end, np.uint64), np.zeros(end, np.uint64)
-    columns: list[Any] = [None] * len(_core.COLUMNS)
-    columns[0], columns[1] = address, block
     heap = rig.heap(size)
-    rig.replay(heap, columns=tuple(columns), end=end)
+    rig.replay(heap, columns={"address": address, "block_size": block}, end=end)
 
     taken = (rig.trace.op[:end] != ord("f")) & (block != 0)
     live = taken & (rig.trace.ends()[:end] >= end)

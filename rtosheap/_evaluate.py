@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from rtosheap import _core
 from rtosheap._breakdown import at_peak
 from rtosheap._result import HeapResult
 from rtosheap._rig import Progress, RegionSizes, Rig
@@ -172,9 +171,7 @@ def _failures(rig: Rig, size: int | None) -> tuple[int | None, int | None, str |
     except ValueError as error:
         return None, None, str(error)
     failure = np.zeros(len(rig.trace), np.uint8)
-    columns: list[Any] = [None] * len(_core.COLUMNS)
-    columns[_core.COLUMNS.index("failure")] = failure
-    counts = rig.replay(heap, stop=False, columns=tuple(columns))
+    counts = rig.replay(heap, stop=False, columns={"failure": failure})
     if not counts.failures:
         return 0, None, None
     return counts.failures, counts.first_failure, FAILURES[failure[counts.first_failure]]

@@ -6,12 +6,11 @@ called the tail: all that depends on the arena's size is how large the tail is.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap import _core
 from rtosheap._rig import Counts, Rig, UnservableError
 
 #: Steps that the search looks to either side of what the bisection found.
@@ -94,17 +93,16 @@ class Endless:
         largest = int(rig.blocks.max())
         last = (1 << (8 * rig.word_size - 1)) - 1
         size = rig.first_arena()
-        columns: list[Any] = [None] * len(_core.COLUMNS)
         while True:
             heap = rig.heap_class(size, **options)
-            columns[0], columns[1] = (np.zeros(len(rig.trace), np.uint64) for _ in range(2))
-            counts = rig.replay(heap, columns=tuple(columns))
+            address, taken = (np.zeros(len(rig.trace), np.uint64) for _ in range(2))
+            counts = rig.replay(heap, columns={"address": address, "block_size": taken})
             if counts.failures == 0:
                 _, left, allocated = heap._blocks()[-1]
                 # More than needed: then the tail was never handed out whole, and freed later.
                 if not allocated and left > largest + 2 * rig.header:
                     start = heap.base_address + rig.header
-                    return columns[0].astype(np.int64) - start, columns[1].astype(np.int64)
+                    return address.astype(np.int64) - start, taken.astype(np.int64)
             if size == last:
                 raise _fails_at_largest(rig, counts)
             size = min(2 * size, last)

@@ -20,13 +20,12 @@ from rtosheap.trace import Op, Trace
 Progress: TypeAlias = Callable[[int, int], object]
 RegionSizes: TypeAlias = Sequence[tuple[SupportsIndex, SupportsIndex | None]]
 
-_NO_COLUMNS = (None,) * len(_core.COLUMNS)
 #: No heap needs more than this for its bookkeeping: 31 bytes lost, two headers of 32, 32 of slack.
 _PROBE = 256
 
 
 class Counts(NamedTuple):
-    """What `_core.replay` returns, by the names of `_core.COUNTS`."""
+    """What `_core.replay` returns, by its names."""
 
     done: int
     failures: int
@@ -251,7 +250,7 @@ class Rig:
         *,
         stop: bool = True,
         track_need: bool = False,
-        columns: tuple[npt.NDArray[Any] | None, ...] = _NO_COLUMNS,
+        columns: dict[str, npt.NDArray[Any]] | None = None,
         end: int | None = None,
     ) -> Counts:
         """Replay the events before `end` in a fresh heap, up to the first failure unless `stop` is
@@ -260,10 +259,9 @@ class Rig:
         op, slot, sizes = (column[:end] for column in self._trace[:3])
         slots = self._trace[3]
         report = self._start_progress()
-        counts = Counts(
-            *_core.replay(heap, op, slot, sizes, slots, columns, stop, track_need, report)
+        return Counts(
+            **_core.replay(heap, op, slot, sizes, slots, columns or {}, stop, track_need, report)
         )
-        return counts._replace(need=counts.need % (1 << 64))  # signed, it may come back negative
 
     def _start_progress(self) -> Progress | None:
         progress = self._progress

@@ -325,20 +325,21 @@ def restored(
     addresses = tuple(base for base, _ in regions)
     if cls.kind == 2 and not extra:
         extra = down_to_word(addresses[0] - 2 * word, word)
-    snapshot = (
-        1,
-        cls.kind,
-        word,
-        alignment,
-        int(clear_on_free),
-        protected,
-        extra,
-        addresses,
-        numbers,
-        np.array(blocks, dtype=np.uint64).tobytes(),
-        np.array(free_list, dtype=np.uint64).tobytes(),
-        np.array(ever, dtype=np.uint64).tobytes(),
-    )
+    counters = ("minimum_ever_free", "allocations", "frees", "failed", "reached")
+    snapshot = {
+        "version": 2,
+        "kind": cls.kind,
+        "word_size": word,
+        "alignment": alignment,
+        "clear_on_free": clear_on_free,
+        "canary": extra if protected else None,
+        "end_marker_address": extra if cls.kind == 2 else None,
+        "addresses": addresses,
+        **dict(zip(counters, numbers, strict=True)),
+        "blocks": np.array(blocks, dtype=np.uint64).tobytes(),
+        "free_list": np.array(free_list, dtype=np.uint64).tobytes(),
+        "ever": np.array(ever, dtype=np.uint64).tobytes(),
+    }
     return _core._restore(cls, tuple(bytearray(data) for _, data in regions), snapshot)
 
 

@@ -36,7 +36,7 @@ DEFAULT_COLUMNS: tuple[str, ...] = tuple(
 )
 """What is recorded unless `record` says otherwise: all that does not walk the free list."""
 
-FAILURES: tuple[str, ...] = ("none", "exhaustion", "fragmentation")
+FAILURES: tuple[str, ...] = _core.FAILURES
 """The meaning of the column ``failure``'s values."""
 
 
@@ -357,18 +357,7 @@ def _run(
     progress: Callable[[int, int], object] | None,
 ) -> dict[str, int]:
     slots, count = trace.slots
-    counts = _core.replay(
-        heap,
-        trace.op,
-        slots,
-        trace.size,
-        count,
-        tuple(columns.get(name) for name in COLUMNS),
-        False,
-        False,
-        progress,
-    )
-    return dict(zip(_core.COUNTS, counts, strict=True))
+    return _core.replay(heap, trace.op, slots, trace.size, count, columns, False, False, progress)
 
 
 def replay(

@@ -155,9 +155,8 @@ static PyObject *lab_py_write(PyObject *self, PyObject *args) {
     Py_RETURN_TRUE;
 }
 
-static PyObject *lab_py_slots(PyObject *self, PyObject *unused) {
+static PyObject *lab_py_slots(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct lab *lab = LAB(self);
-    (void)unused;
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < lab->slot_count; i++) {
         const struct lab_slot *slot = &lab->slots[i];
@@ -170,8 +169,7 @@ static PyObject *lab_py_slots(PyObject *self, PyObject *unused) {
     return list;
 }
 
-static PyObject *lab_py_refill(PyObject *self, PyObject *unused) {
-    (void)unused;
+static PyObject *lab_py_refill(PyObject *self, PyObject *Py_UNUSED(unused)) {
     lab_refill(LAB(self));
     Py_RETURN_NONE;
 }
@@ -223,9 +221,8 @@ static bool list_block(void *context, uint64_t address, uint64_t size, bool allo
     return added;
 }
 
-static PyObject *lab_py_blocks(PyObject *self, PyObject *unused) {
+static PyObject *lab_py_blocks(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct lab *lab = LAB(self);
-    (void)unused;
     PyObject *list = PyList_New(0);
     if (list != NULL) lab->ops->walk(lab->state, list_block, list);
     if (list != NULL && PyErr_Occurred()) Py_CLEAR(list);

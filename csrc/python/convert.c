@@ -8,6 +8,10 @@ PyObject *hexadecimal(uint64_t value) {
     return PyUnicode_FromString(text);
 }
 
+PyObject *number_or_none(bool known, uint64_t value) {
+    return known ? PyLong_FromUnsignedLongLong(value) : Py_NewRef(Py_None);
+}
+
 /* A new reference to an int, or NULL with a TypeError that names the argument. */
 static PyObject *convert_int(PyObject *object, const char *name) {
     if (PyLong_Check(object)) return Py_NewRef(object);

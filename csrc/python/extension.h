@@ -84,9 +84,13 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 
 /* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
 struct heap *heap_allocate(PyTypeObject *type);
-int heap_set_up(struct heap *heap);
+/* Set-up writes the arenas, or the shadows in their place: a restored arena is kept. */
+int heap_set_up(struct heap *heap, bool on_shadow);
 /* The state, its shadow and its options over other arenas: for copy() and _restore(). */
 int heap_prepare(struct heap *heap, PyObject *arenas);
+/* The memory that the state is to refer to, the arenas or the shadows in their place; to be freed
+ * with PyMem_Free(). NULL with an exception. */
+struct rh_setup_region *heap_regions(const struct heap *heap, bool on_shadow);
 int heap_attach(struct heap *heap);
 PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
@@ -98,19 +102,19 @@ PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
  */
 
 /* Making one can run a finaliser, which may call the very heap that is being walked. */
-struct numbers {
+struct collected {
     uint64_t *values;
     size_t count;
     size_t room;
     bool failed; /* out of memory */
 };
 
-/* Visitors whose context is a struct numbers: a block as address, size, allocated; or an address.
+/* Visitors whose context is a struct collected: a block as address, size, allocated; or an address.
  */
-bool collect_block(void *numbers, uint64_t address, uint64_t size, bool allocated);
-bool collect_entry(void *numbers, uint64_t address, uint64_t size, bool allocated);
-bool collect_address(void *numbers, uint64_t address);
-void collect_drop(struct numbers *numbers);
+bool collect_block(void *collected, uint64_t address, uint64_t size, bool allocated);
+bool collect_entry(void *collected, uint64_t address, uint64_t size, bool allocated);
+bool collect_address(void *collected, uint64_t address);
+void collect_drop(struct collected *collected);
 
 /* snapshot.c */
 PyObject *heap_copy(PyObject *self, PyObject *unused);
@@ -130,8 +134,9 @@ extern PyType_Spec core_loan_spec;
 
 /* replay_binding.c */
 PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count);
-extern const char *const core_columns[9];
-extern const char *const core_counts[12];
+/* The names of columns and of failures, as tuples. */
+PyObject *core_column_names(void);
+PyObject *core_failure_names(void);
 
 /* --- guards and errors (errors.c) ---------------------------------------------------------------
  */
@@ -143,8 +148,7 @@ bool heap_ready(const struct heap *heap);
 bool heap_has_arena(const struct heap *heap, const char *what);
 bool heap_ready_arena(const struct heap *heap, const char *what);
 
-/* HeapCorruptionError from the heap's last fault, or from `fault`. Return NULL. */
-PyObject *heap_raise_corruption(struct heap *heap, const struct rh_fault64 *fault, int64_t event);
+/* HeapCorruptionError from the heap's last fault. Returns NULL. */
 PyObject *heap_raise_last_fault(struct heap *heap, int64_t event);
 /* InvalidFreeError, or DoubleFreeError from free(). Return NULL. */
 PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
@@ -162,5 +166,6 @@ bool convert_option(PyObject *object, const char *name, uint64_t max, uint64_t *
 /* An address; false with a TypeError for what is no int. */
 bool convert_address(PyObject *object, struct given_address *address);
 PyObject *hexadecimal(uint64_t value);
+PyObject *number_or_none(bool known, uint64_t value);
 
 #endif

@@ -35,8 +35,7 @@ static size_t usable_bytes(void *memory, size_t size) {
 #endif
 }
 
-PyObject *heap3_host(PyObject *type, PyObject *unused) {
-    (void)unused;
+PyObject *heap3_host(PyObject *type, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = heap_allocate((PyTypeObject *)type);
     if (heap == NULL) return NULL;
     heap->host_blocks = PyDict_New();

@@ -125,7 +125,7 @@ static void program(const struct rh_ops *ops, void *state, unsigned seed) {
     REQUIRE(ops->walk(state, count, &free_bytes) == RH_OK);
     REQUIRE(free_bytes == ops->free_size(state));
     REQUIRE(ops->stats(state, &stats) == RH_OK && stats.values[0] == free_bytes);
-    REQUIRE(ops->check(state, &fault) == RH_OK);
+    REQUIRE(ops->check(state) == RH_OK);
     overwritten(ops, state);
     ops->reset_minimum(state);
     REQUIRE(ops->free(state, 12) == RH_INVALID_FREE);

@@ -208,7 +208,10 @@ static void look(struct fuzz *f) {
         REQUIRE(f->scribbled);
         f->ops->last_fault(f->state, &fault);
     }
-    if (f->ops->check(f->state, &fault) != RH_OK) REQUIRE(f->scribbled);
+    if (f->ops->check(f->state) != RH_OK) {
+        REQUIRE(f->scribbled);
+        f->ops->last_fault(f->state, &fault);
+    }
     f->ops->walk(f->state, ignore, &limit);
     f->ops->walk_free(f->state, ignore, &limit);
     f->ops->walk_ever(f->state, ignore_address, &limit);
