@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
         count += op[i] == RH_EVENT_MALLOC;
     }
     const struct rh_setup_region region = {0x20000000u, arena, calloc(arena, 1),
-                                           calloc(1, ops->record_bytes(arena, 8) + 1)};
+                                           calloc(1, ops->shadow_bytes(arena, 8) + 1)};
     const struct rh_setup setup = {.alignment = 8, .region_count = 1, .regions = &region};
     struct rh_replay replay = {.ops = ops,
                                .state = calloc(1, ops->state_bytes(1)),

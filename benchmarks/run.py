@@ -33,7 +33,8 @@ def compile_driver(folder: Path, checks: int) -> Path:
     """The replay's C driver with the core at a level of checks."""
     program = folder / f"replay_driver_{checks}"
     sources = [HERE / "replay_driver.c", *sorted((ROOT / "csrc" / "host").glob("*.c"))]
-    options = ["-DRH_HOSTED=1", f"-DRH_CHECKS={checks}", f"-I{ROOT}/csrc", f"-I{ROOT}/csrc/host"]
+    options = ["-DRH_HOSTED=1", f"-DRH_CHECKS={checks}", f"-I{ROOT}/csrc/core"]
+    options.append(f"-I{ROOT}/csrc/host")
     subprocess.run([*COMPILE, *options, *map(str, sources), "-o", str(program)], check=True)
     return program
 

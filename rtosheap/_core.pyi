@@ -62,13 +62,13 @@ class Heap:
     @property
     def end_marker_address(self) -> int | None: ...
     def _stats(self) -> tuple[int, int, int, int, int, int, int]: ...
-    # trust: from the record outside the arena, without a look at the arena's headers
+    # trust: from the shadow outside the arena, without a look at the arena's headers
     def _blocks(self, trust: bool = False, /) -> list[tuple[int, int, bool]]: ...
     def _free_blocks(self) -> list[tuple[int, int]]: ...
     def _regions(self) -> tuple[tuple[int, Any], ...]: ...
     def _region_views(self) -> tuple[memoryview, ...]: ...
     def _is_live(self, address: int, /) -> bool: ...
-    def _snapshot(self) -> tuple[Any, ...]: ...
+    def _snapshot(self) -> dict[str, Any]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Heap1(Heap):
@@ -121,32 +121,37 @@ class Heap5(Heap):
         canary: SupportsIndex | None = None,
     ) -> None: ...
 
-def _restore(cls: type[_H], memories: Sequence[Buffer], snapshot: tuple[Any, ...], /) -> _H:
+def _restore(
+    cls: type[_H], memories: Sequence[Buffer], snapshot: dict[str, Any] | tuple[Any, ...], /
+) -> _H:
     """A heap of class `cls` over `memories` in the state of `_snapshot()`; the memory's bytes are
-    taken as they are. ValueError where no heap could be in that state."""
+    taken as they are. ValueError where no heap could be in that state, TypeError for an entry of a
+    wrong type. A tuple is what `_snapshot()` gave in version 1."""
 
 # One call for everything that replays. The arrays are C-contiguous: op uint8 (b"m", b"r", b"f"),
-# slot int32 (0 <= slot < slots), size uint64. columns: writable arrays or None, in the order of
-# COLUMNS. Returns the counts in the order of COUNTS.
+# slot int32 (0 <= slot < slots), size uint64. columns: a writable array for each column that is to
+# be recorded, by its name in COLUMNS.
+#
+# Returns done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes,
+# most_nodes_event (-1: none), first_failure (-1: none), need, need_event (-1: none), need_largest.
+# The last three are for track_need with heap_4 or heap_5: the lowest address of the last end
+# marker that serves every event, the event that needs it, and the largest block cut.
 def replay(
     heap: Heap,
     op: _Array,
     slot: _Array,
     size: _Array,
     slots: int,
-    columns: tuple[_Array | None, ...],
+    columns: dict[str, _Array],
     stop_at_failure: bool,
     track_need: bool,
     progress: Callable[[int, int], object] | None,
     /,
-) -> tuple[int, ...]: ...
+) -> dict[str, int]: ...
 
 COLUMNS: tuple[str, ...]
 """address (u8), block_size (u8), free_size (u8), largest_free_block (u8), free_block_count (u4),
 live_bytes (u8), nodes (u4), failed (?), failure (u1)."""
 
-COUNTS: tuple[str, ...]
-"""done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes, most_nodes_event (-1:
-none), first_failure (-1: none), need, need_event (-1: none), need_largest. The last three are
-for track_need with heap_4 or heap_5: the lowest address of the last end marker that serves every
-event, the event that needs it, and the largest block cut."""
+FAILURES: tuple[str, ...]
+"""The meaning of the column failure's values."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from needs import ROOT, missing, tool
 
-CSRC = ROOT / "csrc"
+CORE = ROOT / "csrc" / "core"
+HOST = ROOT / "csrc" / "host"
 HEAPS = ("heap_1", "heap_2", "heap_3", "heap_4", "heap_5")
 WARNINGS = (
     *("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion"),
@@ -42,8 +43,8 @@ def compile_one(command: tuple[str, ...], source: Path, to: Path, *options: str)
             *target,
             *WARNINGS,
             *options,
-            f"-I{CSRC}",
-            f"-I{CSRC}/host",
+            f"-I{CORE}",
+            f"-I{HOST}",
             "-c",
             str(source),
             "-o",
@@ -64,7 +65,7 @@ def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
     for heap in HEAPS:
         for optimize in ("-Os", "-O2"):
             compile_one(
-                TARGETS[target], CSRC / f"{heap}.c", tmp_path / "x.o", optimize, *FIRMWARE[level]
+                TARGETS[target], CORE / f"{heap}.c", tmp_path / "x.o", optimize, *FIRMWARE[level]
             )
 
 
@@ -72,7 +73,7 @@ def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["x86-64 gcc", "x86-64 clang", "i386"])
 def test_the_core_on_a_host(target: str, checks: int, tmp_path: Path) -> None:
     options = ("-O2", "-DRH_HOSTED=1", f"-DRH_CHECKS={checks}")
-    for source in sorted((CSRC / "host").glob("*.c")):
+    for source in sorted(HOST.glob("*.c")):
         compile_one(TARGETS[target], source, tmp_path / "x.o", *options)
 
 
@@ -82,7 +83,7 @@ def test_it_asks_for_nothing_and_keeps_nothing(level: str, tmp_path: Path) -> No
     for heap in HEAPS:
         target = TARGETS["Cortex-M0"]
         to = compile_one(
-            target, CSRC / f"{heap}.c", tmp_path / "x.o", "-O2", "-ffreestanding", *FIRMWARE[level]
+            target, CORE / f"{heap}.c", tmp_path / "x.o", "-O2", "-ffreestanding", *FIRMWARE[level]
         )
         run = subprocess.run(
             [tool("arm-none-eabi-nm"), str(to)], capture_output=True, text=True, check=True
@@ -110,7 +111,7 @@ def test_no_recursion_and_a_known_stack(tmp_path: Path) -> None:
     for heap in HEAPS:
         to = tmp_path / f"{heap}.o"
         options = ("-Os", "-DRH_CHECKS=2", "-fcallgraph-info", "-fstack-usage")
-        compile_one(TARGETS["Cortex-M0"], CSRC / f"{heap}.c", to, *options)
+        compile_one(TARGETS["Cortex-M0"], CORE / f"{heap}.c", to, *options)
     usage = [line.split("\t") for p in tmp_path.glob("*.su") for line in p.read_text().splitlines()]
     assert len(usage) > 20
     assert {kind for _, _, kind in usage} == {"static"}
@@ -168,9 +169,9 @@ int main(void) {
 @pytest.mark.parametrize("checks", [0, 1, 2])
 def test_each_level_runs_over_native_memory(checks: int, tmp_path: Path) -> None:
     (tmp_path / "program.c").write_text(PROGRAM)
-    record = "(region).record = calloc(1, rh_record_bytes(1024, 8))" if checks == 2 else "(void)0"
+    record = "(region).shadow = calloc(1, rh_shadow_bytes(1024, 8))" if checks == 2 else "(void)0"
     damage = "(x) != RH_CORRUPT" if checks == 2 else "0 && (x)"
-    sources = [tmp_path / "program.c", CSRC / "heap_2.c", CSRC / "heap_4.c"]
+    sources = [tmp_path / "program.c", CORE / "heap_2.c", CORE / "heap_4.c"]
     program = tmp_path / "program"
     options = [f"-DRH_CHECKS={checks}", f"-DRECORD(region)={record}", f"-DDAMAGE(x)={damage}"]
     subprocess.run(
@@ -180,7 +181,7 @@ def test_each_level_runs_over_native_memory(checks: int, tmp_path: Path) -> None
             "-g",
             "-fsanitize=address,undefined",
             *options,
-            f"-I{CSRC}",
+            f"-I{CORE}",
             *map(str, sources),
             "-o",
             str(program),

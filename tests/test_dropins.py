@@ -17,7 +17,7 @@ import judge
 import programs
 from tools import missing, require
 
-HOST = programs.ROOT / "tests" / "firmware" / "host_cases.c"
+HOST = programs.C / "host_cases.c"
 BASE = vectors.BASE
 WORD_FLAGS = {4: ["-m32"], 8: ["-m64"]}
 

@@ -36,7 +36,7 @@ def driver() -> Path:
     program = Path(tempfile.mkdtemp()) / "exhaustive"
     host = ROOT / "csrc" / "host"
     sources = [host / name for name in ("core_w32.c", "core_w64.c", "ops.c")]
-    options = ["-O2", "-DRH_HOSTED=1", "-DRH_CHECKS=2", f"-I{ROOT / 'csrc'}", f"-I{host}"]
+    options = ["-O2", "-DRH_HOSTED=1", "-DRH_CHECKS=2", f"-I{host.parent / 'core'}", f"-I{host}"]
     source = ROOT / "tests" / "c" / "exhaustive.c"
     run([tool("gcc"), *WARNINGS, *options, source, *sources, "-o", program])
     return program

@@ -22,8 +22,6 @@ from rtosheap import (
     replay,
 )
 
-NO_COLUMNS = (None,) * 9
-
 
 class FreesWhenCollected:
     """A cycle whose finaliser uses the heap that is being looked at."""
@@ -70,7 +68,7 @@ def test_slots_that_change_during_a_replay() -> None:
 
     heap = Heap4(1024)
     with pytest.raises(ValueError, match=r"event \d+ is none: operation 109, slot 1073741824 of 1"):
-        _core.replay(heap, op, slot, size, 1, NO_COLUMNS, False, False, progress)
+        _core.replay(heap, op, slot, size, 1, {}, False, False, progress)
     heap.check()
     assert heap.malloc(8) is not None
 
@@ -79,7 +77,7 @@ def test_slots_that_change_during_a_replay() -> None:
 def test_events_that_are_none(op: int, slot: int) -> None:
     arrays = np.array([op], np.uint8), np.array([slot], np.int32), np.zeros(1, np.uint64)
     with pytest.raises(ValueError, match="event 0 is none"):
-        _core.replay(Heap4(1024), *arrays, 1, NO_COLUMNS, False, False, None)
+        _core.replay(Heap4(1024), *arrays, 1, {}, False, False, None)
 
 
 def test_arrays_of_another_shape() -> None:
@@ -87,13 +85,13 @@ def test_arrays_of_another_shape() -> None:
     odd = np.zeros(13, np.uint8)[1:].view(np.int32)
     for arrays in ((op, slot[:2], size), (op, size, size), (slot, slot, size), (op, odd, size)):
         with pytest.raises(ValueError, match="must be an aligned array"):
-            _core.replay(Heap4(1024), *arrays, 1, NO_COLUMNS, False, False, None)
+            _core.replay(Heap4(1024), *arrays, 1, {}, False, False, None)
     with pytest.raises((BufferError, ValueError)):
-        _core.replay(Heap4(64), op, slot[::-1], size, 1, NO_COLUMNS, False, False, None)
+        _core.replay(Heap4(64), op, slot[::-1], size, 1, {}, False, False, None)
     with pytest.raises(ValueError, match="slots"):
-        _core.replay(Heap4(1024), op, slot, size, -1, NO_COLUMNS, False, False, None)
+        _core.replay(Heap4(1024), op, slot, size, -1, {}, False, False, None)
     with pytest.raises(TypeError):
-        _core.replay(Heap4(1024), op, slot, size, "x", NO_COLUMNS, False, False, None)  # type: ignore[arg-type]
+        _core.replay(Heap4(1024), op, slot, size, "x", {}, False, False, None)  # type: ignore[arg-type]
 
 
 class Slow:
@@ -119,13 +117,13 @@ def test_two_replays_at_once_are_none() -> None:
         started.set()
 
     def other() -> None:
-        _core.replay(heap, op, slot, size, 1, NO_COLUMNS, False, False, progress)
+        _core.replay(heap, op, slot, size, 1, {}, False, False, progress)
 
     thread = threading.Thread(target=other)
     thread.start()
     try:
         with pytest.raises(RuntimeError, match="busy"):
-            _core.replay(heap, op, slot, size, 1, NO_COLUMNS, Slow(started), False, None)  # type: ignore[arg-type]
+            _core.replay(heap, op, slot, size, 1, {}, Slow(started), False, None)  # type: ignore[arg-type]
     finally:
         thread.join()
     heap.check()

@@ -17,10 +17,10 @@ import pytest
 from ctools import WARNINGS, run
 from needs import ROOT, missing, tool
 
-CSRC = ROOT / "csrc"
-HOST = CSRC / "host"
+CORE = ROOT / "csrc" / "core"
+HOST = ROOT / "csrc" / "host"
 HERE = ROOT / "tests"
-HEAPS = [CSRC / f"heap_{n}.c" for n in range(1, 6)]
+HEAPS = [CORE / f"heap_{n}.c" for n in range(1, 6)]
 HOSTED = [HOST / name for name in ("core_w32.c", "core_w64.c", "ops.c")]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 FUZZ_SECONDS = 60 if os.environ.get("CI") == "true" else 5
@@ -41,7 +41,7 @@ def core_program(to: Path, *options: Any, cc: str = "gcc") -> Path:
     hosted = "-DRH_HOSTED=1" in options
     sources = HOSTED if hosted else HEAPS
     source = HERE / "c" / "test_core.c"
-    includes = [f"-I{CSRC}", f"-I{HOST}"]
+    includes = [f"-I{CORE}", f"-I{HOST}"]
     run([tool(cc), "-g", "-O1", *WARNINGS, *options, *includes, source, *sources, "-o", to])
     return to
 
@@ -67,8 +67,9 @@ def test_core_under_the_sanitizers(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_every_rule_of_the_checkers_and_set_ups(tmp_path: Path, cc: str) -> None:
-    sources = [HERE / "c" / "test_check.c", *HEAPS, CSRC / "newlib_nano.c"]
-    options = [*WARNINGS, *SANITIZED, "-DRH_HOSTED=1", "-DRH_CHECKS=0", f"-I{CSRC}"]
+    sources = [HERE / "c" / "test_check.c", *HEAPS, HOST / "newlib_nano.c"]
+    options = [*WARNINGS, *SANITIZED, "-DRH_HOSTED=1", "-DRH_CHECKS=0"]
+    options += [f"-I{CORE}", f"-I{HOST}"]
     run([tool(cc), "-g", "-O1", *options, *sources, "-o", tmp_path / "program"])
     assert run([tmp_path / "program"]).stdout == "all rules\n"
 
@@ -114,7 +115,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing("libFuzzer (libclang-rt-14-dev)")
     fuzz = HERE / "fuzz"
     options = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
-    options += ['-DRH_CONFIG_FILE="fuzz_config.h"', f"-I{fuzz}", f"-I{CSRC}", f"-I{HOST}"]
+    options += ['-DRH_CONFIG_FILE="fuzz_config.h"', f"-I{fuzz}", f"-I{CORE}", f"-I{HOST}"]
     source = fuzz / "fuzz_core.c"
     run([clang, "-g", "-O1", *WARNINGS, *options, source, *HOSTED, "-o", program])
     return program

@@ -45,9 +45,10 @@ def test_c(tmp_path: Path) -> None:
         " p[99] = q[49] = 1; return q - p != 112 + 8 * (sizeof p - 4) / 4; }\n"
     )
     program = tmp_path / "example"
-    sources = [str(tmp_path / "example.c"), str(ROOT / "csrc" / "heap_4.c")]
+    core = ROOT / "csrc" / "core"
+    sources = [str(tmp_path / "example.c"), str(core / "heap_4.c")]
     subprocess.run(
-        [tool("gcc"), "-std=c11", "-Wall", "-Wextra", f"-I{ROOT}/csrc", *sources, "-o", program],
+        [tool("gcc"), "-std=c11", "-Wall", "-Wextra", f"-I{core}", *sources, "-o", program],
         check=True,
     )
     assert subprocess.run([program], check=False).returncode == 0

@@ -33,10 +33,7 @@ def make(kind: int, size: int, options: dict[str, Any], regions: Any = None) -> 
 def first_failure(trace: Trace, heap: Any) -> int | None:
     """The first event that fails, None if all are served."""
     slot, slots = trace.slots
-    columns = (None,) * len(_core.COLUMNS)
-    counts = Counts(
-        *_core.replay(heap, trace.op, slot, trace.size, slots, columns, True, False, None)
-    )
+    counts = Counts(**_core.replay(heap, trace.op, slot, trace.size, slots, {}, True, False, None))
     return counts.first_failure if counts.failures else None
 
 
@@ -60,7 +57,10 @@ def smallest_of_all(
 
 
 def test_counts_are_those_of_the_core() -> None:
-    assert Counts._fields == _core.COUNTS
+    trace = Trace.from_events([])
+    slot, slots = trace.slots
+    counts = _core.replay(Heap4(64), trace.op, slot, trace.size, slots, {}, True, False, None)
+    assert Counts._fields == tuple(counts)
 
 
 # --------------------------------------------------------------------- against every size

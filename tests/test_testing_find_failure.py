@@ -16,7 +16,7 @@ import rtosheap
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
 from rtosheap.testing import NoFailureFound, find_failure
 
-CORE = ROOT / "csrc"
+CORE = ROOT / "csrc" / "core"
 
 
 def fails(trace: Trace, make: Callable[[], rtosheap.Heap]) -> bool:

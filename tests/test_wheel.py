@@ -61,7 +61,8 @@ def test_the_sdist_has_what_builds_and_tests_it(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for needed in (
         *("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml"),
-        *("csrc/heap_3.c", "csrc/heap_4.c", "csrc/rh_config.h", "csrc/python/core.h"),
+        *("csrc/core/heap_3.c", "csrc/core/heap_4.c", "csrc/core/rh_config.h"),
+        *("csrc/host/ops.h", "csrc/python/extension.h", "setup.py"),
         *("csrc/freertos/heap_4.c", "csrc/CMakeLists.txt", "tests/test_heaps_calls.py"),
         *("tests/data/conformance/heap4_w32.jsonl.gz", "rtosheap/_core.pyi", "rtosheap/py.typed"),
     ):
@@ -76,7 +77,7 @@ def test_the_wheel_is_abi3(wheel: Path) -> None:
     assert "rtosheap/_core.pyi" in names
     assert "rtosheap/py.typed" in names
     assert any(name.startswith("rtosheap/data/") and name.endswith(".gz") for name in names)
-    assert "rtosheap/csrc/heap_4.c" in names
+    assert "rtosheap/csrc/core/heap_4.c" in names
     assert "rtosheap/csrc/freertos/heap_4.c" in names
     assert not [name for name in names if name.startswith(("tests/", "csrc/"))]
 

@@ -3,26 +3,14 @@
  *
  * Nothing is ever freed. The heap is set up by the first call of pvPortMalloc().
  */
-#include <stdint.h>
-
-/* Functions of the API are called here under their own names, also with the MPU. */
-#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-#include "FreeRTOS.h"
-#include "task.h"
-#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-
 #include "rh_freertos.h"
 #define RH_KEEP_COUNTS configRTOSHEAP_STATISTICS
-#include "../heap_1.c"
+#include "../core/heap_1.c"
+
+#include "rh_freertos_arena.h"
 
 /* What the alignment of ucHeap can cost is taken off, whether it is aligned or not. */
 #define rhMANAGED_BYTES (configTOTAL_HEAP_SIZE - portBYTE_ALIGNMENT)
-
-#if (configAPPLICATION_ALLOCATED_HEAP == 1)
-extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
-#else
-PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
-#endif
 
 PRIVILEGED_DATA static struct rh_heap1 xHeap;
 

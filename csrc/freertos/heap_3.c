@@ -3,19 +3,10 @@
  *
  * The C library's malloc() and free(), made safe by suspending the scheduler.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
-/* Functions of the API are called here under their own names, also with the MPU. */
-#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-#include "FreeRTOS.h"
-#include "task.h"
-#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-
 #include "rh_freertos.h"
 
-#include "../heap_3.c"
-#include "../rh_arena.h"
+#include "../core/heap_3.c"
+#include "../core/rh_arena.h"
 
 #if (configRTOSHEAP_STATISTICS == 1)
 PRIVILEGED_DATA static size_t xAllocations;

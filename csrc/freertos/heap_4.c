@@ -3,25 +3,12 @@
  *
  * The heap is set up by the first call of pvPortMalloc(), even one that fails.
  */
-#include <stdint.h>
-
-/* Functions of the API are called here under their own names, also with the MPU. */
-#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-#include "FreeRTOS.h"
-#include "task.h"
-#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-
 #include "rh_freertos.h"
 #define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
-#include "../heap_4.c"
+#include "../core/heap_4.c"
 
+#include "rh_freertos_arena.h"
 #include "rh_freertos_calls.h"
-
-#if (configAPPLICATION_ALLOCATED_HEAP == 1)
-extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
-#else
-PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
-#endif
 
 PRIVILEGED_DATA static struct rh_heap4 xHeap;
 

@@ -3,17 +3,9 @@
  *
  * The heap is set up by vPortDefineHeapRegions(), before anything is allocated.
  */
-#include <stdint.h>
-
-/* Functions of the API are called here under their own names, also with the MPU. */
-#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-#include "FreeRTOS.h"
-#include "task.h"
-#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
-
 #include "rh_freertos.h"
 #define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
-#include "../heap_5.c"
+#include "../core/heap_5.c"
 
 #include "rh_freertos_calls.h"
 

@@ -1,9 +1,17 @@
 /*
- * From FreeRTOS's configuration to the core's. Each drop-in file includes it after FreeRTOS.h and
- * task.h, and then the core.
+ * From FreeRTOS's configuration to the core's. Each drop-in file includes it first, and then the
+ * core.
  */
 #ifndef RH_FREERTOS_H
 #define RH_FREERTOS_H
+
+#include <stdint.h>
+
+/* Functions of the API are called here under their own names, also with the MPU. */
+#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
+#include "FreeRTOS.h"
+#include "task.h"
+#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
 
 #if (configSUPPORT_DYNAMIC_ALLOCATION == 0)
 #error This file must not be used if configSUPPORT_DYNAMIC_ALLOCATION is 0

@@ -21,14 +21,14 @@ RH_INLINE rh_word prvGetCanary(void) {
 /* Of an allocated block with a header, or 0 for NULL: the size that traceMALLOC() is told. */
 RH_INLINE size_t prvBlockSize(const void *pv) {
     if (pv == NULL) return 0;
-    const rh_word xBlock = (rh_word)(uintptr_t)pv - rh_up(2 * RH_WORD_BYTES, portBYTE_ALIGNMENT);
+    const rh_word xBlock = (rh_word)(uintptr_t)pv - rh_header_bytes(portBYTE_ALIGNMENT);
     return (size_t)(rh_size(NULL, xBlock) & ~RH_TOP_BIT);
 }
 
 /* The payload of a block that is about to be freed. */
 RH_INLINE void prvClearOnFree(void *pv, rh_word xBlockSize) {
 #if (configHEAP_CLEAR_MEMORY_ON_FREE == 1)
-    memset(pv, 0, xBlockSize - rh_up(2 * RH_WORD_BYTES, portBYTE_ALIGNMENT));
+    memset(pv, 0, xBlockSize - rh_header_bytes(portBYTE_ALIGNMENT));
 #else
     (void)pv;
     (void)xBlockSize;

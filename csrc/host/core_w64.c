@@ -1,3 +1,3 @@
 #define RH_WORD_BYTES 8
 #define RH_OPS_TABLE rh_ops_w64
-#include "core_template.h"
+#include "word_size.h"

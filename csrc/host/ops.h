@@ -15,7 +15,7 @@ struct rh_setup_region {
     uint64_t base;
     uint64_t size;
     unsigned char *memory;
-    unsigned char *record; /* record_bytes(size, alignment) bytes; NULL where nothing is checked */
+    unsigned char *shadow; /* shadow_bytes(size, alignment) bytes; NULL where nothing is checked */
 };
 
 struct rh_setup {
@@ -39,6 +39,9 @@ struct rh_numbers { /* what a heap counts; also what a snapshot keeps */
     uint64_t frees;
     uint64_t failed;
     uint64_t reached; /* heap_3: bytes that sbrk has handed out */
+    /* Of now: bytes at the end that nothing has used yet (heap_1, heap_3). If there are any, both
+     * walks list them as a last block. */
+    uint64_t rest;
 };
 
 struct rh_stats64 {
@@ -51,7 +54,7 @@ struct rh_fault64 {
     bool has_previous;
     uint64_t address;  /* of the header at fault */
     uint64_t previous; /* of the block that ends there */
-    uint64_t found[2]; /* the header's words in the arena, and in the record */
+    uint64_t found[2]; /* the header's words in the arena, and in the shadow */
     uint64_t expected[2];
 };
 
@@ -74,20 +77,26 @@ struct rh_ops {
     int word_bytes; /* 4 or 8 */
     uint64_t word_max;
 
+    bool can_free;
+    bool zero_size_is_live;  /* malloc(0) is served: heap_3 */
+    bool has_regions;        /* more than one: heap_5 */
+    bool has_end_marker;     /* of an address that is chosen: heap_2 */
+    bool list_by_size;       /* the free list is in the order of sizes: heap_2 */
+    bool has_need;           /* the last three functions: heap_4, heap_5 */
+    uint64_t only_alignment; /* 0: any; heap_3 has one */
+
     size_t (*state_bytes)(size_t region_count);
-    size_t (*record_bytes)(uint64_t size, uint64_t alignment);
+    size_t (*shadow_bytes)(uint64_t size, uint64_t alignment);
     /* Sets up, and writes the arena. *wrong is the index of the region at fault. */
     enum rh_status (*init)(void *state, const struct rh_setup *setup, size_t *wrong);
     /* After the state was moved or copied: where its regions now lie. */
     void (*attach)(void *state, const struct rh_setup_region *regions);
     /* A state in which init() was called (over any memory) becomes the snapshot's. RH_CORRUPT iff
-     * no heap could be in that state. attach() is to be called next. */
+     * no heap could be in that state. attach() is to be called next. NULL without a shadow. */
     enum rh_status (*restore)(void *state, const struct rh_snapshot *snapshot);
 
     enum rh_status (*malloc)(void *state, uint64_t size, uint64_t *address);
     enum rh_status (*free)(void *state, uint64_t address);
-    /* What free() would return, and nothing else. */
-    enum rh_status (*free_would)(void *state, uint64_t address);
     /* RH_OK for the payload of a live block, else what a free of it would say (but RH_CORRUPT). */
     enum rh_status (*live)(const void *state, uint64_t address);
     /* The block of a live payload. */
@@ -104,12 +113,13 @@ struct rh_ops {
     enum rh_status (*walk)(void *state, rh_visitor64 visit, void *context);
     enum rh_status (*walk_free)(void *state, rh_visitor64 visit, void *context);
     void (*walk_ever)(const void *state, rh_address_visitor visit, void *context);
-    enum rh_status (*check)(void *state, struct rh_fault64 *fault);
-    void (*last_fault)(const void *state, struct rh_fault64 *fault);
+    enum rh_status (*check)(void *state);
+    /* Of the last call that returned RH_CORRUPT. */
+    void (*last_fault)(void *state, struct rh_fault64 *fault);
 
-    /* heap_4, heap_5: where the free block that ends at the last marker starts, after a malloc or a
-     * free of `payload` that found it at `last`; the least that a split leaves; the first block of
-     * the last region. */
+    /* With has_need alone: where the free block that ends at the last marker starts, after a malloc
+     * or a free of `payload` that found it at `last`; the least that a split leaves; the first
+     * block of the last region. */
     uint64_t (*last_free)(const void *state, uint64_t last, uint64_t payload, bool freed);
     uint64_t (*least_split)(const void *state);
     uint64_t (*last_region_start)(const void *state);

@@ -17,7 +17,8 @@ void rh_replay_begin(struct rh_replay *replay) {
     replay->most_nodes = 0;
     replay->most_nodes_event = -1;
     replay->first_failure = -1;
-    replay->need.last = replay->ops->last_region_start(replay->state);
+    replay->need.last = 0;
+    if (replay->ops->has_need) replay->need.last = replay->ops->last_region_start(replay->state);
     replay->need.need = 0;
     replay->need.largest = 0;
     replay->need.event = -1;
@@ -73,7 +74,7 @@ static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, u
         return RH_OK;
     case RH_EXHAUSTED:
     case RH_FRAGMENTED:
-        if (size == 0 && ops->kind != 3) {
+        if (size == 0 && !ops->zero_size_is_live) {
             slot->state = RH_SLOT_ZERO;
             slot->size = 0;
             replay->zero_size++;
@@ -90,7 +91,7 @@ static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, u
 static enum rh_status release(struct rh_replay *replay, uint64_t address, uint64_t size,
                               uint64_t *block_size, struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
-    if (ops->kind == 1) {
+    if (!ops->can_free) {
         replay->ignored_frees++;
         replay->live_bytes -= size;
         return RH_OK;
@@ -106,6 +107,35 @@ static enum rh_status release(struct rh_replay *replay, uint64_t address, uint64
     return RH_OK;
 }
 
+/* Would free() meet an overwritten header? It goes through the list up to a place, by address or by
+ * size; one entry further than free() would, since an allocation that comes between may take the
+ * one that ends its walk. */
+struct place {
+    uint64_t limit;
+    bool by_size;
+    bool beyond;
+};
+
+static bool up_to_place(void *context, uint64_t address, uint64_t size, bool allocated) {
+    struct place *place = context;
+    (void)allocated;
+    if ((place->by_size ? size : address) < place->limit) return true;
+    const bool further = !place->beyond;
+    place->beyond = true;
+    return further;
+}
+
+/* What free() would return, and nothing else. */
+static enum rh_status free_would(const struct rh_replay *replay, uint64_t address) {
+    const struct rh_ops *ops = replay->ops;
+    enum rh_status status = ops->live(replay->state, address);
+    if (status == RH_OK) status = ops->verify(replay->state, address);
+    if (status != RH_OK) return status;
+    const struct rh_block block = ops->block(replay->state, address);
+    struct place place = {ops->list_by_size ? block.size : block.address, ops->list_by_size, false};
+    return ops->walk_free(replay->state, up_to_place, &place);
+}
+
 /* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
 static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
                                  struct outcome *outcome) {
@@ -113,7 +143,7 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
     const struct rh_slot old = *slot;
     /* malloc changes only headers that it has found intact, so that a free that would succeed now
      * will succeed then: an event that meets an overwritten header changes nothing. */
-    enum rh_status status = ops->kind == 1 ? RH_OK : ops->free_would(replay->state, old.address);
+    enum rh_status status = ops->can_free ? free_would(replay, old.address) : RH_OK;
     if (status == RH_OK) status = allocate(replay, slot, size, outcome);
     if (status != RH_OK || outcome->failure != RH_FAILURE_NONE) return status;
     if (slot->state == RH_SLOT_LIVE) {
@@ -170,9 +200,9 @@ static enum rh_status record(struct rh_replay *replay, size_t event,
 }
 
 static bool records(const struct rh_columns *c) {
-    return c->address != NULL || c->block_size != NULL || c->free_size != NULL ||
-           c->largest_free_block != NULL || c->free_block_count != NULL || c->live_bytes != NULL ||
-           c->nodes != NULL || c->failed != NULL || c->failure != NULL;
+#define IS_RECORDED(type, name) || c->name != NULL
+    return false RH_COLUMNS(IS_RECORDED);
+#undef IS_RECORDED
 }
 
 static bool is_event(uint8_t op) {

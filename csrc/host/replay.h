@@ -9,19 +9,30 @@
 
 enum { RH_EVENT_MALLOC = 'm', RH_EVENT_REALLOC = 'r', RH_EVENT_FREE = 'f' };
 
-enum rh_failure { RH_FAILURE_NONE = 0, RH_FAILURE_EXHAUSTION = 1, RH_FAILURE_FRAGMENTATION = 2 };
+enum rh_failure { RH_FAILURE_NONE, RH_FAILURE_EXHAUSTION, RH_FAILURE_FRAGMENTATION, RH_FAILURES };
+#define RH_FAILURE_NAMES                                                                           \
+    {                                                                                              \
+        [RH_FAILURE_NONE] = "none", [RH_FAILURE_EXHAUSTION] = "exhaustion",                        \
+        [RH_FAILURE_FRAGMENTATION] = "fragmentation",                                              \
+    }
+
+/* What can be recorded of each event: COLUMN(type of an entry, name). */
+#define RH_COLUMNS(COLUMN)                                                                         \
+    COLUMN(uint64_t, address)                                                                      \
+    COLUMN(uint64_t, block_size)                                                                   \
+    COLUMN(uint64_t, free_size)                                                                    \
+    COLUMN(uint64_t, largest_free_block)                                                           \
+    COLUMN(uint32_t, free_block_count)                                                             \
+    COLUMN(uint64_t, live_bytes)                                                                   \
+    COLUMN(uint32_t, nodes)                                                                        \
+    COLUMN(uint8_t, failed)                                                                        \
+    COLUMN(uint8_t, failure)
 
 /* The caller's arrays, one entry per event; a null pointer is a column that is not recorded. */
 struct rh_columns {
-    uint64_t *address;
-    uint64_t *block_size;
-    uint64_t *free_size;
-    uint64_t *largest_free_block;
-    uint32_t *free_block_count;
-    uint64_t *live_bytes;
-    uint32_t *nodes;
-    uint8_t *failed;
-    uint8_t *failure;
+#define RH_COLUMN_MEMBER(type, name) type *name;
+    RH_COLUMNS(RH_COLUMN_MEMBER)
+#undef RH_COLUMN_MEMBER
 };
 
 /* What the trace knows of one id. */

@@ -2,20 +2,19 @@
 
 #include "lab.h"
 
-extern const struct rh_ops lab_ops_0_w32[5], lab_ops_0_w64[5];
-extern const struct rh_ops lab_ops_1_w32[5], lab_ops_1_w64[5];
-extern const struct rh_ops lab_ops_2_w32[5], lab_ops_2_w64[5];
+extern const struct rh_ops *const lab_ops_0_w32[5], *const lab_ops_0_w64[5];
+extern const struct rh_ops *const lab_ops_1_w32[5], *const lab_ops_1_w64[5];
+extern const struct rh_ops *const lab_ops_2_w32[5], *const lab_ops_2_w64[5];
 
 const struct rh_ops *lab_ops(int checks, int kind, int word_bytes) {
-    const struct rh_ops *const tables[3][2] = {
+    const struct rh_ops *const *const tables[3][2] = {
         {lab_ops_0_w32, lab_ops_0_w64},
         {lab_ops_1_w32, lab_ops_1_w64},
         {lab_ops_2_w32, lab_ops_2_w64},
     };
     if (checks < 0 || checks > 2 || kind < 1 || kind > 5 || (word_bytes != 4 && word_bytes != 8))
         return NULL;
-    const struct rh_ops *ops = &tables[checks][word_bytes == 8][kind - 1];
-    return ops->kind == 0 ? NULL : ops;
+    return tables[checks][word_bytes == 8][kind - 1];
 }
 
 /* --- the trap ----------------------------------------------------------------------------------
@@ -75,7 +74,7 @@ enum lab_end lab_malloc(struct lab *lab, uint64_t size, uint64_t *address) {
 enum lab_end lab_free(struct lab *lab, uint64_t address) {
     lab->address = lab->steps = 0;
     /* heap_1 asserts, and does nothing. */
-    if (lab->ops->kind == 1) return lab->checks == 0 ? LAB_IGNORED : LAB_DETECTED;
+    if (!lab->ops->can_free) return lab->checks == 0 ? LAB_IGNORED : LAB_DETECTED;
     running = lab;
     if (setjmp(lab->escape) != 0) {
         running = NULL;

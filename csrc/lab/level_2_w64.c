@@ -2,4 +2,4 @@
 #define RH_WORD_BYTES 8
 #define RH_OPS_TABLE lab_ops_2_w64
 #define RH_CONFIG_FILE "lab_config.h"
-#include "core_template.h"
+#include "word_size.h"

@@ -16,7 +16,7 @@ static void lab_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     struct lab *lab = LAB(self);
     for (size_t i = 0; i < lab->setup.region_count; i++)
-        PyMem_Free(lab->regions[i].record);
+        PyMem_Free(lab->regions[i].shadow);
     PyMem_Free(lab->memory);
     PyMem_Free(lab->state);
     PyMem_Free(lab->slots);
@@ -54,11 +54,11 @@ static bool take_regions(struct lab *lab, PyObject *regions) {
     for (Py_ssize_t i = 0; lab->memory != NULL && i < count; i++) {
         struct rh_setup_region *region = &lab->regions[i];
         region->memory = lab->memory + (region->base - lab->regions[0].base);
-        region->record =
-            PyMem_Calloc(1, lab->ops->record_bytes(region->size, lab->setup.alignment) + 1);
-        if (region->record == NULL) break;
+        region->shadow =
+            PyMem_Calloc(1, lab->ops->shadow_bytes(region->size, lab->setup.alignment) + 1);
+        if (region->shadow == NULL) break;
     }
-    if (lab->memory == NULL || lab->regions[count - 1].record == NULL) {
+    if (lab->memory == NULL || lab->regions[count - 1].shadow == NULL) {
         PyErr_NoMemory();
         return false;
     }
@@ -155,9 +155,8 @@ static PyObject *lab_py_write(PyObject *self, PyObject *args) {
     Py_RETURN_TRUE;
 }
 
-static PyObject *lab_py_slots(PyObject *self, PyObject *unused) {
+static PyObject *lab_py_slots(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct lab *lab = LAB(self);
-    (void)unused;
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < lab->slot_count; i++) {
         const struct lab_slot *slot = &lab->slots[i];
@@ -170,8 +169,7 @@ static PyObject *lab_py_slots(PyObject *self, PyObject *unused) {
     return list;
 }
 
-static PyObject *lab_py_refill(PyObject *self, PyObject *unused) {
-    (void)unused;
+static PyObject *lab_py_refill(PyObject *self, PyObject *Py_UNUSED(unused)) {
     lab_refill(LAB(self));
     Py_RETURN_NONE;
 }
@@ -223,9 +221,8 @@ static bool list_block(void *context, uint64_t address, uint64_t size, bool allo
     return added;
 }
 
-static PyObject *lab_py_blocks(PyObject *self, PyObject *unused) {
+static PyObject *lab_py_blocks(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct lab *lab = LAB(self);
-    (void)unused;
     PyObject *list = PyList_New(0);
     if (list != NULL) lab->ops->walk(lab->state, list_block, list);
     if (list != NULL && PyErr_Occurred()) Py_CLEAR(list);

@@ -1,5 +1,5 @@
-/* The memory of one region: pins the user's buffer, owns its record, and exports its bytes. */
-#include "core.h"
+/* The memory of one region: pins the user's buffer, owns its shadow, and exports its bytes. */
+#include "extension.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@ static void arena_dealloc(PyObject *self) {
     PyObject_GC_UnTrack(self);
     if (arena->buffer.obj != NULL) PyBuffer_Release(&arena->buffer);
     Py_CLEAR(arena->memory);
-    free(arena->record);
+    free(arena->shadow);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
@@ -113,10 +113,10 @@ error:
     return NULL;
 }
 
-int core_arena_make_record(struct arena *arena, const struct rh_ops *ops, uint64_t alignment) {
-    if (arena->record != NULL) return 0;
-    arena->record = calloc(1, ops->record_bytes((uint64_t)arena->buffer.len, alignment));
-    if (arena->record == NULL) {
+int core_arena_make_shadow(struct arena *arena, const struct rh_ops *ops, uint64_t alignment) {
+    if (arena->shadow != NULL) return 0;
+    arena->shadow = calloc(1, ops->shadow_bytes((uint64_t)arena->buffer.len, alignment));
+    if (arena->shadow == NULL) {
         PyErr_NoMemory();
         return -1;
     }

@@ -1,37 +1,37 @@
 /* A growing array of numbers that a walk fills. */
-#include "core.h"
+#include "extension.h"
 
-static bool append(struct numbers *numbers, uint64_t value) {
-    if (numbers->count == numbers->room) {
-        size_t room = numbers->room == 0 ? 64 : 2 * numbers->room;
-        uint64_t *values = PyMem_Realloc(numbers->values, room * sizeof *values);
+static bool append(struct collected *collected, uint64_t value) {
+    if (collected->count == collected->room) {
+        size_t room = collected->room == 0 ? 64 : 2 * collected->room;
+        uint64_t *values = PyMem_Realloc(collected->values, room * sizeof *values);
         if (values == NULL) {
-            numbers->failed = true;
+            collected->failed = true;
             return false;
         }
-        numbers->values = values;
-        numbers->room = room;
+        collected->values = values;
+        collected->room = room;
     }
-    numbers->values[numbers->count++] = value;
+    collected->values[collected->count++] = value;
     return true;
 }
 
-bool collect_block(void *numbers, uint64_t address, uint64_t size, bool allocated) {
-    return append(numbers, address) && append(numbers, size) && append(numbers, allocated);
+bool collect_block(void *collected, uint64_t address, uint64_t size, bool allocated) {
+    return append(collected, address) && append(collected, size) && append(collected, allocated);
 }
 
-bool collect_entry(void *numbers, uint64_t address, uint64_t size, bool allocated) {
+bool collect_entry(void *collected, uint64_t address, uint64_t size, bool allocated) {
     (void)size;
     (void)allocated;
-    return append(numbers, address);
+    return append(collected, address);
 }
 
-bool collect_address(void *numbers, uint64_t address) {
-    return append(numbers, address);
+bool collect_address(void *collected, uint64_t address) {
+    return append(collected, address);
 }
 
-void collect_drop(struct numbers *numbers) {
-    PyMem_Free(numbers->values);
-    numbers->values = NULL;
-    numbers->count = numbers->room = 0;
+void collect_drop(struct collected *collected) {
+    PyMem_Free(collected->values);
+    collected->values = NULL;
+    collected->count = collected->room = 0;
 }

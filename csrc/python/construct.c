@@ -1,5 +1,5 @@
 /* Constructors: from Python's arguments to a heap that is set up. */
-#include "core.h"
+#include "extension.h"
 
 #define DEFAULT_BASE 0x20000000u
 #define DEFAULT_ALIGNMENT 8u
@@ -24,21 +24,22 @@ struct heap *heap_allocate(PyTypeObject *type) {
     return heap;
 }
 
-static struct rh_setup_region *make_regions(const struct heap *heap) {
+struct rh_setup_region *heap_regions(const struct heap *heap, bool on_shadow) {
     const Py_ssize_t count = heap_arena_count(heap);
     struct rh_setup_region *regions = PyMem_Calloc((size_t)count + 1, sizeof *regions);
     if (regions == NULL) PyErr_NoMemory();
     for (Py_ssize_t i = 0; regions != NULL && i < count; i++) {
         const struct arena *arena = heap_arena(heap, i);
         struct rh_setup_region region = {arena->address, (uint64_t)arena->buffer.len,
-                                         arena->buffer.buf, arena->record};
+                                         on_shadow ? arena->shadow : arena->buffer.buf,
+                                         arena->shadow};
         regions[i] = region;
     }
     return regions;
 }
 
 int heap_attach(struct heap *heap) {
-    struct rh_setup_region *regions = make_regions(heap);
+    struct rh_setup_region *regions = heap_regions(heap, false);
     if (regions == NULL) return -1;
     heap->ops->attach(heap->state, regions);
     PyMem_Free(regions);
@@ -72,7 +73,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
     const struct arena *arena = heap_arena(heap, (Py_ssize_t)wrong);
     const unsigned long long size = (unsigned long long)arena->buffer.len;
     char which[40];
-    if (ops->kind == 5)
+    if (ops->has_regions)
         PyOS_snprintf(which, sizeof which, "regions[%d]", (int)wrong);
     else
         PyOS_snprintf(which, sizeof which, "memory");
@@ -100,7 +101,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
         break;
     case RH_AT_ZERO:
         PyErr_Format(PyExc_ValueError, "%s must be above 0: a block at address 0 would be NULL",
-                     ops->kind == 5 ? "a region's address" : "base_address");
+                     ops->has_regions ? "a region's address" : "base_address");
         break;
     case RH_BAD_MARKER: raise_marker(heap, size, address); break;
     default: PyErr_Format(PyExc_ValueError, "set-up failed (%d)", (int)status); break;
@@ -108,7 +109,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
     Py_DECREF(address);
 }
 
-/* The state over the heap's arenas, each with a record; not yet set up. */
+/* The state over the heap's arenas, each with a shadow; not yet set up. */
 int heap_prepare(struct heap *heap, PyObject *arenas) {
     heap->arenas = Py_NewRef(arenas);
     const Py_ssize_t count = heap_arena_count(heap);
@@ -117,18 +118,18 @@ int heap_prepare(struct heap *heap, PyObject *arenas) {
         PyErr_NoMemory();
         return -1;
     }
-    /* No record for what set-up will refuse: its size may not even be computable. */
+    /* No shadow for what set-up will refuse: its size may not even be computable. */
     const uint64_t a = heap->alignment;
     if (a < (uint64_t)heap->ops->word_bytes || a > 32 || (a & (a - 1)) != 0) return 0;
     for (Py_ssize_t i = 0; i < count; i++)
         if ((uint64_t)heap_arena(heap, i)->buffer.len <= heap->ops->word_max / 2 &&
-            core_arena_make_record(heap_arena(heap, i), heap->ops, a) != 0)
+            core_arena_make_shadow(heap_arena(heap, i), heap->ops, a) != 0)
             return -1;
     return 0;
 }
 
-int heap_set_up(struct heap *heap) {
-    struct rh_setup_region *regions = make_regions(heap);
+int heap_set_up(struct heap *heap, bool on_shadow) {
+    struct rh_setup_region *regions = heap_regions(heap, on_shadow);
     if (regions == NULL) return -1;
     const struct rh_setup setup = {.alignment = heap->alignment,
                                    .canary = heap->canary,
@@ -227,7 +228,7 @@ static int test_overlap(PyObject *arenas) {
 /* Takes over `heap` and `arenas`; NULL in it is an error that was raised. */
 static PyObject *finish(struct heap *heap, PyObject *arenas) {
     int failed = arenas == NULL || test_overlap(arenas) != 0 || heap_prepare(heap, arenas) != 0 ||
-                 heap_set_up(heap) != 0;
+                 heap_set_up(heap, false) != 0;
     Py_XDECREF(arenas);
     if (failed)
         Py_CLEAR(heap);
@@ -249,7 +250,7 @@ static PyObject *new_over_memory(PyTypeObject *type, int kind, PyObject *memory,
         Py_DECREF(heap);
         return NULL;
     }
-    if (kind == 2 && !given(options->end_marker))
+    if (heap->ops->has_end_marker && !given(options->end_marker))
         heap->end_marker = default_end_marker(arena->address, heap->ops);
     PyObject *arenas = PyTuple_New(1);
     if (arenas == NULL)

@@ -1,4 +1,4 @@
-#include "core.h"
+#include "extension.h"
 
 #include <stdio.h>
 
@@ -6,6 +6,10 @@ PyObject *hexadecimal(uint64_t value) {
     char text[24];
     snprintf(text, sizeof text, "0x%08llx", (unsigned long long)value);
     return PyUnicode_FromString(text);
+}
+
+PyObject *number_or_none(bool known, uint64_t value) {
+    return known ? PyLong_FromUnsignedLongLong(value) : Py_NewRef(Py_None);
 }
 
 /* A new reference to an int, or NULL with a TypeError that names the argument. */

@@ -1,4 +1,4 @@
-#include "core.h"
+#include "extension.h"
 
 bool heap_ready(const struct heap *heap) {
     if (!heap->busy) return true;
@@ -18,49 +18,29 @@ bool heap_ready_arena(const struct heap *heap, const char *what) {
     return heap_has_arena(heap, what) && heap_ready(heap);
 }
 
-static const char *rule_name(enum rh_rule rule) {
-    switch (rule) {
-    case RH_RULE_NONE: return "none";
-    case RH_RULE_OVERWRITTEN: return "overwritten";
-    case RH_RULE_SIZE: return "size";
-    case RH_RULE_LINK: return "link";
-    case RH_RULE_LIVE_LINK: return "live link";
-    case RH_RULE_ORDER: return "order";
-    case RH_RULE_NOT_FREE: return "not free";
-    case RH_RULE_NOT_LISTED: return "not listed";
-    case RH_RULE_NOT_COALESCED: return "not coalesced";
-    case RH_RULE_END_MARKER: return "end marker";
-    case RH_RULE_FREE_SIZE: return "free size";
-    }
-    return "unknown";
-}
-
-static const char *rule_text(enum rh_rule rule) {
-    switch (rule) {
-    case RH_RULE_NONE: return "nothing is wrong with";
-    case RH_RULE_OVERWRITTEN: return "overwritten:";
-    case RH_RULE_SIZE: return "holds an impossible size:";
-    case RH_RULE_LINK: return "links to no free block:";
-    case RH_RULE_LIVE_LINK: return "of an allocated block holds a link:";
-    case RH_RULE_ORDER: return "is out of the free list's order:";
-    case RH_RULE_NOT_FREE: return "of an allocated block is in the free list:";
-    case RH_RULE_NOT_LISTED: return "of a free block is not in the free list:";
-    case RH_RULE_NOT_COALESCED: return "follows a free block that it was not merged with:";
-    case RH_RULE_END_MARKER: return "is no end marker:";
-    case RH_RULE_FREE_SIZE: return "and others do not add up to the free size:";
-    }
-    return "";
-}
+/* A rule's name, and what is said of a header that breaks it. */
+static const struct {
+    const char *name, *text;
+} rules[] = {
+    [RH_RULE_NONE] = {"none", "nothing is wrong with"},
+    [RH_RULE_OVERWRITTEN] = {"overwritten", "overwritten:"},
+    [RH_RULE_SIZE] = {"size", "holds an impossible size:"},
+    [RH_RULE_LINK] = {"link", "links to no free block:"},
+    [RH_RULE_LIVE_LINK] = {"live link", "of an allocated block holds a link:"},
+    [RH_RULE_ORDER] = {"order", "is out of the free list's order:"},
+    [RH_RULE_NOT_FREE] = {"not free", "of an allocated block is in the free list:"},
+    [RH_RULE_NOT_LISTED] = {"not listed", "of a free block is not in the free list:"},
+    [RH_RULE_NOT_COALESCED] = {"not coalesced",
+                               "follows a free block that it was not merged with:"},
+    [RH_RULE_END_MARKER] = {"end marker", "is no end marker:"},
+    [RH_RULE_FREE_SIZE] = {"free size", "and others do not add up to the free size:"},
+};
 
 static bool set_attribute(PyObject *error, const char *name, PyObject *value) {
     if (value == NULL) return false;
     int result = PyObject_SetAttrString(error, name, value);
     Py_DECREF(value);
     return result == 0;
-}
-
-static PyObject *address_or_none(bool known, uint64_t address) {
-    return known ? PyLong_FromUnsignedLongLong(address) : Py_NewRef(Py_None);
 }
 
 static PyObject *fault_message(const struct rh_fault64 *fault, int64_t event) {
@@ -82,7 +62,7 @@ static PyObject *fault_message(const struct rh_fault64 *fault, int64_t event) {
                                    place, found)
             : PyUnicode_FromFormat("%s at %U %s rule \"%s\" broken; %s",
                                    fault->is_marker ? "end marker" : "header of the block", address,
-                                   rule_text(fault->rule), rule_name(fault->rule), place);
+                                   rules[fault->rule].text, rules[fault->rule].name, place);
     Py_DECREF(address);
     if (message != NULL && event >= 0) {
         PyObject *with_event =
@@ -93,25 +73,21 @@ static PyObject *fault_message(const struct rh_fault64 *fault, int64_t event) {
     return message;
 }
 
-PyObject *heap_raise_corruption(struct heap *heap, const struct rh_fault64 *fault, int64_t event) {
-    PyObject *message = fault_message(fault, event);
+PyObject *heap_raise_last_fault(struct heap *heap, int64_t event) {
+    struct rh_fault64 fault;
+    heap->ops->last_fault(heap->state, &fault);
+    PyObject *message = fault_message(&fault, event);
     if (message == NULL) return NULL;
     PyObject *error = PyObject_CallFunctionObjArgs(heap->core->corruption_error, message, NULL);
     Py_DECREF(message);
     if (error == NULL) return NULL;
-    if (set_attribute(error, "address", PyLong_FromUnsignedLongLong(fault->address)) &&
-        set_attribute(error, "previous", address_or_none(fault->has_previous, fault->previous)) &&
-        set_attribute(error, "rule", PyUnicode_FromString(rule_name(fault->rule))) &&
+    if (set_attribute(error, "address", PyLong_FromUnsignedLongLong(fault.address)) &&
+        set_attribute(error, "previous", number_or_none(fault.has_previous, fault.previous)) &&
+        set_attribute(error, "rule", PyUnicode_FromString(rules[fault.rule].name)) &&
         set_attribute(error, "event", event < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(event)))
         PyErr_SetObject(heap->core->corruption_error, error);
     Py_DECREF(error);
     return NULL;
-}
-
-PyObject *heap_raise_last_fault(struct heap *heap, int64_t event) {
-    struct rh_fault64 fault;
-    heap->ops->last_fault(heap->state, &fault);
-    return heap_raise_corruption(heap, &fault, event);
 }
 
 static PyObject *address_text(struct given_address address) {
@@ -123,8 +99,9 @@ PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
                           enum rh_status status) {
     PyObject *text = address_text(address);
     if (text == NULL) return NULL;
-    if (heap->ops != NULL && heap->ops->kind == 1)
-        PyErr_Format(heap->core->invalid_free_error, "free(%U): heap_1 cannot free", text);
+    if (heap->ops != NULL && !heap->ops->can_free)
+        PyErr_Format(heap->core->invalid_free_error, "free(%U): heap_%d cannot free", text,
+                     heap->ops->kind);
     else if (status == RH_DOUBLE_FREE)
         PyErr_Format(heap->core->double_free_error,
                      "free(%U): the block was freed before, and malloc has not returned that "

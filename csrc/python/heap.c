@@ -1,5 +1,5 @@
 /* The heap types: methods and attributes. */
-#include "core.h"
+#include "extension.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -157,10 +157,9 @@ static PyObject *heap_is_live(PyObject *self, PyObject *argument) {
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-static PyObject *heap_stats(PyObject *self, PyObject *unused) {
+static PyObject *heap_stats(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
     struct rh_stats64 stats;
-    (void)unused;
     if (!heap_ready_arena(heap, "stats()")) return NULL;
     if (heap->ops->stats(heap->state, &stats) != RH_OK) return heap_raise_last_fault(heap, -1);
     PyObject *tuple = PyTuple_New(7);
@@ -173,42 +172,40 @@ static PyObject *heap_stats(PyObject *self, PyObject *unused) {
 
 /* Raises if a header is not the heap's. */
 static bool all_intact(struct heap *heap) {
-    struct rh_fault64 fault;
-    if (heap->ops->check(heap->state, &fault) == RH_OK) return true;
-    heap_raise_corruption(heap, &fault, -1);
+    if (heap->ops->check(heap->state) == RH_OK) return true;
+    heap_raise_last_fault(heap, -1);
     return false;
 }
 
 /* The list of what a walk has collected: (address, size, allocated), or (address, size). */
-static PyObject *list_of(struct numbers *numbers, bool with_state) {
-    const size_t count = numbers->count / 3;
-    PyObject *list = numbers->failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)count);
+static PyObject *list_of(struct collected *collected, bool with_state) {
+    const size_t count = collected->count / 3;
+    PyObject *list = collected->failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)count);
     for (size_t i = 0; list != NULL && i < count; i++) {
-        const uint64_t *block = &numbers->values[3 * i];
+        const uint64_t *block = &collected->values[3 * i];
         const unsigned long long address = block[0], size = block[1];
         PyObject *item =
             with_state ? Py_BuildValue("(KKO)", address, size, block[2] != 0 ? Py_True : Py_False)
                        : Py_BuildValue("(KK)", address, size);
         if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) != 0) Py_CLEAR(list);
     }
-    collect_drop(numbers);
+    collect_drop(collected);
     return list;
 }
 
 static PyObject *heap_blocks(PyObject *self, PyObject *const *args, Py_ssize_t given) {
     struct heap *heap = HEAP(self);
-    struct numbers blocks = {0};
+    struct collected blocks = {0};
     const int trust = given > 0 ? PyObject_IsTrue(args[0]) : 0;
     if (trust < 0 || !heap_ready_arena(heap, "blocks()") || (!trust && !all_intact(heap)))
         return NULL;
-    heap->ops->walk(heap->state, collect_block, &blocks); /* by the record: it cannot fail */
+    heap->ops->walk(heap->state, collect_block, &blocks); /* by the shadow: it cannot fail */
     return list_of(&blocks, true);
 }
 
-static PyObject *heap_free_blocks(PyObject *self, PyObject *unused) {
+static PyObject *heap_free_blocks(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    struct numbers blocks = {0};
-    (void)unused;
+    struct collected blocks = {0};
     if (!heap_ready_arena(heap, "free_blocks()")) return NULL;
     if (heap->ops->walk_free(heap->state, collect_block, &blocks) == RH_OK)
         return list_of(&blocks, false);
@@ -216,16 +213,14 @@ static PyObject *heap_free_blocks(PyObject *self, PyObject *unused) {
     return heap_raise_last_fault(heap, -1);
 }
 
-static PyObject *heap_check(PyObject *self, PyObject *unused) {
+static PyObject *heap_check(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
     if (!heap_ready_arena(heap, "check()") || !all_intact(heap)) return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *heap_regions(PyObject *self, PyObject *unused) {
+static PyObject *heap_region_pairs(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
     if (!heap_has_arena(heap, "regions")) return NULL;
     const Py_ssize_t count = heap_arena_count(heap);
     PyObject *regions = PyTuple_New(count);
@@ -237,9 +232,8 @@ static PyObject *heap_regions(PyObject *self, PyObject *unused) {
     return regions;
 }
 
-static PyObject *heap_region_views(PyObject *self, PyObject *unused) {
+static PyObject *heap_region_views(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
     if (!heap_has_arena(heap, "regions")) return NULL;
     const Py_ssize_t count = heap_arena_count(heap);
     PyObject *views = PyTuple_New(count);
@@ -252,16 +246,14 @@ static PyObject *heap_region_views(PyObject *self, PyObject *unused) {
 
 /* --- changing --------------------------------------------------------------------------------- */
 
-static PyObject *heap_reset(PyObject *self, PyObject *unused) {
+static PyObject *heap_reset(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
-    if (!heap_ready_arena(heap, "reset()") || heap_set_up(heap) != 0) return NULL;
+    if (!heap_ready_arena(heap, "reset()") || heap_set_up(heap, false) != 0) return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *heap_reset_minimum(PyObject *self, PyObject *unused) {
+static PyObject *heap_reset_minimum(PyObject *self, PyObject *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
     if (!heap_ready_arena(heap, "reset_minimum_ever_free_size()")) return NULL;
     heap->ops->reset_minimum(heap->state);
     Py_RETURN_NONE;
@@ -269,9 +261,8 @@ static PyObject *heap_reset_minimum(PyObject *self, PyObject *unused) {
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-static PyObject *get_free_size(PyObject *self, void *unused) {
+static PyObject *get_free_size(PyObject *self, void *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
     if (!heap_ready_arena(heap, "free_size")) return NULL;
     return PyLong_FromUnsignedLongLong(heap->ops->free_size(heap->state));
 }
@@ -297,57 +288,47 @@ static PyObject *get_number(PyObject *self, void *closure) {
     return PyLong_FromUnsignedLongLong(value);
 }
 
-static PyObject *get_memory(PyObject *self, void *unused) {
-    (void)unused;
+static PyObject *get_memory(PyObject *self, void *Py_UNUSED(unused)) {
     if (!heap_has_arena(HEAP(self), "memory")) return NULL;
     return Py_NewRef(heap_arena(HEAP(self), 0)->memory);
 }
 
-static PyObject *get_base_address(PyObject *self, void *unused) {
-    (void)unused;
+static PyObject *get_base_address(PyObject *self, void *Py_UNUSED(unused)) {
     if (!heap_has_arena(HEAP(self), "base_address")) return NULL;
     return PyLong_FromUnsignedLongLong(heap_arena(HEAP(self), 0)->address);
 }
 
-static PyObject *get_size(PyObject *self, void *unused) {
+static PyObject *get_size(PyObject *self, void *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
     uint64_t size = 0;
-    (void)unused;
     if (!heap_has_arena(heap, "size")) return NULL;
     for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++)
         size += (uint64_t)heap_arena(heap, i)->buffer.len;
     return PyLong_FromUnsignedLongLong(size);
 }
 
-static PyObject *get_word_size(PyObject *self, void *unused) {
+static PyObject *get_word_size(PyObject *self, void *Py_UNUSED(unused)) {
     struct heap *heap = HEAP(self);
-    (void)unused;
     if (!heap_has_arena(heap, "word_size")) return NULL;
     return PyLong_FromLong(heap->ops->word_bytes);
 }
 
-static PyObject *get_alignment(PyObject *self, void *unused) {
-    (void)unused;
+static PyObject *get_alignment(PyObject *self, void *Py_UNUSED(unused)) {
     if (!heap_has_arena(HEAP(self), "alignment")) return NULL;
     return PyLong_FromUnsignedLongLong(HEAP(self)->alignment);
 }
 
-static PyObject *get_clear_on_free(PyObject *self, void *unused) {
-    (void)unused;
+static PyObject *get_clear_on_free(PyObject *self, void *Py_UNUSED(unused)) {
     return PyBool_FromLong(HEAP(self)->clear_on_free);
 }
 
-static PyObject *get_canary(PyObject *self, void *unused) {
-    (void)unused;
-    if (!HEAP(self)->has_canary) Py_RETURN_NONE;
-    return PyLong_FromUnsignedLongLong(HEAP(self)->canary);
+static PyObject *get_canary(PyObject *self, void *Py_UNUSED(unused)) {
+    return number_or_none(HEAP(self)->has_canary, HEAP(self)->canary);
 }
 
-static PyObject *get_end_marker(PyObject *self, void *unused) {
+static PyObject *get_end_marker(PyObject *self, void *Py_UNUSED(unused)) {
     const struct heap *heap = HEAP(self);
-    (void)unused;
-    if (heap->ops == NULL || heap->ops->kind != 2) Py_RETURN_NONE;
-    return PyLong_FromUnsignedLongLong(heap->end_marker);
+    return number_or_none(heap->ops != NULL && heap->ops->has_end_marker, heap->end_marker);
 }
 
 /* --- the types -------------------------------------------------------------------------------- */
@@ -398,7 +379,7 @@ static PyMethodDef heap_methods[] = {
     METHOD("_stats", heap_stats, METH_NOARGS, "HeapStats as a tuple."),
     METHOD("_blocks", heap_blocks, METH_FASTCALL, "Blocks as (address, size, allocated)."),
     METHOD("_free_blocks", heap_free_blocks, METH_NOARGS, "Free blocks as (address, size)."),
-    METHOD("_regions", heap_regions, METH_NOARGS, "Regions as (address, memory)."),
+    METHOD("_regions", heap_region_pairs, METH_NOARGS, "Regions as (address, memory)."),
     METHOD("_region_views", heap_region_views, METH_NOARGS, "A memoryview per region."),
     METHOD("_is_live", heap_is_live, METH_O, "Is this the address of a live payload?"),
     METHOD("_snapshot", heap_snapshot, METH_NOARGS, "All that the arena's bytes do not tell."),

@@ -1,5 +1,5 @@
 /* The module: its method table, its state, and one place where it is made. */
-#include "core.h"
+#include "extension.h"
 
 static PyMethodDef core_methods[] = {
     {"replay", (PyCFunction)(void (*)(void))core_replay, METH_FASTCALL,
@@ -35,15 +35,11 @@ static PyTypeObject *make_type(PyObject *module, PyType_Spec *spec, PyTypeObject
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
 }
 
-static int add_names(PyObject *module, const char *name, const char *const *names, int count) {
-    PyObject *tuple = PyTuple_New(count);
-    for (int i = 0; tuple != NULL && i < count; i++) {
-        PyObject *text = PyUnicode_FromString(names[i]);
-        if (text == NULL || PyTuple_SetItem(tuple, i, text) != 0) Py_CLEAR(tuple);
-    }
-    if (tuple == NULL) return -1;
-    int result = PyModule_AddObjectRef(module, name, tuple);
-    Py_DECREF(tuple);
+/* Takes over `value`; NULL is an error that was raised. */
+static int add_value(PyObject *module, const char *name, PyObject *value) {
+    if (value == NULL) return -1;
+    int result = PyModule_AddObjectRef(module, name, value);
+    Py_DECREF(value);
     return result;
 }
 
@@ -86,8 +82,8 @@ static int core_exec(PyObject *module) {
         Py_DECREF(kind);
         if (result != 0) return -1;
     }
-    if (add_names(module, "COLUMNS", core_columns, 9) != 0) return -1;
-    return add_names(module, "COUNTS", core_counts, 12);
+    if (add_value(module, "COLUMNS", core_column_names()) != 0) return -1;
+    return add_value(module, "FAILURES", core_failure_names());
 }
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg) {

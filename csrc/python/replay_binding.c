@@ -1,25 +1,49 @@
 /* replay(): arrays in, columns out, the loop itself without the GIL. */
-#include "core.h"
+#include "extension.h"
+
+#include <stddef.h>
+#include <string.h>
 
 #include "replay.h"
 
 /* How many events run between two looks at signals and at progress(). */
 #define EVENTS_AT_ONCE 4096
 
-const char *const core_columns[9] = {
-    "address", "block_size", "free_size", "largest_free_block", "free_block_count", "live_bytes",
-    "nodes",   "failed",     "failure"};
-static const Py_ssize_t column_bytes[9] = {8, 8, 8, 8, 4, 8, 4, 1, 1};
+#define COLUMN_OF(type, name) {#name, sizeof(type), offsetof(struct rh_columns, name)},
+static const struct column {
+    const char *name;
+    Py_ssize_t item;
+    size_t at; /* in struct rh_columns */
+} known_columns[] = {RH_COLUMNS(COLUMN_OF)};
+#undef COLUMN_OF
+enum { COLUMNS = sizeof known_columns / sizeof known_columns[0] };
 
-const char *const core_counts[12] = {
-    "done",       "failures",         "zero_size",     "skipped", "ignored_frees", "live_bytes",
-    "most_nodes", "most_nodes_event", "first_failure", "need",    "need_event",    "need_largest"};
-
-/* All buffers that a call holds, to be released together. */
+/* All buffers that a call holds, to be released together: op, slot, size and the columns. */
 struct buffers {
-    Py_buffer views[12];
+    Py_buffer views[3 + COLUMNS];
     int count;
 };
+
+static PyObject *tuple_of(const char *const *names, int count) {
+    PyObject *tuple = PyTuple_New(count);
+    for (int i = 0; tuple != NULL && i < count; i++) {
+        PyObject *name = PyUnicode_FromString(names[i]);
+        if (name == NULL || PyTuple_SetItem(tuple, i, name) != 0) Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+PyObject *core_column_names(void) {
+    const char *names[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++)
+        names[i] = known_columns[i].name;
+    return tuple_of(names, COLUMNS);
+}
+
+PyObject *core_failure_names(void) {
+    static const char *const names[RH_FAILURES] = RH_FAILURE_NAMES;
+    return tuple_of(names, RH_FAILURES);
+}
 
 static void release(struct buffers *buffers) {
     while (buffers->count > 0)
@@ -77,34 +101,60 @@ static int run(struct heap *heap, struct rh_replay *replay, PyObject *progress) 
     return failed ? -1 : 0;
 }
 
+/* An event of -1 is none. */
 static PyObject *counts_of(const struct rh_replay *r) {
-    /* -1 stands for no event. */
-    return Py_BuildValue("(KKKKKKKLLKLK)", (unsigned long long)r->done,
-                         (unsigned long long)r->failures, (unsigned long long)r->zero_size,
-                         (unsigned long long)r->skipped, (unsigned long long)r->ignored_frees,
-                         (unsigned long long)r->live_bytes, (unsigned long long)r->most_nodes,
-                         (long long)r->most_nodes_event, (long long)r->first_failure,
-                         (unsigned long long)r->need.need, (long long)r->need.event,
-                         (unsigned long long)r->need.largest);
+    return Py_BuildValue(
+        "{sKsKsKsKsKsKsKsLsLsKsLsK}", "done", (unsigned long long)r->done, "failures",
+        (unsigned long long)r->failures, "zero_size", (unsigned long long)r->zero_size, "skipped",
+        (unsigned long long)r->skipped, "ignored_frees", (unsigned long long)r->ignored_frees,
+        "live_bytes", (unsigned long long)r->live_bytes, "most_nodes",
+        (unsigned long long)r->most_nodes, "most_nodes_event", (long long)r->most_nodes_event,
+        "first_failure", (long long)r->first_failure, "need", (unsigned long long)r->need.need,
+        "need_event", (long long)r->need.event, "need_largest",
+        (unsigned long long)r->need.largest);
+}
+
+static const struct column *find_column(PyObject *name) {
+    for (int i = 0; PyUnicode_Check(name) && i < COLUMNS; i++)
+        if (PyUnicode_CompareWithASCIIString(name, known_columns[i].name) == 0)
+            return &known_columns[i];
+    return NULL;
+}
+
+/* One column into *taken. A name of a class of its own may stand twice in a dict. */
+static bool take_column(struct buffers *buffers, PyObject *name, PyObject *memory,
+                        Py_ssize_t events, struct rh_columns *taken) {
+    const struct column *column = find_column(name);
+    void *at;
+    if (column == NULL) {
+        PyErr_Format(PyExc_ValueError, "columns: there is no column %R", name);
+        return false;
+    }
+    memcpy(&at, (char *)taken + column->at, sizeof at);
+    if (at != NULL) {
+        PyErr_Format(PyExc_ValueError, "columns: %R is given twice", name);
+        return false;
+    }
+    at = array(buffers, memory, column->name, column->item, events, true);
+    memcpy((char *)taken + column->at, &at, sizeof at);
+    return at != NULL;
 }
 
 static bool take_columns(struct buffers *buffers, PyObject *columns, Py_ssize_t events,
                          struct rh_columns *taken) {
-    if (!PyTuple_Check(columns) || PyTuple_Size(columns) != 9) {
-        PyErr_SetString(PyExc_TypeError, "columns must be a tuple of 9 arrays or None");
+    if (!PyDict_Check(columns)) {
+        PyErr_SetString(PyExc_TypeError, "columns must be a dict of arrays by their names");
         return false;
     }
-    void *memory[9] = {NULL};
-    for (int i = 0; i < 9; i++) {
-        PyObject *column = PyTuple_GetItem(columns, i);
-        if (column == Py_None) continue;
-        memory[i] = array(buffers, column, core_columns[i], column_bytes[i], events, true);
-        if (memory[i] == NULL) return false;
+    PyObject *items = PyDict_Items(columns); /* taking a buffer may run Python */
+    bool good = items != NULL;
+    for (Py_ssize_t i = 0; good && i < PyList_Size(items); i++) {
+        PyObject *item = PyList_GetItem(items, i);
+        good =
+            take_column(buffers, PyTuple_GetItem(item, 0), PyTuple_GetItem(item, 1), events, taken);
     }
-    struct rh_columns all = {memory[0], memory[1], memory[2], memory[3], memory[4],
-                             memory[5], memory[6], memory[7], memory[8]};
-    *taken = all;
-    return true;
+    Py_XDECREF(items);
+    return good;
 }
 
 PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count) {
@@ -128,7 +178,7 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     struct buffers buffers = {.count = 0};
     struct rh_replay replay = {
         .ops = heap->ops, .state = heap->state, .stop_at_failure = stop != 0};
-    replay.track_need = track != 0 && heap->ops->kind >= 4;
+    replay.track_need = track != 0 && heap->ops->has_need;
     PyObject *result = NULL;
     replay.op = array(&buffers, args[1], "op", 1, -1, false);
     if (replay.op == NULL) goto done;

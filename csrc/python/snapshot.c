@@ -1,92 +1,76 @@
 /* Copies and pickles: a snapshot is all that a heap is, besides the arena's bytes. */
-#include "core.h"
+#include "extension.h"
 
 #include <string.h>
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 
 /* All that a heap is, taken at one moment: no Python object is made while it is, since that can
  * run a finaliser that uses the heap. */
-struct image {
+struct moment {
     struct rh_numbers numbers;
-    struct numbers blocks, list, ever;
+    struct collected blocks, list, ever;
     unsigned char **memories; /* copies of the regions, or NULL */
 };
 
-static void image_drop(const struct heap *heap, struct image *image) {
-    collect_drop(&image->blocks);
-    collect_drop(&image->list);
-    collect_drop(&image->ever);
-    for (Py_ssize_t i = 0; image->memories != NULL && i < heap_arena_count(heap); i++)
-        PyMem_Free(image->memories[i]);
-    PyMem_Free(image->memories);
+static void moment_drop(const struct heap *heap, struct moment *moment) {
+    collect_drop(&moment->blocks);
+    collect_drop(&moment->list);
+    collect_drop(&moment->ever);
+    for (Py_ssize_t i = 0; moment->memories != NULL && i < heap_arena_count(heap); i++)
+        PyMem_Free(moment->memories[i]);
+    PyMem_Free(moment->memories);
 }
 
-/* Lets the arenas, or the records in their place, be the memory that the state refers to. */
-static void fill_regions(const struct heap *heap, struct rh_setup_region *regions, bool record) {
-    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
-        const struct arena *arena = heap_arena(heap, i);
-        regions[i].memory = record ? arena->record : arena->buffer.buf;
-        regions[i].record = arena->record;
-    }
-}
-
-/* heap_1 and heap_3 list the rest that nothing has used yet as a last block; set-up knows it. */
-static void drop_rest(const struct heap *heap, struct numbers *blocks, struct numbers *list,
-                      uint64_t reached) {
-    const int kind = heap->ops->kind;
-    if (kind == 1 && blocks->count != 0 && blocks->values[blocks->count - 1] == 0)
-        blocks->count -= 3;
-    if (kind == 1) list->count = 0;
-    const struct arena *arena = heap_arena(heap, 0);
-    if (kind == 3 && reached < (uint64_t)arena->buffer.len) {
-        if (blocks->count != 0) blocks->count -= 3;
-        if (list->count != 0) list->count -= 1;
-    }
-}
-
-/* With the record in the arena's place a walk meets no overwritten header. */
-static bool image_take_state(const struct heap *heap, struct image *image) {
+/* With the shadow in the arena's place a walk meets no overwritten header. The rest that nothing
+ * has used yet is left out: set-up knows it. */
+static bool moment_take_state(const struct heap *heap, struct moment *moment) {
     const struct rh_ops *ops = heap->ops;
-    struct rh_setup_region *regions = PyMem_Calloc((size_t)heap_arena_count(heap), sizeof *regions);
-    if (regions == NULL) return false;
-    ops->numbers(heap->state, &image->numbers);
-    fill_regions(heap, regions, true);
-    ops->attach(heap->state, regions);
-    ops->walk(heap->state, collect_block, &image->blocks);
-    ops->walk_free(heap->state, collect_entry, &image->list);
-    ops->walk_ever(heap->state, collect_address, &image->ever);
-    fill_regions(heap, regions, false);
-    ops->attach(heap->state, regions);
-    PyMem_Free(regions);
-    drop_rest(heap, &image->blocks, &image->list, image->numbers.reached);
-    return !image->blocks.failed && !image->list.failed && !image->ever.failed;
-}
-
-static bool image_take_memories(const struct heap *heap, struct image *image) {
-    const Py_ssize_t count = heap_arena_count(heap);
-    image->memories = PyMem_Calloc((size_t)count, sizeof *image->memories);
-    for (Py_ssize_t i = 0; image->memories != NULL && i < count; i++) {
-        const Py_buffer *buffer = &heap_arena(heap, i)->buffer;
-        image->memories[i] = PyMem_Malloc((size_t)buffer->len + 1);
-        if (image->memories[i] == NULL) return false;
-        memcpy(image->memories[i], buffer->buf, (size_t)buffer->len);
+    struct rh_setup_region *arenas = heap_regions(heap, false);
+    struct rh_setup_region *shadows = arenas == NULL ? NULL : heap_regions(heap, true);
+    if (shadows != NULL) {
+        ops->numbers(heap->state, &moment->numbers);
+        ops->attach(heap->state, shadows);
+        ops->walk(heap->state, collect_block, &moment->blocks);
+        ops->walk_free(heap->state, collect_entry, &moment->list);
+        ops->walk_ever(heap->state, collect_address, &moment->ever);
+        ops->attach(heap->state, arenas);
     }
-    return image->memories != NULL;
+    PyMem_Free(arenas);
+    PyMem_Free(shadows);
+    if (shadows == NULL || moment->blocks.failed || moment->list.failed || moment->ever.failed)
+        return false;
+    if (moment->numbers.rest != 0) {
+        moment->blocks.count -= 3;
+        moment->list.count -= 1;
+    }
+    return true;
 }
 
-/* False with an exception; image_drop() is due in any case. */
-static bool image_take(const struct heap *heap, struct image *image, bool with_memories) {
+static bool moment_take_memories(const struct heap *heap, struct moment *moment) {
+    const Py_ssize_t count = heap_arena_count(heap);
+    moment->memories = PyMem_Calloc((size_t)count, sizeof *moment->memories);
+    for (Py_ssize_t i = 0; moment->memories != NULL && i < count; i++) {
+        const Py_buffer *buffer = &heap_arena(heap, i)->buffer;
+        moment->memories[i] = PyMem_Malloc((size_t)buffer->len + 1);
+        if (moment->memories[i] == NULL) return false;
+        memcpy(moment->memories[i], buffer->buf, (size_t)buffer->len);
+    }
+    return moment->memories != NULL;
+}
+
+/* False with an exception; moment_drop() is due in any case. */
+static bool moment_take(const struct heap *heap, struct moment *moment, bool with_memories) {
     if (!heap_ready_arena(heap, "a copy or a pickle")) return false;
-    if (image_take_state(heap, image) && (!with_memories || image_take_memories(heap, image)))
+    if (moment_take_state(heap, moment) && (!with_memories || moment_take_memories(heap, moment)))
         return true;
     PyErr_NoMemory();
     return false;
 }
 
-static PyObject *to_bytes(const struct numbers *numbers) {
-    return PyBytes_FromStringAndSize((const char *)numbers->values,
-                                     (Py_ssize_t)(numbers->count * sizeof(uint64_t)));
+static PyObject *to_bytes(const struct collected *collected) {
+    return PyBytes_FromStringAndSize((const char *)collected->values,
+                                     (Py_ssize_t)(collected->count * sizeof(uint64_t)));
 }
 
 static PyObject *addresses_of(const struct heap *heap) {
@@ -99,51 +83,194 @@ static PyObject *addresses_of(const struct heap *heap) {
     return addresses;
 }
 
-static PyObject *snapshot_of(const struct heap *heap, const struct image *image) {
-    const struct rh_numbers *n = &image->numbers;
-    PyObject *blocks = to_bytes(&image->blocks), *list = to_bytes(&image->list),
-             *ever = to_bytes(&image->ever), *addresses = addresses_of(heap), *snapshot = NULL;
-    if (blocks != NULL && list != NULL && ever != NULL && addresses != NULL)
-        snapshot = Py_BuildValue(
-            "(iiiKiOKO(KKKKK)OOO)", SNAPSHOT_VERSION, heap->ops->kind, heap->ops->word_bytes,
-            (unsigned long long)heap->alignment, heap->clear_on_free ? 1 : 0,
-            heap->has_canary ? Py_True : Py_False,
-            (unsigned long long)(heap->has_canary ? heap->canary : heap->end_marker), addresses,
-            (unsigned long long)n->minimum_ever_free, (unsigned long long)n->allocations,
-            (unsigned long long)n->frees, (unsigned long long)n->failed,
-            (unsigned long long)n->reached, blocks, list, ever);
-    Py_XDECREF(blocks);
-    Py_XDECREF(list);
-    Py_XDECREF(ever);
-    Py_XDECREF(addresses);
-    return snapshot;
+static PyObject *snapshot_of(const struct heap *heap, const struct moment *moment) {
+    const struct rh_numbers *n = &moment->numbers;
+    return Py_BuildValue(
+        "{sisisisKsNsNsNsNsKsKsKsKsKsNsNsN}", "version", SNAPSHOT_VERSION, "kind", heap->ops->kind,
+        "word_size", heap->ops->word_bytes, "alignment", (unsigned long long)heap->alignment,
+        "clear_on_free", PyBool_FromLong(heap->clear_on_free), "canary",
+        number_or_none(heap->has_canary, heap->canary), "end_marker_address",
+        number_or_none(heap->ops->has_end_marker, heap->end_marker), "addresses",
+        addresses_of(heap), "minimum_ever_free", (unsigned long long)n->minimum_ever_free,
+        "allocations", (unsigned long long)n->allocations, "frees", (unsigned long long)n->frees,
+        "failed", (unsigned long long)n->failed, "reached", (unsigned long long)n->reached,
+        "blocks", to_bytes(&moment->blocks), "free_list", to_bytes(&moment->list), "ever",
+        to_bytes(&moment->ever));
 }
 
 /* A tuple with a new bytearray for each region. */
-static PyObject *memories_of(const struct heap *heap, const struct image *image) {
+static PyObject *memories_of(const struct heap *heap, const struct moment *moment) {
     const Py_ssize_t count = heap_arena_count(heap);
     PyObject *memories = PyTuple_New(count);
     for (Py_ssize_t i = 0; memories != NULL && i < count; i++) {
-        PyObject *memory = PyByteArray_FromStringAndSize((const char *)image->memories[i],
+        PyObject *memory = PyByteArray_FromStringAndSize((const char *)moment->memories[i],
                                                          heap_arena(heap, i)->buffer.len);
         if (memory == NULL || PyTuple_SetItem(memories, i, memory) != 0) Py_CLEAR(memories);
     }
     return memories;
 }
 
-PyObject *heap_snapshot(PyObject *self, PyObject *unused) {
+PyObject *heap_snapshot(PyObject *self, PyObject *Py_UNUSED(unused)) {
     const struct heap *heap = (struct heap *)self;
-    struct image image = {0};
-    (void)unused;
-    PyObject *snapshot = image_take(heap, &image, false) ? snapshot_of(heap, &image) : NULL;
-    image_drop(heap, &image);
+    struct moment moment = {0};
+    PyObject *snapshot = moment_take(heap, &moment, false) ? snapshot_of(heap, &moment) : NULL;
+    moment_drop(heap, &moment);
     return snapshot;
 }
 
-/* --- back ---------------------------------------------------------------------------------------
+/* --- back: from a dict, in which nothing is trusted ----------------------------------------------
  */
 
-static const uint64_t *from_bytes(PyObject *bytes, size_t unit, size_t *count) {
+/* In the order of a snapshot's entries. */
+enum entry {
+    VERSION,
+    KIND,
+    WORD_SIZE,
+    ALIGNMENT,
+    CLEAR_ON_FREE,
+    CANARY,
+    END_MARKER,
+    ADDRESSES,
+    MINIMUM,
+    ALLOCATIONS,
+    FREES,
+    FAILED,
+    REACHED,
+    BLOCKS,
+    FREE_LIST,
+    EVER,
+    ENTRIES
+};
+enum entry_type { INT, INT_OR_NONE, BOOL, TUPLE, BYTES };
+
+static const struct {
+    const char *name;
+    enum entry_type type;
+} entries[ENTRIES] = {
+    [VERSION] = {"version", INT},
+    [KIND] = {"kind", INT},
+    [WORD_SIZE] = {"word_size", INT},
+    [ALIGNMENT] = {"alignment", INT},
+    [CLEAR_ON_FREE] = {"clear_on_free", BOOL},
+    [CANARY] = {"canary", INT_OR_NONE},
+    [END_MARKER] = {"end_marker_address", INT_OR_NONE},
+    [ADDRESSES] = {"addresses", TUPLE},
+    [MINIMUM] = {"minimum_ever_free", INT},
+    [ALLOCATIONS] = {"allocations", INT},
+    [FREES] = {"frees", INT},
+    [FAILED] = {"failed", INT},
+    [REACHED] = {"reached", INT},
+    [BLOCKS] = {"blocks", BYTES},
+    [FREE_LIST] = {"free_list", BYTES},
+    [EVER] = {"ever", BYTES},
+};
+
+/* What a snapshot says. It holds what it refers to: the dict may change meanwhile. */
+struct given_snapshot {
+    PyObject *object[ENTRIES];
+    uint64_t number[ENTRIES]; /* 0 of what is none */
+};
+
+static bool is_of_type(PyObject *object, enum entry_type type) {
+    switch (type) {
+    case INT: return PyLong_Check(object);
+    case INT_OR_NONE: return PyLong_Check(object) || object == Py_None;
+    case BOOL: return PyBool_Check(object);
+    case TUPLE: return PyTuple_Check(object);
+    default: return PyBytes_Check(object);
+    }
+}
+
+/* The index of an entry by its name, without the key's own idea of equality; or ENTRIES. */
+static int find_entry(PyObject *key) {
+    int i = 0;
+    while (i < ENTRIES &&
+           !(PyUnicode_Check(key) && PyUnicode_CompareWithASCIIString(key, entries[i].name) == 0))
+        i++;
+    return i;
+}
+
+/* Every entry that there must be, and no other. No Python code runs meanwhile. */
+static bool take_objects(PyObject *snapshot, struct given_snapshot *given) {
+    PyObject *key, *object;
+    Py_ssize_t place = 0;
+    while (PyDict_Next(snapshot, &place, &key, &object)) {
+        const int i = find_entry(key);
+        if (i == ENTRIES || given->object[i] != NULL) {
+            PyErr_Format(PyExc_ValueError, "snapshot: %R is %s", key,
+                         i == ENTRIES ? "no entry of it" : "given twice");
+            return false;
+        }
+        given->object[i] = Py_NewRef(object);
+    }
+    for (int i = 0; i < ENTRIES; i++)
+        if (given->object[i] == NULL) {
+            PyErr_Format(PyExc_ValueError, "snapshot: '%s' is missing", entries[i].name);
+            return false;
+        }
+    return true;
+}
+
+static bool take_numbers(struct given_snapshot *given) {
+    static const char *const types[] = {"an int", "an int or None", "a bool", "a tuple", "bytes"};
+    for (int i = 0; i < ENTRIES; i++) {
+        PyObject *object = given->object[i];
+        char name[48];
+        PyOS_snprintf(name, sizeof name, "snapshot: '%s'", entries[i].name);
+        if (!is_of_type(object, entries[i].type)) {
+            PyErr_Format(PyExc_TypeError, "%s must be %s, not %R", name, types[entries[i].type],
+                         object);
+            return false;
+        }
+        if (PyLong_Check(object) && !convert_option(object, name, UINT64_MAX, &given->number[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Is it a dict of this version? What another's entries are is not known here. */
+static bool test_version(PyObject *snapshot) {
+    PyObject *key, *version;
+    Py_ssize_t place = 0;
+    if (!PyDict_Check(snapshot)) {
+        PyErr_Format(PyExc_TypeError, "snapshot must be a dict, not %R", snapshot);
+        return false;
+    }
+    while (PyDict_Next(snapshot, &place, &key, &version))
+        if (find_entry(key) == VERSION && PyLong_Check(version) &&
+            PyLong_AsLongLong(version) != SNAPSHOT_VERSION) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_ValueError, "snapshot of version %R; this release reads 1 and %d",
+                         version, SNAPSHOT_VERSION);
+            return false;
+        }
+    return true;
+}
+
+/* A tuple of version 1 as the dict that it stands for: its canary was heap_2's end marker, too. */
+static PyObject *from_version_1(PyObject *tuple) {
+    int version, kind, word, clear;
+    unsigned long long alignment, extra, minimum, allocations, frees, failed, reached;
+    PyObject *flag, *addresses, *blocks, *list, *ever;
+    if (!PyArg_ParseTuple(tuple, "iiiKiOKO!(KKKKK)SSS;not a snapshot of a heap", &version, &kind,
+                          &word, &alignment, &clear, &flag, &extra, &PyTuple_Type, &addresses,
+                          &minimum, &allocations, &frees, &failed, &reached, &blocks, &list, &ever))
+        return NULL;
+    if (version != 1) {
+        PyErr_Format(PyExc_ValueError, "snapshot of version %d is no tuple", version);
+        return NULL;
+    }
+    const bool has_canary = flag == Py_True;
+    return Py_BuildValue("{sisisisKsNsNsNsOsKsKsKsKsKsOsOsO}", "version", SNAPSHOT_VERSION, "kind",
+                         kind, "word_size", word, "alignment", alignment, "clear_on_free",
+                         PyBool_FromLong(clear), "canary", number_or_none(has_canary, extra),
+                         "end_marker_address", number_or_none(!has_canary && kind == 2, extra),
+                         "addresses", addresses, "minimum_ever_free", minimum, "allocations",
+                         allocations, "frees", frees, "failed", failed, "reached", reached,
+                         "blocks", blocks, "free_list", list, "ever", ever);
+}
+
+static uint64_t *from_bytes(PyObject *bytes, size_t unit, size_t *count) {
     char *data;
     Py_ssize_t length;
     if (PyBytes_AsStringAndSize(bytes, &data, &length) != 0) return NULL;
@@ -162,7 +289,7 @@ static const uint64_t *from_bytes(PyObject *bytes, size_t unit, size_t *count) {
 }
 
 static struct rh_block *blocks_from_bytes(PyObject *bytes, size_t *count) {
-    const uint64_t *values = from_bytes(bytes, 3, count);
+    uint64_t *values = from_bytes(bytes, 3, count);
     if (values == NULL) return NULL;
     struct rh_block *blocks = PyMem_Calloc(*count + 1, sizeof *blocks);
     if (blocks == NULL) {
@@ -173,7 +300,7 @@ static struct rh_block *blocks_from_bytes(PyObject *bytes, size_t *count) {
             blocks[i] = block;
         }
     }
-    PyMem_Free((void *)(uintptr_t)values);
+    PyMem_Free(values);
     return blocks;
 }
 
@@ -183,7 +310,7 @@ static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addr
     if (list == NULL) return NULL;
     const Py_ssize_t count = PyTuple_Size(list);
     PyObject *arenas = NULL;
-    if (count == 0 || count != PyTuple_Size(addresses) || (heap->ops->kind != 5 && count != 1))
+    if (count == 0 || count != PyTuple_Size(addresses) || (!ops->has_regions && count != 1))
         PyErr_Format(PyExc_ValueError, "memories: %zd given for %zd regions", count,
                      PyTuple_Size(addresses));
     else
@@ -191,7 +318,7 @@ static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addr
     for (Py_ssize_t i = 0; arenas != NULL && i < count; i++) {
         uint64_t address;
         struct arena *arena = NULL;
-        if (convert_option(PyTuple_GetItem(addresses, i), "address", heap->ops->word_max, &address))
+        if (convert_option(PyTuple_GetItem(addresses, i), "address", ops->word_max, &address))
             arena = core_arena_new(heap->core, PyTuple_GetItem(list, i), "memories",
                                    ops->word_max / 2 + 1);
         if (arena == NULL) {
@@ -205,97 +332,85 @@ static PyObject *arenas_of(struct heap *heap, PyObject *memories, PyObject *addr
     return arenas;
 }
 
-/* Set-up writes the arena; a restored one is kept. So the record takes the writes. */
-static int set_up_on_record(struct heap *heap) {
-    const Py_ssize_t count = heap_arena_count(heap);
-    void **memories = PyMem_Calloc((size_t)count, sizeof *memories);
-    if (memories == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    int result = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        struct arena *arena = heap_arena(heap, i);
-        memories[i] = arena->buffer.buf;
-        if (arena->record == NULL) { /* set-up will say why there is none */
-            PyErr_SetString(PyExc_ValueError, "snapshot: no heap has such a region");
-            result = -1;
-        }
-    }
-    if (result == 0) {
-        for (Py_ssize_t i = 0; i < count; i++)
-            heap_arena(heap, i)->buffer.buf = heap_arena(heap, i)->record;
-        result = heap_set_up(heap);
-        for (Py_ssize_t i = 0; i < count; i++)
-            heap_arena(heap, i)->buffer.buf = memories[i];
-    }
-    PyMem_Free(memories);
-    return result;
-}
-
-static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *tuple) {
-    int version, kind, word, clear;
-    unsigned long long alignment, extra, numbers[5];
-    PyObject *has_canary, *addresses, *block_bytes, *list_bytes, *ever_bytes;
-    if (!PyArg_ParseTuple(tuple, "iiiKiOKO!(KKKKK)SSS;not a snapshot of a heap", &version, &kind,
-                          &word, &alignment, &clear, &has_canary, &extra, &PyTuple_Type, &addresses,
-                          &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4],
-                          &block_bytes, &list_bytes, &ever_bytes))
-        return NULL;
-    if (version != SNAPSHOT_VERSION) {
-        PyErr_Format(PyExc_ValueError, "snapshot of version %d; this release reads version %d",
-                     version, SNAPSHOT_VERSION);
-        return NULL;
-    }
+/* The object, with the options; its state is still to be made. */
+static struct heap *heap_of(PyTypeObject *type, const struct given_snapshot *given) {
     struct core_state *core = core_state_of_type(type);
+    const uint64_t *n = given->number;
     if (core == NULL) return NULL;
-    const struct rh_ops *ops = rh_ops_find(kind, word);
-    if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[kind - 1]) || alignment > 32 ||
-        (kind == 3 && alignment != 8) || extra > ops->word_max) {
-        PyErr_Format(PyExc_ValueError, "snapshot: %R cannot be heap_%d with word_size=%d", type,
-                     kind, word);
+    const struct rh_ops *ops =
+        n[KIND] > 5 || n[WORD_SIZE] > 8 ? NULL : rh_ops_find((int)n[KIND], (int)n[WORD_SIZE]);
+    if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[n[KIND] - 1]) ||
+        n[ALIGNMENT] > 32 || (ops->only_alignment != 0 && n[ALIGNMENT] != ops->only_alignment) ||
+        n[CANARY] > ops->word_max || n[END_MARKER] > ops->word_max) {
+        PyErr_Format(PyExc_ValueError, "snapshot: %R cannot be heap_%llu with word_size=%llu", type,
+                     (unsigned long long)n[KIND], (unsigned long long)n[WORD_SIZE]);
         return NULL;
     }
     struct heap *heap = heap_allocate(type);
     if (heap == NULL) return NULL;
     heap->ops = ops;
-    heap->alignment = alignment;
-    heap->clear_on_free = clear != 0;
-    heap->has_canary = has_canary == Py_True;
-    *(heap->has_canary ? &heap->canary : &heap->end_marker) = extra;
+    heap->alignment = n[ALIGNMENT];
+    heap->clear_on_free = n[CLEAR_ON_FREE] != 0;
+    heap->has_canary = given->object[CANARY] != Py_None;
+    heap->canary = n[CANARY];
+    heap->end_marker = n[END_MARKER];
+    return heap;
+}
 
+/* Set-up writes the arena; a restored one is kept. So the shadow takes the writes. */
+static bool set_up_on_shadow(struct heap *heap) {
+    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++)
+        if (heap_arena(heap, i)->shadow == NULL) { /* set-up would say why there is none */
+            PyErr_SetString(PyExc_ValueError, "snapshot: no heap has such a region");
+            return false;
+        }
+    return heap_set_up(heap, true) == 0;
+}
+
+static bool restore_state(struct heap *heap, PyObject *arenas, const struct given_snapshot *given) {
+    const uint64_t *n = given->number;
     struct rh_snapshot snapshot = {
-        .numbers = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]}};
-    PyObject *arenas = arenas_of(heap, memories, addresses);
-    struct rh_block *blocks = NULL;
-    const uint64_t *list = NULL, *ever = NULL;
-    if (arenas != NULL) blocks = blocks_from_bytes(block_bytes, &snapshot.block_count);
-    if (blocks != NULL) list = from_bytes(list_bytes, 1, &snapshot.free_count);
-    if (list != NULL) ever = from_bytes(ever_bytes, 1, &snapshot.ever_count);
+        .numbers = {n[MINIMUM], n[ALLOCATIONS], n[FREES], n[FAILED], n[REACHED], 0}};
+    struct rh_block *blocks = blocks_from_bytes(given->object[BLOCKS], &snapshot.block_count);
+    uint64_t *list = NULL, *ever = NULL;
+    if (blocks != NULL) list = from_bytes(given->object[FREE_LIST], 1, &snapshot.free_count);
+    if (list != NULL) ever = from_bytes(given->object[EVER], 1, &snapshot.ever_count);
     snapshot.blocks = blocks;
     snapshot.free_list = list;
     snapshot.ever = ever;
-    int result = -1;
-    if (ever != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_record(heap) == 0) {
-        if (ops->restore(heap->state, &snapshot) == RH_OK) {
-            result = heap_attach(heap);
-            heap->busy = false;
-        } else
-            PyErr_SetString(PyExc_ValueError, "snapshot: no heap can be in this state");
+    bool restored = ever != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_shadow(heap);
+    if (restored && heap->ops->restore(heap->state, &snapshot) != RH_OK) {
+        PyErr_SetString(PyExc_ValueError, "snapshot: no heap can be in this state");
+        restored = false;
     }
     PyMem_Free(blocks);
-    PyMem_Free((void *)(uintptr_t)list);
-    PyMem_Free((void *)(uintptr_t)ever);
+    PyMem_Free(list);
+    PyMem_Free(ever);
+    return restored && heap_attach(heap) == 0;
+}
+
+static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *snapshot) {
+    struct given_snapshot given = {{NULL}, {0}};
+    PyObject *dict = PyTuple_Check(snapshot) ? from_version_1(snapshot) : Py_NewRef(snapshot);
+    struct heap *heap = NULL;
+    if (dict != NULL && test_version(dict) && take_objects(dict, &given) && take_numbers(&given))
+        heap = heap_of(type, &given);
+    PyObject *arenas = heap == NULL ? NULL : arenas_of(heap, memories, given.object[ADDRESSES]);
+    if (arenas != NULL && restore_state(heap, arenas, &given))
+        heap->busy = false;
+    else
+        Py_CLEAR(heap);
     Py_XDECREF(arenas);
-    if (result != 0) Py_CLEAR(heap);
+    Py_XDECREF(dict);
+    for (int i = 0; i < ENTRIES; i++)
+        Py_XDECREF(given.object[i]);
     return (PyObject *)heap;
 }
 
 PyObject *core_restore(PyObject *module, PyObject *args) {
     PyObject *type, *memories, *snapshot;
     struct core_state *core = PyModule_GetState(module);
-    if (!PyArg_ParseTuple(args, "O!OO!:_restore", &PyType_Type, &type, &memories, &PyTuple_Type,
-                          &snapshot))
+    if (!PyArg_ParseTuple(args, "O!OO:_restore", &PyType_Type, &type, &memories, &snapshot))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)type, core->heap_type)) {
         PyErr_Format(PyExc_TypeError, "_restore: %R is not a heap type", type);
@@ -306,20 +421,19 @@ PyObject *core_restore(PyObject *module, PyObject *args) {
 
 /* The snapshot and the memories of one moment; false with an exception. */
 static bool take_both(const struct heap *heap, PyObject **snapshot, PyObject **memories) {
-    struct image image = {0};
+    struct moment moment = {0};
     *snapshot = *memories = NULL;
-    if (image_take(heap, &image, true)) {
-        *snapshot = snapshot_of(heap, &image);
-        if (*snapshot != NULL) *memories = memories_of(heap, &image);
+    if (moment_take(heap, &moment, true)) {
+        *snapshot = snapshot_of(heap, &moment);
+        if (*snapshot != NULL) *memories = memories_of(heap, &moment);
     }
-    image_drop(heap, &image);
+    moment_drop(heap, &moment);
     if (*memories == NULL) Py_CLEAR(*snapshot);
     return *memories != NULL;
 }
 
-PyObject *heap_copy(PyObject *self, PyObject *unused) {
+PyObject *heap_copy(PyObject *self, PyObject *Py_UNUSED(unused)) {
     PyObject *snapshot, *memories;
-    (void)unused;
     if (!take_both((struct heap *)self, &snapshot, &memories)) return NULL;
     PyObject *copy = restore(Py_TYPE(self), memories, snapshot);
     Py_DECREF(memories);
@@ -327,9 +441,8 @@ PyObject *heap_copy(PyObject *self, PyObject *unused) {
     return copy;
 }
 
-PyObject *heap_reduce(PyObject *self, PyObject *unused) {
+PyObject *heap_reduce(PyObject *self, PyObject *Py_UNUSED(unused)) {
     PyObject *snapshot, *memories, *result = NULL;
-    (void)unused;
     if (!take_both((struct heap *)self, &snapshot, &memories)) return NULL;
     PyObject *module = PyImport_ImportModule("rtosheap._core");
     PyObject *restorer = module == NULL ? NULL : PyObject_GetAttrString(module, "_restore");

@@ -117,7 +117,7 @@ def csrc() -> Path:
     """The folder of the C sources: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "csrc", package.parent / "csrc"):
-        if (folder / "heap_4.c").exists():
+        if (folder / "core" / "heap_4.c").exists():
             return folder
     raise ToolchainError("the C sources are not installed with this package")
 
@@ -126,7 +126,7 @@ def csrc() -> Path:
 def _sources_digest() -> str:
     digest = hashlib.sha256()
     folder = csrc()
-    for part in (folder, folder / "freertos", folder / "cortexm"):
+    for part in (folder / "core", folder / "freertos", folder / "cortexm"):
         paths = part.rglob("*") if part.name == "cortexm" else part.glob("*")
         for path in sorted(p for p in paths if p.suffix in (".c", ".h", ".ld")):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())

@@ -145,21 +145,6 @@ def restored(cls: type[_H], reading: Reading, *, clear_on_free: bool = False) ->
         "free_list": _words(reading.free_list),
         "ever": _words(payloads),
     }
-    q = snapshot
-    snapshot = (
-        1,
-        q["kind"],
-        q["word_size"],
-        q["alignment"],
-        int(q["clear_on_free"]),
-        q["canary"] is not None,
-        q["canary"] if q["canary"] is not None else (q["end_marker_address"] or 0),
-        q["addresses"],
-        tuple(reading.numbers),
-        q["blocks"],
-        q["free_list"],
-        q["ever"],
-    )  # SHIM
     return _restore(cls, tuple(bytearray(data) for _, data in reading.regions), snapshot)
 
 

@@ -43,7 +43,7 @@ struct world {
     uint64_t live[LIVE];
     size_t live_count;
     unsigned char memory[REGIONS][ARENA];
-    unsigned char record[REGIONS][2 * ARENA];
+    unsigned char shadow[REGIONS][2 * ARENA];
     unsigned char state[1024];
 };
 
@@ -58,7 +58,7 @@ static uint64_t sequences;
 static void attach(struct world *w) {
     struct rh_setup_region regions[REGIONS];
     for (size_t i = 0; i < region_count; i++) {
-        struct rh_setup_region region = {bases[i], region_bytes, w->memory[i], w->record[i]};
+        struct rh_setup_region region = {bases[i], region_bytes, w->memory[i], w->shadow[i]};
         regions[i] = region;
     }
     ops->attach(w->state, regions);
@@ -185,7 +185,7 @@ static void same(struct world *w) {
     struct rh_fault64 fault;
     struct listing blocks = {w->model.blocks, w->model.count, 0, true};
     struct listing list = {w->model.list, w->model.listed, 0, false};
-    REQUIRE(ops->check(w->state, &fault) == RH_OK);
+    REQUIRE(ops->check(w->state) == RH_OK);
     REQUIRE(ops->walk(w->state, compare, &blocks) == RH_OK && blocks.seen == blocks.count);
     REQUIRE(ops->walk_free(w->state, compare, &list) == RH_OK && list.seen == list.count);
     REQUIRE(ops->free_size(w->state) == w->model.free_size);
@@ -238,8 +238,8 @@ int main(int argc, char **argv) {
 
     static struct world w;
     struct rh_setup_region regions[REGIONS] = {
-        {bases[0], region_bytes, w.memory[0], w.record[0]},
-        {bases[1], region_bytes, w.memory[1], w.record[1]},
+        {bases[0], region_bytes, w.memory[0], w.shadow[0]},
+        {bases[1], region_bytes, w.memory[1], w.shadow[1]},
     };
     struct rh_setup setup = {.alignment = 8,
                              .end_marker = bases[0] - 16,

@@ -1,6 +1,6 @@
 /*
  * The checkers against forged arenas, one rule after the other, and the set-ups against regions
- * that cannot be. Compiled with RH_HOSTED=1, words of 4 bytes and no record, so that it is the
+ * that cannot be. Compiled with RH_HOSTED=1, words of 4 bytes and no shadow, so that it is the
  * rules that find what is wrong.
  */
 #include <stdio.h>

@@ -125,7 +125,7 @@ static void program(const struct rh_ops *ops, void *state, unsigned seed) {
     REQUIRE(ops->walk(state, count, &free_bytes) == RH_OK);
     REQUIRE(free_bytes == ops->free_size(state));
     REQUIRE(ops->stats(state, &stats) == RH_OK && stats.values[0] == free_bytes);
-    REQUIRE(ops->check(state, &fault) == RH_OK);
+    REQUIRE(ops->check(state) == RH_OK);
     overwritten(ops, state);
     ops->reset_minimum(state);
     REQUIRE(ops->free(state, 12) == RH_INVALID_FREE);
@@ -136,15 +136,15 @@ static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned
     if (kind == 3) alignment = 8;
     if (ops == NULL || alignment < (uint64_t)word) return;
     struct rh_setup_region list[3];
-    unsigned char *memory[3], *record[3];
+    unsigned char *memory[3], *shadow[3];
     const size_t shift = seed % 8;
     uint64_t base = 0x20000000 + seed % 33;
     for (size_t i = 0; i < regions; i++) {
         const uint64_t size = 400 + next(&seed) % 600;
         memory[i] = malloc((size_t)size + shift);
-        record[i] = calloc(1, ops->record_bytes(size, alignment));
-        REQUIRE(memory[i] != NULL && record[i] != NULL);
-        struct rh_setup_region region = {base, size, memory[i] + shift, record[i]};
+        shadow[i] = calloc(1, ops->shadow_bytes(size, alignment));
+        REQUIRE(memory[i] != NULL && shadow[i] != NULL);
+        struct rh_setup_region region = {base, size, memory[i] + shift, shadow[i]};
         list[i] = region;
         base += size + i;
     }
@@ -161,7 +161,7 @@ static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned
     free(state);
     for (size_t i = 0; i < regions; i++) {
         free(memory[i]);
-        free(record[i]);
+        free(shadow[i]);
     }
 }
 
@@ -244,7 +244,7 @@ static bool count(void *context, rh_word address, rh_word size, bool allocated) 
     return true;
 }
 
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
 static bool only_one(void *context, rh_word address, rh_word size, bool allocated) {
     (void)context;
     REQUIRE(address % 8 == 0 && size != 0 && allocated);
@@ -258,17 +258,17 @@ static struct rh_region region_of(size_t size, unsigned char **memory) {
     REQUIRE(*memory != NULL);
     memset(*memory, 0xA5, size);
     struct rh_region region = {.base = (rh_word)(uintptr_t)*memory, .size = (rh_word)size};
-#if RH_HAS_RECORD
-    region.record = calloc(1, rh_record_bytes(region.size, RH_ALIGNMENT));
-    REQUIRE(region.record != NULL);
+#if RH_HAS_SHADOW
+    region.shadow = calloc(1, rh_shadow_bytes(region.size, RH_ALIGNMENT));
+    REQUIRE(region.shadow != NULL);
 #endif
     return region;
 }
 
 static void release(struct rh_region *region, unsigned char *memory) {
     free(memory);
-#if RH_HAS_RECORD
-    free(region->record);
+#if RH_HAS_SHADOW
+    free(region->shadow);
 #else
     (void)region;
 #endif
@@ -286,7 +286,7 @@ static void run(size_t size, unsigned seed) {
     REQUIRE(rh1_init(&heap1, &region, &options) == RH_OK);
     program(&heap1, take1, NULL, seed);
     REQUIRE(rh1_free_size(&heap1) < size);
-#if RH_HAS_RECORD
+#if RH_HAS_SHADOW
     REQUIRE(rh1_walk(&heap1, count, &free_bytes) == RH_OK);
     REQUIRE(free_bytes == rh1_free_size(&heap1));
     REQUIRE(rh1_walk(&heap1, only_one, &free_bytes) == RH_OK);

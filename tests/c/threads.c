@@ -24,7 +24,7 @@ void threads_trap(uint64_t base, uint64_t size, uint64_t address, uint64_t bytes
 struct worker {
     const struct rh_ops *ops;
     unsigned char *memory;
-    unsigned char *record;
+    unsigned char *shadow;
     void *state;
     uint8_t op[EVENTS];
     int32_t slot[EVENTS];
@@ -46,7 +46,7 @@ static void prepare(struct worker *w, int kind, uint64_t seed) {
     w->ops = rh_ops_find(kind, 4);
     w->seed = seed;
     w->memory = calloc(1, ARENA);
-    w->record = calloc(1, w->ops->record_bytes(ARENA, 8));
+    w->shadow = calloc(1, w->ops->shadow_bytes(ARENA, 8));
     w->state = calloc(1, w->ops->state_bytes(1));
     for (size_t i = 0; i < EVENTS; i++) {
         const int32_t slot = (int32_t)(next(&seed) % SLOTS);
@@ -60,7 +60,7 @@ static void prepare(struct worker *w, int kind, uint64_t seed) {
 
 static void *replay(void *argument) {
     struct worker *w = argument;
-    struct rh_setup_region region = {0x20000000, ARENA, w->memory, w->record};
+    struct rh_setup_region region = {0x20000000, ARENA, w->memory, w->shadow};
     struct rh_setup setup = {
         .alignment = 8, .end_marker = 0x1FFFFFF0, .region_count = 1, .regions = &region};
     size_t wrong;
@@ -123,7 +123,7 @@ int main(void) {
     }
     for (int i = 0; i < THREADS; i++) {
         free(workers[i].memory);
-        free(workers[i].record);
+        free(workers[i].shadow);
         free(workers[i].state);
     }
     printf("%zu\n", corrupt);

@@ -15,7 +15,7 @@ include=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"]
 cp -r "$root/rtosheap" "$work/rtosheap"
 rm -f "$work"/rtosheap/*.so
 flags=(-O0 -g --coverage -DRH_INLINE='static inline __attribute__((unused))' -fPIC -std=c11
-    -DPy_LIMITED_API=0x030B0000 -I"$root/csrc" -I"$root/csrc/host" -isystem "$include")
+    -DPy_LIMITED_API=0x030B0000 -I"$root/csrc/core" -I"$root/csrc/host" -isystem "$include")
 
 compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of their own
     local name=$1 options=()
@@ -44,7 +44,7 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
         "-DRH_CLEAR_ON_FREE=1 -DRH_TWO_TO_A_TURN=0"; do
         number=$((number + 1))
         # shellcheck disable=SC2086
-        compile "firmware$number" $options -- "$root/tests/c/test_core.c" "$root"/csrc/heap_[12345].c
+        compile "firmware$number" $options -- "$root/tests/c/test_core.c" "$root"/csrc/core/heap_[12345].c
         gcc --coverage "$work/firmware$number"/*.o -o "$work/firmware$number/program"
         "$work/firmware$number/program"
     done
@@ -53,12 +53,12 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
     gcc --coverage "$work"/hosted/*.o -o "$work/hosted/program"
     "$work/hosted/program"
     compile rules -DRH_HOSTED=1 -DRH_CHECKS=0 -- "$root/tests/c/test_check.c" \
-        "$root"/csrc/heap_[12345].c "$root/csrc/newlib_nano.c"
+        "$root"/csrc/core/heap_[12345].c "$root/csrc/host/newlib_nano.c"
     gcc --coverage "$work"/rules/*.o -o "$work/rules/program"
     "$work/rules/program"
 } >&2
 cd "$root"
-"$python" -m gcovr --root "$root" --object-directory "$work" --filter 'csrc/heap_.*\.c' \
-    --filter 'csrc/rh_first_fit\.h' --filter 'csrc/newlib_nano\.c' --merge-lines --gcov-ignore-errors=no_working_dir_found \
+"$python" -m gcovr --root "$root" --object-directory "$work" --filter 'csrc/core/heap_.*\.c' \
+    --filter 'csrc/core/rh_(layout|first_fit)\.h' --filter 'csrc/host/newlib_nano\.c' --merge-lines --gcov-ignore-errors=no_working_dir_found \
     --gcov-ignore-parse-errors=all --txt-metric line --txt - --json "$work/all.json" "$work"
 "$python" "$root/tests/coverage/branches.py" "$work/all.json"

@@ -11,14 +11,13 @@ from tools import require
 
 from rtosheap.cortexm.targets import BOARDS, CPUS, Board
 
-SUPPORT = [
-    programs.CORTEXM / name
-    for name in ("startup.c", "semihosting.c", "memory_functions.c", "cases_main.c")
+IMAGE = [
+    programs.CORTEXM / "startup.c",
+    programs.CORTEXM / "semihosting.c",
+    programs.C / "cases_main.c",
 ]
-NANO_SUPPORT = [
-    programs.CORTEXM / name
-    for name in ("startup.c", "semihosting.c", "newlib_judge.c", "cases_main.c")
-]
+SUPPORT = [*IMAGE, programs.CORTEXM / "memory_functions.c"]
+NANO_SUPPORT = [*IMAGE, programs.C / "newlib_judge.c"]
 _OWN_MEMSET = ["-ffreestanding", "-fno-tree-loop-distribute-patterns"]
 
 

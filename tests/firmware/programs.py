@@ -1,6 +1,6 @@
 """Builds the programs that replay cases on the drop-in files, and talks to them.
 
-``csrc/cortexm/cases.h`` describes the streams.
+``c/cases.h`` describes the streams.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 CORTEXM = CSRC / "cortexm"
-INCLUDES = [f"-I{CORTEXM}", f"-I{CORTEXM / 'kernel'}"]
+C = Path(__file__).resolve().parent / "c"
+INCLUDES = [f"-I{folder}" for folder in (C, CORTEXM, CORTEXM / "kernel", CSRC)]
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
 MAGIC = 0x52484331
 
-# csrc/cortexm/cases.h
+# c/cases.h
 ASSERTED, UNBALANCED, TRACED_FREE, TRACED_UNLOCKED, HOOK_LOCKED, NOT_CLEARED = (
     1 << bit for bit in range(6)
 )
@@ -99,8 +100,8 @@ def compile_program(
     objects: list[Path] = []
     for build in builds:
         objects.append(folder / f"{build.name}.o")
-        jobs.append([*common, *build.macros, "-c", CORTEXM / "cases_heap.c", "-o", objects[-1]])
-    for source in [table, CORTEXM / "cases.c", *sources]:
+        jobs.append([*common, *build.macros, "-c", C / "cases_heap.c", "-o", objects[-1]])
+    for source in [table, C / "cases.c", *sources]:
         objects.append(folder / f"{source.stem}.o")
         jobs.append([*common, "-c", source, "-o", objects[-1]])
     with ThreadPoolExecutor(2) as pool:

@@ -10,13 +10,13 @@ import tools
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 HERE = Path(__file__).parent
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-fno-tree-loop-distribute-patterns"]
-INCLUDES = [f"-I{folder}" for folder in (
-    CSRC, CSRC / "recorder", CSRC / "cortexm", CSRC / "cortexm" / "kernel", HERE)]  # fmt: skip
+INCLUDES = [f"-I{CSRC / name}" for name in ("core", "recorder", "cortexm", "cortexm/kernel")]
+INCLUDES.append(f"-I{HERE}")
 CORE, DROP_IN, NEWLIB = range(3)
 
 _WRAP = ["malloc", "free", "calloc", "realloc"]
 _SOURCES = {
-    CORE: ["heap_4.c", "cortexm/memory_functions.c"],
+    CORE: ["core/heap_4.c", "cortexm/memory_functions.c"],
     DROP_IN: [
         "freertos/heap_4.c",
         "recorder/rh_recorder_freertos.c",

@@ -105,7 +105,7 @@ static bool set_up(struct fuzz *f, struct input *in) {
         r->memory = memory + shift;
         for (size_t k = 0; k < size; k++)
             r->memory[k] = pattern[k % sizeof pattern];
-        r->record = calloc(1, f->ops->record_bytes(r->size, f->setup.alignment));
+        r->shadow = calloc(1, f->ops->shadow_bytes(r->size, f->setup.alignment));
     }
     size_t wrong;
     watched = &f->setup;
@@ -208,7 +208,10 @@ static void look(struct fuzz *f) {
         REQUIRE(f->scribbled);
         f->ops->last_fault(f->state, &fault);
     }
-    if (f->ops->check(f->state, &fault) != RH_OK) REQUIRE(f->scribbled);
+    if (f->ops->check(f->state) != RH_OK) {
+        REQUIRE(f->scribbled);
+        f->ops->last_fault(f->state, &fault);
+    }
     f->ops->walk(f->state, ignore, &limit);
     f->ops->walk_free(f->state, ignore, &limit);
     f->ops->walk_ever(f->state, ignore_address, &limit);
@@ -241,7 +244,7 @@ static void do_restore(struct fuzz *f, struct input *in) {
         at += blocks[i].size;
     }
     if (snapshot.free_count > 0 && byte(in) == 1) list[0] = number(in, 4);
-    watched = NULL; /* the record stands in for the arena meanwhile */
+    watched = NULL; /* the shadow stands in for the arena meanwhile */
     const bool restored = f->ops->restore(f->state, &snapshot) == RH_OK;
     f->ops->attach(f->state, f->regions);
     watched = &f->setup;
@@ -249,8 +252,8 @@ static void do_restore(struct fuzz *f, struct input *in) {
     f->scribbled = true; /* the arena holds what it held */
     if (!restored) {
         for (size_t i = 0; i < f->setup.region_count; i++)
-            memset(f->regions[i].record, 0,
-                   f->ops->record_bytes(f->regions[i].size, f->setup.alignment));
+            memset(f->regions[i].shadow, 0,
+                   f->ops->shadow_bytes(f->regions[i].size, f->setup.alignment));
         size_t wrong;
         REQUIRE(f->ops->init(f->state, &f->setup, &wrong) == RH_OK);
         return;
@@ -313,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const unsigned shift = size > 1 ? data[1] >> 4 & 7 : 0;
         for (size_t i = 0; i < f.setup.region_count; i++) {
             free(f.regions[i].memory - shift);
-            free(f.regions[i].record);
+            free(f.regions[i].shadow);
             free(f.before[i]);
         }
         free(f.state);

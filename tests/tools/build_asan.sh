@@ -14,8 +14,8 @@ cp -r "$root/rtosheap" "$to/rtosheap"
 rm -f "$to"/rtosheap/*.so
 include=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
 flags=(-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-    -shared -fPIC -std=c11 -DPy_LIMITED_API=0x030B0000 -I"$root/csrc" -I"$root/csrc/host"
-    -isystem "$include")
+    -shared -fPIC -std=c11 -DPy_LIMITED_API=0x030B0000 -I"$root/csrc/core"
+    -I"$root/csrc/host" -isystem "$include")
 gcc "${flags[@]}" -DRH_HOSTED=1 -DRH_CHECKS=2 "$root"/csrc/python/*.c "$root"/csrc/host/*.c \
     -o "$to/rtosheap/_core.abi3.so"
 gcc "${flags[@]}" -I"$root/csrc/lab" "$root"/csrc/lab/*.c -o "$to/rtosheap/_lab.abi3.so"

@@ -6,6 +6,7 @@ call: its name, how many objects and references were left after thousands of cal
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import json
@@ -13,6 +14,7 @@ import mmap
 import pickle
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,11 @@ def replays(heap: Any, columns: bool, progress: Any = None) -> Callable[[], Any]
     slot = np.tile(np.array([0, 1, 0, 0, 1], np.int32), 4)
     size = np.tile(np.array([8, 20, 40, 0, 0], np.uint64), 4)
     dtypes = ["u8", "u8", "u8", "u8", "u4", "u8", "u4", "?", "u1"]
-    wanted = tuple(np.zeros(20, dtype) if columns else None for dtype in dtypes)
+    wanted = {
+        name: np.zeros(20, dtype)
+        for name, dtype in zip(_core.COLUMNS, dtypes, strict=True)
+        if columns
+    }
     return lambda: _core.replay(heap, op, slot, size, 2, wanted, False, True, progress)
 
 
@@ -230,22 +236,28 @@ def cases() -> dict[str, Callable[[], Any]]:
     }
     found |= made
     snapshot, memory = Heap4(256)._snapshot(), bytearray(256)
+    lists = (snapshot["blocks"], snapshot["free_list"], snapshot["ever"])
+    version_1 = (1, 4, 4, 8, 0, False, 0, (BASE,), (248, 0, 0, 0, 0), *lists)
     found["_restore"] = lambda: _core._restore(Heap4, [memory], snapshot)
     found["_restore()"] = refused(_core._restore)
     found["_restore(class)"] = refused(_core._restore, int, [memory], snapshot)
     found["_restore(memories)"] = refused(_core._restore, Heap4, [], snapshot)
-    for i in range(len(snapshot)):
-        for wrong in ("x", None, -1, (1,), [("a",)]):
-            bad = (*snapshot[:i], wrong, *snapshot[i + 1 :])
+    found["_restore(version 1)"] = lambda: _core._restore(Heap4, [memory], version_1)
+    found["_restore(list)"] = refused(_core._restore, Heap4, [memory], [])
+    found["_restore(missing)"] = refused(_core._restore, Heap4, [memory], {"version": 2})
+    found["_restore(unknown)"] = refused(_core._restore, Heap4, [memory], {**snapshot, "x": 1})
 
-            def tried(bad: Any = bad) -> None:
-                try:
-                    _core._restore(Heap4, [memory], bad)
-                except Exception:
-                    return
+    def tried(bad: Any) -> None:
+        with contextlib.suppress(Exception):
+            _core._restore(Heap4, [memory], bad)
 
-            found[f"_restore({i}, {wrong!r})"] = tried
-    nothing = (None,) * 9
+    for wrong in ("x", None, -1, (1,), [("a",)]):
+        for name in snapshot:
+            found[f"_restore({name}, {wrong!r})"] = partial(tried, {**snapshot, name: wrong})
+        for i in range(len(version_1)):
+            bad = (*version_1[:i], wrong, *version_1[i + 1 :])
+            found[f"_restore({i}, {wrong!r})"] = partial(tried, bad)
+    nothing: dict[str, Any] = {}
     arrays = [np.frombuffer(b"m", np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint64)]
     heap4 = Heap4(512)
     for label, arguments in {
@@ -267,7 +279,8 @@ def cases() -> dict[str, Callable[[], Any]]:
         "slot": (heap4, *arrays, 0, nothing, False, False, None),
         "slots": (heap4, *arrays, "x", nothing, False, False, None),
         "columns": (heap4, *arrays, 1, (None,), False, False, None),
-        "column": (heap4, *arrays, 1, (np.zeros(1, np.uint8), *nothing[1:]), False, False, None),
+        "column": (heap4, *arrays, 1, {"address": np.zeros(1, np.uint8)}, False, False, None),
+        "unknown column": (heap4, *arrays, 1, {"x": np.zeros(1, np.uint8)}, False, False, None),
         "op": (heap4, np.zeros(1, np.uint8), *arrays[1:], 1, nothing, False, False, None),
     }.items():
         found[f"replay({label})"] = refused(_core.replay, *arguments)

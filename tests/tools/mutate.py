@@ -24,7 +24,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = ("heap_1.c", "heap_2.c", "heap_3.c", "heap_4.c", "heap_5.c", "rh_first_fit.h")
+HEADERS = {  # who includes them
+    "rh_layout.h": ("heap_1.c", "heap_2.c", "heap_4.c", "heap_5.c", "newlib_nano.c"),
+    "rh_first_fit.h": ("heap_4.c", "heap_5.c"),
+}
+FILES = ("heap_1.c", "heap_2.c", "heap_3.c", "heap_4.c", "heap_5.c", *HEADERS)
 TESTS = (
     "test_conformance.py test_heaps.py test_corruption.py "
     "--deselect test_corruption.py::test_the_interpreter_survives_thousands"
@@ -76,14 +80,14 @@ class Plan(NamedTuple):
     runs: tuple[str, ...] = ("",)
 
 
-HEAPS = tuple(f"csrc/heap_{n}.c" for n in range(1, 6))
+HEAPS = tuple(f"csrc/core/heap_{n}.c" for n in range(1, 6))
 HOST = tuple(f"csrc/host/{name}.c" for name in ("core_w32", "core_w64", "ops"))
 CORE = "tests/c/test_core.c"
 PLANS = (
     Plan(
         "rules",
         "-DRH_HOSTED=1 -DRH_CHECKS=0 -fsanitize=address",
-        ("tests/c/test_check.c", *HEAPS, "csrc/newlib_nano.c"),
+        ("tests/c/test_check.c", *HEAPS, "csrc/host/newlib_nano.c"),
     ),
     Plan("assertions", "-DRH_CHECKS=1 -DRH_PROTECTOR=1", (CORE, *HEAPS)),
     Plan("firmware", "-DRH_TWO_TO_A_TURN=0", (CORE, *HEAPS)),
@@ -103,7 +107,7 @@ def depends(source: str, changed: str) -> bool:
     name = Path(source).name
     if name.startswith("core_w") or name == changed:
         return True
-    return changed == "rh_first_fit.h" and name in ("heap_4.c", "heap_5.c", "newlib_nano.c")
+    return name in HEADERS.get(changed, ())
 
 
 def code_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -118,7 +122,7 @@ def code_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def mutants_of(name: str) -> Iterator[Mutant]:
-    for number, line in code_lines((ROOT / "csrc" / name).read_text()):
+    for number, line in code_lines((ROOT / "csrc" / "core" / name).read_text()):
         for found in TOKEN.finditer(line):
             token = found[0]
             news: tuple[str, ...] = SWAPS.get(token, ())
@@ -131,7 +135,7 @@ def mutants_of(name: str) -> Iterator[Mutant]:
 
 
 def apply(mutant: Mutant, to: Path) -> None:
-    path = to / mutant.file
+    path = to / "core" / mutant.file
     lines = path.read_text().splitlines(keepends=True)
     line, at = lines[mutant.line - 1], mutant.column - 1
     assert line[at:].startswith(mutant.old), (mutant, line)
@@ -175,12 +179,12 @@ class Builder:
             self.extension_object(ROOT / "csrc", ROOT / "csrc/lab" / name, self.lab_objects, "")
 
     def extension_object(self, csrc: Path, source: Path, to: Path, options: str) -> bool:
-        command = f"gcc -O0 -w -std=c11 -fPIC -DPy_LIMITED_API=0x030B0000 {options} -I{csrc}"
+        command = f"gcc -O0 -w -std=c11 -fPIC -DPy_LIMITED_API=0x030B0000 {options} -I{csrc}/core"
         command += f" -I{csrc}/host -I{csrc}/lab -isystem {self.include} -c {source}"
         return succeeds([*command.split(), "-o", str(to / f"{source.stem}.o")], 120)
 
     def object(self, csrc: Path, source: Path, to: Path, options: str) -> bool:
-        command = f"gcc -O0 -w -std=c11 {options} -I{csrc} -I{csrc}/host -c {source} -o {to}"
+        command = f"gcc -O0 -w -std=c11 {options} -I{csrc}/core -I{csrc}/host -c {source} -o {to}"
         return succeeds(command.split(), 120)
 
     def program(self, csrc: Path, to: Path, plan: Plan, changed: str | None) -> bool:
@@ -202,12 +206,13 @@ class Builder:
 
     def same_code(self, csrc: Path, name: str, to: Path) -> bool:
         """Does the optimiser make the same of it, hosted and as firmware?"""
-        sources = {"rh_first_fit.h": ("heap_4.c", "heap_5.c")}.get(name, (name,))
-        for source in sources:
+        for source in HEADERS.get(name, (name,)):
+            if source == "newlib_nano.c":  # a host's alone
+                continue
             for options in ("-DRH_CHECKS=1", "-DRH_HOSTED=1 -DRH_CHECKS=2", "-DRH_PROTECTOR=1"):
                 texts = []
                 for tree in (ROOT / "csrc", csrc):
-                    command = f"gcc -O2 -w -S -std=c11 {options} -I{tree} {tree}/{source} -o {to}"
+                    command = f"gcc -O2 -w -S -std=c11 {options} {tree}/core/{source} -o {to}"
                     if not succeeds(command.split(), 120):
                         return False
                     texts.append(to.read_text().replace(str(tree), ""))
@@ -289,7 +294,7 @@ def main() -> None:
     print(f"all: {killed} of {len(counted)} mutants killed, {share:.1f} %")
     for mutant, verdict in zip(mutants, verdicts, strict=True):
         if verdict == "survived":
-            text = (ROOT / "csrc" / mutant.file).read_text().splitlines()[mutant.line - 1]
+            text = (ROOT / "csrc" / "core" / mutant.file).read_text().splitlines()[mutant.line - 1]
             print(f"{mutant}   {text.strip()}")
 
 

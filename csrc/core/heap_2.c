@@ -1,0 +1,254 @@
+#include "heap_2.h"
+
+#include "rh_inspect.h"
+
+#if RH_HEAD_IS_APART
+#define RH2_HEAD(heap) ((void)(heap), (rh_word)0)
+#else
+#define RH2_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
+#endif
+#if RH_HOSTED
+#define RH2_TAIL(heap) ((heap)->end_marker)
+#else
+#define RH2_TAIL(heap) ((rh_word)(uintptr_t) & (heap)->tail)
+#endif
+
+RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
+                               const struct rh_options *options) {
+    const rh_word alignment = RH_ALIGNMENT_OPTION(options);
+    if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
+    if (RH_CHECK_SETUP) {
+        enum rh_status status = rh2_test_region(region, alignment);
+        if (status != RH_OK) return status;
+    }
+#if RH_HOSTED
+    const rh_word marker = options->end_marker;
+    if (marker == 0 || marker % RH_WORD_BYTES != 0 || marker - region->base < region->size ||
+        region->base - marker < 2 * RH_WORD_BYTES)
+        return RH_BAD_MARKER;
+#endif
+    RH_START_COMMON(heap, region, 1, options);
+#if RH_HOSTED
+    heap->end_marker = marker;
+#else
+    heap->tail.next = 0;
+    heap->tail.size = RH_WORD_MAX;
+#endif
+    const struct rh_range range = rh2_range(region, alignment);
+    heap->head.next = range.start;
+    heap->head.size = 0;
+    heap->free_size = range.end - range.start;
+    RH_RESET_COUNTERS(heap);
+    rh_put_header(region, range.start, RH2_TAIL(heap), heap->free_size);
+    return RH_OK;
+}
+
+RH_INLINE void rh2_put_next(struct rh_heap2 *heap, struct rh_region *region, rh_word entry,
+                            rh_word link) {
+#if RH_HEAD_IS_APART
+    if (entry == 0) {
+        heap->head.next = link;
+        return;
+    }
+#endif
+    (void)heap;
+    rh_put_next(region, entry, link);
+}
+
+/* Between which entries does a block of this size belong? `after` is the first entry that is no
+ * smaller, or the end marker. */
+struct rh2_place {
+    rh_word before;
+    rh_word after;
+    rh_word nodes;
+};
+
+/* `verify` is a constant. The end marker ends the search: in firmware by its size. */
+RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *region, rh_word size,
+                                  bool verify, struct rh2_place *place) {
+    rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
+    (void)verify;
+    for (;;) {
+#if RH_HEAD_IS_APART
+        if (after == RH2_TAIL(heap)) break;
+        if (verify) RH_VISIT(heap, region, after);
+#endif
+        RH_COUNT_NODE(nodes);
+        if (rh_size(region, after) >= size) break;
+        before = after;
+        after = rh_next(region, after);
+    }
+    RH_FORGET(before);
+    RH_FORGET(after);
+    place->before = before;
+    place->after = after;
+    place->nodes = nodes;
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *address) {
+    const rh_word header = RH_HEADER_OF(heap);
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    struct rh2_place fit, place;
+    RH_SET_NODES(heap, 0);
+
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    const rh_word free_size = heap->free_size;
+    if (size - 1 >= free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const rh_word wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap));
+    if (wanted > free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    enum rh_status status = rh2_find(heap, region, wanted, true, &fit);
+    if (status != RH_OK) return status;
+    if (fit.after == RH2_TAIL(heap)) {
+        RH_SET_NODES(heap, fit.nodes);
+        RH_COUNT_FAILED(heap);
+        return RH_FRAGMENTED;
+    }
+
+    const rh_word block = fit.after;
+    const rh_word after = rh_next(region, block);
+    rh_word found = rh_size(region, block);
+    place.nodes = 0;
+    /* [      found      ]  =>  [ wanted ][ rest  ]
+     * a small rest stays in the block; a larger one goes where its size belongs */
+    if (rh_splits(found, wanted, header)) {
+        const rh_word rest = block + wanted, rest_size = found - wanted;
+#if RH_HAS_SHADOW
+        /* Of the entries that the insertion will read, the search has not met this one. */
+        if (after != RH2_TAIL(heap) &&
+            (fit.before == RH2_HEAD(heap) || rh_size(region, fit.before) < rest_size))
+            RH_VISIT(heap, region, after);
+#endif
+        rh2_put_next(heap, region, fit.before, after);
+        rh2_find(heap, region, rest_size, false, &place);
+        rh_put_header(region, rest, place.after, rest_size);
+        rh2_put_next(heap, region, place.before, rest);
+        found = wanted;
+    } else {
+        rh2_put_next(heap, region, fit.before, after);
+    }
+    rh_put_header(region, block, 0, found | RH_TOP_BIT);
+    RH_SET_NODES(heap, fit.nodes + place.nodes);
+    heap->free_size = free_size - found;
+    RH_LOWER_MINIMUM(heap, free_size - found);
+    RH_COUNT_ALLOCATION(heap);
+    *address = block + header;
+    RH_MARK_LIVE(heap, region, *address);
+    return RH_OK;
+}
+
+/* The first step of a free: RH_OK iff `block` is a live one; then *size is its size. */
+RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word *size) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    (void)heap;
+    RH_ASSERT((block & (RH_ALIGNMENT_OF(heap) - 1)) == 0, RH_INVALID_FREE);
+#if RH_HAS_SHADOW
+    const rh_word address = block + RH_HEADER_OF(heap);
+    enum rh_status live =
+        rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
+    if (live != RH_OK) return live;
+#endif
+    RH_VISIT(heap, region, block);
+    const rh_word marked = rh_size(region, block);
+    if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != 0) {
+#if RH_CHECKS == 1
+        RH_ASSERT_FAILED();
+#endif
+        return RH_INVALID_FREE;
+    }
+    *size = marked & ~RH_TOP_BIT;
+    return RH_OK;
+}
+
+/* The second step: the block goes back into the list. */
+RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *heap, rh_word block, rh_word size,
+                                       bool clears) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    struct rh2_place place;
+    enum rh_status status = rh2_find(heap, region, size, true, &place);
+    if (status != RH_OK) return status;
+
+    RH_SET_NODES(heap, place.nodes);
+    if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
+    rh_put_header(region, block, place.after, size);
+    rh2_put_next(heap, region, place.before, block);
+    heap->free_size += size;
+    RH_COUNT_FREE(heap);
+    RH_MARK_DEAD(heap, region, block + RH_HEADER_OF(heap));
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address) {
+    const rh_word block = address - RH_HEADER_OF(heap);
+    rh_word size;
+    RH_SET_NODES(heap, 0);
+    enum rh_status status = rh2_live(heap, block, &size);
+    if (status != RH_OK) return status;
+    return rh2_give_back(heap, block, size, RH_CLEARS(heap));
+}
+
+RH_API enum rh_status rh2_walk_free(struct rh_heap2 *heap, rh_visitor visit, void *context) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    for (rh_word block = heap->head.next; block != RH2_TAIL(heap); block = rh_next(region, block)) {
+        RH_VISIT(heap, region, block);
+        if (!visit(context, block, rh_size(region, block), false)) break;
+    }
+    return RH_OK;
+}
+
+RH_API enum rh_status rh2_stats(struct rh_heap2 *heap, struct rh_stats *stats) {
+    rh_stats_begin(stats, heap->free_size);
+    RH_STATS_MINIMUM(heap, stats);
+    RH_STATS_COUNTS(heap, stats);
+    return rh2_walk_free(heap, rh_stats_add, stats);
+}
+
+RH_API enum rh_status rh2_walk(const struct rh_heap2 *heap, const struct rh_region *region,
+                               rh_visitor visit, void *context) {
+    return rh_walk_range(region, rh2_range(region, RH_ALIGNMENT_OF(heap)), RH_HEADER_OF(heap),
+                         visit, context);
+}
+
+RH_API enum rh_status rh2_check(struct rh_heap2 *heap, const struct rh_region *region,
+                                struct rh_fault *fault) {
+    const rh_word header = RH_HEADER_OF(heap);
+    const struct rh_range range = rh2_range(region, RH_ALIGNMENT_OF(heap));
+    rh_word free_blocks = 0, free_size = 0, size;
+    fault->rule = RH_RULE_NONE;
+    fault->address = 0;
+    for (rh_word block = range.start; block != range.end; block += size) {
+        if (range.end - block < header) RH_FAULT(RH_RULE_SIZE, block);
+        RH_CHECK_SHADOW(region, block);
+        size = rh_load(region, block + RH_SIZE_AT);
+        const bool allocated = (size & RH_TOP_BIT) != 0;
+        size &= ~RH_TOP_BIT;
+        /* Only the last block may have a size that is no multiple of the alignment. */
+        if (!rh_size_possible(size, header, range.end - block) ||
+            (size % RH_ALIGNMENT_OF(heap) != 0 && size != range.end - block))
+            RH_FAULT(RH_RULE_SIZE, block);
+        if (allocated && rh_load(region, block) != 0) RH_FAULT(RH_RULE_LIVE_LINK, block);
+        if (!allocated) free_blocks++, free_size += size;
+    }
+    rh_word entry = 0, last_size = 0, listed_size = 0;
+    for (rh_word block = heap->head.next; block != RH2_TAIL(heap); block = rh_load(region, block)) {
+        if (free_blocks == 0 || block < range.start || block >= range.end ||
+            range.end - block < header || block % RH_ALIGNMENT_OF(heap) != 0)
+            RH_FAULT(RH_RULE_LINK, entry);
+        size = rh_load(region, block + RH_SIZE_AT);
+        if ((size & RH_TOP_BIT) != 0) RH_FAULT(RH_RULE_NOT_FREE, block);
+        if (size < last_size) RH_FAULT(RH_RULE_ORDER, block);
+        free_blocks--;
+        listed_size += size;
+        last_size = size;
+        entry = block;
+    }
+    if (free_blocks != 0 || listed_size != free_size) RH_FAULT(RH_RULE_NOT_LISTED, entry);
+    if (free_size != heap->free_size) RH_FAULT(RH_RULE_FREE_SIZE, 0);
+    return RH_OK;
+}

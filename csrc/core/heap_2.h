@@ -1,0 +1,47 @@
+/*
+ * heap_2: best fit over a free list in the order of sizes, the newest first among equals. Free
+ * blocks are never coalesced.
+ *
+ * Of `size` bytes, `size - alignment` are managed. The list ends in a marker that lies outside the
+ * arena: in firmware a member of the heap, on a host an address that nothing occupies.
+ */
+#ifndef RH_HEAP_2_H
+#define RH_HEAP_2_H
+
+#include "rh_block.h"
+#include "rh_counters.h"
+
+struct rh_heap2 {
+    RH_COMMON
+    struct rh_header head; /* its link leads to the smallest free block */
+#if RH_HOSTED
+    rh_word end_marker;
+#else
+    struct rh_header tail; /* larger than any block, so that every search ends */
+#endif
+    rh_word free_size;
+    RH_COUNTERS
+};
+
+/* Fails with RH_TOO_SMALL, RH_BAD_ALIGNMENT, RH_OUT_OF_RANGE, RH_AT_ZERO, RH_BAD_MARKER. */
+RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
+                               const struct rh_options *options);
+
+/* On RH_OK *address is the payload's address. Fails with RH_EXHAUSTED, RH_FRAGMENTED, RH_CORRUPT.
+ */
+RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *address);
+
+/* Gives a live payload back. Fails with RH_INVALID_FREE, RH_DOUBLE_FREE, RH_CORRUPT. */
+RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address);
+
+RH_API enum rh_status rh2_stats(struct rh_heap2 *heap, struct rh_stats *stats);
+RH_API enum rh_status rh2_walk(const struct rh_heap2 *heap, const struct rh_region *region,
+                               rh_visitor visit, void *context);
+RH_API enum rh_status rh2_walk_free(struct rh_heap2 *heap, rh_visitor visit, void *context);
+
+/* RH_CORRUPT iff a rule is broken; *fault says which and where. Reads inside the region only. It
+ * tells a link into the middle of a block only by what it finds there. */
+RH_API enum rh_status rh2_check(struct rh_heap2 *heap, const struct rh_region *region,
+                                struct rh_fault *fault);
+
+#endif

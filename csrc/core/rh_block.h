@@ -1,0 +1,104 @@
+/*
+ * A block's header: its two words, written and read, and what opens every reading.
+ */
+#ifndef RH_BLOCK_H
+#define RH_BLOCK_H
+
+#include "rh_layout.h"
+#include "rh_shadow.h"
+
+RH_INLINE void rh_put(const struct rh_region *region, rh_word address, rh_word value) {
+    rh_store(region, address, value);
+#if RH_HAS_SHADOW
+    rh_shadow_store(region, address, value);
+#endif
+}
+
+RH_INLINE void rh_put_next(const struct rh_region *region, rh_word block, rh_word link) {
+    rh_put(region, block, link);
+}
+
+RH_INLINE void rh_put_size(const struct rh_region *region, rh_word block, rh_word size) {
+#if RH_HAS_REGIONS
+    rh_put(region, block + RH_SIZE_AT, size);
+#else
+    (void)region;
+    RH_TRAP(region, block + RH_SIZE_AT, sizeof(rh_word), true);
+    rh_header_at(block)->size = size;
+#endif
+}
+
+RH_INLINE void rh_put_header(const struct rh_region *region, rh_word block, rh_word link,
+                             rh_word size) {
+    rh_put_next(region, block, link);
+    rh_put_size(region, block, size);
+}
+
+/* A word of a header that has been found intact (or that is trusted, below RH_CHECKS 2). */
+RH_INLINE rh_word rh_get(const struct rh_region *region, rh_word address) {
+#if RH_HAS_SHADOW
+    return rh_shadow_load(region, address);
+#else
+    return rh_load(region, address);
+#endif
+}
+
+RH_INLINE rh_word rh_next(const struct rh_region *region, rh_word block) {
+    return rh_get(region, block);
+}
+
+RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
+#if RH_HAS_REGIONS
+    return rh_get(region, block + RH_SIZE_AT);
+#else
+    (void)region;
+    RH_TRAP(region, block + RH_SIZE_AT, sizeof(rh_word), false);
+    return rh_header_at(block)->size;
+#endif
+}
+
+/* Opens every reading of a header. At RH_CHECKS 2 it ends the call where the header is not intact,
+ * before anything was changed. */
+#if RH_HAS_SHADOW
+#define RH_VISIT(heap, region, block)                                                              \
+    do {                                                                                           \
+        if (!rh_header_intact((region), (block))) return rh_overwritten(&(heap)->common, (block)); \
+    } while (0)
+
+static inline enum rh_status rh_overwritten(struct rh_common *common, rh_word block) {
+    common->fault.rule = RH_RULE_OVERWRITTEN;
+    common->fault.address = block;
+    return RH_CORRUPT;
+}
+#else
+#define RH_VISIT(heap, region, block) ((void)0)
+#endif
+
+/* What every set-up begins with. The heap has tested alignment and range. */
+#if RH_HAS_REGIONS
+RH_INLINE void rh_start_common(struct rh_common *common, struct rh_region *regions, size_t count,
+                               const struct rh_options *options) {
+    common->regions = regions;
+    common->region_count = count;
+#if RH_HOSTED
+    common->alignment = options->alignment;
+    common->header = rh_header_bytes(options->alignment);
+    common->alignment_shift = rh_log2(options->alignment);
+    common->clear_on_free = options->clear_on_free;
+#else
+    (void)options;
+#endif
+    common->fault.rule = RH_RULE_NONE;
+    common->fault.address = 0;
+#if RH_HAS_SHADOW
+    for (size_t i = 0; i < count; i++)
+        rh_shadow_start(&regions[i], RH_ALIGNMENT_OPTION(options));
+#endif
+}
+#define RH_START_COMMON(heap, regions, count, options)                                             \
+    rh_start_common(&(heap)->common, (regions), (count), (options))
+#else
+#define RH_START_COMMON(heap, regions, count, options) ((void)(options))
+#endif
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * What heap_4 and heap_5 share: first fit over a free list in address order, with coalescing.
+ *
+ * The list starts in the heap's `head` and ends at a marker, a header of size 0 at the end of the
+ * (last) region. heap_5's other regions end in such a marker too; those are entries of the list.
+ * `many` is a constant at every call: false for heap_4, which then pays nothing for regions.
+ */
+#ifndef RH_FIRST_FIT_H
+#define RH_FIRST_FIT_H
+
+#include "rh_block.h"
+#include "rh_counters.h"
+
+/* heap_4's and heap_5's state. The caller owns it; nothing else of the heap lies outside the
+ * arena, but for the shadow at RH_CHECKS 2. */
+struct rh_heap4 {
+    RH_COMMON
+    struct rh_header head; /* its link leads to the first free block; its size stays 0 */
+    rh_word end;           /* address of the last end marker; 0 before set-up */
+#if RH_CHECKS == 1
+    rh_word lowest; /* no link leads below it */
+#endif
+    rh_word free_size;
+    RH_COUNTERS
+#if RH_HOSTED
+    rh_word merged; /* address of the free block that the last free ended in */
+#endif
+#if RH_HOSTED || RH_PROTECTOR
+    rh_word canary;
+#endif
+};
+
+/* An entry of the list is named by its address; the head by RH_HEAD, which in firmware is its
+ * address too, so that no link is a special case. */
+#if RH_HEAD_IS_APART
+#define RH_HEAD(heap) ((void)(heap), (rh_word)0)
+#else
+#define RH_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
+#endif
+
+RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_word entry,
+                              rh_word link, bool many) {
+#if RH_HEAD_IS_APART
+    if (entry == 0) {
+        heap->head.next = link;
+        return;
+    }
+#endif
+    rh_put_next(RH_REGION_NEAR(heap, near, entry, many), entry, link);
+}
+
+/* Is the address between the lowest block and the last end marker? FreeRTOS asserts it of a link
+ * that it is about to follow. */
+#if RH_CHECKS != 1
+#define RH_ASSERT_LINK(heap, link) ((void)0)
+#elif !defined(RH_ASSERT_LINK)
+#define RH_ASSERT_LINK(heap, link)                                                                 \
+    RH_ASSERT((link) - (heap)->lowest <= (heap)->end - (heap)->lowest, RH_CORRUPT)
+#endif
+
+/* Where the block that was given back ended up. */
+#if RH_HOSTED
+#define RH_SET_MERGED(heap, block) ((heap)->merged = (block))
+#else
+#define RH_SET_MERGED(heap, block) ((void)0)
+#endif
+
+/* Before the header of a block that is to be freed is read: nothing but a block is, neither
+ * another's memory, nor what a bus refuses. */
+#if RH_CHECKS != 1
+#define RH_ASSERT_BLOCK(heap, block) ((void)0)
+#elif !defined(RH_ASSERT_BLOCK)
+#define RH_ASSERT_BLOCK(heap, block)                                                               \
+    RH_ASSERT((block) - (heap)->lowest < (heap)->end - (heap)->lowest &&                           \
+                  ((block) & (RH_ALIGNMENT_OF(heap) - 1)) == 0,                                    \
+              RH_INVALID_FREE)
+#endif
+
+/* What the header of such a block says must be possible: a double free may find other bytes there
+ * by now, which the heap protector's canary can make look like an allocated block's. */
+#if RH_CHECKS != 1
+#define RH_ASSERT_SIZE(heap, block, size) ((void)0)
+#elif !defined(RH_ASSERT_SIZE)
+#define RH_ASSERT_SIZE(heap, block, size)                                                          \
+    RH_ASSERT((size) >= RH_HEADER_OF(heap) && (size) <= (heap)->end - (block) &&                   \
+                  ((size) & (RH_ALIGNMENT_OF(heap) - 1)) == 0,                                     \
+              RH_INVALID_FREE)
+#endif
+
+/* Before an entry that a link names is read. */
+#define RH_FF_MEET(heap, region, entry, many)                                                      \
+    do {                                                                                           \
+        RH_ASSERT_LINK((heap), (entry));                                                           \
+        (region) = RH_REGION_NEAR((heap), (region), (entry), (many));                              \
+        RH_VISIT((heap), (region), (entry));                                                       \
+    } while (0)
+
+/* What a malloc takes: a free block, and the entry whose link leads to it. */
+struct rh_ff_fit {
+    rh_word before;
+    rh_word block;
+    rh_word size;
+    struct rh_region *region; /* the block's */
+};
+
+/* Where first fit finds `wanted` bytes: the first entry that is large enough. Otherwise
+ * RH_FRAGMENTED, or RH_CORRUPT as rh_ff_malloc(). It sets the heap's number of nodes. */
+RH_INLINE enum rh_status rh_ff_find(struct rh_heap4 *heap, rh_word wanted, bool many,
+                                    struct rh_ff_fit *fit) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    rh_word before = RH_HEAD(heap);
+    rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
+    rh_word found, nodes = 0;
+    for (;;) {
+        RH_FF_MEET(heap, region, block, many);
+        found = rh_size(region, block);
+        while (found - 1 < wanted - 1) { /* a marker's size of 0 wraps: it ends as a hit does */
+            RH_COUNT_NODE(nodes);
+            rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
+            RH_FF_MEET(heap, region, next, many);
+            found = rh_size(region, next);
+#if RH_TWO_TO_A_TURN
+            if (found - 1 >= wanted - 1) {
+                RH_FORGET(next);
+                before = block;
+                block = next;
+                break;
+            }
+            RH_COUNT_NODE(nodes);
+            before = next;
+            block = rh_next(region, next) ^ RH_CANARY_OF(heap);
+            RH_FF_MEET(heap, region, block, many);
+            found = rh_size(region, block);
+#else
+            before = block;
+            block = next;
+#endif
+        }
+        RH_FORGET(before);
+        RH_FORGET(block);
+        if (found != 0) break;
+        if (!many || block == heap->end) {
+            RH_SET_NODES(heap, nodes);
+            return RH_FRAGMENTED;
+        }
+        RH_COUNT_NODE(nodes); /* heap_5: the marker of a region that others follow */
+        before = block;
+        block = rh_next(region, block) ^ RH_CANARY_OF(heap);
+    }
+    RH_COUNT_NODE(nodes);
+    RH_SET_NODES(heap, nodes);
+    fit->before = before;
+    fit->block = block;
+    fit->size = found;
+    fit->region = region;
+    return RH_OK;
+}
+
+/*
+ * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
+ * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
+                                      bool many) {
+    const rh_word header = RH_HEADER_OF(heap);
+    struct rh_ff_fit fit;
+    RH_SET_NODES(heap, 0);
+
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    const rh_word free_size = heap->free_size;
+    if (size - 1 >= free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const rh_word wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap));
+    if (wanted > free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const enum rh_status status = rh_ff_find(heap, wanted, many, &fit);
+    if (status == RH_FRAGMENTED) RH_COUNT_FAILED(heap);
+    if (status != RH_OK) return status;
+
+    /* before -> [      found      ] -> after
+     * before -> [ wanted ][ rest  ] -> after     a small rest stays in the block */
+    rh_word found = fit.size;
+    rh_word after = rh_next(fit.region, fit.block);
+    if (rh_splits(found, wanted, header)) {
+        rh_word rest = fit.block + wanted;
+        rh_put_header(fit.region, rest, after, found - wanted);
+        after = rest ^ RH_CANARY_OF(heap);
+        found = wanted;
+    }
+    rh_ff_put_next(heap, fit.region, fit.before, after, many);
+    rh_put_header(fit.region, fit.block, RH_CANARY_OF(heap), found | RH_TOP_BIT);
+    heap->free_size = free_size - found;
+    RH_LOWER_MINIMUM(heap, free_size - found);
+    RH_COUNT_ALLOCATION(heap);
+    *address = fit.block + header;
+    RH_MARK_LIVE(heap, fit.region, *address);
+    return RH_OK;
+}
+
+/* The first step of a free: RH_OK iff `block` is a live one; then *size is its size and *found its
+ * region. Otherwise as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool many,
+                                    struct rh_region **found, rh_word *size) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    RH_ASSERT_BLOCK(heap, block);
+#if RH_HAS_SHADOW
+    const rh_word address = block + RH_HEADER_OF(heap);
+    if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
+    enum rh_status live = rh_live(region, address, RH_SHIFT_OF(heap));
+    if (live != RH_OK) return live;
+#else
+    region = RH_REGION_NEAR(heap, region, block, many);
+#endif
+    RH_VISIT(heap, region, block);
+    const rh_word marked = rh_size(region, block);
+    if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_CANARY_OF(heap)) {
+#if RH_CHECKS == 1
+        RH_ASSERT_FAILED();
+#endif
+        return RH_INVALID_FREE;
+    }
+    RH_ASSERT_SIZE(heap, block, marked & ~RH_TOP_BIT);
+    *found = region;
+    *size = marked & ~RH_TOP_BIT;
+    return RH_OK;
+}
+
+/* Between which entries of the list a block goes. */
+struct rh_ff_gap {
+    rh_word before;
+    rh_word after;
+    struct rh_region *region; /* that of `before` */
+    rh_word nodes;
+};
+
+/* Where a block belongs by its address. RH_CORRUPT as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool many,
+                                     struct rh_ff_gap *gap) {
+    rh_word nodes = 0;
+    struct rh_region *near = RH_FIRST_REGION(heap);
+    rh_word before = RH_HEAD(heap);
+    rh_word after = heap->head.next ^ RH_CANARY_OF(heap);
+    while (after < block) {
+        near = RH_REGION_NEAR(heap, near, after, many);
+        RH_VISIT(heap, near, after);
+        RH_COUNT_NODE(nodes);
+        rh_word next = rh_next(near, after) ^ RH_CANARY_OF(heap);
+#if RH_TWO_TO_A_TURN
+        if (next >= block) {
+            RH_FORGET(next);
+            before = after;
+            after = next;
+            break;
+        }
+        near = RH_REGION_NEAR(heap, near, next, many);
+        RH_VISIT(heap, near, next);
+        RH_COUNT_NODE(nodes);
+        before = next;
+        after = rh_next(near, next) ^ RH_CANARY_OF(heap);
+#else
+        before = after;
+        after = next;
+#endif
+    }
+    RH_FORGET(before);
+    RH_FORGET(after);
+    gap->before = before;
+    gap->after = after;
+    gap->region = near;
+    gap->nodes = nodes;
+    return RH_OK;
+}
+
+/* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
+                                         rh_word block, rh_word size, bool clears, bool many) {
+    struct rh_ff_gap gap;
+    const enum rh_status status = rh_ff_place(heap, block, many, &gap);
+    if (status != RH_OK) return status;
+
+    /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
+    rh_word link = gap.after ^ RH_CANARY_OF(heap);
+    rh_word whole = size;
+    if (block + size == gap.after && gap.after != heap->end) {
+        RH_VISIT(heap, region, gap.after);
+        RH_COUNT_NODE(gap.nodes);
+        link = rh_next(region, gap.after);
+        whole += rh_size(region, gap.after);
+    }
+    RH_SET_NODES(heap, gap.nodes);
+
+    if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
+    heap->free_size += size;
+    RH_COUNT_FREE(heap);
+    RH_ON_FREE(heap, block + RH_HEADER_OF(heap), size);
+    RH_MARK_DEAD(heap, region, block + RH_HEADER_OF(heap));
+
+    /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block.
+     * The header that is swallowed keeps its zero link and its size, no more allocated: FreeRTOS
+     * leaves it so. */
+#if RH_HEAD_IS_APART
+    const rh_word before_size = gap.before == 0 ? 0 : rh_size(gap.region, gap.before);
+#else
+    const rh_word before_size = rh_header_at(gap.before)->size;
+#endif
+    if (gap.before + before_size == block) {
+        rh_put_size(region, block, size);
+        rh_put_header(region, gap.before, link, before_size + whole);
+        RH_SET_MERGED(heap, gap.before);
+    } else {
+        rh_ff_put_next(heap, gap.region, gap.before, block ^ RH_CANARY_OF(heap), many);
+        rh_put_header(region, block, link, whole);
+        RH_SET_MERGED(heap, block);
+    }
+    return RH_OK;
+}
+
+/*
+ * RH_OK iff `address` is a live block's payload. Otherwise the heap is as it was:
+ * RH_INVALID_FREE (at RH_CHECKS 2 RH_DOUBLE_FREE, if malloc ever returned the address), or
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool many) {
+    const rh_word block = address - RH_HEADER_OF(heap);
+    struct rh_region *region;
+    rh_word size;
+    RH_SET_NODES(heap, 0);
+    enum rh_status status = rh_ff_live(heap, block, many, &region, &size);
+    if (status != RH_OK) return status;
+    return rh_ff_give_back(heap, region, block, size, RH_CLEARS(heap), many);
+}
+
+/* The shared end of set-up: the list is in the arena, and head, end and free size are set. */
+RH_INLINE void rh_ff_start(struct rh_heap4 *heap, rh_word lowest) {
+    (void)lowest;
+    heap->head.size = 0;
+#if RH_CHECKS == 1
+    heap->lowest = lowest;
+#endif
+    RH_RESET_COUNTERS(heap);
+}
+
+#endif

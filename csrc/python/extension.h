@@ -1,0 +1,171 @@
+/*
+ * What the files of the extension share: the module's state, the heap object, and small helpers.
+ *
+ * Limited API of CPython 3.11, multi-phase initialisation, heap types only, no static state.
+ */
+#ifndef RTOSHEAP_EXTENSION_H
+#define RTOSHEAP_EXTENSION_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "ops.h"
+
+/* --- the module ------------------------------------------------------------------------------ */
+
+struct core_state {
+    PyTypeObject *arena_type;
+    PyTypeObject *loan_type;
+    PyTypeObject *heap_type; /* the base of the five */
+    PyTypeObject *heap_types[5];
+    PyObject *heap_error;
+    PyObject *invalid_free_error;
+    PyObject *double_free_error;
+    PyObject *corruption_error;
+};
+
+extern struct PyModuleDef core_module;
+
+/* The state of the module that defined `type` or one of its bases; NULL with an exception. */
+struct core_state *core_state_of_type(PyTypeObject *type);
+
+/* --- one region's memory (arena.c) ------------------------------------------------------------ */
+
+struct arena {
+    PyObject_HEAD PyObject *memory; /* what the user gave */
+    Py_buffer buffer;               /* pins it */
+    uint64_t address;
+    unsigned char *shadow;
+};
+
+extern PyType_Spec core_arena_spec;
+
+/* An arena over `memory`, an int below `limit` or a writable contiguous buffer; NULL with an
+ * exception. */
+struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name,
+                             uint64_t limit);
+int core_arena_make_shadow(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
+
+/* --- heaps --------------------------------------------------------------------------------------
+ */
+
+struct heap {
+    PyObject_HEAD struct core_state *core;
+    const struct rh_ops *ops; /* NULL: the C library of this process, Heap3.host() */
+    void *state;
+    PyObject *arenas; /* tuple of struct arena */
+    PyObject *weak_references;
+    bool busy; /* being made, or replaying without the GIL; changes under the GIL only */
+
+    uint64_t alignment;
+    uint64_t canary;
+    uint64_t end_marker;
+    bool has_canary;
+    bool clear_on_free;
+
+    PyObject *host_blocks; /* address -> size of a live block, or None: freed */
+    PyObject *host_loans;  /* address -> number of views */
+    uint64_t host_failed;
+    uint64_t host_allocations;
+    uint64_t host_frees;
+};
+
+/* An address as a method was given it: the int, or that it is none of 64 bits. */
+struct given_address {
+    uint64_t value;
+    bool is_word;
+};
+
+extern PyType_Spec core_heap_spec;
+extern PyType_Spec core_heap_specs[5];
+
+Py_ssize_t heap_arena_count(const struct heap *heap);
+struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
+
+/* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
+struct heap *heap_allocate(PyTypeObject *type);
+/* Set-up writes the arenas, or the shadows in their place: a restored arena is kept. */
+int heap_set_up(struct heap *heap, bool on_shadow);
+/* The state, its shadow and its options over other arenas: for copy() and _restore(). */
+int heap_prepare(struct heap *heap, PyObject *arenas);
+/* The memory that the state is to refer to, the arenas or the shadows in their place; to be freed
+ * with PyMem_Free(). NULL with an exception. */
+struct rh_setup_region *heap_regions(const struct heap *heap, bool on_shadow);
+int heap_attach(struct heap *heap);
+PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap4_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* --- what walks see, without a Python object made meanwhile (collect.c) -------------------------
+ */
+
+/* Making one can run a finaliser, which may call the very heap that is being walked. */
+struct collected {
+    uint64_t *values;
+    size_t count;
+    size_t room;
+    bool failed; /* out of memory */
+};
+
+/* Visitors whose context is a struct collected: a block as address, size, allocated; or an address.
+ */
+bool collect_block(void *collected, uint64_t address, uint64_t size, bool allocated);
+bool collect_entry(void *collected, uint64_t address, uint64_t size, bool allocated);
+bool collect_address(void *collected, uint64_t address);
+void collect_drop(struct collected *collected);
+
+/* snapshot.c */
+PyObject *heap_copy(PyObject *self, PyObject *unused);
+PyObject *heap_snapshot(PyObject *self, PyObject *unused);
+PyObject *heap_reduce(PyObject *self, PyObject *unused);
+PyObject *core_restore(PyObject *module, PyObject *args);
+
+/* libc_heap.c */
+PyObject *heap3_host(PyObject *type, PyObject *unused);
+PyObject *host_malloc(struct heap *heap, uint64_t size, bool zeroed);
+PyObject *host_free(struct heap *heap, struct given_address address);
+PyObject *host_view(struct heap *heap, struct given_address address);
+PyObject *host_usable_size(struct heap *heap, struct given_address address);
+PyObject *host_is_live(struct heap *heap, struct given_address address);
+void host_release_all(struct heap *heap);
+extern PyType_Spec core_loan_spec;
+
+/* replay_binding.c */
+PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count);
+/* The names of columns and of failures, as tuples. */
+PyObject *core_column_names(void);
+PyObject *core_failure_names(void);
+
+/* --- guards and errors (errors.c) ---------------------------------------------------------------
+ */
+
+/* Opens every call, after the last Python code that it may run: false with an exception while a
+ * replay runs, and while the heap is being made. */
+bool heap_ready(const struct heap *heap);
+/* NotImplementedError for what Heap3.host() does not have; the second tests heap_ready() too. */
+bool heap_has_arena(const struct heap *heap, const char *what);
+bool heap_ready_arena(const struct heap *heap, const char *what);
+
+/* HeapCorruptionError from the heap's last fault. Returns NULL. */
+PyObject *heap_raise_last_fault(struct heap *heap, int64_t event);
+/* InvalidFreeError, or DoubleFreeError from free(). Return NULL. */
+PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
+                          enum rh_status status);
+PyObject *heap_raise_not_live(const struct heap *heap, const char *method,
+                              struct given_address address, enum rh_status status);
+
+/* --- numbers (convert.c) -------------------------------------------------------------------------
+ */
+
+/* A size in [0, max]: TypeError, ValueError below 0, OverflowError above. False with it raised. */
+bool convert_size(PyObject *object, const char *name, uint64_t max, uint64_t *value);
+/* An option in [0, max]: TypeError, else ValueError. */
+bool convert_option(PyObject *object, const char *name, uint64_t max, uint64_t *value);
+/* An address; false with a TypeError for what is no int. */
+bool convert_address(PyObject *object, struct given_address *address);
+PyObject *hexadecimal(uint64_t value);
+PyObject *number_or_none(bool known, uint64_t value);
+
+#endif

@@ -1,0 +1,31 @@
+"""The two extension modules; all else is in pyproject.toml, which knows no patterns of files."""
+
+from glob import glob
+
+from setuptools import Extension, setup
+
+LIMITED_API = ("Py_LIMITED_API", "0x030B0000")
+# word_size.h includes the core and these, once per word size.
+INCLUDED = ["csrc/host/newlib_nano.c", *glob("csrc/core/*.c")]
+DEPENDS = sorted([*INCLUDED, *glob("csrc/core/*.h"), *glob("csrc/host/*.h")])
+
+setup(
+    ext_modules=[
+        Extension(
+            "rtosheap._core",
+            sorted({*glob("csrc/python/*.c"), *glob("csrc/host/*.c")} - set(INCLUDED)),
+            depends=[*DEPENDS, *glob("csrc/python/*.h")],
+            include_dirs=["csrc/core", "csrc/host"],
+            define_macros=[LIMITED_API, ("RH_HOSTED", "1"), ("RH_CHECKS", "2")],
+            py_limited_api=True,
+        ),
+        Extension(
+            "rtosheap._lab",
+            sorted(glob("csrc/lab/*.c")),
+            depends=[*DEPENDS, *glob("csrc/lab/*.h")],
+            include_dirs=["csrc/core", "csrc/host", "csrc/lab"],
+            define_macros=[LIMITED_API],
+            py_limited_api=True,
+        ),
+    ]
+)
