@@ -336,8 +336,11 @@ static void test_set_up(void) {
     REQUIRE(rh2_init(&heap2, regions, &options) == RH_OK);
     options.end_marker = BASE + SIZE;
     REQUIRE(rh2_init(&heap2, regions, &options) == RH_OK);
+}
 
-    /* heap_5's regions: what lies before the last may have no block, but not half a header. */
+static void test_set_up_of_regions(void) {
+    size_t wrong;
+    /* What lies before the last may have no block, but not half a header. */
     static const struct {
         rh_word base, size;
         enum rh_status status;
@@ -363,7 +366,9 @@ static void test_set_up(void) {
     regions[1].base = 0x60000000;
     regions[1].size = 0x50000000;
     REQUIRE(rh5_init(&heap4, regions, 2, &options, &wrong) == RH_OUT_OF_RANGE);
+}
 
+static void test_set_up_of_newlib(void) {
     reset(BASE, 11);
     REQUIRE(rhn_init(&nano, regions) == RH_TOO_SMALL);
     reset(BASE, 12);
@@ -382,6 +387,8 @@ int main(void) {
     test_check4();
     test_check5();
     test_set_up();
+    test_set_up_of_regions();
+    test_set_up_of_newlib();
     free(memory[0]);
     free(memory[1]);
     puts("all rules");
