@@ -381,6 +381,16 @@ static void test_set_up_of_newlib(void) {
     REQUIRE(rhn_init(&nano, regions) == RH_OUT_OF_RANGE);
 }
 
+/* The least rest is the smallest multiple of the alignment for which a block is split. */
+static void test_least_rest(void) {
+    for (rh_word alignment = 4; alignment <= 32; alignment *= 2) {
+        const rh_word header = rh_header_bytes(alignment), wanted = 2 * header;
+        const rh_word least = rh_least_rest(header, alignment);
+        REQUIRE(rh_splits(wanted + least, wanted, header));
+        REQUIRE(!rh_splits(wanted + least - alignment, wanted, header));
+    }
+}
+
 int main(void) {
     test_check2();
     test_check3();
@@ -389,6 +399,7 @@ int main(void) {
     test_set_up();
     test_set_up_of_regions();
     test_set_up_of_newlib();
+    test_least_rest();
     free(memory[0]);
     free(memory[1]);
     puts("all rules");
