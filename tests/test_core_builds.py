@@ -96,6 +96,18 @@ def test_it_asks_for_nothing_and_keeps_nothing(level: str, tmp_path: Path) -> No
         assert not [name for kind, name in symbols if kind in "bBdDcCsSgG"]
 
 
+@pytest.mark.parametrize("checks", [0, 1, 2])
+def test_headers_can_be_included_from_cpp(checks: int, tmp_path: Path) -> None:
+    source = tmp_path / "x.cc"
+    headers = "".join(f'#include "{heap}.h"\n' for heap in HEAPS)
+    source.write_text(f'extern "C" {{\n{headers}}}\n')
+    command = [tool("clang"), "-x", "c++", "-std=c++17", "-Werror", f"-DRH_CHECKS={checks}"]
+    done = subprocess.run(
+        [*command, f"-I{CORE}", "-fsyntax-only", str(source)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def calls(folder: Path) -> dict[str, set[str]]:
     """Who calls whom, from the compiler's call graphs."""
     graph: dict[str, set[str]] = {}

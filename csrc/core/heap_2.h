@@ -22,6 +22,10 @@ struct rh_heap2 {
     rh_word free_size;
     RH_COUNTERS
 };
+#if !RH_HAS_REGIONS /* who reads a dump of firmware finds the members so */
+RH_STATIC_ASSERT(offsetof(struct rh_heap2, tail) == 2 * RH_WORD_BYTES, "tail follows the head");
+RH_STATIC_ASSERT(offsetof(struct rh_heap2, free_size) == 4 * RH_WORD_BYTES, "free_size comes next");
+#endif
 
 /* Fails with RH_TOO_SMALL, RH_BAD_ALIGNMENT, RH_OUT_OF_RANGE, RH_AT_ZERO, RH_BAD_MARKER. */
 RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,

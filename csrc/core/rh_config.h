@@ -107,6 +107,13 @@
 #endif
 #endif
 
+/* Firmware in C++ may include the headers, too. */
+#ifdef __cplusplus
+#define RH_STATIC_ASSERT static_assert
+#else
+#define RH_STATIC_ASSERT _Static_assert
+#endif
+
 #if RH_WORD_BYTES == 4
 typedef uint32_t rh_word;
 #elif RH_WORD_BYTES == 8

@@ -29,6 +29,11 @@ struct rh_heap4 {
     rh_word canary;
 #endif
 };
+#if !RH_HAS_REGIONS /* who reads a dump of firmware finds the members so */
+RH_STATIC_ASSERT(offsetof(struct rh_heap4, end) == 2 * RH_WORD_BYTES, "end follows the head");
+RH_STATIC_ASSERT(offsetof(struct rh_heap4, free_size) == (3 + (RH_CHECKS == 1)) * RH_WORD_BYTES,
+                 "free_size follows end, and lowest where there is one");
+#endif
 
 /* An entry of the list is named by its address; the head by RH_HEAD, which in firmware is its
  * address too, so that no link is a special case. */

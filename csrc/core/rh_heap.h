@@ -55,11 +55,11 @@ struct rh_header {
     rh_word size;
 };
 #define RH_SIZE_AT RH_WORD_BYTES /* offset of a header's size */
-_Static_assert(sizeof(rh_word) == RH_WORD_BYTES, "a word is a field of a header");
-_Static_assert(sizeof(struct rh_header) == 2 * RH_WORD_BYTES, "two words and no padding");
-_Static_assert(offsetof(struct rh_header, next) == 0, "the link comes first");
-_Static_assert(offsetof(struct rh_header, size) == RH_SIZE_AT, "the size comes second");
-_Static_assert(RH_HOSTED || sizeof(rh_word) == sizeof(void *), "in firmware a link is a pointer");
+RH_STATIC_ASSERT(sizeof(rh_word) == RH_WORD_BYTES, "a word is a field of a header");
+RH_STATIC_ASSERT(sizeof(struct rh_header) == 2 * RH_WORD_BYTES, "two words and no padding");
+RH_STATIC_ASSERT(offsetof(struct rh_header, next) == 0, "the link comes first");
+RH_STATIC_ASSERT(offsetof(struct rh_header, size) == RH_SIZE_AT, "the size comes second");
+RH_STATIC_ASSERT(RH_HOSTED || sizeof(rh_word) == sizeof(void *), "in firmware a link is a pointer");
 
 /* RH_CHECKS 2 needs memory outside the arena, the shadow: a copy of every header, and two bits for
  * each possible payload. The caller owns it: rh_shadow_bytes() bytes, all zero. */

@@ -15,9 +15,9 @@ struct state {
     } u;
     struct rh_region regions[];
 };
-_Static_assert(offsetof(struct rh_heap1, common) == 0, "common comes first");
-_Static_assert(offsetof(struct rh_heap2, common) == 0, "common comes first");
-_Static_assert(offsetof(struct rh_heap4, common) == 0, "common comes first");
+RH_STATIC_ASSERT(offsetof(struct rh_heap1, common) == 0, "common comes first");
+RH_STATIC_ASSERT(offsetof(struct rh_heap2, common) == 0, "common comes first");
+RH_STATIC_ASSERT(offsetof(struct rh_heap4, common) == 0, "common comes first");
 
 static struct rh_common *common_of(const void *state) {
     return &((struct state *)(uintptr_t)state)->u.common;

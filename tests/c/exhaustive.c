@@ -182,7 +182,6 @@ static bool compare(void *context, uint64_t address, uint64_t size, bool allocat
 }
 
 static void same(struct world *w) {
-    struct rh_fault64 fault;
     struct listing blocks = {w->model.blocks, w->model.count, 0, true};
     struct listing list = {w->model.list, w->model.listed, 0, false};
     REQUIRE(ops->check(w->state) == RH_OK);

@@ -336,8 +336,11 @@ static void test_set_up(void) {
     REQUIRE(rh2_init(&heap2, regions, &options) == RH_OK);
     options.end_marker = BASE + SIZE;
     REQUIRE(rh2_init(&heap2, regions, &options) == RH_OK);
+}
 
-    /* heap_5's regions: what lies before the last may have no block, but not half a header. */
+static void test_set_up_of_regions(void) {
+    size_t wrong;
+    /* What lies before the last may have no block, but not half a header. */
     static const struct {
         rh_word base, size;
         enum rh_status status;
@@ -363,7 +366,9 @@ static void test_set_up(void) {
     regions[1].base = 0x60000000;
     regions[1].size = 0x50000000;
     REQUIRE(rh5_init(&heap4, regions, 2, &options, &wrong) == RH_OUT_OF_RANGE);
+}
 
+static void test_set_up_of_newlib(void) {
     reset(BASE, 11);
     REQUIRE(rhn_init(&nano, regions) == RH_TOO_SMALL);
     reset(BASE, 12);
@@ -376,12 +381,25 @@ static void test_set_up(void) {
     REQUIRE(rhn_init(&nano, regions) == RH_OUT_OF_RANGE);
 }
 
+/* The least rest is the smallest multiple of the alignment for which a block is split. */
+static void test_least_rest(void) {
+    for (rh_word alignment = 4; alignment <= 32; alignment *= 2) {
+        const rh_word header = rh_header_bytes(alignment), wanted = 2 * header;
+        const rh_word least = rh_least_rest(header, alignment);
+        REQUIRE(rh_splits(wanted + least, wanted, header));
+        REQUIRE(!rh_splits(wanted + least - alignment, wanted, header));
+    }
+}
+
 int main(void) {
     test_check2();
     test_check3();
     test_check4();
     test_check5();
     test_set_up();
+    test_set_up_of_regions();
+    test_set_up_of_newlib();
+    test_least_rest();
     free(memory[0]);
     free(memory[1]);
     puts("all rules");

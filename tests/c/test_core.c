@@ -87,7 +87,6 @@ static void overwritten(const struct rh_ops *ops, void *state) {
 
 static void program(const struct rh_ops *ops, void *state, unsigned seed) {
     struct block blocks[SLOTS] = {{0, 0}};
-    struct rh_fault64 fault;
     struct rh_stats64 stats;
     struct rh_numbers numbers;
     uint64_t allocations = 0, frees = 0, failed = 0, least = ops->free_size(state);
@@ -274,76 +273,100 @@ static void release(struct rh_region *region, unsigned char *memory) {
 #endif
 }
 
-static void run(size_t size, unsigned seed) {
-    struct rh_options options = {.canary = (rh_word)0x1234567u * 0x1001u};
-    unsigned char *memory[2];
-    struct rh_region region = region_of(size, &memory[0]);
+static struct rh_options options = {.canary = (rh_word)0x1234567u * 0x1001u};
+
+static void run_heap_1(struct rh_region *region, unsigned seed) {
+    struct rh_heap1 heap;
+    REQUIRE(rh1_init(&heap, region, &options) == RH_OK);
+    program(&heap, take1, NULL, seed);
+    REQUIRE(rh1_free_size(&heap) < region->size);
+#if RH_HAS_SHADOW
     rh_word free_bytes = 0;
+    REQUIRE(rh1_walk(&heap, count, &free_bytes) == RH_OK);
+    REQUIRE(free_bytes == rh1_free_size(&heap));
+    REQUIRE(rh1_walk(&heap, only_one, &free_bytes) == RH_OK);
+#endif
+}
+
+static void run_heap_2(struct rh_region *region, unsigned seed) {
+    const rh_word whole = region->size - RH_ALIGNMENT;
+    struct rh_heap2 heap;
     struct rh_stats stats;
     struct rh_fault fault;
+    rh_word free_bytes = 0;
+    REQUIRE(rh2_init(&heap, region, &options) == RH_OK);
+    program(&heap, take2, give2, seed);
+    REQUIRE(rh2_stats(&heap, &stats) == RH_OK && stats.available == whole);
+    REQUIRE(rh2_walk(&heap, region, count, &free_bytes) == RH_OK && free_bytes == whole);
+    REQUIRE(rh2_check(&heap, region, &fault) == RH_OK);
+}
 
-    struct rh_heap1 heap1;
-    REQUIRE(rh1_init(&heap1, &region, &options) == RH_OK);
-    program(&heap1, take1, NULL, seed);
-    REQUIRE(rh1_free_size(&heap1) < size);
-#if RH_HAS_SHADOW
-    REQUIRE(rh1_walk(&heap1, count, &free_bytes) == RH_OK);
-    REQUIRE(free_bytes == rh1_free_size(&heap1));
-    REQUIRE(rh1_walk(&heap1, only_one, &free_bytes) == RH_OK);
-    free_bytes = 0;
-#endif
-
-    struct rh_heap2 heap2;
-    REQUIRE(rh2_init(&heap2, &region, &options) == RH_OK);
-    program(&heap2, take2, give2, seed);
-    REQUIRE(rh2_stats(&heap2, &stats) == RH_OK && stats.available == size - RH_ALIGNMENT);
-    REQUIRE(rh2_walk(&heap2, &region, count, &free_bytes) == RH_OK &&
-            free_bytes == size - RH_ALIGNMENT);
-    REQUIRE(rh2_check(&heap2, &region, &fault) == RH_OK);
-
-    program(NULL, take3, give3, seed);
-
-    struct rh_heap4 heap4;
-    REQUIRE(rh4_init(&heap4, &region, &options) == RH_OK);
-    const rh_word whole = heap4.free_size;
-    program(&heap4, take4, give4, seed);
-    free_bytes = 0;
-    REQUIRE(rh4_stats(&heap4, &stats) == RH_OK && stats.largest_free_block == whole);
-    REQUIRE(rh4_walk(&heap4, &region, count, &free_bytes) == RH_OK && free_bytes == whole);
-    REQUIRE(rh4_check(&heap4, &region, &fault) == RH_OK);
-#if RH_CHECKS != 0
-    REQUIRE(rh4_free(&heap4, 64) == RH_INVALID_FREE);
-#endif
+/* A forged header in a payload, of a size that no block has. */
+static void forge_headers(struct rh_heap4 *heap) {
 #if RH_CHECKS == 1
-    /* A forged header in a payload, of a size that no block has. */
     static const rh_word forged[] = {0, 1, 1 << 20, 2 * RH_WORD_BYTES + 4};
     rh_word payload;
-    REQUIRE(rh4_malloc(&heap4, 100, &payload) == RH_OK);
+    REQUIRE(rh4_malloc(heap, 100, &payload) == RH_OK);
     for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
-        const rh_word header[2] = {RH_CANARY_OF(&heap4), forged[i] | RH_TOP_BIT};
+        const rh_word header[2] = {RH_CANARY_OF(heap), forged[i] | RH_TOP_BIT};
         memcpy((void *)(uintptr_t)payload, header, sizeof header);
-        REQUIRE(rh4_free(&heap4, payload + RH_HEADER_OF(&heap4)) == RH_INVALID_FREE);
+        REQUIRE(rh4_free(heap, payload + RH_HEADER_OF(heap)) == RH_INVALID_FREE);
     }
-    REQUIRE(rh4_free(&heap4, payload) == RH_OK);
+    REQUIRE(rh4_free(heap, payload) == RH_OK);
+#else
+    (void)heap;
 #endif
-    release(&region, memory[0]);
+}
 
+static void run_heap_4(struct rh_region *region, unsigned seed) {
+    struct rh_heap4 heap;
+    struct rh_stats stats;
+    struct rh_fault fault;
+    rh_word free_bytes = 0;
+    REQUIRE(rh4_init(&heap, region, &options) == RH_OK);
+    const rh_word whole = heap.free_size;
+    program(&heap, take4, give4, seed);
+    REQUIRE(rh4_stats(&heap, &stats) == RH_OK && stats.largest_free_block == whole);
+    REQUIRE(rh4_walk(&heap, region, count, &free_bytes) == RH_OK && free_bytes == whole);
+    REQUIRE(rh4_check(&heap, region, &fault) == RH_OK);
+#if RH_CHECKS != 0
+    REQUIRE(rh4_free(&heap, 64) == RH_INVALID_FREE);
+#endif
+    forge_headers(&heap);
+}
+
+static void run_heap_5(size_t size, unsigned seed) {
+    unsigned char *memory[2];
     struct rh_region regions[2] = {region_of(size, &memory[0]), region_of(size / 2, &memory[1])};
     if (regions[0].base > regions[1].base) {
         struct rh_region higher = regions[0];
         regions[0] = regions[1];
         regions[1] = higher;
     }
+    struct rh_heap4 heap;
+    struct rh_stats stats;
+    struct rh_fault fault;
+    rh_word free_bytes = 0;
     size_t wrong;
-    REQUIRE(rh5_init(&heap4, regions, 2, &options, &wrong) == RH_OK);
-    program(&heap4, take5, give5, seed);
-    free_bytes = 0;
-    REQUIRE(rh5_stats(&heap4, &stats) == RH_OK);
-    REQUIRE(rh5_walk(&heap4, regions, 2, count, &free_bytes) == RH_OK);
-    REQUIRE(free_bytes == heap4.free_size && stats.available == free_bytes);
-    REQUIRE(rh5_check(&heap4, regions, 2, &fault) == RH_OK);
+    REQUIRE(rh5_init(&heap, regions, 2, &options, &wrong) == RH_OK);
+    program(&heap, take5, give5, seed);
+    REQUIRE(rh5_stats(&heap, &stats) == RH_OK);
+    REQUIRE(rh5_walk(&heap, regions, 2, count, &free_bytes) == RH_OK);
+    REQUIRE(free_bytes == heap.free_size && stats.available == free_bytes);
+    REQUIRE(rh5_check(&heap, regions, 2, &fault) == RH_OK);
     for (int i = 0; i < 2; i++)
         release(&regions[i], (unsigned char *)(uintptr_t)regions[i].base);
+}
+
+static void run(size_t size, unsigned seed) {
+    unsigned char *memory;
+    struct rh_region region = region_of(size, &memory);
+    run_heap_1(&region, seed);
+    run_heap_2(&region, seed);
+    program(NULL, take3, give3, seed);
+    run_heap_4(&region, seed);
+    release(&region, memory);
+    run_heap_5(size, seed);
 }
 
 int main(void) {
