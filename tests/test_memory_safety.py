@@ -90,7 +90,7 @@ def test_the_core_under_threads_and_thread_sanitizer(tmp_path: Path) -> None:
     run(
         [
             *(tool("clang"), "-g", "-O1", "-fsanitize=thread", *WARNINGS, "-pthread"),
-            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{CSRC}"),
+            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{CORE}"),
             *(f"-I{HOST}", here / "threads.c", *sources, "-o", program),
         ]
     )
