@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import gc
 import mmap
 import struct
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from heap_samples import ALL_HEAPS, ARENA_HEAPS, BASE, make_heap
 
-from rtosheap import Heap4, Heap5
+from rtosheap import Heap4, Heap5, Trace, _core
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,35 @@ def test_takes_a_size_or_any_writable_contiguous_buffer(kind: type[Any], memory:
     assert BASE <= address < BASE + 1024
     heap.view(address)[:3] = b"abc"
     assert memoryview(heap)[address - BASE : address - BASE + 3].tobytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        lambda: np.array([None] * 100, dtype=object),
+        lambda: (ctypes.py_object * 100)(),
+        lambda: (ctypes.c_void_p * 100)(),
+        lambda: np.zeros(100, [("number", "i4"), ("object", "O")]),
+        lambda: np.zeros(100, "U4"),
+    ],
+)
+@pytest.mark.parametrize("kind", [*ARENA_HEAPS, Heap5])
+def test_memory_that_holds_pointers_is_nobodys_arena(kind: type[Any], memory: Any) -> None:
+    given = memory()
+    argument = [(BASE, given)] if kind is Heap5 else given
+    with pytest.raises(TypeError, match="must be memory of plain bytes or numbers, not of items"):
+        kind(argument)
+
+
+def test_a_replay_writes_to_no_objects() -> None:
+    trace = Trace("m", id=[0], size=[8])
+    objects = np.array([None], dtype=object)
+    for size, columns in ((objects, {}), (trace.size, {"address": objects})):
+        with pytest.raises(TypeError, match="must be memory of plain bytes or numbers"):
+            _core.replay(
+                Heap4(256), trace.op, trace.slots.slot, size, 1, columns, False, False, None
+            )
+    assert objects[0] is None
 
 
 def test_uses_the_buffer_in_place() -> None:

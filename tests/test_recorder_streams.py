@@ -32,6 +32,7 @@ class Device:
     def __init__(self, path):
         self._library = ctypes.CDLL(str(path))
         self._library.host_written.restype = ctypes.c_size_t
+        self._library.host_started.restype = ctypes.c_bool
         self._library.host_start.argtypes = [
             ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int, ctypes.c_int, ctypes.c_size_t
         ]  # fmt: skip
@@ -45,6 +46,14 @@ class Device:
         self._ring = ring
         self._buffer = ctypes.create_string_buffer(ring or 1 << 22)
         self._library.host_start(self._buffer, base, meaning, overhead, ring)
+
+    def start_ring(self, size):
+        """A smaller ring in the same memory, which is zeroed."""
+        ctypes.memset(self._buffer, 0, self._ring)
+        self._library.host_start(self._buffer, BASE, 0, 0, size)
+
+    def ring_started(self):
+        return bool(self._library.host_started())
 
     def event(self, kind, address, size=0, old=0, tick=0, task=None):
         name = None
@@ -91,6 +100,24 @@ def build(option, folder):
         *option.split(), csrc / "rh_recorder.c", here / "recorder_host.c", "-o", path,
     ])  # fmt: skip
     return Device(path)
+
+
+@pytest.mark.parametrize("size", [1, 19, 20])
+def test_a_ring_without_room_keeps_nothing_and_says_so(plain, size):
+    plain.start(ring=4096)  # memory with room behind the ring
+    plain.start_ring(size)
+    assert not plain.ring_started()
+    for i in range(100):
+        plain.event("m", BASE + 8 * i, 100)
+    assert plain.bytes() == bytes(4096)
+
+
+def test_the_smallest_ring_is_a_ring(plain):
+    plain.start(ring=4096)
+    plain.start_ring(21)
+    assert plain.ring_started()
+    plain.event("m", BASE + 8, 100)
+    assert plain.bytes()[21:] == bytes(4096 - 21)
 
 
 # ---------------------------------------------------------------------- whole streams

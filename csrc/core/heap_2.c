@@ -175,7 +175,7 @@ RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *heap, rh_word block, rh_
     if (status != RH_OK) return status;
 
     RH_SET_NODES(heap, place.nodes);
-    if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
+    if (clears) rh_clear(region, block, size, RH_HEADER_OF(heap));
     rh_put_header(region, block, place.after, size);
     rh2_put_next(heap, region, place.before, block);
     heap->free_size += size;

@@ -57,6 +57,12 @@ RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
 #endif
 }
 
+/* Clears a block's payload. A size that is none, where nothing is checked, clears nothing. */
+RH_INLINE void rh_clear(const struct rh_region *region, rh_word block, rh_word size,
+                        rh_word header) {
+    if (size > header) rh_zero(region, block + header, size - header);
+}
+
 /* Opens every reading of a header. At RH_CHECKS 2 it ends the call where the header is not intact,
  * before anything was changed. */
 #if RH_HAS_SHADOW

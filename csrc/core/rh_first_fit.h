@@ -299,7 +299,7 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
     }
     RH_SET_NODES(heap, gap.nodes);
 
-    if (clears) rh_zero(region, block + RH_HEADER_OF(heap), size - RH_HEADER_OF(heap));
+    if (clears) rh_clear(region, block, size, RH_HEADER_OF(heap));
     heap->free_size += size;
     RH_COUNT_FREE(heap);
     RH_ON_FREE(heap, block + RH_HEADER_OF(heap), size);

@@ -2,6 +2,7 @@
 #include "extension.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void arena_dealloc(PyObject *self) {
     struct arena *arena = (struct arena *)self;
@@ -88,6 +89,23 @@ static void name_buffer_error(const char *name) {
     Py_XDECREF(traceback);
 }
 
+/* Is an item of this format (that of Python's struct module, as buffers have it) a byte or a
+ * number? Not an object's address, nor a structure, which may hold one. */
+static bool is_plain(const char *format) {
+    return format == NULL ||
+           format[strspn(format, "@=<>!^ 0123456789xcbB?hHiIlLqQnNefdgFDGZs")] == 0;
+}
+
+int core_get_plain_buffer(PyObject *object, Py_buffer *view, int flags, const char *name) {
+    if (PyObject_GetBuffer(object, view, flags | PyBUF_FORMAT) != 0) return -1;
+    if (is_plain(view->format)) return 0;
+    PyErr_Format(PyExc_TypeError,
+                 "%s must be memory of plain bytes or numbers, not of items of the format '%s'",
+                 name, view->format);
+    PyBuffer_Release(view);
+    return -1;
+}
+
 struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name,
                              uint64_t limit) {
     allocfunc allocate = (allocfunc)PyType_GetSlot(core->arena_type, Py_tp_alloc);
@@ -101,8 +119,8 @@ struct arena *core_arena_new(struct core_state *core, PyObject *memory, const ch
                      memory);
         goto error;
     }
-    if (PyObject_GetBuffer(arena->memory, &arena->buffer, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS) !=
-        0) {
+    if (core_get_plain_buffer(arena->memory, &arena->buffer, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS,
+                              name) != 0) {
         arena->buffer.obj = NULL;
         name_buffer_error(name);
         goto error;

@@ -44,6 +44,9 @@ extern PyType_Spec core_arena_spec;
  * exception. */
 struct arena *core_arena_new(struct core_state *core, PyObject *memory, const char *name,
                              uint64_t limit);
+/* PyObject_GetBuffer(), but for memory that holds pointers, which nobody but their owner may write:
+ * a TypeError that names the argument. */
+int core_get_plain_buffer(PyObject *object, Py_buffer *view, int flags, const char *name);
 int core_arena_make_shadow(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
 
 /* --- heaps --------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ static void release(struct buffers *buffers) {
 static void *array(struct buffers *buffers, PyObject *object, const char *name, Py_ssize_t item,
                    Py_ssize_t length, bool writable) {
     Py_buffer *view = &buffers->views[buffers->count];
-    if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) != 0)
-        return NULL;
+    const int flags = PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+    if (core_get_plain_buffer(object, view, flags, name) != 0) return NULL;
     buffers->count++;
     if (view->itemsize != item || (length >= 0 && view->len / item != length) ||
         (uintptr_t)view->buf % (uintptr_t)item != 0) {

@@ -219,6 +219,7 @@ void rhr_forget_task(struct rh_recorder *r, const void *task) {
 
 void rhr_start(struct rh_recorder *r, rhr_sink put, void *context, uintptr_t base,
                enum rhr_meaning meaning, uint8_t overhead) {
+    RHR_ENTER(); /* what sees the sink sees all that it needs */
     r->put = put;
     r->context = context;
     r->base = base;
@@ -233,11 +234,17 @@ void rhr_start(struct rh_recorder *r, rhr_sink put, void *context, uintptr_t bas
 #if RHR_CALLERS
     r->caller = 0;
 #endif
+    RHR_LEAVE();
 }
 
-void rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size) {
+bool rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size) {
     static const char mark[8] = "RHRING1";
     uint8_t *bytes = memory;
+    ring->size = ring->at = 0;
+    ring->bytes = memory;
+    if (size <= RHR_RING_HEADER || size - RHR_RING_HEADER > UINT32_MAX ||
+        (uintptr_t)memory % sizeof(uint32_t) != 0)
+        return false;
     for (unsigned i = 0; i < sizeof mark; i++)
         bytes[i] = (uint8_t)mark[i];
     ring->header = (uint32_t *)(void *)(bytes + sizeof mark);
@@ -247,6 +254,7 @@ void rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size) {
     ring->header[0] = ring->size;
     ring->header[1] = 0;
     ring->header[2] = 0;
+    return true;
 }
 
 void rhr_ring_put(void *context, const uint8_t *bytes, size_t count) {
@@ -260,6 +268,7 @@ void rhr_ring_put(void *context, const uint8_t *bytes, size_t count) {
         while (bytes != end);
         return;
     }
+    if (ring->size == 0) return; /* it could not be started */
     do {
         *to++ = *bytes++;
         if (to == ring->bytes + ring->size) {

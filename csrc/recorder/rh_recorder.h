@@ -55,6 +55,7 @@
 #include RHR_CONFIG_FILE
 #endif
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -157,7 +158,9 @@ struct rhr_ring {
 
 #define RHR_RING_HEADER 20u
 
-void rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size); /* 4-aligned */
+/* False, and a ring that keeps nothing, where the memory is not 4-aligned or has no room for a byte
+ * beside the header. */
+bool rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size);
 void rhr_ring_put(void *ring, const uint8_t *bytes, size_t count);
 
 #endif

@@ -318,6 +318,22 @@ static void forge_headers(struct rh_heap4 *heap) {
 #endif
 }
 
+/* Where nothing is checked, a size that was overwritten with less than a header clears nothing. */
+static void clear_small_size(struct rh_heap4 *heap) {
+#if RH_CHECKS == 0 && RH_CLEAR_ON_FREE
+    rh_word payload, beyond;
+    REQUIRE(rh4_malloc(heap, 24, &payload) == RH_OK);
+    REQUIRE(rh4_malloc(heap, 24, &beyond) == RH_OK);
+    memset((void *)(uintptr_t)beyond, 0x5A, 24);
+    rh_header_at(payload - RH_HEADER_OF(heap))->size = RH_TOP_BIT | 4;
+    REQUIRE(rh4_free(heap, payload) == RH_OK);
+    for (int i = 0; i < 24; i++)
+        REQUIRE(((unsigned char *)(uintptr_t)beyond)[i] == 0x5A);
+#else
+    (void)heap;
+#endif
+}
+
 static void run_heap_4(struct rh_region *region, unsigned seed) {
     struct rh_heap4 heap;
     struct rh_stats stats;
@@ -333,6 +349,7 @@ static void run_heap_4(struct rh_region *region, unsigned seed) {
     REQUIRE(rh4_free(&heap, 64) == RH_INVALID_FREE);
 #endif
     forge_headers(&heap);
+    clear_small_size(&heap);
 }
 
 static void run_heap_5(size_t size, unsigned seed) {

@@ -20,6 +20,7 @@ static struct rh_recorder recorder;
 static struct rhr_ring ring;
 static uint8_t *out;
 static size_t written;
+static bool started;
 
 static void put(void *context, const uint8_t *bytes, size_t count) {
     (void)context;
@@ -32,11 +33,12 @@ void host_event(int kind, uint64_t address, uint64_t size, uint64_t old, uint32_
                 const char *task);
 void host_forget(const char *task);
 size_t host_written(void);
+bool host_started(void);
 
 void host_start(uint8_t *buffer, uint64_t base, int meaning, int overhead, size_t ring_bytes) {
     out = buffer;
     written = 0;
-    if (ring_bytes != 0) rhr_ring_start(&ring, buffer, ring_bytes);
+    if (ring_bytes != 0) started = rhr_ring_start(&ring, buffer, ring_bytes);
     rhr_start(&recorder, ring_bytes != 0 ? rhr_ring_put : put, &ring, (uintptr_t)base,
               (enum rhr_meaning)meaning, (uint8_t)overhead);
 }
@@ -53,6 +55,10 @@ void host_event(int kind, uint64_t address, uint64_t size, uint64_t old, uint32_
 
 void host_forget(const char *task) {
     rhr_forget_task(&recorder, task);
+}
+
+bool host_started(void) {
+    return started;
 }
 
 size_t host_written(void) {

@@ -199,7 +199,7 @@ int main(void) {
     size_t sizes[LIVE];
     capture = semihosting_open("capture.bin", SEMIHOSTING_WRITE);
     capture_wrapped = semihosting_open("wrapped.bin", SEMIHOSTING_WRITE);
-    rhr_ring_start(&ring, ring_memory, sizeof ring_memory);
+    (void)rhr_ring_start(&ring, ring_memory, sizeof ring_memory);
     start();
     for (uint32_t i = 0; i < EVENTS; i++) {
         const uint32_t slot = below(LIVE);

@@ -14,7 +14,7 @@ static void sink(void *context, const uint8_t *bytes, size_t count) {
 
 void measured_start(int with_ring);
 void measured_start(int with_ring) {
-    rhr_ring_start(&ring, ring_memory, sizeof ring_memory);
+    (void)rhr_ring_start(&ring, ring_memory, sizeof ring_memory);
     rhr_start(&recorder, with_ring ? rhr_ring_put : sink, &ring, 0x20000000u, RHR_REQUESTED, 0);
 }
 
