@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import time
@@ -55,6 +56,50 @@ def test_a_finaliser_during_a_look(kind: Any, look: str) -> None:
         gc.collect()
         heap.check()
         assert len(heap.blocks()) <= 2
+
+
+class FreesOne:
+    """A cycle whose finaliser frees a block, if it still can."""
+
+    def __init__(self, heap: Any, address: int) -> None:
+        self.heap, self.address, self.me = heap, address, self
+
+    def __del__(self) -> None:
+        with contextlib.suppress(BufferError):
+            self.heap.free(self.address)
+
+
+@pytest.mark.parametrize("heap", [Heap3.host, lambda: Heap4(1 << 16)], ids=["host", "heap_4"])
+def test_a_finaliser_during_a_view(heap: Any) -> None:
+    """A view is of a block that is live, or there is none."""
+    threshold = gc.get_threshold()
+    seen = set()
+    for first in range(1, 60):
+        used = heap()
+        address = used.malloc(64)
+        gc.collect()
+        gc.disable()
+        FreesOne(used, address)
+        gc.set_threshold(first, 1, 1)
+        gc.enable()
+        view = None
+        try:
+            view = used.view(address)
+        except InvalidFreeError:
+            pass
+        finally:
+            gc.set_threshold(*threshold)
+        if view is None:
+            seen.add("freed before")
+            continue
+        seen.add("viewed")
+        if isinstance(used, Heap3):  # the block is lent out, and nobody can free it
+            view[:] = b"x" * len(view)
+            with pytest.raises(BufferError):
+                used.free(address)
+        del view
+        gc.collect()
+    assert "viewed" in seen
 
 
 def test_slots_that_change_during_a_replay() -> None:

@@ -29,6 +29,7 @@ SANITIZED_TESTS = (
     "test_conformance.py",
     "test_corruption.py",
     *sorted(file.name for file in HERE.glob("test_heaps_*.py")),
+    "test_hostile_python.py",
     "test_metamorphic.py",
     "test_replay.py",
     "test_stateful.py",

@@ -148,21 +148,22 @@ static int count_loan(struct heap *heap, PyObject *key, long change) {
 }
 
 PyObject *host_view(struct heap *heap, struct given_address address) {
+    PyTypeObject *type = heap->core->loan_type;
+    /* First: making an object may run a finaliser, which may free the block. From its look-up to
+     * the count of its views no object is made that could be. */
+    struct loan *loan = (struct loan *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+    if (loan == NULL) return NULL;
     PyObject *key, *view = NULL;
     PyObject *size = live_size(heap, "view", address, &key);
-    if (size != NULL) {
-        PyTypeObject *type = heap->core->loan_type;
-        struct loan *loan = (struct loan *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
-        if (loan != NULL && count_loan(heap, key, 1) == 0) {
-            loan->heap = (struct heap *)Py_NewRef((PyObject *)heap);
-            loan->address = Py_NewRef(key);
-            loan->memory = (void *)(uintptr_t)address.value;
-            loan->size = PyLong_AsSsize_t(size);
-            view = PyMemoryView_FromObject((PyObject *)loan);
-        }
-        Py_XDECREF((PyObject *)loan);
+    if (size != NULL && count_loan(heap, key, 1) == 0) {
+        loan->heap = (struct heap *)Py_NewRef((PyObject *)heap);
+        loan->address = Py_NewRef(key);
+        loan->memory = (void *)(uintptr_t)address.value;
+        loan->size = PyLong_AsSsize_t(size);
+        view = PyMemoryView_FromObject((PyObject *)loan);
     }
     Py_XDECREF(key);
+    Py_DECREF((PyObject *)loan);
     return view;
 }
 
