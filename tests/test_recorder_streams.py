@@ -120,6 +120,12 @@ def test_the_smallest_ring_is_a_ring(plain):
     assert plain.bytes()[21:] == bytes(4096 - 21)
 
 
+@pytest.mark.parametrize("data", [b"RHE1" + b"x" * 20, b"RHE1" * 3000, b"RHE1", b"xRHE1" * 9])
+def test_marks_without_a_sync_are_no_stream(data):
+    with pytest.raises(TraceError, match="no whole sync record"):
+        Trace.load(io.BytesIO(data), format="recorder")
+
+
 # ---------------------------------------------------------------------- whole streams
 
 

@@ -16,10 +16,13 @@ NAME = "pigweed"
 HINT = "lines 'm <size> <address>' and 'f <address>'"
 
 _LINE = re.compile(rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})\s*\Z")
+# Possessive: what was taken is not tried otherwise, however many blank lines there are.
 # Without 0x an address is told from the number of a block by its length.
 _ADDRESS = rb"(?:0[xX][0-9a-fA-F]+|[0-9a-fA-F]{6,16})"
 _SNIFF = re.compile(
-    rb"(?!# rtosheap)(?:\s*#[^\n]*\n|\s*\n)*(?:m \d+ |f )" + _ADDRESS + rb"[ \t\r]*(?:\n|\Z)"
+    rb"(?!# rtosheap)(?:[^\S\n]*+(?:#[^\n]*+)?\n)*+(?:m \d++ |f )"
+    + _ADDRESS
+    + rb"[ \t\r]*+(?:\n|\Z)"
 )
 _RIGHT = "'m <size> <address>' or 'f <address>'"
 

@@ -256,14 +256,13 @@ def _hides_better(data: bytes, start: int, end: int) -> bool:
 
 
 def _first_sync(data: bytes) -> int:
-    at = data.find(_MARK)
-    while at >= 4:
+    """Where the first sync record begins, 4 bytes before its mark; -1 if there is none."""
+    at = data.find(_MARK, 4)
+    while at >= 0:
         record = record_at(data, at - 4)
         if record is not None and record.kind == "s":
             return at - 4
         at = data.find(_MARK, at + 1)
-    if at >= 0:
-        return _first_sync(data[at + 4 :]) + at + 4 if len(data) > at + 4 else -1
     return -1
 
 
