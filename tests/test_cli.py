@@ -155,6 +155,14 @@ def test_compare_at_a_size(run: Any, size: str, status: int) -> None:
     assert done.json["heap_size"] == parse_size(size)
 
 
+def test_compare_is_a_gate_for_the_heaps_that_are_named(run: Any) -> None:
+    """heap_1 fails at any size of interest; it counts only if it is asked for."""
+    assert run("compare", TRACE, "--heap-size", "44K").status == 0
+    assert run("compare", TRACE, "--heap-size", "44K", "--heap", "heap_4").status == 0
+    named = ("--heap", "heap_4", "--heap", "heap_1")
+    assert run("compare", TRACE, "--heap-size", "44K", *named).status == 1
+
+
 def test_compare_when_no_heap_serves(run: Any, tmp_path: Path) -> None:
     done = run("compare", tiny(tmp_path / "a.trace", "m 0 3000000000\n"))
     assert done.status == 1

@@ -332,3 +332,9 @@ def test_a_comparison_is_frozen() -> None:
     result: Comparison = compare(Trace("m", [0], [8]))
     with pytest.raises(AttributeError):
         result.verdict = ""  # type: ignore[misc]
+
+
+def test_heap_5_without_regions_says_why_it_has_none():
+    trace = Trace("m", id=[0], size=[1 << 33])
+    row = compare(trace, heaps=["heap_4", "heap_5"])["heap_5"]
+    assert row.error.startswith("heap_5 was given no regions, and heap_4's minimum")

@@ -39,7 +39,8 @@ def add(commands: Any) -> None:
         "--heap-size",
         type=_arguments.parse_size,
         metavar="SIZE",
-        help="count failures in heaps of this size as well, such as 64K",
+        help="count failures in heaps of this size as well, such as 64K; the exit status is then "
+        "that of the heaps named by --heap, or else of the best",
     )
     parser.add_argument(
         "--what-if",
@@ -81,14 +82,14 @@ def run(args: argparse.Namespace) -> int:
         if after is not None and changed is not None:
             shown["what_if"] = {**after.to_dict(), "changes": args.what_if, **set_aside(changed)}
         _output.print_json(shown)
-        return status(result)
+        return status(result, all_count=args.heaps is not None)
     print(before)
     if after is not None and changed is not None:
         print(f"\n\nwhat if {args.what_if}\n\n{after}")
         print(f"\n{set_aside(changed)['set_aside_bytes']:,} bytes are needed outside the heap.")
     if args.output is not None:
         print(f"\nfigure: {args.output}")
-    return status(result)
+    return status(result, all_count=args.heaps is not None)
 
 
 def set_aside(changed: Trace) -> dict[str, int]:
@@ -96,10 +97,18 @@ def set_aside(changed: Trace) -> dict[str, int]:
     return {"set_aside_bytes": int(changed.meta["set_aside_bytes"])}
 
 
-def status(result: Comparison) -> int:
-    """1 if a heap failed at the size that was asked about, or none can serve the trace at all."""
-    failed = any(row.failures or (row.failures is None and row.failure_reason) for row in result)
-    return 1 if failed or result.best is None else 0
+def status(result: Comparison, *, all_count: bool) -> int:
+    """1 if no heap can serve the trace, or one that counts failed at the size that was asked about:
+    each of them, if they were asked for, else the best.
+    """
+    if result.best is None:
+        return 1
+    rows = result if all_count else [result.best]
+    return (
+        1
+        if any(row.failures or (row.failures is None and row.failure_reason) for row in rows)
+        else 0
+    )
 
 
 def draw(result: Comparison, path: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from rtosheap.comparison.breakdown import at_peak
 from rtosheap.comparison.result import HeapResult
-from rtosheap.heaps import Heap4
+from rtosheap.heaps import Heap4, Heap5
 from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.kinds import HeapClass, HeapKind, heap_class, heap_name, layout_of
 from rtosheap.sizing.minimum import MinimumSize, solve
-from rtosheap.sizing.problem import Failures, RegionSizes, SizingProblem
+from rtosheap.sizing.problem import Failures, RegionSizes, SizingProblem, UnservableError
 from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
 from rtosheap.work import Progress
@@ -149,7 +149,14 @@ def _made_up(job: Job) -> tuple[RegionSizes, str]:
     """The default regions, and a sentence that says so."""
     base = int(job.options.get("base_address", DEFAULT_BASE))
     problem = SizingProblem(job.trace, Heap4, _options(job, Heap4))
-    regions = default_regions(solve(problem).size, problem.layout, base)
+    try:
+        regions = default_regions(solve(problem).size, problem.layout, base)
+    except UnservableError as error:
+        name = heap_name(Heap5)
+        raise UnservableError(
+            f"{name} was given no regions, and {problem.name}'s minimum, from which they would "
+            f"be made, does not exist: {error}"
+        ) from None
     (_, first), (second, _) = regions
     note = (
         f"a first region of {first:,} bytes at {base:#x}, half of heap_4's minimum; "

@@ -38,7 +38,8 @@ class MinimumSize:
         `peak_live_bytes` (doubled again while the trace does not run in it).
     advice_fails_at : int or None
         The first event that fails in a heap of `advice_size` bytes, None if all are served. A
-        heap too small to be constructed fails at the first allocation.
+        heap too small to be constructed fails at the first allocation; of a heap_5 whose regions
+        but the last are that large, these alone are tried.
     safe_size : int
         From this size on every larger one serves too.
     safe_checked_up_to : int or None
@@ -272,6 +273,8 @@ def _advice(problem: SizingProblem, smallest: int) -> tuple[int, int | None]:
     heap = problem.heap(total - fixed)
     problem.replay(heap)
     advice = total - int(heap.minimum_ever_free_size)
+    if fixed and advice - fixed < problem.smallest:
+        return advice, problem.fixed_failure()  # heap_5: what comes before the last region is more
     return advice, problem.failure(advice - fixed)
 
 

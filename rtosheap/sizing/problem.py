@@ -262,6 +262,11 @@ class SizingProblem:
                 self._known[size] = counts.first_failure if counts.failures else None
         return self._known[size]
 
+    def fixed_failure(self) -> int | None:
+        """The first event that fails in heap_5's fixed regions alone, None if they serve all."""
+        counts = self.replay(self.heap_class(self.fixed, **self.options))
+        return counts.first_failure if counts.failures else None
+
     def serves(self, size: int) -> bool:
         """Does the whole trace run in a heap of `size` bytes?"""
         return self.failure(size) is None
