@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import FuncFormatter, Locator
+from matplotlib.ticker import Locator
 
 from rtosheap.plot._axes import font_size, height_inches, size_text
 from rtosheap.plot._style import GAP_TEXT
@@ -25,6 +25,14 @@ GAP_SCALE_TEXT = "gaps: logarithmic, {} for each factor of " + str(GAP_BASE)
 def gap_units(size: int) -> float:
     """How high a gap of `size` bytes is drawn, in units: 0 for regions that adjoin."""
     return math.log(size, GAP_BASE) if size > 1 else 0.0
+
+
+def write_gap(ax: Axes, x: float, y: float, gap: int, points: float, **more: Any) -> None:
+    """Write into a gap how large it is, if there is room: it is drawn so many points high."""
+    size = min(0.85 * font_size(ax), 0.9 * points)
+    if size > 4:
+        text = f"gap of {size_text(gap)}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=size, color=GAP_TEXT, **more)
 
 
 def hexadecimal(address: int) -> str:
@@ -107,7 +115,7 @@ class AddressScale:
     def apply(self, axis: Axis) -> None:
         """Give an axis ticks at round addresses, in hexadecimal."""
         axis.set_major_locator(_RoundAddresses(self))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: hexadecimal(self.address(value))))
+        axis.set_major_formatter(lambda value, _: hexadecimal(self.address(value)))
 
     def draw_gaps(self, ax: Axes) -> None:
         """Blank the gaps between regions, and write into each how large it is."""
@@ -118,22 +126,9 @@ class AddressScale:
                 ax.axhline(top, color=GAP_TEXT, linewidth=0.8)
                 continue
             ax.axhspan(bottom, top, facecolor="white", edgecolor=GAP_TEXT, linewidth=0.6, zorder=3)
-            height = (top - bottom) / self.span * 0.8 * height_inches(ax) * 72  # points, about
-            points = min(0.85 * font_size(ax), 0.9 * height)
-            if points < 4:
-                continue
-            text = f"gap of {size_text(self.regions[index][0] - start - size)}"
-            ax.text(
-                0.5,
-                (bottom + top) / 2,
-                text,
-                transform=ax.get_yaxis_transform(),
-                ha="center",
-                va="center",
-                fontsize=points,
-                color=GAP_TEXT,
-                zorder=4,
-            )
+            points = (top - bottom) / self.span * 0.8 * height_inches(ax) * 72  # about
+            gap, across = self.regions[index][0] - start - size, ax.get_yaxis_transform()
+            write_gap(ax, 0.5, (bottom + top) / 2, gap, points, transform=across, zorder=4)
 
 
 class _RoundAddresses(Locator):

@@ -82,9 +82,9 @@ def animate(
     images: list[Any] = paint(ax, film.rows, film.layers(int(events[0])))
     set_up_axes(ax, film.rows)
     if legend:
-        shown, labels = keys([*film.layers(-1)[1:], film.layers(-1)[0]])
+        below, *above = film.layers(-1)
         gaps = gap_text(film.rows).strip()
-        legend_above(ax, shown, labels, title=gaps or None)
+        legend_above(ax, keys([*above, below]), title=gaps or None)
     film.narrow = is_narrow(ax)
     caption = ax.set_title(film.caption(int(events[0])), loc="left", fontsize=font_size(ax))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
+from matplotlib.ticker import Formatter, MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,12 +17,19 @@ _NARROW = 4.5
 
 
 def axes_for(ax: Axes | None) -> Axes:
-    """The axes to draw on: those given, or those of a new pyplot figure."""
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
+    """The axes to draw on, with text that fits the figure: those given, or those of a new pyplot
+    figure.
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
 
-    return plt.subplots(layout="constrained")[1]
+        ax = plt.subplots(layout="constrained")[1]
+    size = font_size(ax)
+    ax.tick_params(labelsize=size)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.label.set_fontsize(size)
+        axis.get_offset_text().set_fontsize(size)
+    return ax
 
 
 def font_size(ax: Axes) -> float:
@@ -57,28 +64,19 @@ def width_inches(ax: Axes) -> float:
     return width * len(spec.colspan) / spec.get_gridspec().ncols
 
 
-def set_text_sizes(ax: Axes) -> None:
-    """Give ticks and axis labels the size that fits the figure."""
-    size = font_size(ax)
-    ax.tick_params(labelsize=size)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.label.set_fontsize(size)
-        axis.get_offset_text().set_fontsize(size)
-
-
 def kib(ax_axis: Axis, label: str) -> None:
     """Label an axis that is in KiB."""
     ax_axis.set_label_text(f"{label} (KiB)")
     ax_axis.set_major_locator(
         MaxNLocator(nbins=5 if is_narrow(ax_axis.axes) else 6, steps=[1, 2, 2.5, 4, 5, 8, 10])
     )
-    ax_axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    ax_axis.set_major_formatter(lambda value, _: plain(value))
 
 
 def percent(ax_axis: Axis, label: str) -> None:
     """Label an axis that is in per cent."""
     ax_axis.set_label_text(f"{label} (%)")
-    ax_axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    ax_axis.set_major_formatter(lambda value, _: plain(value))
 
 
 def counted(ax_axis: Axis, label: str) -> None:
@@ -126,13 +124,7 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value % 1 == 0 else f"{value:.3g}"
 
 
-def legend_above(
-    ax: Axes,
-    handles: Sequence[Any],
-    labels: Sequence[str],
-    *,
-    title: str | None = None,
-) -> None:
+def legend_above(ax: Axes, handles: Sequence[Any], *, title: str | None = None) -> None:
     """Put a legend above the axes, in as many columns as fit: it never lies on the data.
 
     It gets an axes of its own, a child of `ax`, which layouts make room for and above which
@@ -141,8 +133,8 @@ def legend_above(
     Parameters
     ----------
     ax : Axes
-    handles, labels
-        As for ``Axes.legend``.
+    handles
+        As for ``Axes.legend``; each is named by its own label.
     title : str, optional
         A line above the entries, flush left; broken at its commas when it is too long.
     """
@@ -158,7 +150,7 @@ def legend_above(
     strip = ax.inset_axes((0.0, 0.0, 1.0, 0.1), transform=place)
     strip.set_axis_off()
     strip.set_label(LEGEND_LABEL)
-    legend = _widest_legend(ax, strip, handles, labels, title, room)
+    legend = _widest_legend(ax, strip, handles, title, room)
     legend.set_in_layout(False)  # its strip is; a wide legend must not make the axes narrow
     height = legend.get_window_extent().height / figure.dpi
     strip.set_axes_locator(_bounds(ax, height, place))
@@ -180,14 +172,10 @@ def _bounds(ax: Axes, height: float, place: Any) -> Any:
 
 
 def _widest_legend(
-    ax: Axes,
-    strip: Axes,
-    handles: Sequence[Any],
-    labels: Sequence[str],
-    title: str | None,
-    room: float,
+    ax: Axes, strip: Axes, handles: Sequence[Any], title: str | None, room: float
 ) -> Any:
     size = font_size(ax)
+    labels = [str(handle.get_label()) for handle in handles]
     for columns in range(max(len(handles), 1), 0, -1):
         legend = strip.legend(
             handles,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtosheap.comparison import Comparison
-from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, set_text_sizes, size_text
+from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, size_text
 from rtosheap.plot._style import BREAKDOWN
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     """
     rows = list(result)
     ax = axes_for(ax)
-    set_text_sizes(ax)
     sizes = [0 if row.size is None else row.size for row in rows]
     reach = _reach(sizes, result.peak_live_bytes)
     places = np.arange(len(rows))
-    present: dict[str, Any] = {}
+    handles: list[Any] = []
     left = np.zeros(len(rows))
     for part, fill in BREAKDOWN.items():
         widths = np.array([_part(row, part) / 1024 for row in rows])
         if not widths.any():
             continue
-        present[part] = ax.barh(places, widths, height=0.68, left=left, **fill.patch())
+        bars = ax.barh(places, widths, height=0.68, left=left, label=_LABELS[part], **fill.patch())
+        handles.append(bars)
         left += widths
     rest = np.array(sizes) / 1024 - left  # nothing, where the breakdown is whole
     if (rest > 1e-9).any():
@@ -80,6 +80,7 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     peak = ax.axvline(
         result.peak_live_bytes / 1024, color=_PEAK, linestyle=(0, (4, 1.5)), linewidth=1.4
     )
+    peak.set_label("peak of live bytes")
     ax.set_xlim(0.0, max(reach, 1) / 1024)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_yticks(places, [row.heap for row in rows])
@@ -88,12 +89,7 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     _cut_long_bars(ax, sizes, reach)
     _write_numbers(ax, rows)
     if legend:
-        legend_above(
-            ax,
-            [*present.values(), peak],
-            [*(_LABELS[part] for part in present), "peak of live bytes"],
-            title=_title(result),
-        )
+        legend_above(ax, [*handles, peak], title=_title(result))
     return ax
 
 

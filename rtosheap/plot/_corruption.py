@@ -66,11 +66,10 @@ def corruption(study: Study, ax: Axes | None = None, *, by: Sequence[str] | None
         if row.delay is not None:
             text = f"{row.delay:.0f} call{'' if row.delay == 1 else 's'}"
             ax.text(101, place, text, va="center", ha="left", fontsize=size * 0.9)
-    ax.set_yticks(range(len(rows)), [_label(row, by) for row in rows], fontsize=size)
+    ax.set_yticks(range(len(rows)), [_label(row, by) for row in rows])
     ax.invert_yaxis()
     ax.set_xlim(0, 100)
-    ax.tick_params(axis="x", labelsize=size)
-    ax.set_xlabel("% of trials (right: median delay of detection)", fontsize=size)
+    ax.set_xlabel("% of trials (right: median delay of detection)")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=size)
     return ax
@@ -87,9 +86,5 @@ def _share(row: Row, name: str) -> float:
 
 
 def _label(row: Row, by: Sequence[str]) -> str:
-    parts = [getattr(row, key) for key in by]
-    words = (
-        part if key == "heap" else part.replace("_", " ")
-        for key, part in zip(by, parts, strict=True)
-    )
+    words = (row.heap if key == "heap" else getattr(row, key).replace("_", " ") for key in by)
     return ", ".join(words)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain, set_text_sizes
-from rtosheap.plot._style import CYCLE, HEAP_LINES
+from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain
+from rtosheap.plot._style import CYCLE
 from rtosheap.replays import Replay
 from rtosheap.replays.cost import Calibration
 from rtosheap.traces import Op
@@ -80,14 +80,12 @@ def cost(
     costs = [_costs(run, calibration) for _, run in pairs]
     times = [_series.time_of(run.trace, x) for _, run in pairs]
     ax = axes_for(ax)
-    set_text_sizes(ax)
     unit = "nodes visited" if calibration is None else calibration.unit
     handles: list[Any] = []
     if view == "time":
-        for (label, run), values, time, style in zip(
-            pairs, costs, times, _styles(pairs), strict=True
-        ):
-            handles += _over_time(ax, time, values, label, style, alone=len(run.trace) <= _RUNS)
+        styles = _series.styles(pairs)
+        for (label, _), values, time, style in zip(pairs, costs, times, styles, strict=True):
+            handles.append(_over_time(ax, time, values, label, style))
         _series.limit_time(ax, max(times, key=lambda time: time[-1]))
         _series.label_time(ax, pairs[0][1].trace, x)
         counted(ax.yaxis, unit)
@@ -97,7 +95,7 @@ def cost(
             handles.append(_distribution(ax, values, label, style, from_one=calibration is None))
         _log_axes(ax, unit, max((len(values) for values in costs), default=1))
     if legend:
-        legend_above(ax, handles, [str(handle.get_label()) for handle in handles])
+        legend_above(ax, handles)
     return ax
 
 
@@ -111,48 +109,27 @@ def _costs(replay: Replay, calibration: Calibration | None) -> Floats:
     return constant + nodes * np.where(op == Op.FREE, free_node, malloc_node)
 
 
-def _styles(pairs: Sequence[tuple[str, Replay]]) -> list[tuple[str, Any]]:
-    kinds = [run.heap_kind for _, run in pairs]
-    if len(set(kinds)) == len(kinds):
-        return [HEAP_LINES[kind] for kind in kinds]
-    return [CYCLE[number % len(CYCLE)] for number in range(len(kinds))]
-
-
 def _summary(label: str, values: Floats) -> str:
     if not len(values):
         return f"{label} (none)"
     return f"{label}: mean {number_text(values.mean())}, most {number_text(values.max())}"
 
 
-def _over_time(
-    ax: Axes, time: Floats, values: Floats, label: str, style: tuple[str, Any], *, alone: bool
-) -> list[Any]:
-    shape = _series.envelope(time, values, _RUNS)
-    at, mean, high = shape.at, shape.mean, shape.high
-    if len(at):  # the last value holds to the end
-        at, mean, high = (np.append(at, time[-1]), *(np.append(v, v[-1]) for v in (mean, high)))
-    colour, dashes = style
-    (line,) = ax.plot(
-        at,
-        high,
-        color=colour,
-        linestyle=dashes,
-        linewidth=1.3,
-        drawstyle="steps-post",
-        label=_summary(label, values),
-    )
-    if not alone:
-        ax.plot(at, mean, color=colour, linewidth=0.7, alpha=0.75, drawstyle="steps-post")
-    return [line]
+def _over_time(ax: Axes, time: Floats, values: Floats, label: str, style: _series.LineStyle) -> Any:
+    at, _, mean, high = _series.envelope(time, values, _RUNS)
+    line = _series.draw_line(ax, at, high, style, 1.3, label=_summary(label, values))
+    if len(values) > _RUNS:
+        _series.draw_line(ax, at, mean, (style[0], "solid"), 0.7, alpha=0.75)
+    return line
 
 
 def _groups(
     pairs: Sequence[tuple[str, Replay]], costs: Sequence[Floats]
-) -> list[tuple[str, Floats, tuple[str, Any]]]:
+) -> list[tuple[str, Floats, _series.LineStyle]]:
     """Label, values and style of each curve of the distribution."""
     if len(pairs) > 1:
         labels = (label for label, _ in pairs)
-        return list(zip(labels, costs, _styles(pairs), strict=True))
+        return list(zip(labels, costs, _series.styles(pairs), strict=True))
     ((label, run),), (values,) = pairs, costs
     frees = run.trace.op == Op.FREE
     return [
@@ -162,35 +139,25 @@ def _groups(
 
 
 def _distribution(
-    ax: Axes, values: Floats, label: str, style: tuple[str, Any], *, from_one: bool
+    ax: Axes, values: Floats, label: str, style: _series.LineStyle, *, from_one: bool
 ) -> Any:
     distinct, count = np.unique(values[values > 0], return_counts=True)
     share = np.cumsum(count[::-1])[::-1] / max(len(values), 1)
     if len(distinct):  # the curve starts at 1 node, or at the least cost
         start = 1.0 if from_one else distinct[0]
         distinct, share = np.append(start, distinct), np.append(share[0], share)
-    colour, dashes = style
-    (line,) = ax.plot(
-        distinct,
-        share,
-        color=colour,
-        linestyle=dashes,
-        linewidth=1.5,
-        drawstyle="steps-pre",
-        marker="o",
-        markersize=4,
-        markevery=[len(distinct) - 1] if len(distinct) else [],
-        label=_summary(label, values),
-    )
+    line = _series.draw_line(ax, distinct, share, style, 1.5, drawstyle="steps-pre")
+    worst = [len(distinct) - 1] if len(distinct) else []
+    line.set(label=_summary(label, values), marker="o", markersize=4, markevery=worst)
     return line
 
 
 def _log_axes(ax: Axes, unit: str, operations: int) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import NullFormatter
 
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    ax.xaxis.set_major_formatter(lambda value, _: plain(value))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(0.5 / max(operations, 10), 1.25)
     low, high = ax.get_xlim()

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from rtosheap import fragmentation as measures
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, legend_above, number_text, percent, set_text_sizes
-from rtosheap.plot._style import CYCLE, HEAP_LINES
+from rtosheap.plot._axes import axes_for, legend_above, number_text, percent
 from rtosheap.replays import Replay
 from rtosheap.replays import blocks as _replay_blocks
 
@@ -87,17 +86,12 @@ def fragmentation(
         raise ValueError(f"measure is {measure!r}; it must be 'external', 'internal' or 'used'")
     curves = [(_series.time_of(run.trace, x), 100 * _values(run, measure)) for _, run in pairs]
     ax = axes_for(ax)
-    set_text_sizes(ax)
     handles: list[Any] = []
-    labels: list[str] = []
-    for number, ((label, run), (time, values)) in enumerate(zip(pairs, curves, strict=True)):
-        colour, style = _line_of(run, number, [other for _, other in pairs])
-        handles.append(_curve(ax, time, values, colour, style))
+    for (label, _), (time, values), style in zip(pairs, curves, _series.styles(pairs), strict=True):
         mean = (
             f"mean {number_text(float(np.nanmean(values)))} %" if _any_known(values) else "nothing"
         )
-        labels.append(f"{label} ({mean})")
-        handles[-1].set_label(labels[-1])
+        handles.append(_curve(ax, time, values, style, f"{label} ({mean})"))
     _series.limit_time(ax, max((time for time, _ in curves), key=lambda time: time[-1]))
     _series.label_time(ax, pairs[0][1].trace, x)
     percent(ax.yaxis, _LABELS[measure])
@@ -110,7 +104,7 @@ def fragmentation(
         whole = measure == "external" or max(tops, default=0.0) > 50
         ax.set_ylim(0.0, 100.0 if whole else 1.1 * max([*tops, 5.0]))
     if legend:
-        legend_above(ax, handles, labels)
+        legend_above(ax, handles)
     return ax
 
 
@@ -131,22 +125,7 @@ def _values(replay: Replay, measure: str) -> npt.NDArray[np.float64]:
     return ratio - 1.0
 
 
-def _line_of(replay: Replay, number: int, replays: Sequence[Replay]) -> tuple[str, Any]:
-    """The heap's own line, or one of a cycle when a heap appears twice."""
-    kinds = [other.heap_kind for other in replays]
-    if len(set(kinds)) == len(kinds):
-        return HEAP_LINES[replay.heap_kind]
-    return CYCLE[number % len(CYCLE)]
-
-
-def _curve(ax: Axes, time: Any, values: Any, colour: str, style: Any) -> Any:
-    shape = _series.envelope(time, values, _RUNS)
-    ends = np.append(shape.at, time[-1:])  # the last value holds to the end
-    low, mean, high = (np.append(part, part[-1:]) for part in shape[1:])
-    if not len(shape.at):
-        ends = shape.at
-    ax.fill_between(ends, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
-    (line,) = ax.plot(
-        ends, mean, color=colour, linestyle=style, linewidth=1.5, drawstyle="steps-post"
-    )
-    return line
+def _curve(ax: Axes, time: Any, values: Any, style: _series.LineStyle, label: str) -> Any:
+    at, low, mean, high = _series.envelope(time, values, _RUNS)
+    ax.fill_between(at, low, high, step="post", color=style[0], alpha=0.18, linewidth=0)
+    return _series.draw_line(ax, at, mean, style, 1.5, label=label)

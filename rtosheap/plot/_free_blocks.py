@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtosheap.fragmentation import largest_request
 from rtosheap.heaps import Heap
-from rtosheap.plot._axes import (
-    axes_for,
-    font_size,
-    is_narrow,
-    kib,
-    legend_above,
-    set_text_sizes,
-    size_text,
-)
+from rtosheap.plot._axes import axes_for, font_size, is_narrow, kib, legend_above, size_text
 from rtosheap.plot._style import FREE, heap_kind
 
 if TYPE_CHECKING:
@@ -70,22 +62,20 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
     blocks = heap._blocks(True)
     sizes = np.array([size for _, size, allocated in blocks if not allocated and size], dtype=int)
     ax = axes_for(ax)
-    set_text_sizes(ax)
     power = np.frexp(sizes.astype(np.float64))[1] - 1
     first, last = (int(power.min()), int(power.max())) if len(power) else (3, 9)
     counts = np.bincount(power - first, minlength=last - first + 1)
     total = np.bincount(power - first, sizes / 1024, minlength=last - first + 1)
-    bars = ax.bar(
-        np.arange(first, last + 1) + 0.5, total, width=0.9, label="free blocks", **FREE.patch()
-    )
+    middles = np.arange(first, last + 1) + 0.5
+    bars = ax.bar(middles, total, width=0.9, label="bytes free (above: blocks)", **FREE.patch())
     for bar in bars:
         bar.set(linewidth=0.8, edgecolor="#8a7a3d")
     highest = float(total.max()) if len(sizes) else 1.0
-    for place, (height, count) in enumerate(zip(total, counts, strict=True)):
+    for middle, height, count in zip(middles, total, counts, strict=True):
         if count:
             ax.annotate(
                 f"{count:,}",
-                (first + place + 0.5, height),
+                (middle, height),
                 xytext=(0, 1.5),
                 textcoords="offset points",
                 ha="center",
@@ -94,16 +84,12 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
                 zorder=3,
             )
+    handles: list[Any] = [bars]
     request = largest_request(heap)
-    line = None
     if request:
-        line = ax.axvline(
-            np.log2(request),
-            color="#0b3c5d",
-            linestyle=(0, (5, 1.5)),
-            linewidth=1.5,
-            label=f"largest request that would succeed: {request:,} B",
-        )
+        line = ax.axvline(np.log2(request), color="#0b3c5d", linestyle=(0, (5, 1.5)), linewidth=1.5)
+        line.set_label(f"largest request that would succeed: {request:,} B")
+        handles.append(line)
     ax.set_ylim(0.0, 1.12 * highest)
     low = min(first, int(np.log2(request))) if request else first
     ax.set_xlim(low - 0.15, last + 1.15)
@@ -115,13 +101,7 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
             f"{heap_kind(heap)} of {size_text(heap.size)}: {size_text(heap.free_size)} free, "
             f"in {len(sizes):,} block{'' if len(sizes) == 1 else 's'}"
         )
-        lines = [] if line is None else [line]
-        legend_above(
-            ax,
-            [bars, *lines],
-            ["bytes free (above: blocks)", *(str(line.get_label()) for line in lines)],
-            title=title,
-        )
+        legend_above(ax, handles, title=title)
     return ax
 
 

@@ -12,16 +12,8 @@ from rtosheap.heaps import Heap
 from rtosheap.heaps.headers import corrupt_headers
 from rtosheap.heaps.layout import Layout, locate, region_spans
 from rtosheap.plot import _arena
-from rtosheap.plot._address import GAP_SCALE_TEXT, hexadecimal, power_of_two_step
-from rtosheap.plot._axes import (
-    axes_for,
-    font_size,
-    height_inches,
-    is_narrow,
-    legend_above,
-    set_text_sizes,
-    size_text,
-)
+from rtosheap.plot._address import GAP_SCALE_TEXT, hexadecimal, power_of_two_step, write_gap
+from rtosheap.plot._axes import axes_for, height_inches, is_narrow, legend_above, size_text
 from rtosheap.plot._raster import coverage
 from rtosheap.plot._rows import ROW_HEIGHT, Rows
 from rtosheap.plot._style import CORRUPT, GAP_TEXT, HEADER, heap_kind
@@ -105,26 +97,22 @@ def heap_map(
     set_up_axes(ax, rows)
     if legend:
         shown = [layer for layer in layers if len(layer.spans.size)]
-        handles, labels = keys([*shown[1:], *shown[:1]])
+        handles = keys([*shown[1:], *shown[:1]])
         if corrupt:
             handles.append(marks)
-            labels.append(f"corrupt ({len(corrupt)})")
-        legend_above(ax, handles, labels, title=_title(heap, corrupt) + gap_text(rows))
+        legend_above(ax, handles, title=_title(heap, corrupt) + gap_text(rows))
     return ax
 
 
-def keys(layers: Sequence[_arena.Layer]) -> tuple[list[Any], list[str]]:
-    """Handles and labels of a legend."""
+def keys(layers: Sequence[_arena.Layer]) -> list[Any]:
+    """Handles of a legend."""
     from matplotlib.patches import Patch
 
-    handles: list[Any] = [Patch(**layer.fill.patch()) for layer in layers]
-    labels = [layer.label for layer in layers]
-    return handles, labels
+    return [Patch(**layer.fill.patch(), label=layer.label) for layer in layers]
 
 
 def set_up_axes(ax: Axes, rows: Rows) -> None:
     """Limits, ticks and labels."""
-    set_text_sizes(ax)
     ax.set_xlim(0, rows.row_bytes)
     ax.set_ylim(rows.height - (1 - ROW_HEIGHT), 0)
     step = power_of_two_step(rows.row_bytes, 2 if is_narrow(ax) else 4)
@@ -143,19 +131,10 @@ def _draw_gaps(ax: Axes, rows: Rows) -> None:
     row = 0.75 * height_inches(ax) * 72 / rows.height  # in points, with room left for a legend
     for top, bottom, gap in rows.gaps:
         above = top - (1 - ROW_HEIGHT)  # where the last row ends
-        size = min(0.85 * font_size(ax), 0.9 * (bottom - above) * row)
         if not gap:
             ax.axhline((above + bottom) / 2, color=GAP_TEXT, linewidth=0.8)
-        elif size > 4:
-            ax.text(
-                rows.row_bytes / 2,
-                (above + bottom) / 2,
-                f"gap of {size_text(gap)}",
-                ha="center",
-                va="center",
-                fontsize=size,
-                color=GAP_TEXT,
-            )
+        else:
+            write_gap(ax, rows.row_bytes / 2, (above + bottom) / 2, gap, (bottom - above) * row)
 
 
 def paint(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> list[AxesImage]:
@@ -242,6 +221,7 @@ def _mark(ax: Axes, rows: Rows, addresses: Sequence[int]) -> Any:
     marks = Line2D(
         [x for x, _ in points],
         [y + ROW_HEIGHT / 2 for _, y in points],
+        label=f"corrupt ({len(addresses)})",
         linestyle="none",
         marker="X",
         markersize=9,

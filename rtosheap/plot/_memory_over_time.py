@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from rtosheap.plot import _series
 from rtosheap.plot._address import GAP_SCALE_TEXT, AddressScale
-from rtosheap.plot._axes import axes_for, font_size, legend_above, set_text_sizes, short, size_text
-from rtosheap.plot._raster import coverage
+from rtosheap.plot._axes import axes_for, font_size, legend_above, short, size_text
+from rtosheap.plot._raster import corners, coverage
 from rtosheap.plot._style import CATEGORIES, FAILED
 from rtosheap.replays import Replay
 from rtosheap.replays import blocks as _replay_blocks
@@ -104,25 +104,22 @@ def memory_over_time(
         time[np.maximum(blocks.event, 0)], time[blocks.end], low, low + blocks.size
     )
     ax = axes_for(ax)
-    set_text_sizes(ax)
     _series.limit_time(ax, time)
     ax.set_ylim(scale.low[0], _top(scale, rectangles, whole))
     _series.label_time(ax, trace, x)
     scale.apply(ax.yaxis)
     ax.set_ylabel("address")
     if color_by == "task":
-        handles, labels = _draw_tasks(ax, replay, blocks, rectangles)
+        handles = _draw_tasks(ax, replay, blocks, rectangles)
     else:
         _draw_values(ax, _values(replay, blocks, color_by), rectangles, color_by, legend)
-        handles, labels = [], []
+        handles = []
     scale.draw_gaps(ax)
-    for handle, label in _mark_failures(ax, replay, time):
-        handles.append(handle)
-        labels.append(label)
+    handles += _mark_failures(ax, replay, time)
     if legend:
         has_gap = len(scale.regions) > 1
         title = GAP_SCALE_TEXT.format(f"{scale.UNIT:.0%} of the height") if has_gap else None
-        legend_above(ax, handles, labels, title=title)
+        legend_above(ax, handles, title=title)
     return ax
 
 
@@ -155,7 +152,7 @@ def _draw_values(
 ) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 2.0)
     mapping = ScalarMappable(LogNorm(low, max(high, 2 * low)), _colours())
@@ -175,16 +172,14 @@ def _draw_values(
         base, text = (4.0, size_text) if color_by == "size" else (10.0, short)
         bar.ax.yaxis.set_major_locator(LogLocator(base))
         bar.ax.yaxis.set_minor_locator(NullLocator())
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+        bar.ax.yaxis.set_major_formatter(lambda value, _: text(value))
         bar.ax.tick_params(labelsize=font_size(ax))
 
 
 # ---------------------------------------------------------------------- colours by task
 
 
-def _draw_tasks(
-    ax: Axes, replay: Replay, blocks: BlockTable, rectangles: _Rectangles
-) -> tuple[list[Any], list[str]]:
+def _draw_tasks(ax: Axes, replay: Replay, blocks: BlockTable, rectangles: _Rectangles) -> list[Any]:
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Patch
 
@@ -204,7 +199,7 @@ def _draw_tasks(
             winner[share > most] = number
             np.maximum(most, share, out=most)
         _draw_picture(ax, colours[winner], total)
-    return [Patch(facecolor=colours[n]) for n in range(len(names))], names
+    return [Patch(facecolor=colours[n], label=name) for n, name in enumerate(names)]
 
 
 def _owners(replay: Replay, blocks: BlockTable) -> tuple[npt.NDArray[np.intp], list[str]]:
@@ -234,13 +229,9 @@ def _owners(replay: Replay, blocks: BlockTable) -> tuple[npt.NDArray[np.intp], l
 def _draw_rectangles(ax: Axes, rectangles: _Rectangles, colours: Any) -> None:
     from matplotlib.collections import PolyCollection
 
-    corners: Any = np.empty((len(rectangles.x0), 4, 2))
-    corners[:, 0, 0] = corners[:, 3, 0] = rectangles.x0
-    corners[:, 1, 0] = corners[:, 2, 0] = rectangles.x1
-    corners[:, 0, 1] = corners[:, 1, 1] = rectangles.y0
-    corners[:, 2, 1] = corners[:, 3, 1] = rectangles.y1
+    polygons: Any = corners(*rectangles)
     # The hairline keeps what is narrower than a pixel visible, and closes seams between neighbours.
-    collection = PolyCollection(corners, facecolors=colours, edgecolors="face", linewidths=0.3)
+    collection = PolyCollection(polygons, facecolors=colours, edgecolors="face", linewidths=0.3)
     ax.add_collection(collection, autolim=False)
 
 
@@ -269,7 +260,7 @@ def _draw_picture(ax: Axes, colours: Any, covered: Floats) -> None:
     )
 
 
-def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[tuple[Any, str]]:
+def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[Any]:
     """Marks above the arena, one legend entry for each reason."""
     if not replay.failures:
         return []
@@ -297,7 +288,7 @@ def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[tuple[Any, st
             clip_on=False,
             label=f"failed: {reason} ({len(events):,})",
         )
-        found.append((line, str(line.get_label())))
+        found.append(line)
     return found
 
 

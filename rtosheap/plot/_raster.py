@@ -7,10 +7,22 @@ at most, whatever its size, and two cumulative sums give the picture.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+
+
+def corners(x0: Any, x1: Any, y0: Any, y1: Any) -> Floats:
+    """The corners of rectangles, by their sides: shape (n, 4, 2)."""
+    out = np.empty((len(x0), 4, 2))
+    out[:, 0, 0] = out[:, 3, 0] = x0
+    out[:, 1, 0] = out[:, 2, 0] = x1
+    out[:, 0, 1] = out[:, 1, 1] = y0
+    out[:, 2, 1] = out[:, 3, 1] = y1
+    return out
 
 
 def coverage(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import FuncFormatter, Locator
+from matplotlib.ticker import Locator
 
 from rtosheap.plot._address import gap_units, hexadecimal
+from rtosheap.plot._raster import corners
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -127,12 +128,7 @@ class Rows:
     def polygons(self, pieces: Pieces) -> npt.NDArray[np.float64]:
         """The pieces' corners: shape (n, 4, 2)."""
         top = self.tops[pieces.row]
-        corners = np.empty((len(top), 4, 2))
-        corners[:, 0, 0] = corners[:, 3, 0] = pieces.left
-        corners[:, 1, 0] = corners[:, 2, 0] = pieces.right
-        corners[:, 0, 1] = corners[:, 1, 1] = top
-        corners[:, 2, 1] = corners[:, 3, 1] = top + ROW_HEIGHT
-        return corners
+        return corners(pieces.left, pieces.right, top, top + ROW_HEIGHT)
 
     def label_rows(self, most: int) -> list[int]:
         """At most about `most` rows, spread out, and first of all the first of each region."""
@@ -157,7 +153,7 @@ class Rows:
     def apply(self, axis: Axis) -> None:
         """Label rows with their first address, as many as there is room for."""
         axis.set_major_locator(_RowCentres(self))
-        axis.set_major_formatter(FuncFormatter(lambda y, _: self.label_at(y)))
+        axis.set_major_formatter(lambda y, _: self.label_at(y))
 
     def label_at(self, y: float) -> str:
         """The address at which the row that is drawn at `y` begins."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot._axes import counted
+from rtosheap.plot._style import CYCLE, HEAP_LINES
 from rtosheap.replays import Replay
 from rtosheap.traces import Trace
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 Array: TypeAlias = npt.NDArray[Any]
 #: What the horizontal axis counts: events, or the trace's own time.
 TimeAxis: TypeAlias = Literal["event", "time"]
+#: The colour of a line, and its dashes.
+LineStyle: TypeAlias = tuple[str, Any]
 
 #: Runs of events that a line is thinned to; more than any picture is wide in pixels.
 _RUNS = 4000
@@ -70,7 +74,9 @@ def thin(values: Array) -> npt.NDArray[np.intp]:
 
 
 class Envelope(NamedTuple):
-    """Least, mean and greatest value of each of a number of runs of events."""
+    """Least, mean and greatest value of each of a number of runs of events; the last run's hold to
+    the end, where they stand once more.
+    """
 
     at: Array
     low: Array
@@ -87,12 +93,27 @@ def envelope(time: Array, values: Array, runs: int) -> Envelope:
         nothing = np.zeros(0)
         return Envelope(nothing, nothing, nothing, nothing)
     numbers = values.astype(np.float64)
-    return Envelope(
-        at=time[starts],
-        low=np.minimum.reduceat(numbers, starts),
-        mean=np.add.reduceat(numbers, starts) / np.diff(edges),
-        high=np.maximum.reduceat(numbers, starts),
-    )
+    low = np.minimum.reduceat(numbers, starts)
+    mean = np.add.reduceat(numbers, starts) / np.diff(edges)
+    high = np.maximum.reduceat(numbers, starts)
+    held = (np.append(part, part[-1]) for part in (low, mean, high))
+    return Envelope(np.append(time[starts], time[-1]), *held)
+
+
+def styles(pairs: Sequence[tuple[str, Replay]]) -> list[LineStyle]:
+    """Each heap's own line, or those of a cycle when a heap appears twice."""
+    kinds = [run.heap_kind for _, run in pairs]
+    if len(set(kinds)) == len(kinds):
+        return [HEAP_LINES[kind] for kind in kinds]
+    return [CYCLE[number % len(CYCLE)] for number in range(len(kinds))]
+
+
+def draw_line(ax: Axes, x: Any, y: Any, style: LineStyle, width: float, **more: Any) -> Any:
+    """A line; each value holds until the next, unless `more` says otherwise."""
+    colour, dashes = style
+    more = {"drawstyle": "steps-post", **more}
+    (line,) = ax.plot(x, y, color=colour, linestyle=dashes, linewidth=width, **more)
+    return line
 
 
 def labelled(data: Any, what: str) -> list[tuple[str, Replay]]:
@@ -105,8 +126,6 @@ def labelled(data: Any, what: str) -> list[tuple[str, Replay]]:
     ValueError
         If there is no replay in it.
     """
-    from collections.abc import Mapping, Sequence
-
     if isinstance(data, Replay):
         pairs = [(data.heap_kind, data)]
     elif isinstance(data, Mapping):

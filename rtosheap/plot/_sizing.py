@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtosheap.plot._axes import (
-    axes_for,
-    is_narrow,
-    legend_above,
-    plain,
-    set_text_sizes,
-    short,
-    size_text,
-)
+from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short, size_text
+from rtosheap.plot._series import draw_line
 from rtosheap.plot._style import HEAP_LINES
 from rtosheap.sizing.curve import Sizing, SizingCurve, sizing_points
 from rtosheap.traces import Trace
@@ -68,38 +61,28 @@ def sizing(
     if not isinstance(data, Sizing):
         raise TypeError(f"data is {data!r}; it must be a Trace or a Sizing")
     ax = axes_for(ax)
-    set_text_sizes(ax)
     ax.set_xscale("log", base=2)
     ax.set_yscale("symlog", linthresh=1.0, linscale=0.5)
-    handles, labels = [], []
-    for curve in data.curves:
-        handles.append(_draw(ax, curve))
-        labels.append(_label(ax, curve, data.peak_live_bytes))
-        handles[-1].set_label(labels[-1])
+    handles = [_draw(ax, curve, data.peak_live_bytes) for curve in data.curves]
     if data.peak_live_bytes:
         peak = ax.axvline(
             data.peak_live_bytes / 1024, color="#777777", linestyle=(0, (1, 1.5)), linewidth=1.6
         )
+        peak.set_label(f"peak live: {size_text(data.peak_live_bytes)}")
         handles.append(peak)
-        labels.append(f"peak live: {size_text(data.peak_live_bytes)}")
     ax.set_ylim(bottom=0.0)
     _ticks(ax)
     ax.set_xlabel("heap size (KiB)")
     ax.set_ylabel("failed allocations")
     if legend:
-        legend_above(ax, handles, labels, title=data.trace_name or None)
+        legend_above(ax, handles, title=data.trace_name or None)
     return ax
 
 
-def _draw(ax: Axes, curve: SizingCurve) -> Any:
-    colour, dashes = HEAP_LINES[curve.heap]
-    (line,) = ax.plot(
-        np.array(curve.sizes) / 1024,
-        curve.failures,
-        color=colour,
-        linestyle=dashes,
-        linewidth=1.5,
-    )
+def _draw(ax: Axes, curve: SizingCurve, peak: int) -> Any:
+    sizes, label = np.array(curve.sizes) / 1024, _label(ax, curve, peak)
+    colour, dashes = style = HEAP_LINES[curve.heap]
+    line = draw_line(ax, sizes, curve.failures, style, 1.5, label=label, drawstyle="default")
     if curve.minimum is not None:
         place = curve.minimum / 1024
         ax.axvline(place, color=colour, linestyle=dashes, linewidth=0.7, alpha=0.8)
@@ -115,7 +98,7 @@ def _label(ax: Axes, curve: SizingCurve, peak: int) -> str:
 
 
 def _ticks(ax: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
     low, high = ax.get_xlim()
     octaves, most = np.log2(high / low), 5 if is_narrow(ax) else 9
@@ -123,6 +106,6 @@ def _ticks(ax: Axes) -> None:
     subs = next((subs for subs in choices if octaves * len(subs) <= most), choices[-1])
     ax.xaxis.set_major_locator(LogLocator(2, subs=subs, numticks=most))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(round(value, 3))))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    ax.xaxis.set_major_formatter(lambda value, _: plain(round(value, 3)))
+    ax.yaxis.set_major_formatter(lambda value, _: short(value))
     ax.yaxis.set_minor_formatter(NullFormatter())

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, kib, legend_above, set_text_sizes
+from rtosheap.plot._axes import axes_for, kib, legend_above
 from rtosheap.plot._style import FAILED
 from rtosheap.replays import Replay
 from rtosheap.replays import blocks as _replay_blocks
@@ -80,7 +80,6 @@ def usage(
     time = _series.time_of(replay.trace, x)
     columns = _columns(replay)
     ax = axes_for(ax)
-    set_text_sizes(ax)
     handles = [_line(ax, time, values, name) for name, values in columns.items()]
     _shade(ax, time, columns["asked for"], columns["in allocated blocks"])
     size = sum(size for _, size in replay.regions) / 1024
@@ -93,7 +92,7 @@ def usage(
     _series.label_time(ax, replay.trace, x)
     kib(ax.yaxis, "size")
     if legend:
-        legend_above(ax, handles, [str(handle.get_label()) for handle in handles])
+        legend_above(ax, handles)
     return ax
 
 
@@ -119,20 +118,11 @@ def _columns(replay: Replay) -> dict[str, Floats]:
 
 
 def _line(ax: Axes, time: Floats, values: Floats, name: str) -> Any:
-    colour, style, width = _LINES[name]
+    colour, dashes, width = _LINES[name]
     kept = _series.thin(values)
     drawn = np.append(values[kept], values[-1:])  # the last value holds to the end
     places = np.append(time[kept], time[-1:] if len(values) else time[:0])
-    (line,) = ax.plot(
-        places,
-        drawn,
-        color=colour,
-        linestyle=style,
-        linewidth=width,
-        drawstyle="steps-post",
-        label=name,
-    )
-    return line
+    return _series.draw_line(ax, places, drawn, (colour, dashes), width, label=name)
 
 
 def _shade(ax: Axes, time: Floats, low: Floats, high: Floats) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +21,11 @@ def cut(columns: Columns, previous: Links, start: int, stop: int) -> Columns:
     older = (previous < start) & (op != Op.MALLOC)
     reallocs, kept = older & (op == Op.REALLOC), ~older | (op != Op.FREE)
     whole = len(op) == len(columns.op)
-    out = Columns(
-        op=np.where(reallocs, np.uint8(Op.MALLOC), op),
-        id=columns.id[window],
-        size=columns.size[window],
-        time=None if columns.time is None else columns.time[window],
-        task_codes=None if columns.task_codes is None else columns.task_codes[window],
-        task_names=columns.task_names,
-        addresses=None if columns.addresses is None else columns.addresses[window],
-        loss=columns.loss,
+    parts = {name: column[window] for name, column in columns.arrays().items()}
+    parts["op"] = np.where(reallocs, np.uint8(Op.MALLOC), op)
+    out = replace(
+        columns,
+        **parts,
         meta=dict(columns.meta) if whole else described(columns.meta),
         dropped=columns.dropped.merged(
             Dropped(
@@ -89,26 +86,17 @@ def repeat(columns: Columns, copies: int, live: Int64) -> Columns:
     for copy in range(1, copies if len(leaks) else 1):
         all_ids[copy * n + leaks] = free_id + (copy - 1) * len(live) + rank
 
-    time = None
+    whole = columns.arrays().items()
+    parts: dict[str, Any] = {
+        name: np.tile(column, copies) for name, column in whole if name not in ("id", "addresses")
+    }
     if columns.time is not None:
-        time = np.tile(columns.time, copies)
         span = int(columns.time[-1]) - int(columns.time[0]) if n else 0
         last = int(columns.time[-1]) + (copies - 1) * span if n else 0
         if last > TIME_MAX:
             raise OverflowError(f"the last of {copies} copies would end at time {last}, past int64")
-        time += np.repeat(np.arange(copies, dtype=np.int64) * span, n)
-    codes = columns.task_codes
-    return Columns(
-        op=np.tile(columns.op, copies),
-        id=all_ids,
-        size=np.tile(columns.size, copies),
-        time=time,
-        task_codes=None if codes is None else np.tile(codes, copies),
-        task_names=columns.task_names,
-        meta=meta,
-        dropped=columns.dropped,
-        loss=columns.loss,
-    )
+        parts["time"] += np.repeat(np.arange(copies, dtype=np.int64) * span, n)
+    return replace(columns, **parts, id=all_ids, addresses=None, meta=meta)
 
 
 def _renumbered(ids: Int64, taken: npt.NDArray[np.int64], free_id: int) -> Int64:

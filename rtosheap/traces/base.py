@@ -38,6 +38,7 @@ from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import check_meta
 
 _ITER_BLOCK = 1 << 16
+_WHILE_LOADING = ("lines", "warnings")  # parts of Columns that a trace forgets
 
 
 class _Peaks(NamedTuple):
@@ -73,11 +74,8 @@ class TraceBase:
             size=integer_column(size, "size", 0, SIZE_MAX, np.uint64),
         )
         if time is not None:
-            low, high = TIME_MIN, TIME_MAX
-            columns.time = integer_column(time, "time", low, high, np.int64)
-        lengths = {"id": len(columns.id), "size": len(columns.size)}
-        if columns.time is not None:
-            lengths["time"] = len(columns.time)
+            columns.time = integer_column(time, "time", TIME_MIN, TIME_MAX, np.int64)
+        lengths = {name: len(column) for name, column in columns.arrays().items()}
         if task is not None:
             codes, columns.task_names = task_column(task)
             columns.task_codes = codes if columns.task_names else None
@@ -479,33 +477,23 @@ class TraceBase:
 
     def __getstate__(self) -> dict[str, Any]:
         columns = self._columns
-        return {
+        state = {
+            **vars(columns),
             "version": 2,
-            "op": columns.op,
-            "id": columns.id,
-            "size": columns.size,
-            "time": columns.time,
-            "task_codes": columns.task_codes,
-            "task_names": columns.task_names,
-            "addresses": columns.addresses,
             "meta": dict(columns.meta),
             "dropped": columns.dropped._asdict(),
             "loss": columns.loss._asdict(),
         }
+        return {name: value for name, value in state.items() if name not in _WHILE_LOADING}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         version = state.get("version")
         if version == 1:  # a Columns, as it is
             columns: Columns = state["columns"]
         elif version == 2:
-            arrays = {name: value for name, value in state.items() if name != "version"}
-            columns = Columns(
-                **{
-                    **arrays,
-                    "dropped": Dropped(**state["dropped"]),
-                    "loss": Loss(**state["loss"]),
-                }
-            )
+            parts = {name: value for name, value in state.items() if name != "version"}
+            parts |= {"dropped": Dropped(**state["dropped"]), "loss": Loss(**state["loss"])}
+            columns = Columns(**parts)
         else:
             raise ValueError(f"a pickled trace of version {version!r}; this reads version 1 or 2")
         columns.freeze()

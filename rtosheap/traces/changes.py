@@ -113,6 +113,13 @@ def _first(trace: _Trace) -> Int64:
     return out
 
 
+def _largest(trace: _Trace, first: Int64) -> UInt64:
+    """At each malloc the most that its block is ever asked to be; `first` is of :func:`_first`."""
+    largest = np.zeros(len(trace), dtype=np.uint64)
+    np.maximum.at(largest, first, trace.size)
+    return largest
+
+
 def split(trace: _Trace, apart: Mask) -> tuple[_Trace, _Trace]:
     """The trace without some blocks, and those blocks."""
     return _kept(trace, ~apart), _kept(trace, apart)
@@ -179,9 +186,7 @@ class Pool:
         chosen = self.which.events(trace)
         if self.block is not None:
             first = _first(trace)
-            largest = np.zeros(len(trace), dtype=np.uint64)
-            np.maximum.at(largest, first, trace.size)
-            chosen &= (largest <= self.block)[first]
+            chosen &= (_largest(trace, first) <= self.block)[first]
         kept, apart = split(trace, chosen)
         block = self.block or -(-apart.largest_request // 8) * 8
         return kept, block * apart.max_live_blocks
@@ -248,9 +253,7 @@ class InPlace:
         first = _first(trace)
         realloc = trace.op == Op.REALLOC
         if self.reserve:
-            largest = np.zeros(len(trace), dtype=np.uint64)
-            np.maximum.at(largest, first, trace.size)
-            size = np.where(trace.op == Op.MALLOC, largest, np.uint64(0)).astype(np.uint64)
+            size = np.where(trace.op == Op.MALLOC, _largest(trace, first), np.uint64(0))
             return _kept(_resized(trace, size), ~realloc), 0
         given: dict[int, int] = {}
         keep = np.ones(len(trace), dtype=np.bool_)

@@ -32,6 +32,9 @@ _TASK_BLOCK = 1 << 16
 TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
 
 
+_ARRAYS = ("op", "id", "size", "time", "task_codes", "addresses")
+
+
 class Lines:
     """The line on which each event of a file stands, kept as runs of consecutive lines."""
 
@@ -72,6 +75,11 @@ class Columns:
     lines: Lines | None = None
     warnings: list[str] = field(default_factory=list)
 
+    def arrays(self) -> dict[str, Any]:
+        """The columns that are known, by name."""
+        found = {name: getattr(self, name) for name in _ARRAYS}
+        return {name: column for name, column in found.items() if column is not None}
+
     def freeze(self) -> None:
         """Make every column read-only, and leave out those that say nothing."""
         if self.task_codes is None or not self.task_names:
@@ -79,18 +87,14 @@ class Columns:
         if len(self.op) == 0:
             self.time, self.task_codes, self.task_names = None, None, ()
             self.addresses = None
-        known = (self.op, self.id, self.size, self.time, self.task_codes, self.addresses)
-        for column in known:
-            if column is not None:
-                column.flags.writeable = False
+        for column in self.arrays().values():
+            column.flags.writeable = False
 
     def keep(self, mask: Mask) -> None:
         """Leave out the events whose mask is False."""
         if not mask.all():
-            self.op, self.id, self.size = self.op[mask], self.id[mask], self.size[mask]
-            self.time = None if self.time is None else self.time[mask]
-            self.task_codes = None if self.task_codes is None else self.task_codes[mask]
-            self.addresses = None if self.addresses is None else self.addresses[mask]
+            for name, column in self.arrays().items():
+                setattr(self, name, column[mask])
         if self.task_codes is not None:
             self.task_codes, self.task_names = names_in_use(self.task_codes, self.task_names)
 

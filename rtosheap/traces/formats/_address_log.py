@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable
-from typing import BinaryIO
+from collections import Counter
+from typing import BinaryIO, Self
 
 import numpy as np
 
@@ -15,15 +15,15 @@ from rtosheap.traces.events import Op
 from rtosheap.traces.loss import Dropped, Loss
 
 _MALLOC, _REALLOC, _FREE = int(Op.MALLOC), int(Op.REALLOC), int(Op.FREE)
-_MAX_LINE = 1 << 16
 _ADDRESS = re.compile(rb"(?:0[xX])?([0-9a-fA-F]+)\Z")
 
 
 class AddressLog:
     """Events of a log that names blocks by their addresses, taken one by one.
 
-    Every block gets an id of its own. The counts of :class:`~rtosheap.traces.Loss` that follow from
-    what is live are kept here; the readers add theirs.
+    Every block gets an id of its own. `loss` has counts by the names of
+    :class:`~rtosheap.traces.Loss`; those that follow from what is live are kept here, the readers
+    add theirs.
     """
 
     def __init__(self) -> None:
@@ -31,9 +31,7 @@ class AddressLog:
         self.address, self.line = array("Q"), array("q")
         self.time, self.task = array("q"), array("i")  # left empty by who has none
         self.live: dict[int, int] = {}
-        self.failed = self.free_null_lines = 0
-        self.foreign_frees = self.foreign_reallocs = self.implied_frees = 0
-        self.split_reallocs = 0
+        self.loss: Counter[str] = Counter()
         self.largest_failed = 0
         self.now: int | None = None
         self.who: int | None = None
@@ -55,10 +53,9 @@ class AddressLog:
         if address == 0:
             self.fail(size)
             return
-        if not 0 <= size <= SIZE_MAX or not 0 < address <= SIZE_MAX:
-            raise _too_large(address, size)
+        _check(address, size)
         if address in self.live:
-            self.implied_frees += 1
+            self.loss["implied_frees"] += 1
             self._add(_FREE, self.live[address], 0, address, line)
         id_ = self.live[address] = self._blocks
         self._blocks = id_ + 1
@@ -66,17 +63,17 @@ class AddressLog:
 
     def fail(self, size: int) -> None:
         """A request that failed."""
-        self.failed += 1
+        self.loss["failed"] += 1
         self.largest_failed = max(self.largest_failed, size)
 
     def free(self, address: int, line: int) -> None:
         """A free of any address, 0 and unknown ones included."""
         if address == 0:
-            self.free_null_lines += 1
+            self.loss["free_null_lines"] += 1
             return
         id_ = self.live.pop(address, None)
         if id_ is None:
-            self.foreign_frees += 1
+            self.loss["foreign_frees"] += 1
         else:
             self._add(_FREE, id_, 0, address, line)
 
@@ -88,65 +85,62 @@ class AddressLog:
             self.free(old, line)
         elif new == 0:
             self.fail(size)
-        elif not 0 <= size <= SIZE_MAX or not 0 < new <= SIZE_MAX:
-            raise _too_large(new, size)
         elif old not in self.live:
-            self.foreign_reallocs += 1
             self.malloc(new, size, line)
+            self.loss["foreign_reallocs"] += 1
         else:
+            _check(new, size)
             id_ = self.live.pop(old)
             if new in self.live:
-                self.implied_frees += 1
+                self.loss["implied_frees"] += 1
                 self._add(_FREE, self.live.pop(new), 0, new, line)
             self.live[new] = id_
             self._add(_REALLOC, id_, size, new, line)
 
-    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **counts: int) -> Columns:
-        """The events as columns, with `source` in their meta; `counts` are further losses."""
+    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
+        """The events as columns, with `source` and `meta` in their meta."""
         lines = Lines()
-        lines.add(len(self.line), np.frombuffer(self.line, dtype=np.int64).copy())
-        loss = Loss(
-            failed=self.failed,
-            free_null_lines=self.free_null_lines,
-            foreign_frees=self.foreign_frees,
-            foreign_reallocs=self.foreign_reallocs,
-            implied_frees=self.implied_frees,
-        )
+        lines.add(len(self.line), np.array(self.line, dtype=np.int64))
         out = Columns(
-            op=np.frombuffer(self.op, dtype=np.uint8).copy(),
-            id=np.frombuffer(self.id, dtype=np.int64).copy(),
-            size=np.frombuffer(self.size, dtype=np.uint64).copy(),
-            addresses=np.frombuffer(self.address, dtype=np.uint64).copy(),
+            op=np.array(self.op, dtype=np.uint8),
+            id=np.array(self.id, dtype=np.int64),
+            size=np.array(self.size, dtype=np.uint64),
+            addresses=np.array(self.address, dtype=np.uint64),
             meta={"source": source},
-            loss=loss.merged(Loss(**counts)),
+            loss=Loss(**self.loss),
             lines=lines,
         )
-        if len(self.time):
-            out.time = np.frombuffer(self.time, dtype=np.int64).copy()
-        if len(self.task) and tasks:
-            out.task_codes = np.frombuffer(self.task, dtype=np.int32).copy()
-            out.task_names = tasks
+        if self.time:
+            out.time = np.array(self.time, dtype=np.int64)
+        if self.task and tasks:
+            out.task_codes, out.task_names = np.array(self.task, dtype=np.int32), tasks
         if self.largest_failed:
             out.meta["largest_failed_request"] = str(self.largest_failed)
+        out.meta |= meta
         return out
 
 
-def _too_large(address: int, size: int) -> TraceError:
-    what, number = ("address", address) if 0 <= size <= SIZE_MAX else ("size", size)
-    return TraceError(f"the {what} is {number}; it must be from 0 to {SIZE_MAX}")
+def _check(address: int, size: int) -> None:
+    for what, number in (("size", size), ("address", address)):
+        if not 0 <= number <= SIZE_MAX:
+            raise TraceError(f"the {what} is {number}; it must be from 0 to {SIZE_MAX}")
 
 
-class LogLines:
-    """The lines of a log, each handed to a function that takes it or raises a `TraceError`.
+class LogReader(AddressLog):
+    """The events of a log's lines, each handed to `take`.
 
     A last line without its newline was cut off if its last word is no whole address: then it is
-    left out, and `cut` is 1.
+    left out, and counted.
     """
 
     def __init__(self, strict: bool) -> None:
+        super().__init__()
         self._strict = strict
-        self._digits = 0
-        self.cut = self.bad = 0
+        self._digits = self._bad = 0
+
+    def take(self, raw: bytes, number: int) -> None:
+        """Take a line, or raise a `TraceError`, which makes it a bad one. For the subclass."""
+        raise NotImplementedError
 
     def _whole(self, raw: bytes) -> bool:
         """Whether a line without an end says for itself that it is complete."""
@@ -160,28 +154,29 @@ class LogLines:
         """Note how many digits a whole address has."""
         self._digits = max(self._digits, digits)
 
-    def each(self, stream: BinaryIO, take: Callable[[bytes, int], None]) -> None:
-        """Call ``take(line, number)`` for every line; a line that it raises on is bad."""
+    def of(self, stream: BinaryIO) -> Self:
+        """This reader, once it has taken every line."""
         for number, raw in enumerate(stream, 1):
             try:
                 if raw.endswith(b"\n"):
-                    take(raw, number)
+                    self.take(raw, number)
                 elif self._whole(raw):
-                    take(raw + b"\n", number)
+                    self.take(raw + b"\n", number)
                 else:
-                    self.cut = 1
+                    self.loss["cut_lines"] = 1
             except TraceError as error:
                 if not raw.endswith(b"\n"):
-                    self.cut = 1
+                    self.loss["cut_lines"] = 1
                 elif self._strict:
                     raise error.at(line=number, path=None) from None
                 else:
-                    self.bad += 1
+                    self._bad += 1
+        return self
 
-    def finish(self, columns: Columns) -> Columns:
-        """Add what was left out to the columns' counts."""
-        columns.dropped = columns.dropped.merged(Dropped(bad_line=self.bad))
-        columns.loss = columns.loss.merged(Loss(cut_lines=self.cut))
+    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
+        """The events as columns; bad lines are counted."""
+        columns = super().columns(source, tasks=tasks, **meta)
+        columns.dropped = Dropped(bad_line=self._bad)
         return columns
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line
 from rtosheap.traces.loss import Loss
 
 NAME = "freertos"
@@ -34,10 +34,8 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
-    reader = _Reader(strict)
-    reader.lines.each(stream, reader.take)
-    columns = reader.log.columns("FreeRTOS log")
-    columns.meta["time_unit"] = "ticks"
+    reader = _Reader(strict).of(stream)
+    columns = reader.columns("FreeRTOS log", time_unit="ticks")
     if reader.end is None:
         columns.warnings.append("the last line '=EVENTS ...' is missing; the log was cut short")
     else:
@@ -46,12 +44,12 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
         lost = max(0, events - len(columns.op) - columns.loss.foreign_frees)
         missing = max(0, fails - columns.loss.failed)
         columns.loss = columns.loss.merged(Loss(lost_events=lost, failed=missing))
-    return reader.lines.finish(columns)
+    return columns
 
 
-class _Reader:
+class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
-        self.log, self.lines = AddressLog(), LogLines(strict)
+        super().__init__(strict)
         self.end: tuple[int, ...] | None = None
 
     def take(self, raw: bytes, number: int) -> None:
@@ -63,13 +61,13 @@ class _Reader:
         if self.end is not None:
             raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
         now = int(tick)
-        if self.log.now is not None and now < self.log.now:
-            raise TraceError(f"the tick is {now}, after {self.log.now}; ticks must not decrease")
-        self.log.now = now
+        if self.now is not None and now < self.now:
+            raise TraceError(f"the tick is {now}, after {self.now}; ticks must not decrease")
+        self.now = now
         if op is None:
-            self.log.free(int(freed, 16), number)
+            self.free(int(freed, 16), number)
         else:
-            self.log.malloc(0 if op == b"X" else int(address, 16), int(size), number)
+            self.malloc(0 if op == b"X" else int(address, 16), int(size), number)
 
     def _other(self, raw: bytes) -> None:
         match = _END.match(raw)

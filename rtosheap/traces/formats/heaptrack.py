@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line
 
 NAME = "heaptrack"
 HINT = "first line 'v VERSION FILEVERSION'"
@@ -31,28 +31,21 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the events; see :class:`~rtosheap.traces.formats.Reader`."""
-    reader = _Reader(strict)
-    reader.lines.each(stream, reader.take)
-    interpreted = reader.interpreted
-    columns = reader.log.columns(
-        f"heaptrack ({'interpreted' if interpreted else 'raw'})",
-        ambiguous_frees=reader.ambiguous,
-        split_reallocs=reader.split,
-    )
-    columns.meta["time_unit"] = "ms"
-    if interpreted:
+    reader = _Reader(strict).of(stream)
+    form = "interpreted" if reader.interpreted else "raw"
+    columns = reader.columns(f"heaptrack ({form})", time_unit="ms")
+    if reader.interpreted:
         columns.addresses = None
-    return reader.lines.finish(columns)
+    return columns
 
 
-class _Reader:
+class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
-        self.log, self.lines = AddressLog(), LogLines(strict)
-        self.log.now = 0
-        self.ambiguous = self.split = 0
+        super().__init__(strict)
+        self.now = 0
         self.interpreted: bool | None = None
         self._infos: list[int] = []  # sizes, of allocations as interpreted
-        self._blocks: list[list[int]] = []  # the live blocks of each, oldest first
+        self._alike: list[list[int]] = []  # the live blocks of each, oldest first
         self._last = 0  # made-up addresses: all that is live has one
         self._freed = False
 
@@ -72,7 +65,7 @@ class _Reader:
             if len(values) not in (2, 3):
                 raise bad_line(raw, _RIGHT)
             self._infos.append(values[0])
-            self._blocks.append([])
+            self._alike.append([])
         else:
             if self.interpreted is None:
                 self.interpreted = len(values) == 1 and bool(self._infos)
@@ -85,7 +78,7 @@ class _Reader:
     def _clock(self, raw: bytes, values: list[int]) -> None:
         if len(values) != 1:
             raise bad_line(raw, _RIGHT)
-        self.log.now = max(self.log.now or 0, values[0])
+        self.now = max(self.now or 0, values[0])
 
     def _event(
         self, raw: bytes, allocated: bool, words: list[bytes], values: list[int], number: int
@@ -96,23 +89,23 @@ class _Reader:
             reason = f"allocation {values[0]:x} is not defined; an 'a' line must stand before"
             raise TraceError(reason)
         if allocated and self._freed:
-            self.split += 1
+            self.loss["split_reallocs"] += 1
         self._freed = not allocated
         if not self.interpreted:
-            self.lines.saw(len(words[-1]))
+            self.saw(len(words[-1]))
             if allocated:
-                self.log.malloc(values[2], values[0], number)
+                self.malloc(values[2], values[0], number)
             else:
-                self.log.free(values[0], number)
+                self.free(values[0], number)
             return
-        blocks = self._blocks[values[0]]
+        blocks = self._alike[values[0]]
         if allocated:
             self._last += 1
             blocks.append(self._last)
-            self.log.malloc(self._last, self._infos[values[0]], number)
+            self.malloc(self._last, self._infos[values[0]], number)
         else:
-            self.ambiguous += len(blocks) > 1
-            self.log.free(blocks.pop() if blocks else self._last + 1, number)
+            self.loss["ambiguous_frees"] += len(blocks) > 1
+            self.free(blocks.pop() if blocks else self._last + 1, number)
 
 
 _KINDS = frozenset({b"+ ", b"- ", b"a ", b"c ", b"v "})

@@ -16,7 +16,7 @@ import re
 from typing import BinaryIO, NamedTuple
 
 from rtosheap.traces.columns import Columns, Tasks
-from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line
 
 NAME = "ltrace"
 HINT = "lines 'CALLER->malloc(N) = 0xADDR' or 'malloc@LIB(N) = 0xADDR'"
@@ -50,16 +50,9 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
-    reader = _Reader(strict)
-    reader.lines.each(stream, reader.take)
+    reader = _Reader(strict).of(stream)
     names = reader.tasks.names
-    columns = reader.log.columns(
-        "ltrace",
-        tasks=names if len(names) > 1 else (),
-        unseen_blocks=reader.unseen,
-        unreturned_calls=reader.unreturned,
-    )
-    return reader.lines.finish(columns)
+    return reader.columns("ltrace", tasks=names if len(names) > 1 else ())
 
 
 class _Open(NamedTuple):
@@ -71,44 +64,37 @@ class _Open(NamedTuple):
     returns: bool  # False: the log says so, even where it shows a return later
 
 
-class _Reader:
+class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
-        self.log, self.lines, self.tasks = AddressLog(), LogLines(strict), Tasks()
-        self.unseen = self.unreturned = 0
+        super().__init__(strict)
+        self.tasks = Tasks()
         self._freeing: dict[int, bytes] = {}  # blocks whose free has not returned, and who frees
         self._open: dict[bytes, list[_Open]] = {}
         self._counted: dict[bytes, int] = {}
 
     def take(self, raw: bytes, number: int) -> None:
-        match = _CALL.match(raw)
-        if match is not None:
-            who, name, arguments, cut, result = match.groups()
-            if _OUR_NAME.match(name) is None:
-                return
-            try:
-                if cut is None:
-                    self._count(who or b"", name, arguments, result, number)
-                else:
-                    self._begin(who or b"", name, arguments, cut == b"unfinished")
-            except (ValueError, IndexError):
-                raise bad_line(raw, _RIGHT) from None
+        match = _CALL.match(raw) or _RESUMED.match(raw)
+        if match is None:
+            if _OURS.match(raw):
+                raise bad_line(raw, _RIGHT)
             return
-        match = _RESUMED.match(raw)
-        if match is not None:
-            who, name, result = match.groups()
-            if _OUR_NAME.match(name) is None:
-                return
-            try:
-                self._resumed(who or b"", name, result, number)
-            except (ValueError, IndexError):
-                raise bad_line(raw, _RIGHT) from None
-        elif _OURS.match(raw):
-            raise bad_line(raw, _RIGHT)
+        who, name, *rest = match.groups(b"")
+        if _OUR_NAME.match(name) is None:
+            return
+        try:
+            if match.re is _RESUMED:
+                self._resumed(who, name, rest[0], number)
+            elif rest[1]:
+                self._begin(who, name, rest[0], rest[1] == b"unfinished")
+            else:
+                self._count(who, name, rest[0], rest[2], number)
+        except (ValueError, IndexError):
+            raise bad_line(raw, _RIGHT) from None
 
     def _begin(self, who: bytes, name: bytes, arguments: bytes, returns: bool) -> None:
         opened = self._open.setdefault(who, [])
         opened.append(_Open(name, arguments, self._counted.get(who, 0), returns))
-        self.unreturned += not returns
+        self.loss["unreturned_calls"] += not returns
         if name in _FREES and returns:
             self._freeing[_argument(arguments, 0)] = who
 
@@ -129,31 +115,30 @@ class _Reader:
             return
 
     def _count(self, who: bytes, name: bytes, arguments: bytes, result: bytes, number: int) -> None:
-        log = self.log
-        log.who = self.tasks.code(who.decode())
+        self.who = self.tasks.code(who.decode())
         self._counted[who] = self._counted.get(who, 0) + 1
         if name in _FREES or name.startswith(b"_Zd"):
-            log.free(_argument(arguments, 0), number)
+            self.free(_argument(arguments, 0), number)
             return
         if name in _ALIGNED:
-            self.unseen += 1
+            self.loss["unseen_blocks"] += 1
             return
         address = _number(result)
         if address in self._freeing:
             freer = self._freeing.pop(address)
-            log.who = self.tasks.code(freer.decode())
-            log.free(address, number)
-            log.who = self.tasks.code(who.decode())
+            self.who = self.tasks.code(freer.decode())
+            self.free(address, number)
+            self.who = self.tasks.code(who.decode())
         if result.startswith(b"0x"):
-            self.lines.saw(len(result) - 2)
+            self.saw(len(result) - 2)
         if name in (b"realloc", b"reallocarray"):
             size = _argument(arguments, 1)
             size *= _argument(arguments, 2) if name == b"reallocarray" else 1
-            log.realloc(_argument(arguments, 0), address, size, number)
+            self.realloc(_argument(arguments, 0), address, size, number)
         else:
             size = _argument(arguments, 0)
             size *= _argument(arguments, 1) if name == b"calloc" else 1
-            log.malloc(address, size, number)
+            self.malloc(address, size, number)
 
 
 def _argument(arguments: bytes, at: int) -> int:

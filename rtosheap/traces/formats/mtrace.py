@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line
 
 NAME = "mtrace"
 HINT = "first line '= Start', or lines '@ CALLER + 0xADDR 0xSIZE'"
@@ -30,17 +30,16 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
-    reader = _Reader(strict)
-    reader.lines.each(stream, reader.take)
+    reader = _Reader(strict).of(stream)
     # A '<' that ends the file was cut off from its '>'.
     if reader.old is not None:
-        reader.lines.cut = 1
-    return reader.lines.finish(reader.log.columns("glibc mtrace"))
+        reader.loss["cut_lines"] = 1
+    return reader.columns("glibc mtrace")
 
 
-class _Reader:
+class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
-        self.log, self.lines = AddressLog(), LogLines(strict)
+        super().__init__(strict)
         self.old: int | None = None  # the block of a '<' whose '>' is still to come
 
     def take(self, raw: bytes, number: int) -> None:
@@ -57,14 +56,14 @@ class _Reader:
             what = "a '<' without the '>' of its realloc" if old else "a '>' without its '<'"
             raise TraceError(f"{what}; they stand on two lines, one after the other")
         address = 0 if where == b"(nil)" else int(where, 16)
-        self.lines.saw(len(where) - 2)
+        self.saw(len(where) - 2)
         if op == b"+":
-            self.log.malloc(address, int(size, 16), number)
+            self.malloc(address, int(size, 16), number)
         elif op == b"-":
-            self.log.free(address, number)
+            self.free(address, number)
         elif op == b"<":
             self.old = address
         elif old is not None:
-            self.log.realloc(old, address, int(size, 16), number)
+            self.realloc(old, address, int(size, 16), number)
         else:  # '!'
-            self.log.realloc(address, 0, int(size, 16), number)
+            self.realloc(address, 0, int(size, 16), number)

@@ -89,10 +89,7 @@ def _check(columns: Columns) -> None:
     if not isinstance(columns.meta, dict):
         raise TraceError(f"meta is {columns.meta!r}; it must be an object")
     check_meta(columns.meta)
-    lengths = {name: len(getattr(columns, name)) for name in ("op", "id", "size")}
-    for name in ("time", "task_codes"):
-        if getattr(columns, name) is not None:
-            lengths[name] = len(getattr(columns, name))
+    lengths = {name: len(column) for name, column in columns.arrays().items()}
     if len(set(lengths.values())) != 1:
         raise TraceError(f"the arrays differ in length: {lengths}")
     if columns.task_codes is not None:

@@ -10,7 +10,7 @@ import re
 from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
-from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line
 
 NAME = "pigweed"
 HINT = "lines 'm <size> <address>' and 'f <address>'"
@@ -34,20 +34,19 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the requests; see :class:`~rtosheap.traces.formats.Reader`."""
-    log, lines = AddressLog(), LogLines(strict)
+    return _Reader(strict).of(stream).columns("Pigweed allocator requests")
 
-    def take(raw: bytes, number: int) -> None:
+
+class _Reader(LogReader):
+    def take(self, raw: bytes, number: int) -> None:
         match = _LINE.match(raw)
         if match is None:
             if raw.strip() and not raw.startswith(b"#"):
                 raise bad_line(raw, _RIGHT)
             return
         size, address = match.groups()
-        lines.saw(len(address))
+        self.saw(len(address))
         if size is None:
-            log.free(int(address, 16), number)
+            self.free(int(address, 16), number)
         else:
-            log.malloc(int(address, 16), int(size), number)
-
-    lines.each(stream, take)
-    return lines.finish(log.columns("Pigweed allocator requests"))
+            self.malloc(int(address, 16), int(size), number)

@@ -86,18 +86,16 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     if _first_sync(data) < 0:
         raise TraceError("holds no whole sync record, without which no address is known")
     reader = _Reader(data)
-    for record in records(data, reader.skip):
+    for record in records(data):
         reader.take(record)
-    return reader.columns()
+    return reader.finished()
 
 
 def unrolled(data: bytes) -> bytes:
     """The bytes of the ring in a dump, the oldest first; a plain stream as it is."""
     at = data.find(_RING)
     while at >= 0:
-        size, put, laps = (
-            int.from_bytes(data[at + 8 + 4 * i : at + 12 + 4 * i], "little") for i in range(3)
-        )
+        size, put, laps = (_word(data, at + 8 + 4 * i) for i in range(3))
         start = at + len(_RING) + 12
         if 0 < size <= len(data) - start and put < size:
             ring = data[start : start + size]
@@ -110,7 +108,7 @@ def check(data: bytes) -> int:
     """The check of a record: its words, the last filled up with zeros, mixed one by one."""
     mixed = 0x52480000 + len(data)
     for at in range(0, len(data), 4):
-        word = int.from_bytes(data[at : at + 4], "little")
+        word = _word(data, at)
         if at == 0:
             word &= 0xFFFF
         mixed = ((mixed ^ word) * 0x9E3779B1) & 0xFFFFFFFF
@@ -131,10 +129,10 @@ def record_at(data: bytes, at: int) -> Record | None:
         return None
     number = raw[0] >> 2
     if kind == _MALLOC:
-        word = int.from_bytes(raw[4:8], "little")
+        word = _word(raw, 4)
         return Record("m", number, 8, detail & 15, detail >> 4, True, word >> 20, word & 0xFFFFF)
     if kind == _FREE:
-        word = int.from_bytes(raw[4:7], "little")
+        word = _word(raw, 4, 3)
         return Record("f", number, 7, detail & 15, detail >> 4, True, 0, word & 0xFFFFF)
     if kind == _LONG:
         return _long(raw, number, detail)
@@ -164,61 +162,43 @@ def _length(data: bytes, at: int, kind: int, detail: int) -> int | None:
 
 def _long(raw: bytes, number: int, detail: int) -> Record:
     width = 8 if detail & 8 else 4
-    words = [int.from_bytes(raw[at : at + width], "little") for at in range(12, len(raw), width)]
-    return Record(
-        _LONG_KINDS[detail & 3],
-        number,
-        len(raw),
-        int.from_bytes(raw[4:8], "little"),
-        int.from_bytes(raw[8:12], "little"),
-        False,
-        words[0],
-        words[1],
-        words[2] if len(words) > 2 else 0,
-    )
+    words = [_word(raw, at, width) for at in range(12, len(raw), width)]
+    kind, task, tick = _LONG_KINDS[detail & 3], _word(raw, 4), _word(raw, 8)
+    size, address, old = [*words, 0][:3]
+    return Record(kind, number, len(raw), task, tick, False, size, address, old)
 
 
 def _other(raw: bytes, number: int, detail: int) -> Record:
     what = detail & 3
     if what == _SYNC:
-        count, tick = (int.from_bytes(raw[at : at + 4], "little") for at in (8, 12))
-        base, how = (
-            int.from_bytes(raw[16:24], "little"),
-            int.from_bytes(raw[24:28], "little"),
-        )
+        count, tick, base, how = _word(raw, 8), _word(raw, 12), _word(raw, 16, 8), _word(raw, 24)
         return Record("s", number, len(raw), 0, tick, False, count, base, how)
     if what == _TICK:
-        return Record("t", number, len(raw), tick=int.from_bytes(raw[4:8], "little"))
+        return Record("t", number, len(raw), tick=_word(raw, 4))
     if what == _NAME:
         name = raw[5 : 5 + (detail >> 2)].decode("utf-8", "replace")
         return Record("n", number, len(raw), task=raw[4], name=name)
-    return Record("c", number, len(raw), address=int.from_bytes(raw[4:], "little"))
+    return Record("c", number, len(raw), address=_word(raw, 4, len(raw)))
 
 
-def records(data: bytes, skip: _Skip | None = None) -> Iterator[Record]:
-    """The whole records of a stream, in order; `skip` counts the bytes between them."""
+def _word(data: bytes, at: int, size: int = 4) -> int:
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def records(data: bytes) -> Iterator[Record]:
+    """The whole records of a stream, in order."""
     at, expected = 0, -1
     while at < len(data):
         record = record_at(data, at)
         if record is None or (expected >= 0 and record.number != expected):
-            found = _resume(data, at, expected)
-            if skip is not None:
-                skip.bytes += (found if found >= 0 else len(data)) - at
-            if found < 0:
+            at = _resume(data, at, expected)
+            if at < 0:
                 return
-            at = found
             record = record_at(data, at)
             assert record is not None
         yield record
         at += record.length
         expected = (record.number + (record.kind in "mfrx")) % 64
-
-
-class _Skip:
-    """Bytes that belong to no whole record."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
 
 
 def _resume(data: bytes, at: int, expected: int) -> int:
@@ -266,12 +246,12 @@ def _first_sync(data: bytes) -> int:
     return -1
 
 
-class _Reader:
+class _Reader(AddressLog):
     """From records to events."""
 
     def __init__(self, data: bytes) -> None:
-        self.log, self.skip = AddressLog(), _Skip()
-        self.lost = self.rounded = 0
+        super().__init__()
+        self.loss["damaged_bytes"] = len(data)  # what no whole record has
         self._seen = 0  # events read
         first = record_at(data, _first_sync(data))
         assert first is not None
@@ -279,7 +259,6 @@ class _Reader:
         self._count: int | None = None  # the number of the next event
         self._time: int | None = None
         self._early: list[int] = []  # ticks modulo 16 of events before the first whole time
-        self._ticks: list[int] = []
         self._tasks: list[int] = []
         self._names: dict[int, str] = {}
         self._key: dict[int, int] = {}  # of tasks whose number was given out again
@@ -293,6 +272,7 @@ class _Reader:
 
     def take(self, record: Record) -> None:
         """Take the next record."""
+        self.loss["damaged_bytes"] -= record.length
         if record.kind == "s":
             self._sync(record)
         elif record.kind == "t":
@@ -310,14 +290,14 @@ class _Reader:
 
     def _sync(self, record: Record) -> None:
         if self._count is not None and record.size < self._count:  # the device was started anew
-            self.log.live.clear()
-            self._time = self._ticks[-1] if self._ticks else None
+            self.live.clear()
+            self._time = self.time[-1] if self.time else None
             self._count = 0
             self._offset = (self._time or 0) - record.tick
         if self._count is None:
-            self.lost = max(0, record.size - self._seen)
+            self.loss["lost_events"] = max(0, record.size - self._seen)
         else:
-            self.lost += record.size - self._count
+            self.loss["lost_events"] += record.size - self._count
         self._count = record.size
         self._parameters(record)
         self._whole_time(record.tick)
@@ -328,7 +308,7 @@ class _Reader:
             low = tick
             for at in range(len(self._early) - 1, -1, -1):  # backwards from the first whole time
                 low -= (low - self._early[at]) % 16
-                self._ticks[at] = low
+                self.time[at] = low
             self._early = []
         else:
             self._time = max(self._time, self._unwrapped(tick))
@@ -341,22 +321,22 @@ class _Reader:
     def _event(self, record: Record) -> None:
         if self._count is not None:
             gap = (record.number - self._count) % 64
-            self.lost += gap
+            self.loss["lost_events"] += gap
             self._count += gap + 1
         self._seen += 1
         address = record.address
         if record.short:
             address = self._base + (address << self._shift)
-        before = len(self.log.op)
+        before = len(self.op)
         line = self._seen
         if record.kind == "m":
-            self.log.malloc(address, self._asked(record.size), line)
+            self.malloc(address, self._asked(record.size), line)
         elif record.kind == "f":
-            self.log.free(address, line)
+            self.free(address, line)
         elif record.kind == "r":
-            self.log.realloc(record.old, address, record.size, line)
+            self.realloc(record.old, address, record.size, line)
         else:
-            self.log.fail(self._asked(record.size) if record.size else 0)
+            self.fail(self._asked(record.size) if record.size else 0)
         if self._time is None and record.short:
             tick = record.tick
         else:
@@ -365,38 +345,33 @@ class _Reader:
             else:
                 self._whole_time(record.tick)
             tick = self._time or 0
-        for _ in range(len(self.log.op) - before):
+        for _ in range(len(self.op) - before):
             if self._time is None:
                 self._early.append(record.tick)
-            self._ticks.append(tick)
+            self.time.append(tick)
             self._tasks.append(self._key.get(record.task, record.task))
 
     def _asked(self, size: int) -> int:
         """The request as far as the size tells it."""
         if self._meaning == _REQUESTED:
             return size
-        self.rounded += 1
+        self.loss["rounded_sizes"] += 1
         return size if self._meaning == _ROUNDED else max(0, size - self._overhead)
 
-    def columns(self) -> Columns:
+    def finished(self) -> Columns:
         """All events."""
         tasks, codes = Tasks(), []
         for index in self._tasks:
             name = "_".join(self._names.get(index, f"task{index}" if index else "").split())
             codes.append(tasks.code(name) if name == "" or valid_task(name) else -1)
-        unknown = sum(bool(index) and index not in self._names for index in self._tasks)
-        self.log.time.extend(self._ticks)
-        self.log.task.extend(codes)
-        columns = self.log.columns(
+            self.loss["unknown_tasks"] += bool(index) and index not in self._names
+        self.task.extend(codes)
+        columns = self.columns(
             "rtosheap recorder",
             tasks=tasks.names,
-            rounded_sizes=self.rounded,
-            lost_events=self.lost,
-            damaged_bytes=self.skip.bytes,
-            unknown_tasks=unknown,
+            time_unit="ticks",
+            sizes=_MEANINGS.get(self._meaning, "unknown"),
+            base_address=f"{self._base:#x}",
         )
-        columns.meta["time_unit"] = "ticks"
-        columns.meta["sizes"] = _MEANINGS.get(self._meaning, "unknown")
-        columns.meta["base_address"] = f"{self._base:#x}"
         columns.lines = None
         return columns

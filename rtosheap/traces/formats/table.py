@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import operator
 from typing import BinaryIO
 
 from rtosheap.traces.base import TraceBase
@@ -108,13 +109,6 @@ def write(trace: TraceBase, stream: BinaryIO) -> None:
     wrapper = io.TextIOWrapper(stream, "utf-8", newline="")
     writer = csv.writer(wrapper, lineterminator="\n")
     writer.writerow(names)
-    if timed and named:
-        writer.writerows(trace)
-    elif timed:
-        writer.writerows(event[:4] for event in trace)
-    elif named:
-        writer.writerows((*event[:3], event.task) for event in trace)
-    else:
-        writer.writerows(event[:3] for event in trace)
+    writer.writerows(map(operator.itemgetter(*map(_KNOWN.index, names)), trace))
     wrapper.flush()
     wrapper.detach()

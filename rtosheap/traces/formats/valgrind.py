@@ -11,7 +11,7 @@ import re
 from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
-from rtosheap.traces.formats._address_log import AddressLog, LogLines, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line
 
 NAME = "valgrind"
 HINT = "lines '--PID-- malloc(N) = 0xADDR'"
@@ -36,18 +36,12 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
-    reader = _Reader(strict)
-    reader.lines.each(stream, reader.take)
-    columns = reader.log.columns(
-        "valgrind --trace-malloc=yes", alignments=reader.aligned, other_processes=reader.others
-    )
-    return reader.lines.finish(columns)
+    return _Reader(strict).of(stream).columns("valgrind --trace-malloc=yes")
 
 
-class _Reader:
+class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
-        self.log, self.lines = AddressLog(), LogLines(strict)
-        self.aligned = self.others = 0
+        super().__init__(strict)
         self._process: bytes | None = None
 
     def take(self, raw: bytes, number: int) -> None:
@@ -64,56 +58,42 @@ class _Reader:
         if self._process is None:
             self._process = process
         elif process != self._process:
-            self.others += 1
+            self.loss["other_processes"] += 1
             return
         try:
-            self._call(name, arguments, result, number)
+            self._call(name, arguments, result or b"", number)
         except (ValueError, AttributeError, TypeError, IndexError):
             raise bad_line(raw, _RIGHT) from None
 
-    def _call(self, name: bytes, arguments: bytes, result: bytes | None, number: int) -> None:
-        log = self.log
+    def _call(self, name: bytes, arguments: bytes, result: bytes, number: int) -> None:
         if name == b"free" or name.startswith(b"_Zd"):
-            log.free(_address(arguments.partition(b",")[0]), number)
+            self.free(_number(_ADDRESS, arguments.partition(b",")[0], 16), number)
         elif name == b"realloc":
             old, size = arguments.split(b",")
             asked = int(size)
             # realloc(p, 0) frees; its result stands on the next line
-            new = 0 if asked == 0 and result is None else _result(result)
-            log.realloc(_address(old), new, asked, number)
+            new = 0 if asked == 0 and not result else int(result, 16)
+            self.realloc(_number(_ADDRESS, old, 16), new, asked, number)
         else:
-            address = _result(result)
-            self.lines.saw(len(result or b""))
+            address = int(result, 16)
+            self.saw(len(result))
             if name == b"malloc" or (name.startswith(b"_Zn") and b"," not in arguments):
-                size_ = _size(arguments)
+                asked = _number(_NUMBER, arguments)
             elif name == b"calloc":
                 count, each = arguments.split(b",")
-                size_ = int(count) * int(each)
+                asked = int(count) * int(each)
             else:
                 sizes = [part for part in arguments.split(b",") if b"al " not in part]
-                size_ = _size(sizes[-1].strip())
-                self.aligned += 1
-            log.malloc(address, size_, number)
+                asked = _number(_NUMBER, sizes[-1].strip())
+                self.loss["alignments"] += 1
+            self.malloc(address, asked, number)
 
 
-def _size(text: bytes) -> int:
-    match = _NUMBER.match(text)
+def _number(pattern: re.Pattern[bytes], text: bytes, base: int = 10) -> int:
+    match = pattern.match(text)
     if match is None:
         raise ValueError
-    return int(match[1])
-
-
-def _address(text: bytes) -> int:
-    match = _ADDRESS.match(text)
-    if match is None:
-        raise ValueError
-    return int(match[1], 16)
-
-
-def _result(text: bytes | None) -> int:
-    if text is None:
-        raise ValueError
-    return int(text, 16)
+    return int(match[1], base)
 
 
 _CALLS = frozenset({b"malloc", b"free", b"realloc", b"calloc", b"memalign"})
