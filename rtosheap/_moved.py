@@ -1,4 +1,6 @@
-"""Pickles of before 0.1.0 name modules that are gone: what they name is found where it lies now."""
+"""Pickled heaps, traces, `HeapResult`s and `TraceError`s of before 0.1.0 name modules that are
+gone: what they name is found where it lies now.
+"""
 
 import importlib
 import sys

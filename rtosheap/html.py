@@ -24,7 +24,7 @@ def heap_html(heap: Heap) -> str:
     Parameters
     ----------
     heap : Heap
-        Any of the five; it may be corrupt, in which case the map is drawn from the record outside
+        Any of the five; it may be corrupt, in which case the map is drawn from the shadow outside
         the arena, and the overwritten header that `check` names is marked.
 
     Returns

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import arena_damage
 import intel_hex
+import numpy as np
 import pytest
 import vectors
 
@@ -95,6 +96,12 @@ def test_the_arena_is_copied():
     before = bytes(memory)
     Heap4.from_image(memory, base_address=BASE).malloc(100)
     assert bytes(memory) == before
+
+
+@pytest.mark.parametrize("clear", [1, 2, np.True_, 0, []])
+def test_clear_on_free_is_whatever_is_true_or_not(clear):
+    found = Heap4.from_image(bytes(Heap4(256).memory), clear_on_free=clear)
+    assert found.clear_on_free is bool(clear)
 
 
 def test_the_canary_is_found():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+from importlib.metadata import EntryPoint
 
 import pytest
 import traces
@@ -15,6 +16,7 @@ from rtosheap import Heap4, Trace, replay
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
 from rtosheap.sizing import minimum_heap_size
+from rtosheap.traces import changes
 from rtosheap.traces.changes import Align, InPlace, Pool, Static, Which, parse_what_if
 
 LOG = Trace(
@@ -113,6 +115,14 @@ def test_text_and_back(text):
 def test_bad_texts_are_said_to_be(text):
     with pytest.raises(ValueError, match=r"what-if|must be"):
         parse_what_if(text)
+
+
+def test_a_strangers_broken_change_hides_none(monkeypatch):
+    broken = EntryPoint("mine", "rtosheap_no_such_module", "rtosheap.changes")
+    monkeypatch.setattr(changes, "entry_points", lambda group: [broken])
+    assert str(parse_what_if("region:size<=9")[0]) == "region:size<=9"
+    with pytest.raises(ValueError, match=r"'regoin:size<=9'.* region:.*rtosheap_no_such_module"):
+        parse_what_if("regoin:size<=9")
 
 
 def test_an_unknown_task_is_said():

@@ -48,7 +48,7 @@ struct rh_slot {
 struct rh_need {
     uint64_t last;    /* where it starts now */
     uint64_t need;    /* the lowest end marker that serves every event so far */
-    uint64_t largest; /* the largest block taken or given back */
+    uint64_t largest; /* the largest block taken */
     int64_t event;    /* the event that needs the last byte, or -1 */
 };
 

@@ -197,8 +197,10 @@ static bool take_objects(PyObject *snapshot, struct given_snapshot *given) {
     while (PyDict_Next(snapshot, &place, &key, &object)) {
         const int i = find_entry(key);
         if (i == ENTRIES || given->object[i] != NULL) {
+            Py_INCREF(key); /* its repr may clear the dict */
             PyErr_Format(PyExc_ValueError, "snapshot: %R is %s", key,
                          i == ENTRIES ? "no entry of it" : "given twice");
+            Py_DECREF(key);
             return false;
         }
         given->object[i] = Py_NewRef(object);
@@ -240,8 +242,10 @@ static bool test_version(PyObject *snapshot) {
         if (find_entry(key) == VERSION && PyLong_Check(version) &&
             PyLong_AsLongLong(version) != SNAPSHOT_VERSION) {
             PyErr_Clear();
+            Py_INCREF(version); /* its repr may clear the dict */
             PyErr_Format(PyExc_ValueError, "snapshot of version %R; this release reads 1 and %d",
                          version, SNAPSHOT_VERSION);
+            Py_DECREF(version);
             return false;
         }
     return true;

@@ -1,4 +1,4 @@
-"""From the files of a dump to what :func:`rtosheap.inspect.inspect` takes."""
+"""From the files of a dump to what :func:`rtosheap.inspection.inspect` takes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class FreeChain:
         self.unordered: list[int] = []
         self.end_marker = state.end_marker
         end = regions[-1].span.end
-        if layout.kind == 2:
+        if layout.by_size:
             self._find_marker(regions[0])
             end = self.end_marker or 0
         entry, before = self._head(regions, layout, state), 0
@@ -56,18 +56,17 @@ class FreeChain:
             if entry not in links:
                 self.astray_at = before
                 break
-            if layout.kind == 2 and before and blocks[entry].size < blocks[before].size:
+            if layout.by_size and before and blocks[entry].size < blocks[before].size:
                 self.unordered.append(entry)
             seen.add(entry)
             self.order.append(entry)
             before, entry = entry, links[entry]
         self.lost = [address for address in self.free if address not in seen]
-        self.before_lost = before
 
     def _head(self, regions: list[ParsedRegion], layout: Layout, state: ImageState) -> int:
         if state.head is not None:
             return state.head ^ layout.canary
-        if layout.kind == 2:  # what no entry links to
+        if layout.by_size:  # what no entry links to
             heads = [address for address in self.free if address not in set(self.free.values())]
             return heads[0] if heads else min(self.free, default=self.end_marker or 0)
         first = min(self.free, default=regions[-1].span.end)

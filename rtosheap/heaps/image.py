@@ -136,7 +136,7 @@ def restored(cls: type[_H], reading: Reading, *, clear_on_free: bool = False) ->
         "kind": layout.kind,
         "word_size": layout.word,
         "alignment": layout.alignment,
-        "clear_on_free": clear_on_free,
+        "clear_on_free": bool(clear_on_free),
         "canary": layout.canary or None,
         "end_marker_address": marker,
         "addresses": addresses,

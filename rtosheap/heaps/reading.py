@@ -144,7 +144,7 @@ def _without_headers(
 ) -> Reading:
     """heap_1, which keeps nothing in its arena, and heap_3's chunks."""
     ((base, data),) = regions
-    if layout.kind == 1:
+    if not layout.frees:
         blocks, numbers = _handed_out(layout, base, data, state)
         return Reading(layout, regions, state, blocks, [], numbers)
     try:

@@ -25,7 +25,7 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
     Parameters
     ----------
     heap : Heap
-        It may be corrupt: the blocks are those of the record outside the arena. heap_5's markers
+        It may be corrupt: the blocks are those of the shadow outside the arena. heap_5's markers
         of size 0 are left out; what heap_1 and heap_3 have not reached yet is one block.
     ax : Axes, optional
         Where to draw; by default on a new figure.

@@ -41,7 +41,7 @@ def heap_map(
     Allocated and free memory, headers and padding differ in colour and in hatch or lightness; grey
     is what belongs to no block: alignment loss and end markers. heap_5's regions are strips of
     their own, and the gaps between them are drawn to a logarithmic scale, which the legend states.
-    Blocks are drawn from the record outside the arena, so that a corrupt heap can be drawn too:
+    Blocks are drawn from the shadow outside the arena, so that a corrupt heap can be drawn too:
     overwritten headers are marked with a cross.
 
     Parameters

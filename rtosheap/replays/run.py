@@ -81,7 +81,7 @@ def run(
 ) -> Counts:
     """Replay the events before `end` on a heap, filling the arrays of `columns`."""
     slot, slots = trace.slots
-    counts = Counts(
+    return Counts(
         **_core.replay(
             heap,
             trace.op[:end],
@@ -94,7 +94,6 @@ def run(
             progress,
         )
     )
-    return counts._replace(need=counts.need % (1 << 64))  # signed, it may come back negative
 
 
 def empty_columns(names: Iterable[str], events: int) -> dict[str, Array]:

@@ -76,7 +76,7 @@ class SizingProblem:
         self.heap_class: Any = heap
         self.fixed: tuple[tuple[int, int], ...] = ()
         self._last: int | None = None
-        if "base_address" not in Layout(heap.kind).options:
+        if Layout(heap.kind).has_regions:
             self.fixed, self._last = _split_regions(regions)
         elif regions is not None:
             raise ValueError(

@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -350,7 +351,9 @@ def _as_changes(change: Change | str) -> Sequence[Change]:
 #: From the words after the colon to a change; ValueError where they spell none.
 Parser: TypeAlias = Callable[[Sequence[str]], "Change"]
 _PARSERS: dict[str, tuple[Parser, str]] = {}
-#: Packages that add changes name, in this group, the modules that register them.
+#: A change that replays, which a trace cannot know: it registers itself, and is loaded by name.
+_REPLAYING = "rtosheap.sizing.apart"
+#: Other packages that add changes name, in this group, the modules that register them.
 _GROUP = "rtosheap.changes"
 
 _CONDITION = re.compile(r"(task|size|block)(>=|<=|=)(.+)")
@@ -391,15 +394,34 @@ def _parse(text: str) -> Change:
     word, _, rest = text.partition(":")
     words = [part.strip() for part in rest.split(",") if part.strip()]
     if word not in _PARSERS:
-        for plugin in entry_points(group=_GROUP):
-            plugin.load()
+        import_module(_REPLAYING)
+    broken = _load_registered() if word not in _PARSERS else []
     if word not in _PARSERS:
         forms = [form for _, form in _PARSERS.values()]
-        raise ValueError(f"what-if is {text!r}; it must be {', '.join(forms[:-1])} or {forms[-1]}")
+        raise ValueError(
+            "; ".join(
+                [
+                    f"what-if is {text!r}",
+                    f"it must be {', '.join(forms[:-1])} or {forms[-1]}",
+                    *broken,
+                ]
+            )
+        )
     try:
         return _PARSERS[word][0](words)
     except ValueError as error:
         raise ValueError(f"what-if {text!r}: {error}") from None
+
+
+def _load_registered() -> list[str]:
+    """Load what other packages add; the result says which of it cannot be loaded."""
+    broken = []
+    for plugin in entry_points(group=_GROUP):
+        try:
+            plugin.load()
+        except Exception as error:  # whatever a stranger's module does
+            broken.append(f"{plugin.value} of the entry points {_GROUP} cannot be loaded: {error}")
+    return broken
 
 
 def parse_which(words: Sequence[str]) -> Which:
