@@ -398,15 +398,8 @@ def _parse(text: str) -> Change:
     broken = _load_registered() if word not in _PARSERS else []
     if word not in _PARSERS:
         forms = [form for _, form in _PARSERS.values()]
-        raise ValueError(
-            "; ".join(
-                [
-                    f"what-if is {text!r}",
-                    f"it must be {', '.join(forms[:-1])} or {forms[-1]}",
-                    *broken,
-                ]
-            )
-        )
+        known = f"it must be {', '.join(forms[:-1])} or {forms[-1]}"
+        raise ValueError("; ".join([f"what-if is {text!r}", known, *broken]))
     try:
         return _PARSERS[word][0](words)
     except ValueError as error:
