@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from rtosheap.cortexm import CPUS, find_toolchain
 from rtosheap.cortexm._footprint import sections_of
-from rtosheap.cortexm.images import ARENA, Configuration, machine, object_file
+from rtosheap.cortexm.images import ARENA, Configuration, Kernel, machine, object_file
 from rtosheap.cortexm.machine import Machine
 
 BLOCKS = (1, 4, 16, 64, 256, 1024)
@@ -179,7 +179,7 @@ def rows_for(cpu: str, toolchain: str | None) -> list[dict[str, Any]]:
     compiler = find_toolchain(toolchain)
     for heap in HEAPS:
         for label, options in variants(heap):
-            configuration = Configuration(heap, CPUS[cpu], compiler, "-O2", **options)
+            configuration = Configuration(heap, CPUS[cpu], compiler, "-O2", Kernel(**options))
             costs = costs_of(configuration)
             sizes = {
                 level: code_bytes(configuration._replace(optimize=level))

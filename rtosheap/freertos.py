@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Any, NamedTuple, SupportsIndex
 
 from rtosheap.heaps import Heap, Heap5
@@ -134,12 +133,7 @@ class _Used:
     def __enter__(self) -> Port:
         return self.port
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         global _port
         _port = self._before
 

@@ -42,22 +42,23 @@ def heap_html(heap: Heap) -> str:
     (1, True)
     """
     try:
-        regions = heap._regions()
+        starts = [start for start, _ in heap._regions()]
     except NotImplementedError:  # heap_3 over this process's own C library has no arena
         return f"<div><code>{escape(repr(heap))}</code></div>"
     problem, address = _corruption(heap)
-    total = sum(len(memory) for _, memory in _sized(heap, regions)) or 1
+    regions = list(zip(starts, map(len, heap._region_views()), strict=True))
+    total = sum(size for _, size in regions) or 1
     gap = 6 if len(regions) > 1 else 0
     scale = (_WIDTH - gap * (len(regions) - 1)) / total
     blocks = heap._blocks(True)
     parts: list[str] = []
     labels: list[str] = []
     x = 0.0
-    for start, memory in _sized(heap, regions):
-        width = len(memory) * scale
-        here = [block for block in blocks if start <= block[0] < start + len(memory)]
+    for start, size in regions:
+        width = size * scale
+        here = [block for block in blocks if start <= block[0] < start + size]
         parts.append(_strip(x, width, start, scale, here))
-        if address is not None and start <= address < start + len(memory):
+        if address is not None and start <= address < start + size:
             parts.append(_cross(x + (address - start) * scale))
         labels.append(f"0x{start:08x}")
         x += width + gap
@@ -116,11 +117,6 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return str(value)
-
-
-def _sized(heap: Heap, regions: Sequence[tuple[int, object]]) -> list[tuple[int, memoryview]]:
-    views = heap._region_views()
-    return [(start, view) for (start, _), view in zip(regions, views, strict=True)]
 
 
 def _strip(

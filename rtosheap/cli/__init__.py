@@ -14,7 +14,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from rtosheap.cli import compare, convert, cortexm, demo, inspect, replay, size
 from rtosheap.heaps import HeapError
@@ -111,14 +111,7 @@ def _complain(text: str) -> None:
     print(" ".join(text.split()), file=sys.stderr)
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     _complain(f"rtosheap: warning: {message}")
 
 

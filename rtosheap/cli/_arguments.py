@@ -111,12 +111,33 @@ def add_strict(parser: Any) -> None:
     )
 
 
-def add_heap(parser: Any, **keywords: Any) -> None:
+def add_heap(parser: Any) -> None:
     """The kind of heap."""
-    parser.add_argument("--heap", choices=NAMES, metavar="HEAP", help=_HEAP_HELP, **keywords)
+    text = f"the kind of heap: {', '.join(NAMES)} (default: %(default)s)"
+    parser.add_argument("--heap", choices=NAMES, default="heap_4", metavar="HEAP", help=text)
 
 
-_HEAP_HELP = f"the kind of heap: {', '.join(NAMES)} (default: %(default)s)"
+def add_heaps(parser: Any, default: str) -> None:
+    """Several kinds of heap."""
+    parser.add_argument(
+        "--heap",
+        dest="heaps",
+        action="append",
+        choices=NAMES,
+        metavar="HEAP",
+        help=f"a kind of heap, once for each{default}",
+    )
+
+
+def add_heap_size(parser: Any, text: str) -> None:
+    """Bytes of a heap."""
+    parser.add_argument("--heap-size", type=parse_size, metavar="SIZE", help=text)
+
+
+def add_jobs(parser: Any) -> None:
+    """How many processes."""
+    text = "run the heaps in N processes (default: 1)"
+    parser.add_argument("--jobs", type=parse_jobs, default=1, metavar="N", help=text)
 
 
 def add_options(parser: Any, *, solved: bool) -> None:

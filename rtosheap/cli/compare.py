@@ -27,20 +27,11 @@ def add(commands: Any) -> None:
     text = "put the five heaps side by side: how small each can be, where its bytes go, its cost"
     parser = _arguments.add_command(commands, "compare", text, _EXAMPLE, run)
     _arguments.add_trace(parser)
-    parser.add_argument(
-        "--heap",
-        dest="heaps",
-        action="append",
-        choices=NAMES,
-        metavar="HEAP",
-        help=f"a kind of heap, once for each: {', '.join(NAMES)} (default: all five)",
-    )
-    parser.add_argument(
-        "--heap-size",
-        type=_arguments.parse_size,
-        metavar="SIZE",
-        help="count failures in heaps of this size as well, such as 64K; the exit status is then "
-        "that of the heaps named by --heap, or else of the best",
+    _arguments.add_heaps(parser, f": {', '.join(NAMES)} (default: all five)")
+    _arguments.add_heap_size(
+        parser,
+        "count failures in heaps of this size as well, such as 64K; the exit status is then that of "
+        "the heaps named by --heap, or else of the best",
     )
     parser.add_argument(
         "--what-if",
@@ -49,13 +40,7 @@ def add(commands: Any) -> None:
         "in-place, with ; between them",
     )
     _arguments.add_options(parser, solved=True)
-    parser.add_argument(
-        "--jobs",
-        type=_arguments.parse_jobs,
-        default=1,
-        metavar="N",
-        help="run the heaps in N processes (default: 1)",
-    )
+    _arguments.add_jobs(parser)
     _arguments.add_json(parser)
     _arguments.add_figure(parser, "the comparison")
 

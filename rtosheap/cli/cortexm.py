@@ -18,7 +18,6 @@ from rtosheap.cortexm import (
     footprint,
     measure,
 )
-from rtosheap.kinds import NAMES
 from rtosheap.tables import plain_table
 from rtosheap.traces import Op
 
@@ -49,14 +48,7 @@ def add(commands: Any) -> None:
         help="a file, - for standard input, or a bundled trace (default: %(default)s)",
     )
     _arguments.add_strict(parser)
-    parser.add_argument(
-        "--heap",
-        dest="heaps",
-        action="append",
-        choices=NAMES,
-        metavar="HEAP",
-        help=f"a kind of heap, once for each (default: {', '.join(_DEFAULT_HEAPS)})",
-    )
+    _arguments.add_heaps(parser, f" (default: {', '.join(_DEFAULT_HEAPS)})")
     parser.add_argument(
         "--cpu",
         dest="cpus",
@@ -66,12 +58,8 @@ def add(commands: Any) -> None:
         help=f"a processor, once for each: {', '.join(CPUS)} "
         f"(default: {' and '.join(_DEFAULT_CPUS)})",
     )
-    parser.add_argument(
-        "--heap-size",
-        type=_arguments.parse_size,
-        metavar="SIZE",
-        help="bytes of the heap, such as 46K (default: the least that serves the trace)",
-    )
+    text = "bytes of the heap, such as 46K (default: the least that serves the trace)"
+    _arguments.add_heap_size(parser, text)
     parser.add_argument(
         "--optimize",
         default="-O2",

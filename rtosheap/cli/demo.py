@@ -38,13 +38,7 @@ def add(commands: Any) -> None:
         metavar="NAME",
         help=f"which: {', '.join(data.names())} (default: %(default)s)",
     )
-    parser.add_argument(
-        "--jobs",
-        type=_arguments.parse_jobs,
-        default=1,
-        metavar="N",
-        help="run the heaps in N processes (default: 1)",
-    )
+    _arguments.add_jobs(parser)
     _arguments.add_json(parser)
     _arguments.add_figure(parser, f"the picture (default: {_FIGURE} in the current directory)")
 

@@ -10,7 +10,7 @@ from typing import Any
 from rtosheap.cli import _arguments, _output
 from rtosheap.device import load_dump
 from rtosheap.inspection import Report, inspect
-from rtosheap.kinds import NAMES, heap_class, layout_of
+from rtosheap.kinds import heap_class, layout_of
 
 _EXAMPLE = """\
 DUMP is raw bytes (with --base), Intel HEX, or an ELF core; with --elf, the firmware's own ELF says
@@ -31,10 +31,7 @@ def add(commands: Any) -> None:
     text = "look at a heap in a RAM dump: its blocks, how fragmented it is, what is damaged"
     parser = _arguments.add_command(commands, "inspect", text, _EXAMPLE, run)
     parser.add_argument("dump", metavar="DUMP", help="the file that holds the memory")
-    parser.add_argument(
-        "--heap", choices=NAMES, default="heap_4", metavar="HEAP",
-        help=f"the kind of heap: {', '.join(NAMES)} (default: %(default)s)",
-    )  # fmt: skip
+    _arguments.add_heap(parser)
     parser.add_argument("--elf", metavar="FILE", help="the firmware's ELF file, for its symbols")
     parser.add_argument(
         "--arena", metavar="ADDRESS:SIZE", type=_arguments.parse_region,

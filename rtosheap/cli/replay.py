@@ -24,13 +24,8 @@ def add(commands: Any) -> None:
     text = "run a trace in a heap of a given size: what fails, when and why"
     parser = _arguments.add_command(commands, "replay", text, _EXAMPLE, run)
     _arguments.add_trace(parser)
-    _arguments.add_heap(parser, default="heap_4")
-    parser.add_argument(
-        "--heap-size",
-        type=_arguments.parse_size,
-        metavar="SIZE",
-        help="bytes of the heap, such as 46K; heap_5 has regions instead",
-    )
+    _arguments.add_heap(parser)
+    _arguments.add_heap_size(parser, "bytes of the heap, such as 46K; heap_5 has regions instead")
     _arguments.add_options(parser, solved=False)
     parser.add_argument(
         "--plot",

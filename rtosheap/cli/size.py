@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     text = "find the smallest heap in which a trace runs without a failed allocation"
     parser = _arguments.add_command(commands, "size", text, _EXAMPLE, run)
     _arguments.add_trace(parser)
-    _arguments.add_heap(parser, default="heap_4")
+    _arguments.add_heap(parser)
     _arguments.add_options(parser, solved=True)
     parser.add_argument(
         "--full",

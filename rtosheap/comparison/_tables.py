@@ -11,12 +11,6 @@ from rtosheap.comparison.result import HeapResult
 Table: TypeAlias = tuple[list[str], list[list[object]]]
 
 
-def headline(trace_name: str, events: int, peak_live_bytes: int) -> str:
-    """What was compared."""
-    name = trace_name or "trace"
-    return f"{name}: {events:,} events, {peak_live_bytes:,} bytes live at the peak"
-
-
 def tables(results: Sequence[HeapResult], heap_size: int | None) -> list[Table]:
     """Headers and rows of what each heap needs, and of where its bytes are at the peak."""
     headers = ["heap", "smallest", "ratio", "needed at", "advice", "fails at", "most nodes"]

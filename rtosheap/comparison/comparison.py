@@ -100,7 +100,8 @@ class Comparison(Sequence[HeapResult]):
         return _tables.tables(self.results, self.heap_size)
 
     def _headline(self) -> str:
-        return _tables.headline(self.trace_name, self.events, self.peak_live_bytes)
+        name = self.trace_name or "trace"
+        return f"{name}: {self.events:,} events, {self.peak_live_bytes:,} bytes live at the peak"
 
     def __repr__(self) -> str:
         name = f" on {self.trace_name!r}" if self.trace_name else ""

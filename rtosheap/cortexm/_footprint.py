@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import NamedTuple
 
-from rtosheap.cortexm.images import Configuration, object_file
+from rtosheap.cortexm.images import Configuration, Kernel, object_file
 from rtosheap.cortexm.targets import CPUS, cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
 from rtosheap.device import read_firmware
@@ -91,32 +92,22 @@ def footprint(
         heaps = tuple(name for name in NAMES if not layout_of(name).is_newlib)
     cpus = CPUS if cpu is None else (cpu_named(cpu).name,)
     levels = (optimize,) if isinstance(optimize, str) else tuple(optimize)
+    kernel = Kernel(alignment, clear_on_free, protector, asserts)
     found = []
-    for name in heaps:
-        for target in cpus:
-            for level in levels:
-                configuration = Configuration(
-                    heap=name,
-                    cpu=CPUS[target],
-                    toolchain=compiler,
-                    optimize=level,
-                    alignment=alignment,
-                    clear_on_free=clear_on_free,
-                    protector=protector,
-                    asserts=asserts,
-                )
-                sections = sections_of(object_file(configuration))
-                found.append(
-                    Footprint(
-                        heap=name,
-                        cpu=target,
-                        optimize=level,
-                        flash=sections.code + sections.data,
-                        ram=sections.data + sections.bss,
-                        compiler=compiler.version,
-                        flags=(*configuration.flags, *configuration.defines),
-                    )
-                )
+    for name, target, level in product(heaps, cpus, levels):
+        configuration = Configuration(name, CPUS[target], compiler, level, kernel)
+        sections = sections_of(object_file(configuration))
+        found.append(
+            Footprint(
+                heap=name,
+                cpu=target,
+                optimize=level,
+                flash=sections.code + sections.data,
+                ram=sections.data + sections.bss,
+                compiler=compiler.version,
+                flags=(*configuration.flags, *configuration.defines),
+            )
+        )
     return found
 
 

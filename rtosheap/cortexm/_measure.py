@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.cortexm.images import ARENA, CANARY, Configuration, machine
+from rtosheap.cortexm.images import ARENA, CANARY, Configuration, Kernel, machine
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
@@ -89,8 +89,12 @@ class Measurement:
 
     def of(self, op: Op) -> Ints:
         """The instructions of all events of one kind that called the heap."""
-        chosen: Ints = self.instructions[(self.trace.op == op) & (self.instructions > 0)]
+        chosen: Ints = self.instructions[self._calls(op)]
         return chosen
+
+    def _calls(self, op: Op) -> Ints:
+        """Which events are those."""
+        return np.flatnonzero((self.trace.op == op) & (self.instructions > 0))
 
     def percentile(self, op: Op, percent: float) -> float:
         """The instructions that so many percent of a kind of event do not exceed (0 if none)."""
@@ -99,9 +103,8 @@ class Measurement:
 
     def fit(self, op: Op) -> Fit:
         """The instructions of a kind of event as a function of the nodes visited."""
-        chosen = (self.trace.op == op) & (self.instructions > 0)
-        nodes = self.nodes[chosen].astype(np.float64)
-        values = self.instructions[chosen].astype(np.float64)
+        nodes = self.nodes[self._calls(op)].astype(np.float64)
+        values = self.of(op).astype(np.float64)
         if not len(values):
             return Fit(0.0, 0.0, 0.0)
         slope = 0.0
@@ -137,14 +140,14 @@ class Measurement:
             values = self.of(op)
             if not len(values):
                 continue
-            chosen = (self.trace.op == op) & (self.instructions > 0)
+            chosen = self._calls(op)
             facts[name] = {
                 "calls": len(values),
                 "mean": float(values.mean()),
                 "median": self.percentile(op, 50),
                 "percentile_99": self.percentile(op, 99),
                 "most": int(values.max()),
-                "most_event": int(np.flatnonzero(chosen)[values.argmax()]),
+                "most_event": int(chosen[values.argmax()]),
                 "fit": self.fit(op)._asdict(),
             }
             if self.least_cycles is not None and self.most_cycles is not None:
@@ -250,16 +253,9 @@ def measure(
     >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
     39.8 + 4.81 nodes
     """
-    configuration = Configuration(
-        heap=heap_name(heap),
-        cpu=cpu_named(cpu),
-        toolchain=find_toolchain(toolchain),
-        optimize=optimize,
-        alignment=alignment,
-        clear_on_free=clear_on_free,
-        protector=protector,
-        asserts=asserts,
-    )
+    kernel = Kernel(alignment, clear_on_free, protector, asserts)
+    target_cpu, compiler = cpu_named(cpu), find_toolchain(toolchain)
+    configuration = Configuration(heap_name(heap), target_cpu, compiler, optimize, kernel)
     layout = layout_of(heap)
     if regions is not None and not layout.has_regions:
         raise ValueError(f"regions are heap_5's; {configuration.heap} has heap_size")
@@ -283,9 +279,9 @@ def measure(
 def _options(configuration: Configuration) -> dict[str, Any]:
     """The Python heap's."""
     given = {
-        "alignment": configuration.alignment,
-        "clear_on_free": configuration.clear_on_free,
-        "canary": CANARY if configuration.protector else None,
+        "alignment": configuration.kernel.alignment,
+        "clear_on_free": configuration.kernel.clear_on_free,
+        "canary": CANARY if configuration.kernel.protector else None,
     }
     own = layout_of(configuration.heap).options
     return {name: value for name, value in given.items() if name in own}

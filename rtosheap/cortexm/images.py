@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from rtosheap.cortexm.machine import Machine
 from rtosheap.cortexm.targets import Cpu
-from rtosheap.cortexm.toolchain import Toolchain, ToolchainError, build_image, build_object, csrc
+from rtosheap.cortexm.toolchain import Build, Toolchain, ToolchainError, csrc
 from rtosheap.kinds import layout_of
 
-__all__ = ["ARENA", "CANARY", "Configuration", "machine", "object_file"]
+__all__ = ["ARENA", "CANARY", "Configuration", "Kernel", "machine", "object_file"]
 
 #: Where the arena lies.
 ARENA = 0x2000_0000
@@ -20,6 +20,15 @@ _REST = 64 << 10  # for data, bss and stack
 _LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og")
 
 
+class Kernel(NamedTuple):
+    """FreeRTOS's configuration, as far as it concerns a heap."""
+
+    alignment: int = 8
+    clear_on_free: bool = False
+    protector: bool = False
+    asserts: bool = False
+
+
 class Configuration(NamedTuple):
     """A heap, a processor and a compiler, with all that makes its code what it is."""
 
@@ -27,10 +36,7 @@ class Configuration(NamedTuple):
     cpu: Cpu
     toolchain: Toolchain
     optimize: str
-    alignment: int = 8
-    clear_on_free: bool = False
-    protector: bool = False
-    asserts: bool = False
+    kernel: Kernel
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -44,10 +50,10 @@ class Configuration(NamedTuple):
         """FreeRTOS's configuration."""
         macros: Mapping[str, int] = {
             "configAPPLICATION_ALLOCATED_HEAP": 1,
-            "portBYTE_ALIGNMENT": self.alignment,
-            "configHEAP_CLEAR_MEMORY_ON_FREE": int(self.clear_on_free),
-            "configENABLE_HEAP_PROTECTOR": int(self.protector),
-            "TEST_ASSERT": int(self.asserts),
+            "portBYTE_ALIGNMENT": self.kernel.alignment,
+            "configHEAP_CLEAR_MEMORY_ON_FREE": int(self.kernel.clear_on_free),
+            "configENABLE_HEAP_PROTECTOR": int(self.kernel.protector),
+            "TEST_ASSERT": int(self.kernel.asserts),
         }
         return tuple(f"-D{name}={value}" for name, value in macros.items())
 
@@ -55,7 +61,8 @@ class Configuration(NamedTuple):
 def object_file(configuration: Configuration) -> bytes:
     """The drop-in file alone."""
     source = f"freertos/{configuration.heap}.c"
-    return build_object(configuration.toolchain, configuration.flags, configuration.defines, source)
+    toolchain, flags = configuration.toolchain, configuration.flags
+    return Build(toolchain, flags, configuration.defines, [source]).result()
 
 
 def machine(
@@ -87,7 +94,5 @@ def machine(
         library = ("-specs=nano.specs",)
     else:
         sources.append("cortexm/memory_functions.c")
-    image = build_image(
-        configuration.toolchain, configuration.flags, defines, sources, script, library
-    )
-    return Machine(image, configuration.cpu, [(ARENA, ram), *more])
+    build = Build(configuration.toolchain, configuration.flags, defines, sources, script, library)
+    return Machine(build.result(), configuration.cpu, [(ARENA, ram), *more])

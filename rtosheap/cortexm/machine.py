@@ -62,12 +62,7 @@ class Machine:
             ) from None
         arm_const: Any = importlib.import_module("unicorn.arm_const")
         self._unicorn = unicorn
-        self._registers = (
-            arm_const.UC_ARM_REG_R0,
-            arm_const.UC_ARM_REG_R1,
-            arm_const.UC_ARM_REG_R2,
-            arm_const.UC_ARM_REG_R3,
-        )
+        self._registers = [getattr(arm_const, f"UC_ARM_REG_R{number}") for number in range(4)]
         self._lr, self._sp = arm_const.UC_ARM_REG_LR, arm_const.UC_ARM_REG_SP
         elf = read_firmware(image)
         self.symbols = {symbol.name: symbol.value for symbol in elf.symbols or ()}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rtosheap.cortexm.targets import Cpu
 
-__all__ = ["Toolchain", "ToolchainError", "build_image", "build_object", "csrc", "find_toolchain"]
+__all__ = ["Build", "Toolchain", "ToolchainError", "csrc", "find_toolchain"]
 
 _COMMON = ("-std=c11",)
 # For what stands around the heap: a loop in memset must not become a call of memset.
@@ -141,54 +141,38 @@ def _cache() -> Path:
     return Path(base) / "rtosheap" / "cortexm"
 
 
-def _kept(parts: Sequence[str], suffix: str, make: _Maker) -> bytes:
-    """The file that `make` makes, from the cache where these parts made it before."""
-    key = hashlib.sha256("\0".join([_sources_digest(), *parts]).encode()).hexdigest()
-    path = _cache() / f"{key}{suffix}"
-    if path.exists():
-        return path.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="rtosheap-") as folder:
-        data = make(Path(folder)).read_bytes()
-    try:  # others may be at it at the same time; a cache that cannot be written is none
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        pass
-    return data
+class Build(NamedTuple):
+    """Sources to compile, and to link where there is a script."""
 
+    toolchain: Toolchain
+    flags: Sequence[str]
+    defines: Sequence[str]
+    sources: Sequence[str]
+    script: str | None = None
+    library: Sequence[str] = ()
 
-class _Maker:
-    """Compiles sources, and links them where there is a script."""
+    def result(self) -> bytes:
+        """The image, or without a script the object file of the one source; from the cache where
+        the same was built before.
+        """
+        told = [self.toolchain.version, *self.flags, *self.defines, *self.sources]
+        parts = [_sources_digest(), *told, self.script or "", *self.library]
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        path = _cache() / f"{key}{'.o' if self.script is None else '.elf'}"
+        if path.exists():
+            return path.read_bytes()
+        with tempfile.TemporaryDirectory(prefix="rtosheap-") as folder:
+            data = self._made(Path(folder)).read_bytes()
+        try:  # others may be at it at the same time; a cache that cannot be written is none
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                file.write(data)
+            os.replace(file.name, path)
+        except OSError:
+            pass
+        return data
 
-    def __init__(
-        self,
-        toolchain: Toolchain,
-        flags: Sequence[str],
-        defines: Sequence[str],
-        sources: Sequence[str],
-        script: str | None = None,
-        library: Sequence[str] = (),
-    ) -> None:
-        self.toolchain = toolchain
-        self.flags = flags
-        self.defines = defines
-        self.sources = sources
-        self.script = script
-        self.library = library
-
-    def key(self) -> list[str]:
-        return [
-            self.toolchain.version,
-            *self.flags,
-            *self.defines,
-            *self.sources,
-            self.script or "",
-            *self.library,
-        ]
-
-    def __call__(self, folder: Path) -> Path:
+    def _made(self, folder: Path) -> Path:
         cortexm = csrc() / "cortexm"
         includes = [f"-I{cortexm / 'kernel'}", f"-I{cortexm}"]
         command = [*self.toolchain.command, *self.flags]
@@ -218,27 +202,6 @@ class _Maker:
         end = [] if self.library or self.toolchain.name == "zig" else ["-lgcc"]
         _run([*command, *start, *where, *objects, *end, "-o", str(image)])
         return image
-
-
-def build_object(
-    toolchain: Toolchain, flags: Sequence[str], defines: Sequence[str], source: str
-) -> bytes:
-    """The object file of one source."""
-    make = _Maker(toolchain, flags, defines, [source])
-    return _kept(make.key(), ".o", make)
-
-
-def build_image(
-    toolchain: Toolchain,
-    flags: Sequence[str],
-    defines: Sequence[str],
-    sources: Sequence[str],
-    script: str,
-    library: Sequence[str] = (),
-) -> bytes:
-    """A linked image."""
-    make = _Maker(toolchain, flags, defines, sources, script, library)
-    return _kept(make.key(), ".elf", make)
 
 
 def _run(command: Sequence[str]) -> str:

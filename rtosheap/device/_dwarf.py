@@ -46,10 +46,10 @@ def members(dwarf: Any, variable: str, address: int | None) -> dict[str, Member]
                 continue
             at = _address(dwarf, entry)
             if address is None or at == address:
-                return _Walk().of(entry)
+                return _members_of(entry)
             if at is None and vague is None:
                 vague = entry
-    return None if vague is None else _Walk().of(vague)
+    return None if vague is None else _members_of(vague)
 
 
 def _needles(dwarf: Any, name: bytes) -> list[bytes]:
@@ -115,62 +115,45 @@ def _address(dwarf: Any, variable: Any) -> int | None:
     return int.from_bytes(bytes(where[1:]), _order(dwarf))
 
 
-class _Walk:
-    """One walk through a type, which ends whatever the type is."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Member] = {}
-        self.visited = 0
-
-    def of(self, variable: Any) -> dict[str, Member] | None:
-        kind = _type_of(variable)
-        if kind is None:
-            return None
-        self._enter(kind, "", 0, 0)
-        return self.found or None
-
-    def _enter(self, kind: Any, path: str, offset: int, depth: int) -> None:
-        """Adds the parts of a type that lies at an offset."""
-        if depth > _DEEPEST:
-            raise ValueError("a type holds itself")
-        if kind.tag in _STRUCTS:
-            for member in _children(kind):
-                if member.tag == _MEMBER:
-                    self._add(member, path, offset, depth)
-        elif kind.tag == _ARRAY:
-            element, count = _type_of(kind), _count(kind)
-            if element is None or count is None or count > _LISTED:
-                return
-            if element.tag not in _STRUCTS:
-                return
-            size = _size(element)
-            for i in range(count):
-                self._put(f"{path}[{i}]", offset + i * size, element, depth)
-
-    def _add(self, member: Any, path: str, offset: int, depth: int) -> None:
-        if "DW_AT_bit_size" in member.attributes:
-            return
-        kind = _type_of(member)
-        if kind is None:
-            return
-        at = offset + _offset(member)
-        name = _value(member, "DW_AT_name")
-        if name is None:  # an anonymous struct: its members count as this one's
-            self._visit()
-            self._enter(kind, path, at, depth + 1)
-            return
-        text = name.decode()
-        self._put(f"{path}.{text}" if path else text, at, kind, depth)
-
-    def _put(self, path: str, at: int, kind: Any, depth: int) -> None:
-        self._visit()
-        self.found[path] = Member(at, _size(kind))
-        self._enter(kind, path, at, depth + 1)
-
-    def _visit(self) -> None:
-        self.visited += 1
-        if self.visited > _MOST:
+def _members_of(variable: Any) -> dict[str, Member] | None:
+    kind = _type_of(variable)
+    found: dict[str, Member] = {}
+    for visited, (path, member) in enumerate(() if kind is None else _walk(kind, "", 0, 0)):
+        if visited == _MOST:
             raise ValueError(f"a type has more than {_MOST} members")
+        if path:
+            found[path.removeprefix(".")] = member
+    return found or None
+
+
+def _walk(kind: Any, path: str, offset: int, depth: int) -> Iterator[tuple[str, Member]]:
+    """The parts of a type that lies at an offset, and their parts; an anonymous struct has no path:
+    its members count as those of what holds it.
+    """
+    if depth > _DEEPEST:
+        raise ValueError("a type holds itself")
+    for name, at, inner in _parts(kind):
+        yield name and path + name, Member(offset + at, _size(inner))
+        yield from _walk(inner, path + name, offset + at, depth + 1)
+
+
+def _parts(kind: Any) -> Iterator[tuple[str, int, Any]]:
+    """Each part of a struct or an array: what it adds to a path, its offset and its type."""
+    if kind.tag in _STRUCTS:
+        for member in _children(kind):
+            if member.tag != _MEMBER or "DW_AT_bit_size" in member.attributes:
+                continue
+            inner = _type_of(member)
+            if inner is not None:
+                name = _value(member, "DW_AT_name")
+                yield "" if name is None else f".{name.decode()}", _offset(member), inner
+    elif kind.tag == _ARRAY:
+        element, count = _type_of(kind), _count(kind)
+        if element is None or count is None or count > _LISTED or element.tag not in _STRUCTS:
+            return
+        size = _size(element)
+        for i in range(count):
+            yield f"[{i}]", i * size, element
 
 
 def _type_of(entry: Any) -> Any:

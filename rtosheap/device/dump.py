@@ -76,18 +76,15 @@ def load_dump(
         A damaged file, or one that does not hold the heap.
     """
     memory = load_memory(path, base=base)
-    if regions:
-        found = Arena(kind, 0, 0, word_size, ImageState())
-        if elf is not None:
-            at, size = regions[0]
-            found = find_arena(memory, load_symbols(elf), kind, base=at, size=size)
-        pieces = [(at, _read(memory, at, size)) for at, size in regions]
-        return Dump(pieces, 0, found.word, found.state, found.notes)
     if elf is not None:
-        start, length = arena or (None, None)
+        start, length = regions[0] if regions else arena or (None, None)
         found = find_arena(memory, load_symbols(elf), kind, base=start, size=length)
     else:
-        found = Arena(kind, *_given(arena, memory, path), word_size, ImageState())
+        where = regions[0] if regions else _given(arena, memory, path)
+        found = Arena(kind, *where, word_size, ImageState())
+    if regions:
+        pieces = [(at, _read(memory, at, size)) for at, size in regions]
+        return Dump(pieces, 0, found.word, found.state, found.notes)
     data = _read(memory, found.base, found.size)
     return Dump(data, found.base, found.word, found.state, found.notes)
 

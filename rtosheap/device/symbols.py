@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,17 +148,15 @@ def find_arena(
 
 
 def _newlib_state(memory: Memory, symbols: Symbols, base: int, size: int) -> ImageState:
-    value = _reader(memory, symbols)
-    top = value("heap_end") or value("_sbrk_top")
+    top = _word(memory, symbols, "heap_end") or _word(memory, symbols, "_sbrk_top")
     used = top - base if top and base <= top <= base + size else None
-    return ImageState(head=value("__malloc_free_list"), used=used)
+    return ImageState(head=_word(memory, symbols, "__malloc_free_list"), used=used)
 
 
 def _kernel_state(memory: Memory, symbols: Symbols, layout: Layout) -> ImageState:
-    value = _reader(memory, symbols)
     if not layout.frees:
-        return ImageState(used=value("xNextFreeByte"))
-    found = {part: value(name) for name, part in _VARIABLES.items()}
+        return ImageState(used=_word(memory, symbols, "xNextFreeByte"))
+    found = {part: _word(memory, symbols, name) for name, part in _VARIABLES.items()}
     found["canary"] = found["canary"] or None
     if layout.by_size and "xEnd" in symbols:
         found["end_marker"] = symbols.table["xEnd"][0]
@@ -181,11 +179,6 @@ def _own_state(memory: Memory, symbols: Symbols) -> ImageState:
     return ImageState(**found)
 
 
-def _reader(memory: Memory, symbols: Symbols) -> Callable[[str], int | None]:
-    """Reads the word that a symbol names."""
-
-    def value(name: str) -> int | None:
-        where = symbols.table.get(name)
-        return None if where is None else memory.word(where[0], symbols.word)
-
-    return value
+def _word(memory: Memory, symbols: Symbols, name: str) -> int | None:
+    """The word that a symbol names, if the memory has it."""
+    return memory.word(symbols.table[name][0], symbols.word) if name in symbols else None

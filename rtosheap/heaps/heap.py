@@ -143,7 +143,16 @@ class Heap(_core.Heap):
             return None  # the plain text says why
 
 
-class Heap1(_core.Heap1, Heap):
+class _InOneArena(Heap):
+    __slots__ = ()
+
+    @classmethod
+    def from_image(cls, memory: Any, **options: Any) -> Self:
+        """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
+        return from_image(cls, memory, **options)
+
+
+class Heap1(_core.Heap1, _InOneArena):
     """heap_1: allocates, never frees.
 
     Parameters
@@ -173,13 +182,8 @@ class Heap1(_core.Heap1, Heap):
 
     __slots__ = ()
 
-    @classmethod
-    def from_image(cls, memory: Any, **options: Any) -> Self:
-        """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
-        return from_image(cls, memory, **options)
 
-
-class Heap2(_core.Heap2, Heap):
+class Heap2(_core.Heap2, _InOneArena):
     """heap_2: best fit over a list in the order of sizes, without coalescing.
 
     Parameters
@@ -204,13 +208,8 @@ class Heap2(_core.Heap2, Heap):
 
     __slots__ = ()
 
-    @classmethod
-    def from_image(cls, memory: Any, **options: Any) -> Self:
-        """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
-        return from_image(cls, memory, **options)
 
-
-class Heap3(_core.Heap3, Heap):
+class Heap3(_core.Heap3, _InOneArena):
     """heap_3: the C library's malloc; here newlib-nano's (3.3.0) inside an arena.
 
     What ``sbrk`` has not reached yet counts as free. The target is 32-bit, the alignment 8.
@@ -229,13 +228,8 @@ class Heap3(_core.Heap3, Heap):
 
     __slots__ = ()
 
-    @classmethod
-    def from_image(cls, memory: Any, **options: Any) -> Self:
-        """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
-        return from_image(cls, memory, **options)
 
-
-class Heap4(_core.Heap4, Heap):
+class Heap4(_core.Heap4, _InOneArena):
     """heap_4: first fit over a list in address order, with coalescing.
 
     Parameters
@@ -259,11 +253,6 @@ class Heap4(_core.Heap4, Heap):
     """
 
     __slots__ = ()
-
-    @classmethod
-    def from_image(cls, memory: Any, **options: Any) -> Self:
-        """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
-        return from_image(cls, memory, **options)
 
 
 class Heap5(_core.Heap5, Heap):

@@ -7,6 +7,8 @@ from typing import Any, SupportsIndex, TypeVar
 import numpy as np
 
 from rtosheap._core import Heap, HeapCorruptionError, _restore
+from rtosheap.heaps.free_list import FreeChain
+from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
 from rtosheap.heaps.state import ImageState
 
@@ -58,35 +60,25 @@ def from_image(
     >>> heap.blocks() == device.blocks(), heap.free(p)
     (True, None)
     """
-    reading = read(
-        cls.kind,
-        memory,
-        base_address=base_address,
-        word_size=word_size,
-        alignment=alignment,
-        canary=canary,
-        state=state,
-    )
+    layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
+    reading = read(layout, memory, base_address, canary, state)
     if reading.fault:
         raise ValueError(reading.fault)
-    if reading.chain is None:
-        return restored(cls, reading, clear_on_free=clear_on_free)
-    _raise_for_damage(reading)
+    if reading.chain is not None:
+        _raise_for_damage(reading, reading.chain)
     heap = restored(cls, reading, clear_on_free=clear_on_free)
-    heap.check()
+    if reading.chain is not None:
+        heap.check()
     return heap
 
 
-def _raise_for_damage(reading: Reading) -> None:
-    regions, chain = reading.parsed, reading.chain
-    assert chain is not None
-
+def _raise_for_damage(reading: Reading, chain: FreeChain) -> None:
     def fail(address: int, what: str) -> None:
         error = HeapCorruptionError(f"the header at {address:#010x} {what}")
         error.address = address
         raise error
 
-    for region in regions:
+    for region in reading.parsed:
         for block in region.blocks:
             if block.broken:
                 fail(block.address, "holds a size that leads to no other header")
@@ -96,10 +88,9 @@ def _raise_for_damage(reading: Reading) -> None:
                 fail(block.address, "is that of a free block before another free block")
         if region.marker is not None:
             link, size = region.marker
-            listed = region is regions[-1] or region.span.end in chain.order
-            if not listed:
-                continue  # absorbed: what it holds is what it held then
-            if size != 0 or (link not in region.marker_links):
+            absorbed = region is not reading.parsed[-1] and region.span.end not in chain.order
+            # One that was absorbed holds what it held then.
+            if not absorbed and (size != 0 or link not in region.marker_links):
                 fail(region.span.end, "is no end marker: it holds a wrong size or link")
     if chain.cycle_at is not None:
         fail(chain.cycle_at, "links back: the free list is a cycle")

@@ -82,12 +82,9 @@ class Reading:
 
 
 def read(
-    kind: int,
+    layout: Layout,
     memory: Any,
-    *,
     base_address: SupportsIndex,
-    word_size: SupportsIndex,
-    alignment: SupportsIndex,
     canary: SupportsIndex | None,
     state: ImageState | None,
 ) -> Reading:
@@ -96,10 +93,9 @@ def read(
     Raises
     ------
     ValueError
-        If there is no room for such a heap, or an argument is none of what there is.
+        If there is no room for such a heap.
     """
     known = state or ImageState()
-    layout = Layout(kind, operator.index(word_size), operator.index(alignment))
     regions = _regions_of(layout, memory, operator.index(base_address))
     if not layout.has_headers:
         return _without_headers(layout, regions, known)

@@ -5,9 +5,11 @@ Damage is a finding here, not an error: any bytes can be inspected.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, SupportsIndex
 
-from rtosheap.heaps import Heap, HeapError, ImageState
+from rtosheap.heaps import HeapError, ImageState
+from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
@@ -64,22 +66,17 @@ def inspect(
     ('0x20000000', 'overflow', 6)
     """
     cls = heap_class(heap)
-    reading = read(
-        cls.kind,
-        memory,
-        base_address=base_address,
-        word_size=word_size,
-        alignment=alignment,
-        canary=canary,
-        state=state,
-    )
-    draft = _with_headers(cls, reading) if reading.chain else _without_headers(cls, reading)
+    layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
+    reading = read(layout, memory, base_address, canary, state)
+    if reading.chain is None:
+        draft = _without_headers(cls, reading)
+    else:
+        draft = _with_headers(cls, reading, reading.chain)
     return draft if trace is None else _named(draft, trace)
 
 
-def _with_headers(cls: HeapClass, reading: Reading) -> Report:
-    layout, parsed, chain = reading.layout, reading.parsed, reading.chain
-    assert chain is not None
+def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
+    layout, parsed = reading.layout, reading.parsed
     damage = find_damage(parsed, layout, chain, reading.state)
     hurt = {item.address for item in damage if item.kind in ("header", "link", "end marker")}
     blocks = []
@@ -87,7 +84,7 @@ def _with_headers(cls: HeapClass, reading: Reading) -> Report:
         for block in region.blocks:
             allocated = block.allocated
             if block.broken:
-                allocated = not any(link == block.address for link in chain.free.values())
+                allocated = block.address not in chain.free.values()
             payload = layout.payload(block.address)
             broken = block.broken or block.address in hurt
             blocks.append(Found(block.address, payload, block.size, allocated, broken))
@@ -97,18 +94,26 @@ def _with_headers(cls: HeapClass, reading: Reading) -> Report:
         [(b.address, b.size, b.allocated) for b in blocks],
         chain.order if not damage else _repaired(layout, blocks),
     )
-    return Report(
-        kind=layout.name,
-        regions=reading.spans,
+    return _report(
+        reading,
+        ("head", "free_size", "minimum_ever_free", "allocations"),
         blocks=tuple(blocks),
         damage=tuple(damage),
         largest_request=max(map(layout.largest_request, reachable), default=0),
         heap=_rebuilt(cls, seen),
-        canary=layout.canary,
-        taken=reading.state.known(),
-        reconstructed=_missing(
-            reading.state, ("head", "free_size", "minimum_ever_free", "allocations")
-        ),
+    )
+
+
+def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
+    """A report with what every reading tells; of the `wanted` state some may not be known."""
+    known = reading.state.known()
+    return Report(
+        kind=reading.layout.name,
+        regions=reading.spans,
+        canary=reading.layout.canary,
+        taken=known,
+        reconstructed=tuple(name for name in wanted if name not in known),
+        **found,
     )
 
 
@@ -146,29 +151,23 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         notes = ("heap_1 keeps no headers: what it handed out is one block unless a trace tells",)
     elif reading.state.head is None:
         notes = ("newlib's chunks do not say which are free: the list is a guess",)
-    return Report(
-        kind=layout.name,
-        regions=reading.spans,
+    return _report(
+        reading,
+        ("head", "used") if layout.frees else ("used",),
         blocks=tuple(Found(at, layout.payload(at), size, taken) for at, size, taken in shown),
         damage=damage,
         largest_request=max(map(layout.largest_request, free)),
         heap=heap,
-        canary=0,
-        taken=reading.state.known(),
-        reconstructed=_missing(reading.state, ("head", "used") if layout.frees else ("used",)),
         notes=notes,
     )
-
-
-def _missing(state: ImageState, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if getattr(state, name) is None)
 
 
 def _named(report: Report, trace: Trace) -> Report:
     """The report with the owners that a trace tells."""
     fresh = None
-    if trace.recorded_address is None:
-        fresh = _fresh(report)
+    if trace.recorded_address is None and report.heap is not None:
+        fresh = report.heap.copy()
+        fresh.reset()
     live, spans = owners(trace, fresh)
     layout = layout_of(report.kind)
     if not layout.frees and live:
@@ -180,10 +179,9 @@ def _named(report: Report, trace: Trace) -> Report:
         blocks = [*(split if used else ()), *(b for b in report.blocks if not b.allocated)]
     else:
         blocks = [
-            Found(b.address, b.payload, b.size, b.allocated, b.broken,
-                  live.get(b.payload) if b.allocated or b.broken else None)
+            replace(b, owner=live.get(b.payload) if b.allocated or b.broken else None)
             for b in report.blocks
-        ]  # fmt: skip
+        ]
     known = sum(block.owner is not None for block in blocks)
     total = sum(block.allocated for block in blocks)
     note = f"{known} of {total} allocated blocks are the trace's"
@@ -193,16 +191,5 @@ def _named(report: Report, trace: Trace) -> Report:
             who = former(trace, spans, item.address - 1)
             if who is not None:
                 past[item.culprit] = who
-    return Report(
-        **{**vars(report), "blocks": tuple(blocks), "notes": (*report.notes, note),
-           "former_owner": past}
-    )  # fmt: skip
-
-
-def _fresh(report: Report) -> Heap | None:
-    """An empty heap of the report's layout."""
-    if report.heap is None:
-        return None
-    heap = report.heap.copy()
-    heap.reset()
-    return heap
+    notes = (*report.notes, note)
+    return replace(report, blocks=tuple(blocks), notes=notes, former_owner=past)

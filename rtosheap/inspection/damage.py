@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtosheap.heaps import ImageState
 from rtosheap.heaps.free_list import FreeChain
@@ -57,15 +57,13 @@ def find_damage(
     out: list[Damage] = []
     entries = {b.address for region in regions for b in region.blocks if not b.broken}
     for region in regions:
-        before: Parsed | None = None
-        for block in region.blocks:
-            found = _of_block(region, block, before, layout, chain, entries)
-            if found is not None:
-                out.append(found)
-            before = block
-        marker = _of_marker(region, before, layout, chain, region is regions[-1])
-        if marker is not None:
-            out.append(marker)
+        ahead = [None, *region.blocks]  # of each block the one before it, and that of the marker
+        found = [
+            _of_block(region, block, before, layout, chain, entries)
+            for before, block in zip(ahead, region.blocks, strict=False)
+        ]
+        found.append(_of_marker(region, ahead[-1], layout, chain, region is regions[-1]))
+        out += [damage for damage in found if damage is not None]
     return out + _of_list(chain, out) + _of_counters(regions, state)
 
 
@@ -85,22 +83,23 @@ def _of_block(
         return None
     word, canary = layout.word, layout.canary
     found = _bytes(region, block.address, 2 * word)
-    free = block.address in chain.free or any(x == block.address for x in chain.free.values())
+    free = block.address in chain.free or block.address in chain.free.values()
     allocated = block.allocated if not block.broken else not free
     link = 0 if allocated else _right_link(block, chain)
     size = block.size | layout.top_bit if allocated else block.size
     expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
     if block.adjoins and not block.broken and not bad_link:
-        message = f"{_at(block)} is free and so is the block after it; they were not coalesced"
+        where = f"the block at {block.address:#010x}"
+        message = f"{where} is free and so is the block after it; they were not coalesced"
         return Damage("not coalesced", block.address, message, found, expected)
     kind = "header" if block.broken else "link"
     what = "a size that leads to no other header" if block.broken else "a link that is not its own"
     head = f"the header at {block.address:#010x} holds {found.hex(' ')}: {what}"
+    damage = Damage(kind, block.address, head, found, expected)
     one_byte = found[0] == 0 and found[1:] == expected[1:]
     if kind == "link" and not allocated and block.link in entries and not one_byte:
-        message = f"{head}: it leads to {block.link:#010x}"
-        return Damage(kind, block.address, message, found, expected)
-    return _blamed(kind, head, region, block.address, block, before, found, expected, layout)
+        return replace(damage, message=f"{head}: it leads to {block.link:#010x}")
+    return _blamed(damage, region, block, before, layout)
 
 
 def _right_link(block: Parsed, chain: FreeChain) -> int:
@@ -126,38 +125,38 @@ def _of_marker(
     found = _bytes(region, region.span.end, 2 * word)
     right = (region.marker_links[0] ^ layout.canary).to_bytes(word, "little") + bytes(word)
     head = f"the end marker at {region.span.end:#010x} holds {found.hex(' ')}"
-    return _blamed("end marker", head, region, region.span.end, None, before, found, right, layout)
+    damage = Damage("end marker", region.span.end, head, found, right)
+    return _blamed(damage, region, None, before, layout)
 
 
 def _blamed(
-    kind: str,
-    head: str,
+    damage: Damage,
     region: ParsedRegion,
-    address: int,
     block: Parsed | None,
     before: Parsed | None,
-    found: bytes,
-    expected: bytes,
     layout: Layout,
 ) -> Damage:
     """The damage with the block that probably wrote over the header."""
+    address, head, found, expected = damage.address, damage.message, damage.found, damage.expected
     word = layout.word
     changed = [i for i in range(2 * word) if found[i] != expected[i]]
     first, last = (changed[0], changed[-1]) if changed else (0, 0)
     tail = _bytes(
         region, max(region.span.base, address - _SHOWN), min(_SHOWN, address - region.span.base)
     )
-    under = block is not None and first >= word and not _zeros_run_through(found, tail, word, last)
-    if under and block is not None and (block.broken or block.allocated):
+    own = block is not None and (block.broken or block.allocated)
+    if own and first >= word and not _zeros_run_through(found, tail, word, last):
         past = layout.header - first
         shown = _bytes(region, address, layout.header + _SHOWN)
         message = f"{head}; its own block was probably written {past} bytes before its start"
-        return Damage(kind, address, message, found, expected, address, "underflow", past, shown)
+        return replace(
+            damage, message=message, culprit=address, how="underflow", past=past, shown=shown
+        )
     past = last + 1
     shown = tail + _bytes(region, address, max(2 * word, past))
     if before is None:
         message = f"{head}; what lies below the arena was probably written {past} bytes too far"
-        return Damage(kind, address, message, found, expected, None, "overflow", past, shown)
+        return replace(damage, message=message, how="overflow", past=past, shown=shown)
     how = "overflow" if before.allocated else "after free"
     who = "" if before.allocated else ", which is free (written through a stale pointer)"
     more = "at least " if past == 2 * word else ""
@@ -165,7 +164,7 @@ def _blamed(
         f"{head}; the block at {before.address:#010x} before it{who} was probably written "
         f"{more}{past} byte{'s' if past != 1 else ''} past its end"
     )
-    return Damage(kind, address, message, found, expected, before.address, how, past, shown)
+    return replace(damage, message=message, culprit=before.address, how=how, past=past, shown=shown)
 
 
 def _zeros_run_through(found: bytes, tail: bytes, word: int, last: int) -> bool:
@@ -211,10 +210,6 @@ def _of_counters(regions: list[ParsedRegion], state: ImageState) -> list[Damage]
 def _bytes(region: ParsedRegion, address: int, count: int) -> bytes:
     at = address - region.span.base
     return region.span.memory[at : at + count]
-
-
-def _at(block: Parsed) -> str:
-    return f"the block at {block.address:#010x}"
 
 
 Damage.__module__ = "rtosheap.inspection"  # where users import it from

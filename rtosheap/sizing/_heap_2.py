@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.replays.run import empty_columns
-from rtosheap.sizing.problem import Found, SizingProblem, UnservableError
+from rtosheap.sizing.problem import Found, SizingProblem, UnservableError, bisect
 
 #: Steps that the search looks to either side of what the bisection found.
 WINDOW = 64
@@ -139,14 +139,7 @@ def find_smallest(problem: SizingProblem, floor: int, full: bool) -> Found:
             f"the largest {problem.name} at {problem.base:#x}, {top} bytes, fails at event "
             f"{problem.failure(top)}; whether a smaller one serves, search='full' can tell"
         )
-    size, fails = top, floor - step
-    while size - fails > step:
-        middle = fails + (size - fails) // step // 2 * step
-        if serves(middle):
-            size = middle
-        else:
-            fails = middle
-    below = size
+    below = size = bisect(serves, floor - step, top, step)
     while below > max(floor, size - WINDOW * step):
         below -= step
         if serves(below):

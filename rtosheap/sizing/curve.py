@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -108,7 +108,7 @@ def sizing_points(
         raise TypeError(f"trace is {trace!r}; it must be a Trace")
     names = [heap_name(heap) for heap in heaps]
     if minima is None or isinstance(minima, Mapping):
-        known: dict[str, Any] = dict(minima or {})
+        known = {name: _as_size(minimum) for name, minimum in (minima or {}).items()}
     else:
         rows = list(minima)
         known = {row.heap: row.size for row in rows}
@@ -145,22 +145,20 @@ def _regions_of(rows: Iterable[Row]) -> list[tuple[int, int | None]] | None:
     return None
 
 
-def _made_up(trace: Trace, known: dict[str, Any]) -> Sequence[tuple[int, int | None]]:
+def _made_up(trace: Trace, known: dict[str, int | None]) -> Sequence[tuple[int, int | None]]:
     name = heap_name(Heap4)
-    if name not in known:
-        known[name] = _minimum(trace, name, known, None)
-    minimum = _as_size(known[name]) or 2 * trace.peak_live_bytes
-    return default_regions(minimum, layout_of(Heap4))
+    known[name] = _minimum(trace, name, known, None)
+    return default_regions(known[name] or 2 * trace.peak_live_bytes, layout_of(Heap4))
 
 
 def _minimum(
     trace: Trace,
     name: str,
-    known: Mapping[str, Any],
+    known: Mapping[str, int | None],
     regions: Sequence[tuple[int, int | None]] | None,
 ) -> int | None:
     if name in known:
-        return _as_size(known[name])
+        return known[name]
     try:
         return minimum_heap_size(
             trace, name, regions=regions if layout_of(name).has_regions else None

@@ -7,7 +7,7 @@ region.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
@@ -129,13 +129,15 @@ class SizingProblem:
 
     def largest_request(self, size: int) -> int:
         """The largest request that a heap of `size` bytes can serve, alone."""
-        regions = (*self.fixed, (self.base, size))
-        return max(self.layout.largest_request(self.layout.usable(*region)) for region in regions)
+        return max(map(self.layout.largest_request, self._usable(size)))
 
     def lost(self, size: int) -> int:
         """Bytes of a heap of `size` bytes and its fixed regions that can be part of no block."""
-        regions = (*self.fixed, (self.base, size))
-        return sum(n - self.layout.usable(base, n) for base, n in regions)
+        return size + self.fixed_bytes - sum(self._usable(size))
+
+    def _usable(self, size: int) -> list[int]:
+        """Bytes that can be part of a block, of each region."""
+        return [self.layout.usable(*region) for region in (*self.fixed, (self.base, size))]
 
     # ------------------------------------------------------------------ what the trace asks for
 
@@ -225,6 +227,27 @@ class SizingProblem:
         """A size to begin with where an arena that does not run out is wanted."""
         return min(max(4 * self.trace.peak_live_bytes + 1024, self.smallest), self.largest)
 
+    def doubling(self, *, track_need: bool = False) -> Iterator[tuple[int, Any, Counts]]:
+        """Replays without a failure in ever larger heaps, the last of them the largest: its size,
+        the heap afterwards, and the counts.
+
+        Raises
+        ------
+        UnservableError
+            If the largest one fails.
+        """
+        size = self.first_arena()
+        while True:
+            heap = self.heap(size)
+            counts = self.replay(heap, track_need=track_need)
+            if not counts.failures:
+                yield size, heap, counts
+            elif size == self.largest:
+                raise self.fails_at_largest(counts)
+            if size == self.largest:
+                return
+            size = min(2 * size, self.largest)
+
     def replay(
         self,
         heap: Any,
@@ -283,6 +306,17 @@ class SizingProblem:
             return Failures(0)
         first = counts.first_failure
         return Failures(counts.failures, first, FAILURES[columns["failure"][first]])
+
+
+def bisect(serves: Callable[[int], bool], fails: int, size: int, step: int = 1) -> int:
+    """The smallest size that serves, in steps between one that does not and `size`, which does."""
+    while size - fails > step:
+        middle = fails + (size - fails) // step // 2 * step
+        if serves(middle):
+            size = middle
+        else:
+            fails = middle
+    return size
 
 
 def _split_regions(regions: RegionSizes | None) -> tuple[tuple[tuple[int, int], ...], int]:
