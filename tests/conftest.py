@@ -1,4 +1,4 @@
-"""Fixtures that several files ask for by name; none is automatic.
+"""Fixtures that several files ask for by name, and how Hypothesis runs; no fixture is automatic.
 
 What draws is imported inside them, for most runs draw nothing.
 """
@@ -9,8 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rtosheap import data
+
+# No test fails because a machine is busy: an example has no deadline, and drawing one may be slow.
+# The rest is Hypothesis's own, which with CI in the environment means the same examples every time.
+settings.register_profile(
+    "no clock", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("no clock")
 
 
 @pytest.fixture

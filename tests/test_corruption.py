@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
+from needs import LAST_RESORT
 
 mpl.use("Agg")
 
@@ -317,7 +318,7 @@ def test_the_interpreter_survives_thousands() -> None:
         [sys.executable, "-P", "-X", "faulthandler", "-c", code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LAST_RESORT,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -43,7 +43,7 @@ def driver() -> Path:
 
 
 def explore(kind: int, depth: int, word: int) -> int:
-    return int(run([driver(), kind, depth, word], timeout=600).stdout)
+    return int(run([driver(), kind, depth, word]).stdout)
 
 
 @pytest.mark.parametrize("word", [4, 8])

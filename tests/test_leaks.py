@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from needs import LAST_RESORT
+
 import rtosheap._core as core
 
 SCRIPT = Path(__file__).parent / "tools" / "leaks.py"
@@ -18,7 +20,7 @@ def test_nothing_leaks() -> None:
         [sys.executable, "-X", "faulthandler", SCRIPT],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LAST_RESORT,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

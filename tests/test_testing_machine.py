@@ -19,7 +19,6 @@ from rtosheap.testing import AllocatorMachine, AllocatorViolation
 GENERATE_ONLY = settings(
     max_examples=100,  # Hypothesis's default, whatever the profile says
     database=None,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -18,7 +18,7 @@ from rtosheap.testing import FREE_ORDERS, SIZE_DISTRIBUTIONS, heaps, sizes, trac
 
 
 @given(heap=heaps())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_heaps_are_constructed_empty_and_sound(heap: rtosheap.Heap) -> None:
     heap.check()
     assert heap.allocation_count == 0
@@ -76,7 +76,7 @@ def test_heaps_names_the_bad_argument(options: dict[str, Any], name: str) -> Non
 
 
 @given(heap=heaps(), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_sizes_can_be_asked_for(heap: rtosheap.Heap, data: st.DataObject) -> None:
     for _ in range(5):
         heap.malloc(data.draw(sizes(heap)))
@@ -103,7 +103,7 @@ def test_sizes_straddle_what_decides(kind: Any) -> None:
 
 
 @given(trace=traces())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_traces_are_valid(trace: Trace) -> None:
     assert len(trace) <= 60
     assert trace.largest_request <= 1024
@@ -112,7 +112,7 @@ def test_traces_are_valid(trace: Trace) -> None:
 
 
 @given(trace=traces(min_events=10, max_events=20, capacity=1000, max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_traces_keep_to_their_bounds(trace: Trace) -> None:
     assert 10 <= len(trace) <= 20
     assert trace.peak_live_bytes <= 1000
@@ -124,7 +124,7 @@ def test_traces_of_one_kind(distribution: str, order: str) -> None:
     strategy = traces(sizes=distribution, frees=order, phases=(1, 1), max_size=512, reallocs=False)
 
     @given(trace=strategy)
-    @settings(max_examples=30, deadline=None, database=None)
+    @settings(max_examples=30, database=None)
     def all_of_them(trace: Trace) -> None:
         if distribution == "powers":
             assert all(size & (size - 1) == 0 for size in trace.size.tolist())
