@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -201,6 +202,10 @@ def million():
     return Trace(op[kept], columns[0][kept], columns[1][kept])
 
 
+def drawn(function, run):
+    draw(function(run, ax=new_axes()))
+
+
 def test_a_million_events_take_the_python_of_fifty_thousand_and_a_gibibyte():
     trace = million()
     few, many = (
@@ -209,10 +214,10 @@ def test_a_million_events_take_the_python_of_fifty_thousand_and_a_gibibyte():
     )
     assert len(many) == 999_700
     for function in (plot.memory_over_time, plot.usage, plot.fragmentation, plot.cost):
-        taken = [steps(lambda run=run: draw(function(run, ax=new_axes()))) for run in (few, many)]
+        taken = [steps(partial(drawn, function, run)) for run in (few, many)]
         assert taken[1] < 1.2 * taken[0], function
         tracemalloc.start()
-        draw(function(many, ax=new_axes()))
+        drawn(function, many)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 2**30, function

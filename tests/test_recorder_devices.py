@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 import recorder_images
 import tools
-from rtosheap.device import find_arena, load_memory, load_symbols
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
+from rtosheap.device import find_arena, load_memory, load_symbols
 from rtosheap.inspection import inspect
 from rtosheap.traces import Loss
 

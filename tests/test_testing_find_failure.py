@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ctools import run
-from needs import LAST_RESORT, ROOT, tool
+from needs import ROOT, tool
 
 import rtosheap
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
@@ -97,8 +96,7 @@ def run_c(trace: Trace, directory: Path, size: int) -> int:
             program,
         ]
     )
-    done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=LAST_RESORT)
-    return int(done.stdout)
+    return int(run([program]).stdout)
 
 
 @pytest.mark.parametrize("reallocs", [False, True])
