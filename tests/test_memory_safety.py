@@ -5,6 +5,7 @@ Long runs are commands: see fuzz/RESULTS.md.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -46,6 +47,13 @@ def core_program(to: Path, *options: Any, cc: str = "gcc") -> Path:
     return to
 
 
+def assert_that_it_ran(printed: str) -> None:
+    """Every configuration serves and refuses more than 20,000 calls."""
+    numbers = re.fullmatch(r"(\d+) served, (\d+) refused\n", printed)
+    assert numbers is not None, printed
+    assert min(map(int, numbers.groups())) > 20_000
+
+
 FIRMWARE = {
     "none": [],
     "assertions": ["-DRH_CHECKS=1"],
@@ -62,7 +70,7 @@ FIRMWARE = {
 def test_core_under_the_sanitizers(tmp_path: Path, name: str) -> None:
     for cc in ("gcc", "clang"):
         program = core_program(tmp_path / cc, *SANITIZED, *FIRMWARE[name], cc=cc)
-        assert re.match(r"\d+ served", run([program]).stdout)
+        assert_that_it_ran(run([program]).stdout)
 
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
@@ -79,7 +87,7 @@ def test_core_under_memcheck(tmp_path: Path, name: str) -> None:
     program = core_program(tmp_path / "program", *FIRMWARE[name])
     memcheck = [tool("valgrind"), "-q", "--error-exitcode=9", "--leak-check=full"]
     done = run([*memcheck, "--track-origins=yes", program])
-    assert "served" in done.stdout
+    assert_that_it_ran(done.stdout)
     assert done.stderr == ""
 
 
@@ -121,23 +129,36 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
+#: What the fuzzer found, by the size of its input.
+REGRESSIONS = {"heap3-snapshot-blocks-past-the-break": 489, "heap3-snapshot-past-the-break": 38}
+
+
 def test_what_the_fuzzer_found_stays_mended(fuzzer: Path) -> None:
     found = sorted((HERE / "fuzz" / "regressions").iterdir())
-    assert len(found) >= 2
-    run([fuzzer, *found])
+    assert {path.name: path.stat().st_size for path in found} == REGRESSIONS
+    ran = re.findall(r"^Executed (\S+) in", run([fuzzer, *found]).stderr, re.MULTILINE)
+    assert ran == [str(path) for path in found]
+
+
+def corpus() -> list[Path]:
+    """The fuzzer's seeds, of which there are 331, each named by the SHA-1 of what it holds."""
+    seeds = sorted((HERE / "fuzz" / "corpus").iterdir())
+    assert len(seeds) == 331
+    for path in seeds:
+        assert hashlib.sha1(path.read_bytes()).hexdigest() == path.name
+    return seeds
 
 
 def test_a_short_run_of_the_fuzzer(fuzzer: Path, tmp_path: Path) -> None:
-    seeds = HERE / "fuzz" / "corpus"
-    assert any(seeds.iterdir())
-    shutil.copytree(seeds, tmp_path / "corpus")
+    seeds = corpus()
+    shutil.copytree(seeds[0].parent, tmp_path / "corpus")
     limits = [f"-max_total_time={FUZZ_SECONDS}", f"-timeout={LAST_RESORT}"]
     options = ["-max_len=600", "-seed=1", f"-artifact_prefix={tmp_path}/"]
     done = run([fuzzer, *limits, *options, tmp_path / "corpus"])
     executions = re.search(r"Done (\d+) runs", done.stderr)
     assert executions is not None
     # All of the corpus; how much more within these seconds is the machine's affair.
-    assert int(executions[1]) >= len(list(seeds.iterdir()))
+    assert int(executions[1]) >= len(seeds)
 
 
 def test_the_suite_under_the_sanitizers(tmp_path: Path) -> None:
@@ -156,5 +177,8 @@ def test_the_suite_under_the_sanitizers(tmp_path: Path) -> None:
     )
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-5000:]
+    passed = re.search(r"(\d+) passed", output)
+    assert passed is not None
+    assert int(passed[1]) >= 520, "the files have more tests than ran"
     assert "ERROR: AddressSanitizer" not in output
     assert "runtime error" not in output
