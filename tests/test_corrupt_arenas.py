@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from needs import LAST_RESORT
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapError, Trace, replay
@@ -132,6 +133,7 @@ def main(first: int, last: int) -> None:
     print(dict(outcomes))
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_corruptions() -> None:
     command = [sys.executable, "-X", "faulthandler", __file__]
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])

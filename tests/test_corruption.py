@@ -312,6 +312,7 @@ def test_plot(result: Study) -> None:
         plot([Trial("h", "l", "f", 0, "", "silent", None, "", None, None)])  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_the_interpreter_survives_thousands() -> None:
     code = "from rtosheap import corruption; print(len(corruption.study(trials=150, seed=10**6)))"
     done = subprocess.run(

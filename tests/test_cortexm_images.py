@@ -23,6 +23,8 @@ import judge
 import programs
 from tools import missing, require
 
+pytestmark = pytest.mark.long
+
 MICROBIT = ("cortex-m0", "cortex-m0plus")
 Made = tuple[Path, list[programs.Build]]
 

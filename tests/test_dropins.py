@@ -212,6 +212,7 @@ STATES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compiler", ["arm-none-eabi-gcc", "gcc", "clang"])
 @pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
 def test_compiles_in_every_configuration(tmp_path: Path, heap: int, compiler: str) -> None:

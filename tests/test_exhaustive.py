@@ -50,6 +50,7 @@ def explore(kind: int, depth: int, word: int) -> int:
     return int(run([driver(), kind, depth, word]).stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "word"), SEQUENCES)
 def test_every_sequence_of_eight(kind: int, word: int) -> None:
     assert explore(kind, 8, word) == SEQUENCES[kind, word]

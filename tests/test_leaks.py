@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from needs import LAST_RESORT
 
 import rtosheap._core as core
@@ -15,6 +16,7 @@ import rtosheap._core as core
 SCRIPT = Path(__file__).parent / "tools" / "leaks.py"
 
 
+@pytest.mark.long
 def test_nothing_leaks() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", SCRIPT],

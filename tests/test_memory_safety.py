@@ -18,6 +18,8 @@ import pytest
 from ctools import WARNINGS, run
 from needs import LAST_RESORT, ROOT, missing, tool
 
+pytestmark = pytest.mark.long
+
 CORE = ROOT / "csrc" / "core"
 HOST = ROOT / "csrc" / "host"
 HERE = ROOT / "tests"

@@ -119,6 +119,7 @@ def need_what_it_imports(path: Path) -> None:
             missing(str(error))
 
 
+@pytest.mark.long
 @each()
 def test_runs(path: Path, tmp_path: Path) -> None:
     need_what_it_imports(path)

@@ -206,6 +206,7 @@ def drawn(function, run):
     draw(function(run, ax=new_axes()))
 
 
+@pytest.mark.long
 def test_a_million_events_take_the_python_of_fifty_thousand_and_a_gibibyte():
     trace = million()
     few, many = (

@@ -182,6 +182,7 @@ def test_machine_names_what_is_wrong_with_the_subclass(
         type("Wrong", (FirstFitMachine,), attributes)()
 
 
+@pytest.mark.long
 def test_the_examples_of_the_readme(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

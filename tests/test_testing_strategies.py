@@ -175,6 +175,7 @@ def shrunk_to_1000_bytes(strategy: Any) -> Trace:
     return trace
 
 
+@pytest.mark.long
 def test_traces_shrink_to_what_a_person_can_read() -> None:
     trace = shrunk_to_1000_bytes(traces())
     # One block, or a small one and the rest.

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from needs import ROOT, missing, tool
 
+pytestmark = pytest.mark.long
+
 TESTS = (
     *sorted((ROOT / "tests").glob("test_heaps_*.py")),
     ROOT / "tests" / "test_replay.py",
