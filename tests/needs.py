@@ -10,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+#: Seconds after which a program that was started is taken to hang. It ends a run that nobody
+#: watches, and judges nothing: no machine is so busy that a test comes near to it.
+LAST_RESORT = 2 * 3600
+
 
 def missing(what: str) -> None:
     """Ends the test: a skip that says what is missing, and with ``CI=true`` a failure."""

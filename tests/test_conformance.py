@@ -32,22 +32,23 @@ def make_heap3(case: vectors.NanoCase) -> rtosheap.Heap3:
 
 @pytest.mark.parametrize("name", vectors.NAMES)
 def test_heap_follows_the_vectors(name: str) -> None:
-    for case in vectors.load(name):
-        vectors.run_case(
-            case, make_heap, errors=(rtosheap.InvalidFreeError,), init_error=ValueError
-        )
+    refusals = {"errors": (rtosheap.InvalidFreeError,), "init_error": ValueError}
+    compared = [vectors.run_case(case, make_heap, **refusals) for case in vectors.load(name)]
+    assert len(compared) == vectors.RECORDED[name].cases
+    assert sum(compared) == vectors.RECORDED[name].operations
 
 
 def test_heap3_follows_newlib_nano() -> None:
-    for case in vectors.load_nano():
-        vectors.run_nano_case(case, make_heap3)
+    compared = [vectors.run_nano_case(case, make_heap3) for case in vectors.load_nano()]
+    assert len(compared) == vectors.NANO_CASES
+    assert sum(compared) == vectors.NANO_OPERATIONS
 
 
-@pytest.mark.parametrize("name", ["cm3-mode0.log.gz", "posix-mode0.log.gz"])
+@pytest.mark.parametrize("name", vectors.LOG_EVENTS)
 def test_heap4_follows_a_running_kernel(name: str) -> None:
     log = vectors.load_log(name)
     heap = rtosheap.Heap4(
         log.size, base_address=log.base_address, word_size=log.word, alignment=log.align
     )
-    vectors.run_log(log, heap)
+    assert vectors.run_log(log, heap) == vectors.LOG_EVENTS[name]
     heap.check()

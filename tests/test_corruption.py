@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
+from needs import LAST_RESORT
 
 mpl.use("Agg")
 
@@ -311,13 +312,14 @@ def test_plot(result: Study) -> None:
         plot([Trial("h", "l", "f", 0, "", "silent", None, "", None, None)])  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_the_interpreter_survives_thousands() -> None:
     code = "from rtosheap import corruption; print(len(corruption.study(trials=150, seed=10**6)))"
     done = subprocess.run(
         [sys.executable, "-P", "-X", "faulthandler", "-c", code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LAST_RESORT,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -277,6 +277,7 @@ def test_footprint_of_one() -> None:
 # ---------------------------------------------------------------------- bars
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m0"])
 def test_never_larger_nor_slower_than_freertos(cpu: str) -> None:
     """The figures of FreeRTOS's files with gcc 12.2 stand in the benchmark."""

@@ -47,17 +47,21 @@ def test_unknown_names(function, name):
 
 def test_all_thirty_three():
     assert len(traces.all_names()) == 33
+    assert set(BUNDLED) < set(traces.EVENTS)
+    found = []
     folders = [Path(rtosheap.data.__file__).parent, Path(__file__).parent / "data" / "traces"]
     for folder in folders:
         readme = (folder / "README.md").read_text()
         files = sorted(folder.glob("*.trace*"))
         for file in files:
             name = file.name.removesuffix(".trace.gz")
+            found.append(name)
             assert f"| {name} |" in readme
             with gzip.open(file) as stream:
                 assert stream.readline() == b"# rtosheap-trace 1\n"
             assert file.read_bytes()[3:8] == bytes(5)  # no name, no date: gzip -n
         assert len(files) == readme.count("\n| ") - 1
+    assert sorted(found) == list(traces.EVENTS)
 
 
 def test_examples():

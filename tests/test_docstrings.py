@@ -37,6 +37,11 @@ def test_examples(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert result.failed == 0
 
 
+def test_there_are_examples() -> None:
+    found = [doctest.DocTestFinder().find(load(name)) for name in ("rtosheap", *MODULES)]
+    assert sum(len(test.examples) for tests in found for test in tests) > 200
+
+
 def stub() -> ast.Module:
     return ast.parse((ROOT / "rtosheap" / "_core.pyi").read_text())
 

@@ -67,14 +67,20 @@ def test_every_recorded_case(program, name: str, asserts: bool) -> None:
     if not asserts:  # then FreeRTOS takes regions that it cannot
         cases = [case for case in cases if case.init[0] != "assert"]
     word = cases[0].word
+    recorded = vectors.RECORDED[name]
+    assert len(cases) == (recorded.cases if asserts else recorded.images)
     path, builds = program(word, asserts)
     for fill in (False, True):
         streams = [judge.stream_of(case, builds, asserts, fill) for case in cases]
+        operations = arenas = 0
         for case, got in zip(cases, replay(path, streams, word), strict=True):
             judged = judge.Judge(case, BASE, asserts)
-            judged.results(got)
+            operations += judged.results(got)
             if case.sha256 is not None and not fill:
                 judged.recorded_arenas(got)
+                arenas += 1
+        assert operations == recorded.operations
+        assert arenas == (0 if fill else recorded.images)
 
 
 def one(program, word: int, build: programs.Build, regions, ops, canary: int = 0):
@@ -206,6 +212,7 @@ STATES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compiler", ["arm-none-eabi-gcc", "gcc", "clang"])
 @pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
 def test_compiles_in_every_configuration(tmp_path: Path, heap: int, compiler: str) -> None:

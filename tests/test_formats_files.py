@@ -6,7 +6,6 @@ import doctest
 import gzip
 import importlib
 import io
-import time
 import warnings
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import traces
 from hypothesis import given
 from hypothesis import strategies as st
+from steps import steps
 from trace_files import MAGIC, load, saved
 from trace_strategies import make, valid_traces
 
@@ -278,12 +278,11 @@ def test_examples(name):
     assert doctest.testmod(importlib.import_module("rtosheap.traces.formats" + name)).failed == 0
 
 
-def test_loading_is_fast_enough(tmp_path):
-    """A guard against a return to reading line by line: 300,000 lines in well under a second."""
+def test_loading_is_not_line_by_line(tmp_path):
+    """Of 300,000 lines, numpy takes all but the few thousand steps that their blocks need."""
     n = 300_000
     trace = Trace(np.full(n, ord("m")), np.arange(n), np.arange(n) % 5000)
     path = saved(trace, tmp_path, "x.trace")
-    start = time.process_time()
     assert len(Trace.load(path)) == n
-    assert time.process_time() - start < 1.0
+    assert steps(lambda: Trace.load(path)) < n // 10
     assert text.sniff(path.read_bytes()[:30])

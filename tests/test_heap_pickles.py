@@ -24,6 +24,7 @@ OPTIONS = ("word_size", "alignment", "clear_on_free", "canary", "end_marker_addr
 
 def test_there_is_a_pickle_of_each() -> None:
     assert {path.stem for path in PICKLES.glob("heap_[1-5]*.pickle")} == set(WERE)
+    assert len(WERE) == 14
     assert {name[:6] for name in WERE} == {f"heap_{kind}" for kind in range(1, 6)}
 
 

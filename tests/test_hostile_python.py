@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-import time
 from typing import Any
 
 import numpy as np
 import pytest
+from needs import LAST_RESORT
 
 from rtosheap import (
     Heap2,
@@ -140,26 +140,26 @@ def test_arrays_of_another_shape() -> None:
 
 
 class Slow:
-    """A truth value that lets other threads run before it is told."""
+    """A truth value that is told when another thread's replay has started."""
 
     def __init__(self, started: threading.Event) -> None:
         self.started = started
 
     def __bool__(self) -> bool:
-        self.started.wait(10)
-        time.sleep(0.01)
+        assert self.started.wait(LAST_RESORT)
         return False
 
 
 def test_two_replays_at_once_are_none() -> None:
     heap = Heap4(1 << 16)
-    events = 2_000_000
+    events = 20_000
     op = np.where(np.arange(events) % 2 == 0, ord("m"), ord("f")).astype(np.uint8)
     slot, size = np.zeros(events, np.int32), np.full(events, 8, np.uint64)
-    started = threading.Event()
+    started, refused = threading.Event(), threading.Event()
 
     def progress(done: int, total: int) -> None:
         started.set()
+        assert refused.wait(LAST_RESORT)  # the replay is at work for as long as that takes
 
     def other() -> None:
         _core.replay(heap, op, slot, size, 1, {}, False, False, progress)
@@ -170,6 +170,7 @@ def test_two_replays_at_once_are_none() -> None:
         with pytest.raises(RuntimeError, match="busy"):
             _core.replay(heap, op, slot, size, 1, {}, Slow(started), False, None)  # type: ignore[arg-type]
     finally:
+        refused.set()
         thread.join()
     heap.check()
 

@@ -15,7 +15,7 @@ from vectors import region_bytes
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
 from rtosheap.testing import heaps, traces
 
-SETTINGS = settings(max_examples=120, deadline=None)
+SETTINGS = settings(max_examples=120)
 
 
 def picture(heap: Any, base: int = 0) -> Any:

@@ -46,8 +46,10 @@ def make_model3(case: vectors.NanoCase) -> Model3:
 
 @pytest.mark.parametrize("name", vectors.NAMES)
 def test_model_follows_the_vectors(name: str) -> None:
-    for case in vectors.load(name):
-        vectors.run_case(case, make_model, errors=(ModelError,), init_error=ValueError)
+    refusals = {"errors": (ModelError,), "init_error": ValueError}
+    compared = [vectors.run_case(case, make_model, **refusals) for case in vectors.load(name)]
+    assert len(compared) == vectors.RECORDED[name].cases
+    assert sum(compared) == vectors.RECORDED[name].operations
 
 
 def break_offset(model: Model3) -> int:
@@ -57,12 +59,14 @@ def break_offset(model: Model3) -> int:
 # With None the runner takes the break from the free list, as it does for the real Heap3.
 @pytest.mark.parametrize("break_of", [break_offset, None])
 def test_model_follows_newlib_nano(break_of: Callable[[Model3], int] | None) -> None:
-    for case in vectors.load_nano():
-        vectors.run_nano_case(case, make_model3, break_of=break_of)
+    cases = vectors.load_nano()
+    compared = [vectors.run_nano_case(case, make_model3, break_of=break_of) for case in cases]
+    assert len(compared) == vectors.NANO_CASES
+    assert sum(compared) == vectors.NANO_OPERATIONS
 
 
-@pytest.mark.parametrize("name", ["cm3-mode0.log.gz", "posix-mode0.log.gz"])
+@pytest.mark.parametrize("name", vectors.LOG_EVENTS)
 def test_model_follows_a_running_kernel(name: str) -> None:
     log = vectors.load_log(name)
     model = Model4(log.size, base_address=log.base_address, word_size=log.word, alignment=log.align)
-    vectors.run_log(log, model)
+    assert vectors.run_log(log, model) == vectors.LOG_EVENTS[name]

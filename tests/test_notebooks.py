@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import ROOT, missing
+from needs import LAST_RESORT, ROOT, missing
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -98,6 +98,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def test_the_readme_lists_each() -> None:
     readme = (ROOT / "notebooks" / "README.md").read_text()
+    assert len(NOTEBOOKS) == 9
     for path in NOTEBOOKS:
         assert f"({path.name})" in readme, path.name
 
@@ -118,13 +119,15 @@ def need_what_it_imports(path: Path) -> None:
             missing(str(error))
 
 
+@pytest.mark.long
 @each()
 def test_runs(path: Path, tmp_path: Path) -> None:
     need_what_it_imports(path)
     nbformat, nbclient = packages()
     client = nbclient.NotebookClient(
         nbformat.read(path, as_version=4),
-        timeout=300,
+        timeout=LAST_RESORT,
+        startup_timeout=LAST_RESORT,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )

@@ -21,6 +21,13 @@ def recorded(name: str) -> Any:
     return pickle.loads((PICKLES / f"{name}.pickle").read_bytes())
 
 
+def test_there_are_five_of_these() -> None:
+    """The others, of heaps, are test_heap_pickles.py's."""
+    found = {path.stem for path in PICKLES.glob("*.pickle") if not path.stem.startswith("heap_")}
+    assert found == {"minimum_size", "trace", "trace_error", "trace_plain"}
+    assert (PICKLES / "heap_result.pickle").is_file()
+
+
 def test_a_recorded_trace() -> None:
     trace = recorded("trace")
     expected = Trace(

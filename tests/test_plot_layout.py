@@ -42,6 +42,7 @@ def visible(axis):
     return sum(low <= place <= high for place in axis.get_ticklocs())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [6.4, 3.3])
 def test_labels_do_not_overlap_and_legends_hide_nothing(width, coap_comparison, coap_sizing):
     calls = every_function(coap_comparison, coap_sizing)

@@ -42,6 +42,11 @@ PICTURES = {
 TOLERANCE = 5.0
 
 
+def test_there_is_a_picture_of_each():
+    assert {path.stem for path in IMAGES.iterdir()} == set(PICTURES)
+    assert len(PICTURES) == 8
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_as_they_were(name, tmp_path, coap_comparison):
     ax = bare_axes()

@@ -298,7 +298,6 @@ class HeapMachine(RuleBasedStateMachine):
 SETTINGS = settings(
     max_examples=250,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -342,7 +341,7 @@ def doubtful_configs(draw: st.DrawFn) -> Config:
 
 
 @given(doubtful_configs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_heap_and_model_refuse_the_same(config: Config) -> None:
     word_size, alignment = config.options["word_size"], config.options["alignment"]
     if config.kind in (1, 2):

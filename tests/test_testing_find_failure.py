@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,8 +96,7 @@ def run_c(trace: Trace, directory: Path, size: int) -> int:
             program,
         ]
     )
-    done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=20)
-    return int(done.stdout)
+    return int(run([program]).stdout)
 
 
 @pytest.mark.parametrize("reallocs", [False, True])

@@ -19,7 +19,6 @@ from rtosheap.testing import AllocatorMachine, AllocatorViolation
 GENERATE_ONLY = settings(
     max_examples=100,  # Hypothesis's default, whatever the profile says
     database=None,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -183,6 +182,7 @@ def test_machine_names_what_is_wrong_with_the_subclass(
         type("Wrong", (FirstFitMachine,), attributes)()
 
 
+@pytest.mark.long
 def test_the_examples_of_the_readme(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

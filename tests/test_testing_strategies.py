@@ -14,11 +14,19 @@ import rtosheap
 from rtosheap import Heap2, Heap4, Trace, replay
 from rtosheap.testing import FREE_ORDERS, SIZE_DISTRIBUTIONS, heaps, sizes, traces
 
+#: A search ends as its seed says: it takes up no example that an earlier run has stored.
+SEARCH = settings(max_examples=3000, database=None)
+
+
+def search(strategy: Any, condition: Callable[[Any], bool], number: int = 0) -> Any:
+    return find(strategy, condition, settings=SEARCH, random=random.Random(number))
+
+
 # ---------------------------------------------------------------------- heaps(), sizes()
 
 
 @given(heap=heaps())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_heaps_are_constructed_empty_and_sound(heap: rtosheap.Heap) -> None:
     heap.check()
     assert heap.allocation_count == 0
@@ -27,7 +35,7 @@ def test_heaps_are_constructed_empty_and_sound(heap: rtosheap.Heap) -> None:
 
 
 def test_heaps_shrink_to_the_plainest() -> None:
-    heap = find(heaps("heap_5"), lambda heap: len(heap.regions) >= 3)
+    heap = search(heaps("heap_5"), lambda heap: len(heap.regions) >= 3)
     assert [len(region.memory) for region in heap.regions][:2] == [32, 32]
     assert (heap.base_address, heap.word_size, heap.alignment) == (0x2000_0000, 4, 8)
     assert heap.canary is None
@@ -46,7 +54,7 @@ def test_heaps_shrink_to_the_plainest() -> None:
     ],
 )
 def test_heaps_reach(condition: Callable[[Any], bool]) -> None:
-    find(heaps(), condition, settings=settings(max_examples=3000, database=None))
+    assert condition(search(heaps(), condition))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +84,7 @@ def test_heaps_names_the_bad_argument(options: dict[str, Any], name: str) -> Non
 
 
 @given(heap=heaps(), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_sizes_can_be_asked_for(heap: rtosheap.Heap, data: st.DataObject) -> None:
     for _ in range(5):
         heap.malloc(data.draw(sizes(heap)))
@@ -103,7 +111,7 @@ def test_sizes_straddle_what_decides(kind: Any) -> None:
 
 
 @given(trace=traces())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_traces_are_valid(trace: Trace) -> None:
     assert len(trace) <= 60
     assert trace.largest_request <= 1024
@@ -112,7 +120,7 @@ def test_traces_are_valid(trace: Trace) -> None:
 
 
 @given(trace=traces(min_events=10, max_events=20, capacity=1000, max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_traces_keep_to_their_bounds(trace: Trace) -> None:
     assert 10 <= len(trace) <= 20
     assert trace.peak_live_bytes <= 1000
@@ -124,7 +132,7 @@ def test_traces_of_one_kind(distribution: str, order: str) -> None:
     strategy = traces(sizes=distribution, frees=order, phases=(1, 1), max_size=512, reallocs=False)
 
     @given(trace=strategy)
-    @settings(max_examples=30, deadline=None, database=None)
+    @settings(max_examples=30, database=None)
     def all_of_them(trace: Trace) -> None:
         if distribution == "powers":
             assert all(size & (size - 1) == 0 for size in trace.size.tolist())
@@ -148,7 +156,8 @@ def test_traces_reach_exhaustion() -> None:
     trace = find(
         traces(max_size=300, capacity=heap.free_size),
         lambda trace: replay(trace, Heap4(1024)).failures > 0,
-        settings=settings(database=None, phases=[Phase.generate]),
+        settings=settings(SEARCH, phases=[Phase.generate]),
+        random=random.Random(0),
     )
     assert trace.peak_live_bytes > 600
 
@@ -157,16 +166,16 @@ def shrunk_to_1000_bytes(strategy: Any) -> Trace:
     """What a search for 1,000 live bytes ends in: the first good end of up to five searches.
 
     Shrinking is local. Of blocks of 1, 1 and 998 bytes, none can be left out and none made smaller
-    unless another grows; about one search in six ends in such a trace, of three blocks or more.
+    unless another grows; of 60 seeds, 8 and 9 (by uniform sizes) ended so, in up to eight blocks.
     """
     for number in range(5):
-        drawn = random.Random(number)
-        trace = find(strategy, lambda trace: trace.peak_live_bytes >= 1000, random=drawn)
+        trace = search(strategy, lambda trace: trace.peak_live_bytes >= 1000, number)
         if len(trace) <= 2 and trace.peak_live_bytes <= 1024:
             break
     return trace
 
 
+@pytest.mark.long
 def test_traces_shrink_to_what_a_person_can_read() -> None:
     trace = shrunk_to_1000_bytes(traces())
     # One block, or a small one and the rest.
@@ -175,7 +184,7 @@ def test_traces_shrink_to_what_a_person_can_read() -> None:
     trace = shrunk_to_1000_bytes(traces(sizes="uniform"))
     assert [(event.op, event.id) for event in trace] in ([("m", 0)], [("m", 0), ("m", 1)])
     assert trace.peak_live_bytes == 1000
-    trace = find(traces(), lambda trace: trace.frees >= 2)
+    trace = search(traces(), lambda trace: trace.frees >= 2)
     assert len(trace) == 4
     assert trace.largest_request == 1
     assert max(trace.id) <= 1

@@ -372,6 +372,8 @@ def test_recorded_traces_are_what_their_headers_say(name):
     assert trace.name == name
 
 
-@pytest.mark.parametrize("module", [rtosheap.traces, rtosheap.traces.errors], ids=str)
+@pytest.mark.parametrize(
+    "module", [rtosheap.traces, rtosheap.traces.errors], ids=lambda m: m.__name__
+)
 def test_examples(module):
     assert doctest.testmod(module).failed == 0

@@ -22,7 +22,31 @@ CONFORMANCE = DATA / "conformance"
 LOGS = DATA / "freertos-logs"
 
 BASE = 0x2000_0000  # where the arena images were recorded
-NAMES = [f"heap{heap}_w{bits}" for heap in (1, 2, 4, 5) for bits in (32, 64)]
+
+
+class Recorded(NamedTuple):
+    """How much a file of the vectors holds; what is loaded must be as much."""
+
+    cases: int
+    operations: int
+    images: int  # cases with the hashes of their arenas; the others' regions are refused
+    shown: int  # cases with the bytes of their arenas
+
+
+RECORDED = {
+    "heap1_w32": Recorded(cases=100, operations=7_357, images=100, shown=47),
+    "heap1_w64": Recorded(cases=100, operations=5_674, images=100, shown=45),
+    "heap2_w32": Recorded(cases=180, operations=46_002, images=180, shown=91),
+    "heap2_w64": Recorded(cases=180, operations=45_861, images=180, shown=92),
+    "heap4_w32": Recorded(cases=260, operations=59_163, images=260, shown=118),
+    "heap4_w64": Recorded(cases=259, operations=59_206, images=259, shown=143),
+    "heap5_w32": Recorded(cases=210, operations=52_052, images=204, shown=106),
+    "heap5_w64": Recorded(cases=209, operations=54_037, images=203, shown=87),
+}
+NAMES = list(RECORDED)
+NANO_CASES, NANO_OPERATIONS = 300, 89_480
+#: Events of each log of a running kernel.
+LOG_EVENTS = {"cm3-mode0.log.gz": 43_660, "posix-mode0.log.gz": 33_366}
 
 Op = list[Any]
 Errors = tuple[type[Exception], ...]
@@ -89,12 +113,22 @@ def load(name: str) -> list[Case]:
         fields |= {key: image[key] for key in ("sha256", "bytes", "end_marker") if key in image}
         cases.append(Case(**fields))
     assert not images, f"images without a case: {list(images)}"
+    found = Recorded(
+        cases=len(cases),
+        operations=sum(len(case.ops) for case in cases),
+        images=sum(case.sha256 is not None for case in cases),
+        shown=sum(case.bytes is not None for case in cases),
+    )
+    assert found == RECORDED[name]
     return cases
 
 
 def load_nano() -> list[NanoCase]:
     rows = _rows("heap3_newlib_nano_w32")
-    return [NanoCase(**{key: row[key] for key in NanoCase.__annotations__}) for row in rows]
+    cases = [NanoCase(**{key: row[key] for key in NanoCase.__annotations__}) for row in rows]
+    assert len(cases) == NANO_CASES
+    assert sum(len(case.ops) for case in cases) == NANO_OPERATIONS
+    return cases
 
 
 def region_bytes(heap: Any) -> list[bytes]:
@@ -151,8 +185,8 @@ def _sets_up_heap_4(op: Op, word: int) -> bool:
 
 def run_case(
     case: Case, make_heap: Callable[[Case], Any], *, errors: Errors, init_error: type[Exception]
-) -> None:
-    """Replay a case on the heap that ``make_heap`` builds.
+) -> int:
+    """Replay a case on the heap that ``make_heap`` builds; how many operations were compared.
 
     ``errors`` are what an invalid free raises, ``init_error`` is what refused regions raise.
     Raises AssertionError, with the case and the operation, at the first difference.
@@ -162,7 +196,7 @@ def run_case(
         try:
             make_heap(case)
         except init_error:
-            return
+            return 0
         raise AssertionError(f"{case.id}: the regions should have been refused")
 
     heap = make_heap(case)
@@ -191,12 +225,13 @@ def run_case(
     check.same("count of failed mallocs", heap.malloc_failed_count, case.final["hook"])
     # heap_2 sets itself up lazily too, but without a malloc only its lists would show it.
     if case.final.get("ends") == []:
-        return
+        return len(addresses)
     if case.heap != 1:
         _check_final_blocks(check, case, heap)
     if "stats" in case.final:
         check.same("statistics", list(heap.stats()), case.final["stats"])
     _check_image(check, case, region_bytes(heap))
+    return len(addresses)
 
 
 def _check_final_blocks(check: _Checker, case: Case, heap: Any) -> None:
@@ -231,8 +266,8 @@ def run_nano_case(
     make_heap: Callable[[NanoCase], Any],
     *,
     break_of: Callable[[Any], int] | None = None,
-) -> None:
-    """Replay a newlib-nano case on a heap_3.
+) -> int:
+    """Replay a newlib-nano case on a heap_3; how many operations were compared.
 
     ``break_of`` gives the bytes that ``sbrk`` has handed out. Without it the break is where the
     last entry of the free list, the part that ``sbrk`` has not reached, starts.
@@ -258,6 +293,7 @@ def run_nano_case(
     check.same("free list", free_list, expected)
     (image,) = region_bytes(heap)
     check.same("CRC-32 of the arena", f"{zlib.crc32(image):08x}", case.crc32)
+    return len(addresses)
 
 
 class LogEvent(NamedTuple):
@@ -298,14 +334,16 @@ def load_log(name: str) -> GoldenLog:
             else:
                 count, failures, minimum, free = int(kind.lstrip("=")), *map(int, values)
     assert (count, failures) == (len(events), 0)
+    assert count == LOG_EVENTS[name]
     # A program that is loaded anywhere: the first payload follows the arena's first header.
     base_address = events[0].address - int(header)
     assert (base_address - int(linked_at.split()[0], 16)) % 4096 == 0
     return GoldenLog(base_address, int(size), int(word), int(align), events, minimum, free)
 
 
-def run_log(log: GoldenLog, heap: Any) -> None:
-    """Make the calls of a golden log; the heap must return every logged address."""
+def run_log(log: GoldenLog, heap: Any) -> int:
+    """Make the calls of a golden log; the heap must return every logged address. How many."""
+    index = -1
     for index, event in enumerate(log.events):
         before = heap.free_size
         if event.requested is None:
@@ -318,3 +356,4 @@ def run_log(log: GoldenLog, heap: Any) -> None:
         assert taken == event.block, f"event {index}: a block of {taken}, the log has {event}"
     assert heap.minimum_ever_free_size == log.minimum_ever_free
     assert heap.free_size == log.free
+    return index + 1

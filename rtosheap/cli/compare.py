@@ -30,8 +30,8 @@ def add(commands: Any) -> None:
     _arguments.add_heaps(parser, f": {', '.join(NAMES)} (default: all five)")
     _arguments.add_heap_size(
         parser,
-        "count failures in heaps of this size as well, such as 64K; the exit status is then that of "
-        "the heaps named by --heap, or else of the best",
+        "count failures in heaps of this size as well, such as 64K; the exit status is then that "
+        "of the heaps named by --heap, or else of the best",
     )
     parser.add_argument(
         "--what-if",

@@ -106,7 +106,7 @@ int main(void) {
         pthread_join(threads[i], NULL);
         if (workers[i].result != RH_REPLAY_OK || workers[i].done != EVENTS) return 1;
     }
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < 30 || corrupt == 0; round++) { /* until a writer was in time */
         atomic_store(&stop, false);
         for (int i = 0; i < THREADS; i++) {
             workers[i].seed += (uint64_t)round;

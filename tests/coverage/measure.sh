@@ -37,8 +37,12 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
     compile lab -I"$root/csrc/lab" -- "$root"/csrc/lab/*.c
     gcc --coverage -shared "$work"/lab/*.o -o "$work/rtosheap/_lab.abi3.so"
     cd "$root/tests"
-    PYTHONPATH=$work "$python" -m pytest -q -p no:cacheprovider test_conformance.py \
-        test_corruption.py test_heaps.py test_metamorphic.py test_replay.py test_stateful.py
+    tests=(test_conformance.py test_corruption.py test_heaps_*.py test_metamorphic.py
+        test_replay.py test_stateful.py)
+    for file in "${tests[@]}"; do
+        [ -f "$file" ] || { echo "measure.sh names $file, and tests/ has no such file"; exit 1; }
+    done
+    PYTHONPATH=$work "$python" -m pytest -q -p no:cacheprovider -m "" "${tests[@]}"
     number=0
     for options in "" "-DRH_CHECKS=1" "-DRH_CHECKS=2" "-DRH_CHECKS=1 -DRH_PROTECTOR=1" \
         "-DRH_CLEAR_ON_FREE=1 -DRH_TWO_TO_A_TURN=0"; do

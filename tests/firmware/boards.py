@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import programs
+from needs import LAST_RESORT
 from tools import require
 
 from rtosheap.cortexm.targets import BOARDS, CPUS, Board
@@ -54,7 +55,7 @@ def run(cpu: str, program: Path, streams: Sequence[programs.Stream]) -> bytes:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LAST_RESORT,
         check=False,
     )
     assert done.returncode == 0, f"{cpu}: the image stopped: {done.stdout}{done.stderr}"

@@ -81,13 +81,14 @@ class Judge:
             f"{self.case.id}, {self.where}: {what} is {got!r}, the real heap's is {expected!r}"
         )
 
-    def results(self, got: CaseResult) -> None:
+    def results(self, got: CaseResult) -> int:
+        """Compares each operation's; how many there were."""
         case = self.case
         refused = case.init[0] == "assert"
         self.same("asserted", bool(got.init.status & ASSERTED), refused)
         if refused:
             self.same("free size", got.init.free_size, 0)
-            return
+            return 0
         self._sizes(got.init, case.init)
         self.same("suspensions", got.init.locks, 0)
         stats = iter(got.stats)
@@ -110,6 +111,7 @@ class Judge:
             previous = result
         self.where = "end"
         self.same("hook calls", got.hook_calls, case.final["hook"])
+        return len(got.results)
 
     def _sizes(self, result: Result, expect: Sequence[object]) -> None:
         self.same("free size", result.free_size, expect[1])

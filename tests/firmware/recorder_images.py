@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import tools
+from needs import LAST_RESORT
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 HERE = Path(__file__).parent
@@ -38,11 +39,11 @@ _LINK = {
 }  # fmt: skip
 
 
-def run(command, folder=None, timeout=120):
+def run(command, folder=None):
     """Run a tool; its complaints are the error."""
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, cwd=folder,
-        stdin=subprocess.DEVNULL, timeout=timeout, check=False,
+        stdin=subprocess.DEVNULL, timeout=LAST_RESORT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
 

@@ -23,6 +23,8 @@ import numpy as np
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, _core
 from rtosheap._lab import Lab
 
+Cases = dict[str, Callable[[], Any]]  # what to call, by a name that the result is told with
+
 WARM, ROUNDS = 200, 3000
 BASE = 0x2000_0000
 
@@ -85,129 +87,147 @@ def aborted(done: int, total: int) -> None:
     raise KeyError("enough")
 
 
-def cases() -> dict[str, Callable[[], Any]]:
-    found: dict[str, Callable[[], Any]] = {}
-    for heap in heaps():
-        name = type(heap).__name__ + (".host" if repr(heap).startswith("<Heap3.host") else "")
-        host, one = name == "Heap3.host", name != "Heap1"
+def name_of(heap: Any) -> str:
+    return type(heap).__name__ + (".host" if repr(heap).startswith("<Heap3.host") else "")
 
-        def serve(heap: Any = heap, frees: bool = one, host: bool = host) -> None:
-            addresses = [heap.malloc(20), heap.calloc(2, 8), heap.malloc(Index())]
-            for address in addresses:
-                if address is None:
-                    continue
-                heap.view(address)[0] = 1
-                heap.usable_size(address)
-                heap._is_live(address)
-                if frees:
-                    heap.free(address)
-            heap.free(None)
-            if not host:
-                heap.malloc(1 << 30)
-                heap.calloc(1 << 16, 1 << 15)
-                heap.malloc(0)
-                if not frees:
-                    heap.reset()
 
-        found[f"{name}: serve"] = serve
-        for label, call in {
-            "malloc('8')": refused(heap.malloc, "8"),
-            "malloc(-1)": refused(heap.malloc, -1),
-            "malloc(2**70)": refused(heap.malloc, 1 << 70),
-            "malloc(broken)": refused(heap.malloc, Broken()),
-            "calloc(1)": refused(heap.calloc, 1),
-            "calloc('1', 2)": refused(heap.calloc, "1", 2),
-            "calloc(1, broken)": refused(heap.calloc, 1, Broken()),
-            "free('x')": refused(heap.free, "x"),
-            "free(12)": refused(heap.free, 12),
-            "free(-1)": refused(heap.free, -1),
-            "free(2**80)": refused(heap.free, 1 << 80),
-            "free(broken)": refused(heap.free, Broken()),
-            "view(12)": refused(heap.view, 12),
-            "view('x')": refused(heap.view, "x"),
-            "usable_size(12)": refused(heap.usable_size, 12),
-            "attributes": lambda heap=heap: [
-                getattr(heap, attribute, None)
-                for attribute in dir(_core.Heap)
-                if not attribute.startswith("__")
-                and not callable(getattr(type(heap), attribute))
-                and (not repr(heap).startswith("<Heap3.host") or "count" in attribute)
-            ],
-            "setattr": refused(setattr, heap, "size", 3),
-        }.items():
-            found[f"{name}.{label}"] = call
-        if host:
-            for label in ("stats", "blocks", "free_blocks", "check", "reset", "copy", "_snapshot"):
-                found[f"{name}.{label}"] = refused(getattr(heap, label))
-            found[f"{name} buffer"] = refused(memoryview, heap)
-            found[f"{name} make"] = lambda: (lambda h: (h.malloc(9), h.calloc(3, 3)))(Heap3.host())
-
-            def lent(heap: Any = heap) -> None:
-                address = heap.malloc(8)
-                view = heap.view(address)
-                refused(heap.free, address)()
-                view.release()
-                heap.free(address)
-                refused(heap.free, address)()
-
-            found[f"{name} view"] = lent
+def serve(heap: Any, frees: bool, host: bool) -> None:
+    addresses = [heap.malloc(20), heap.calloc(2, 8), heap.malloc(Index())]
+    for address in addresses:
+        if address is None:
             continue
+        heap.view(address)[0] = 1
+        heap.usable_size(address)
+        heap._is_live(address)
+        if frees:
+            heap.free(address)
+    heap.free(None)
+    if not host:
+        heap.malloc(1 << 30)
+        heap.calloc(1 << 16, 1 << 15)
+        heap.malloc(0)
+        if not frees:
+            heap.reset()
 
-        def looked(heap: Any = heap) -> None:
-            heap.stats()
-            heap.blocks()
-            heap._blocks(True)
-            heap.free_blocks()
-            heap.check()
-            heap._stats()
-            heap._free_blocks()
-            heap._regions()
-            heap._region_views()
-            heap.reset_minimum_ever_free_size()
-            repr(heap)
-            heap._repr_html_()
-            heap._snapshot()
 
-        found[f"{name}: look"] = looked
-        found[f"{name}: reset"] = heap.reset
-        found[f"{name}: copy"] = lambda heap=heap: (
-            heap.copy(),
-            copy.copy(heap),
-            copy.deepcopy(heap),
-        )
-        found[f"{name}: pickle"] = lambda heap=heap: pickle.loads(pickle.dumps(heap))
-        if name != "Heap5":
-            found[f"{name}: buffer"] = lambda heap=heap: memoryview(heap).release()
-        else:
-            found[f"{name}: buffer"] = refused(memoryview, heap)
-        found[f"{name}: replay"] = replays(heap, True)
-        found[f"{name}: replay, progress"] = replays(heap, False, lambda done, total: None)
-        found[f"{name}: replay, aborted"] = refused(replays(heap, False, aborted))
-        if one:
+def attributes(heap: Any, host: bool) -> list[Any]:
+    return [
+        getattr(heap, attribute, None)
+        for attribute in dir(_core.Heap)
+        if not attribute.startswith("__")
+        and not callable(getattr(type(heap), attribute))
+        and (not host or "count" in attribute)
+    ]
 
-            def freed_twice(heap: Any = heap) -> None:
-                address = heap.malloc(20)
-                heap.free(address)
-                refused(heap.free, address)()
 
-            found[f"{name}: free twice"] = freed_twice
+def lend(heap: Any) -> None:
+    address = heap.malloc(8)
+    view = heap.view(address)
+    refused(heap.free, address)()
+    view.release()
+    heap.free(address)
+    refused(heap.free, address)()
+
+
+def look(heap: Any) -> None:
+    heap.stats()
+    heap.blocks()
+    heap._blocks(True)
+    heap.free_blocks()
+    heap.check()
+    heap._stats()
+    heap._free_blocks()
+    heap._regions()
+    heap._region_views()
+    heap.reset_minimum_ever_free_size()
+    repr(heap)
+    heap._repr_html_()
+    heap._snapshot()
+
+
+def free_twice(heap: Any) -> None:
+    address = heap.malloc(20)
+    heap.free(address)
+    refused(heap.free, address)()
+
+
+def cases_of(heap: Any) -> Cases:
+    """What every heap has."""
+    name = name_of(heap)
+    host, frees = name == "Heap3.host", name != "Heap1"
+    calls = {
+        "malloc('8')": refused(heap.malloc, "8"),
+        "malloc(-1)": refused(heap.malloc, -1),
+        "malloc(2**70)": refused(heap.malloc, 1 << 70),
+        "malloc(broken)": refused(heap.malloc, Broken()),
+        "calloc(1)": refused(heap.calloc, 1),
+        "calloc('1', 2)": refused(heap.calloc, "1", 2),
+        "calloc(1, broken)": refused(heap.calloc, 1, Broken()),
+        "free('x')": refused(heap.free, "x"),
+        "free(12)": refused(heap.free, 12),
+        "free(-1)": refused(heap.free, -1),
+        "free(2**80)": refused(heap.free, 1 << 80),
+        "free(broken)": refused(heap.free, Broken()),
+        "view(12)": refused(heap.view, 12),
+        "view('x')": refused(heap.view, "x"),
+        "usable_size(12)": refused(heap.usable_size, 12),
+        "attributes": partial(attributes, heap, host),
+        "setattr": refused(setattr, heap, "size", 3),
+    }
+    found: Cases = {f"{name}: serve": partial(serve, heap, frees, host)}
+    found |= {f"{name}.{label}": call for label, call in calls.items()}
+    return found | (host_cases(heap) if host else arena_cases(heap))
+
+
+def host_cases(heap: Any) -> Cases:
+    name = name_of(heap)
+    labels = ("stats", "blocks", "free_blocks", "check", "reset", "copy", "_snapshot")
+    found: Cases = {f"{name}.{label}": refused(getattr(heap, label)) for label in labels}
+    found[f"{name} buffer"] = refused(memoryview, heap)
+    found[f"{name} make"] = lambda: (lambda h: (h.malloc(9), h.calloc(3, 3)))(Heap3.host())
+    found[f"{name} view"] = partial(lend, heap)
+    return found
+
+
+def arena_cases(heap: Any) -> Cases:
+    name = name_of(heap)
+    has_regions = name == "Heap5"
+    found = {
+        "look": partial(look, heap),
+        "reset": heap.reset,
+        "copy": lambda: (heap.copy(), copy.copy(heap), copy.deepcopy(heap)),
+        "pickle": lambda: pickle.loads(pickle.dumps(heap)),
+        "buffer": refused(memoryview, heap) if has_regions else lambda: memoryview(heap).release(),
+        "replay": replays(heap, True),
+        "replay, progress": replays(heap, False, lambda done, total: None),
+        "replay, aborted": refused(replays(heap, False, aborted)),
+    }
+    if name != "Heap1":
+        found["free twice"] = partial(free_twice, heap)
+    return {f"{name}: {label}": call for label, call in found.items()}
+
+
+def corrupt_cases() -> Cases:
     broken, address = corrupt()
-    for label in ("stats", "blocks", "free_blocks", "check"):
-        found[f"corrupt.{label}"] = (
-            refused(getattr(broken, label))
-            if label != "free_blocks" and label != "stats"
-            else getattr(broken, label)
-        )
-    found["corrupt.free"] = refused(broken.free, address)
-    found["corrupt.view"] = refused(broken.view, address)
-    found["corrupt.usable_size"] = refused(broken.usable_size, address)
-    found["corrupt: repr"] = lambda: (repr(broken), broken._repr_html_())
     head = Heap4(bytearray(1024))
     head.memory[:8] = b"\xff" * 8
-    found["corrupt.malloc"] = refused(head.malloc, 8)
-    found["corrupt: replay"] = refused(replays(head, True))
+    return {
+        "corrupt.stats": broken.stats,
+        "corrupt.blocks": refused(broken.blocks),
+        "corrupt.free_blocks": broken.free_blocks,
+        "corrupt.check": refused(broken.check),
+        "corrupt.free": refused(broken.free, address),
+        "corrupt.view": refused(broken.view, address),
+        "corrupt.usable_size": refused(broken.usable_size, address),
+        "corrupt: repr": lambda: (repr(broken), broken._repr_html_()),
+        "corrupt.malloc": refused(head.malloc, 8),
+        "corrupt: replay": refused(replays(head, True)),
+    }
+
+
+def construction_cases() -> Cases:
     buffer, array, mapped = bytearray(1024), np.zeros(1024, np.uint8), mmap.mmap(-1, 4096)
-    made = {
+    return {
         "Heap4(int)": lambda: Heap4(1024),
         "Heap4(buffer)": lambda: Heap4(buffer),
         "Heap4(array)": lambda: Heap4(array),
@@ -234,18 +254,22 @@ def cases() -> dict[str, Callable[[], Any]]:
         "Heap5(one bad)": refused(Heap5, [(BASE, bytearray(64)), (BASE + 64, "x")]),
         "Heap()": refused(_core.Heap),
     }
-    found |= made
+
+
+def restore_cases() -> Cases:
     snapshot, memory = Heap4(256)._snapshot(), bytearray(256)
     lists = (snapshot["blocks"], snapshot["free_list"], snapshot["ever"])
     version_1 = (1, 4, 4, 8, 0, False, 0, (BASE,), (248, 0, 0, 0, 0), *lists)
-    found["_restore"] = lambda: _core._restore(Heap4, [memory], snapshot)
-    found["_restore()"] = refused(_core._restore)
-    found["_restore(class)"] = refused(_core._restore, int, [memory], snapshot)
-    found["_restore(memories)"] = refused(_core._restore, Heap4, [], snapshot)
-    found["_restore(version 1)"] = lambda: _core._restore(Heap4, [memory], version_1)
-    found["_restore(list)"] = refused(_core._restore, Heap4, [memory], [])
-    found["_restore(missing)"] = refused(_core._restore, Heap4, [memory], {"version": 2})
-    found["_restore(unknown)"] = refused(_core._restore, Heap4, [memory], {**snapshot, "x": 1})
+    found: Cases = {
+        "_restore": lambda: _core._restore(Heap4, [memory], snapshot),
+        "_restore()": refused(_core._restore),
+        "_restore(class)": refused(_core._restore, int, [memory], snapshot),
+        "_restore(memories)": refused(_core._restore, Heap4, [], snapshot),
+        "_restore(version 1)": lambda: _core._restore(Heap4, [memory], version_1),
+        "_restore(list)": refused(_core._restore, Heap4, [memory], []),
+        "_restore(missing)": refused(_core._restore, Heap4, [memory], {"version": 2}),
+        "_restore(unknown)": refused(_core._restore, Heap4, [memory], {**snapshot, "x": 1}),
+    }
 
     def tried(bad: Any) -> None:
         with contextlib.suppress(Exception):
@@ -257,38 +281,32 @@ def cases() -> dict[str, Callable[[], Any]]:
         for i in range(len(version_1)):
             bad = (*version_1[:i], wrong, *version_1[i + 1 :])
             found[f"_restore({i}, {wrong!r})"] = partial(tried, bad)
-    nothing: dict[str, Any] = {}
-    arrays = [np.frombuffer(b"m", np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint64)]
-    heap4 = Heap4(512)
-    for label, arguments in {
-        "none": (),
-        "no heap": (7, *arrays, 1, nothing, False, False, None),
-        "no array": (heap4, 7, *arrays[1:], 1, nothing, False, False, None),
-        "short": (
-            heap4,
-            arrays[0],
-            np.zeros(2, np.int32),
-            arrays[2],
-            1,
-            nothing,
-            False,
-            False,
-            None,
-        ),
-        "size": (heap4, *arrays[:2], np.zeros(1, np.uint8), 1, nothing, False, False, None),
-        "slot": (heap4, *arrays, 0, nothing, False, False, None),
-        "slots": (heap4, *arrays, "x", nothing, False, False, None),
-        "columns": (heap4, *arrays, 1, (None,), False, False, None),
-        "column": (heap4, *arrays, 1, {"address": np.zeros(1, np.uint8)}, False, False, None),
-        "unknown column": (heap4, *arrays, 1, {"x": np.zeros(1, np.uint8)}, False, False, None),
-        "op": (heap4, np.zeros(1, np.uint8), *arrays[1:], 1, nothing, False, False, None),
-    }.items():
-        found[f"replay({label})"] = refused(_core.replay, *arguments)
-    found |= lab_cases()
     return found
 
 
-def lab_cases() -> dict[str, Callable[[], Any]]:
+def replay_cases() -> Cases:
+    op, slot, size = np.frombuffer(b"m", np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint64)
+    heap, bytes_ = Heap4(512), np.zeros(1, np.uint8)
+    last = (False, False, None)
+    wrong: dict[str, tuple[Any, ...]] = {
+        "none": (),
+        "no heap": (7, op, slot, size, 1, {}, *last),
+        "no array": (heap, 7, slot, size, 1, {}, *last),
+        "short": (heap, op, np.zeros(2, np.int32), size, 1, {}, *last),
+        "size": (heap, op, slot, bytes_, 1, {}, *last),
+        "slot": (heap, op, slot, size, 0, {}, *last),
+        "slots": (heap, op, slot, size, "x", {}, *last),
+        "columns": (heap, op, slot, size, 1, (None,), *last),
+        "column": (heap, op, slot, size, 1, {"address": bytes_}, *last),
+        "unknown column": (heap, op, slot, size, 1, {"x": bytes_}, *last),
+        "op": (heap, bytes_, slot, size, 1, {}, *last),
+    }
+    return {
+        f"replay({label})": refused(_core.replay, *arguments) for label, arguments in wrong.items()
+    }
+
+
+def lab_cases() -> Cases:
     def lab() -> Lab:
         return Lab(4, 1, ((BASE, 512),), 4, 8, 0, 0, 1000, 4)
 
@@ -319,6 +337,15 @@ def lab_cases() -> dict[str, Callable[[], Any]]:
         "Lab.read(x)": refused(here.read, "x"),
         "Lab.write(x)": refused(here.write, 1, 2),
     }
+
+
+def cases() -> Cases:
+    found: Cases = {}
+    for heap in heaps():
+        found |= cases_of(heap)
+    for more in (corrupt_cases, construction_cases, restore_cases, replay_cases, lab_cases):
+        found |= more()
+    return found
 
 
 def resident() -> int:
@@ -356,8 +383,7 @@ def leak_of(call: Callable[[], Any]) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    found = cases()
-    for name, call in found.items():
+    for name, call in cases().items():
         try:
             blocks, references, grown = leak_of(call)
         except Exception as error:

@@ -12,4 +12,4 @@ LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     PYTHONMALLOC=malloc PYTHONPATH="$to" RTOSHEAP_SANITIZED=1 \
-    exec "$python" -m pytest -p no:cacheprovider "$@"
+    exec "$python" -m pytest -p no:cacheprovider -m "" "$@"
