@@ -9,11 +9,6 @@ from rtosheap.comparison.result import HeapResult
 from rtosheap.kinds import layout_of
 from rtosheap.traces import Trace
 
-_WHY = {
-    "heap_1": "it takes nothing back",
-    "heap_2": "it never merges what is freed",
-}
-
 
 def best(rows: Iterable[HeapResult], *, regions_given: bool) -> HeapResult | None:
     """The row with the smallest size, the first of several; None if no heap serves.
@@ -44,11 +39,10 @@ def _judge(row: HeapResult, least: HeapResult | None, trace: Trace) -> str:
         words.append(f"serves with the least memory{ratio}")
     else:
         words.append(f"needs {_more(row, least)} {least.heap}")
-    if not layout_of(row.heap).frees:
-        nothing = not trace.frees and not trace.reallocs
-        words.append("and will do: nothing is ever freed" if nothing else f"({_WHY[row.heap]})")
-    elif row.heap in _WHY and row.heap != least.heap:
-        words.append(f"({_WHY[row.heap]})")
+    if not layout_of(row.heap).frees and not trace.frees and not trace.reallocs:
+        words.append("and will do: nothing is ever freed")
+    elif not layout_of(row.heap).frees or row.heap != least.heap:
+        words += _why(row)
     if row.most_nodes:
         words.append(f"; its slowest call reads {_entries(row.most_nodes)}")
     return " ".join(words).replace(" ;", ";")
@@ -107,11 +101,11 @@ def _others(rows: Sequence[HeapResult], least: HeapResult) -> list[str]:
     others = sorted((r for r in rows if r.size is not None and r is not least), key=_size)
     texts: list[str] = []
     for row in others:
-        why = f" ({_WHY[row.heap]})" if row.heap in _WHY and _size(row) > _size(least) else ""
+        why = _why(row) if _size(row) > _size(least) else []
         if layout_of(row.heap).has_regions and row.note:
-            why = " (in two regions)"
-        needs = " needs" if not texts else ""
-        texts.append(f"{row.heap}{needs} {_more(row, least, than=False)}{why}")
+            why = ["(in two regions)"]
+        needs = [] if texts else ["needs"]
+        texts.append(" ".join([row.heap, *needs, _more(row, least, than=False), *why]))
     texts += [f"{row.heap} cannot serve it" for row in rows if row.size is None]
     return [f"{_listed(texts)}."] if texts else []
 
@@ -150,6 +144,14 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
         elif row.failure_reason is not None:
             texts.append(f"{row.heap} cannot be set up")
     return [f"In {heap_size:,} bytes: {'; '.join(texts)}."] if texts else []
+
+
+def _why(row: HeapResult) -> list[str]:
+    """Why a heap needs more than others do, where its kind is why."""
+    layout = layout_of(row.heap)
+    if not layout.frees:
+        return ["(it takes nothing back)"]
+    return ["(it never merges what is freed)"] if layout.by_size else []
 
 
 def _size(row: HeapResult) -> int:
