@@ -224,6 +224,89 @@ def test_compiles_in_every_configuration(tmp_path: Path, heap: int, compiler: st
         compile_dropin(command, heap, macros, tmp_path)
 
 
+#: What a kernel's version macros say, and whether it is main, which calls itself 11.1.0.
+KERNELS = {
+    "V9.0.0": (90000, 0),
+    "V10.0.1": (100001, 0),
+    "V10.2.1": (100200, 0),
+    "V10.3.1": (100301, 0),
+    "V10.4.3": (100403, 0),
+    "V10.4.6": (100406, 0),
+    "V10.5.1": (100501, 0),
+    "V10.6.2": (100602, 0),
+    "V11.0.1": (110001, 0),
+    "V11.1.0": (110100, 0),
+    "V11.2.0": (110200, 0),
+    "V11.3.0": (110300, 0),
+    "main": (110100, 1),
+}
+STRICT = ["-Wmissing-prototypes", "-Wredundant-decls"]
+
+
+def kernel_macros(kernel: str) -> dict[str, object]:
+    version, is_main = KERNELS[kernel]
+    return {"TEST_KERNEL": version, "TEST_KERNEL_IS_MAIN": is_main}
+
+
+def compile_for_kernel(compiler: list[str], heap: int, kernel: str, folder: Path) -> Path:
+    target = folder
+    for every in (0, 1):
+        macros = kernel_macros(kernel) | {
+            "configAPPLICATION_ALLOCATED_HEAP": 1 - every,
+            "configUSE_MALLOC_FAILED_HOOK": every,
+            "configHEAP_CLEAR_MEMORY_ON_FREE": every,
+            "configENABLE_HEAP_PROTECTOR": every,
+            "configRTOSHEAP_STATISTICS": every,
+            "TEST_ASSERT": every,
+        }
+        target = compile_dropin([*compiler, *STRICT], heap, macros, folder)
+    return target
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_compiles_in_every_kernel(tmp_path: Path, kernel: str) -> None:
+    """Under headers that declare what that kernel declares, without a warning."""
+    for heap in range(1, 6):
+        compile_for_kernel([require("gcc"), "-O1"], heap, kernel, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "compiler",
+    [["gcc", "-O2", "-m32"], ["arm-none-eabi-gcc", "-Os", "-mcpu=cortex-m4", "-mthumb"], ["clang"]],
+    ids=" ".join,
+)
+def test_compiles_in_every_kernel_for_every_target(tmp_path: Path, compiler: list[str]) -> None:
+    require(compiler[0])
+    for kernel, heap in itertools.product(KERNELS, range(1, 6)):
+        compile_for_kernel(compiler, heap, kernel, tmp_path)
+
+
+def defined_in(target: Path) -> dict[str, str]:
+    """The names that an object offers, and how: T or W."""
+    lines = [line.split() for line in programs.run(["nm", target]).splitlines()]
+    return {words[-1]: words[-2] for words in lines if words[-2] in "TW"}
+
+
+@pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
+def test_offers_what_the_kernel_declares(tmp_path: Path, heap: int) -> None:
+    """Else a name might clash with one of the application's."""
+    since = {
+        "vPortGetHeapStats": 100300,
+        "pvPortCalloc": 100500,
+        "vPortHeapResetState": 110100,
+        "xPortResetHeapMinimumEverFreeHeapSize": 110100,
+    }
+    for kernel, (version, _) in KERNELS.items():
+        macros = kernel_macros(kernel) | {"configRTOSHEAP_STATISTICS": 1}
+        names = defined_in(compile_dropin([require("gcc")], heap, macros, tmp_path))
+        everything = API[heap] | MINIMUM
+        assert set(names) == {name for name in everything if since.get(name, 0) <= version}
+        weak = {name for name, how in names.items() if how == "W"}
+        told = version != 110100
+        assert weak == (set() if told else {"xPortResetHeapMinimumEverFreeHeapSize"})
+
+
 def test_refuses_a_kernel_without_dynamic_allocation(tmp_path: Path) -> None:
     require("gcc")
     for heap in range(1, 6):
@@ -279,8 +362,10 @@ def test_privileged_sections(tmp_path: Path, heap: int) -> None:
             words = line.split() or [""]
             if words[-1].startswith(("prv", "pvPort", "vPortFree", "vPortHeap", "xPort")):
                 assert "privileged_functions" in words, line
-            if words[-1] in ("xHeap", "ucHeap", "xAllocations", "xFrees"):
+            if words[-1] in ("xHeap", "xAllocations", "xFrees"):
                 assert "privileged_data" in words, line
+            if words[-1] == "ucHeap":  # heap_1's is not, in FreeRTOS either
+                assert ("privileged_data" in words) == (heap != 1), line
 
 
 MAIN = r"""
@@ -312,7 +397,10 @@ int main(void) {
     vPortFree(q);
     vPortFree(NULL);
 #endif
-#if HEAP == 2 || HEAP >= 4
+#if HEAP != 3
+    if (xPortGetFreeHeapSize() > 4096) return 6;
+#endif
+#if (HEAP == 2 || HEAP >= 4) && TEST_SINCE(100500)
     if (xPortGetFreeHeapSize() < 3000) return 3;
     p = pvPortCalloc(10, 10);
     if (p == NULL || p[0] != 0 || p[99] != 0) return 4;
@@ -325,11 +413,12 @@ int main(void) {
 """
 
 
+@pytest.mark.parametrize("kernel", ["V9.0.0", "V10.4.6", "V11.3.0"])
 @pytest.mark.parametrize("heap", [1, 2, 3, 4, 5])
-def test_as_a_kernel_compiles_it(tmp_path: Path, heap: int) -> None:
+def test_as_a_kernel_compiles_it(tmp_path: Path, heap: int, kernel: str) -> None:
     """With the drop-in file's own ucHeap, and constants in the configuration."""
     require("gcc")
-    macros: dict[str, object] = {
+    macros: dict[str, object] = kernel_macros(kernel) | {
         "configTOTAL_HEAP_SIZE": 4096,
         "configHEAP_CLEAR_MEMORY_ON_FREE": 1,
     }
@@ -337,6 +426,76 @@ def test_as_a_kernel_compiles_it(tmp_path: Path, heap: int) -> None:
     main = tmp_path / "main.c"
     main.write_text(MAIN)
     program = tmp_path / "program"
-    command = ["gcc", *programs.INCLUDES, f"-DHEAP={heap}", main, target, "-o", program]
+    defines = [f"-D{name}={value}" for name, value in kernel_macros(kernel).items()]
+    command = ["gcc", *programs.INCLUDES, *defines, f"-DHEAP={heap}", main, target, "-o", program]
     programs.run(command)
+    assert subprocess.run([program], check=False).returncode == 0
+
+
+MISUSE = r"""
+#include "FreeRTOS.h"
+#include <stdio.h>
+#include <string.h>
+
+static int lines[8], asserted;
+
+void vAssertAt(int line) {
+    lines[asserted++] = line;
+}
+
+#if HEAP == 5
+static uint8_t memory[3072];
+#endif
+
+int main(void) {
+#if HEAP == 5
+    const HeapRegion_t first[] = {{memory, 1024}, {NULL, 0}};
+    const HeapRegion_t second[] = {{memory + 1024, 2048}, {NULL, 0}};
+    vPortDefineHeapRegions(first);
+    if (asserted != 0) return 1;
+    if (pvPortMalloc(100) == NULL) return 2;
+    vPortDefineHeapRegions(second);
+    if (asserted != TEST_ASSERT) return 3;
+    asserted = 0;
+    if (xPortGetFreeHeapSize() != 2048 - 2 * sizeof(size_t)) return 4;
+#endif
+    size_t *p = pvPortMalloc(64);
+    size_t *header = p - 2;
+    if (p == NULL) return 5;
+#if HEAP == 5
+    if ((uint8_t *)p < memory + 1024) return 6;
+#endif
+    const size_t size = header[1];
+    header[1] = size & ~((size_t)1 << (8 * sizeof size - 1)); /* no more marked as allocated */
+    vPortFree(p);
+    if (asserted != TEST_ASSERT) return 7;
+    header[1] = size;
+    header[0] = 64; /* its link */
+    vPortFree(p);
+    if (asserted != 2 * TEST_ASSERT) return 8;
+    if (TEST_ASSERT && lines[0] == lines[1]) return 9;
+    header[0] = 0;
+    vPortFree(p);
+    return asserted != 2 * TEST_ASSERT;
+}
+"""
+
+
+@pytest.mark.parametrize("asserts", [0, 1])
+@pytest.mark.parametrize("heap", [2, 4, 5])
+def test_each_misuse_has_an_assertion_of_its_own(tmp_path: Path, heap: int, asserts: int) -> None:
+    """A block without its mark, or with a link, and regions that are defined twice."""
+    require("gcc")
+    config = tmp_path / "config.h"
+    config.write_text(
+        "extern void vAssertAt(int line);\n"
+        + "#define configASSERT(x) if (!(x)) vAssertAt(__LINE__)\n" * asserts
+    )
+    macros: dict[str, object] = {"TEST_CONFIG_FILE": f'"{config}"'}
+    target = compile_dropin(["gcc", "-O2"], heap, macros, tmp_path)
+    main = tmp_path / "main.c"
+    main.write_text(MISUSE)
+    program = tmp_path / "program"
+    defines = [f"-DHEAP={heap}", f"-DTEST_ASSERT={asserts}"]
+    programs.run(["gcc", *programs.INCLUDES, *defines, main, target, "-o", program])
     assert subprocess.run([program], check=False).returncode == 0

@@ -224,8 +224,9 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
     RH_VISIT(heap, region, block);
     const rh_word marked = rh_size(region, block);
     if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_CANARY_OF(heap)) {
-#if RH_CHECKS == 1
-        RH_ASSERT_FAILED();
+#if RH_CHECKS == 1 /* on two lines, as in FreeRTOS: which one says which mark is missing */
+        if ((marked & RH_TOP_BIT) == 0) RH_ASSERT_FAILED();
+        if (rh_next(region, block) != RH_CANARY_OF(heap)) RH_ASSERT_FAILED();
 #endif
         return RH_INVALID_FREE;
     }

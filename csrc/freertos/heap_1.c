@@ -7,6 +7,7 @@
 #define RH_KEEP_COUNTS configRTOSHEAP_STATISTICS
 #include "../core/heap_1.c"
 
+#define rhARENA_DATA
 #include "rh_freertos_arena.h"
 
 /* What the alignment of ucHeap can cost is taken off, whether it is aligned or not. */
@@ -61,10 +62,12 @@ void vPortInitialiseBlocks(void) {
     xHeap.used = 0;
 }
 
+#if rhHAS_RESET_STATE
 /* For a scheduler that is started again. */
 void vPortHeapResetState(void) {
     vPortInitialiseBlocks();
 }
+#endif
 
 #if (configRTOSHEAP_STATISTICS == 1)
 
@@ -73,9 +76,12 @@ size_t xPortGetMinimumEverFreeHeapSize(void) {
     return xPortGetFreeHeapSize();
 }
 
-void xPortResetHeapMinimumEverFreeHeapSize(void) {
+#if rhHAS_RESET_MINIMUM
+rhRESET_MINIMUM void xPortResetHeapMinimumEverFreeHeapSize(void) {
 }
+#endif
 
+#if rhHAS_STATS
 void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     vTaskSuspendAll();
     {
@@ -90,5 +96,6 @@ void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     }
     (void)xTaskResumeAll();
 }
+#endif
 
 #endif

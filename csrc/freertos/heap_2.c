@@ -8,6 +8,7 @@
 #define RH_KEEP_COUNTS configRTOSHEAP_STATISTICS
 #include "../core/heap_2.c"
 
+#define rhARENA_DATA PRIVILEGED_DATA
 #include "rh_freertos_arena.h"
 #include "rh_freertos_calls.h"
 
@@ -66,9 +67,11 @@ void vPortFree(void *pv) {
     (void)xTaskResumeAll();
 }
 
+#if rhHAS_CALLOC
 void *pvPortCalloc(size_t xNum, size_t xSize) {
     return prvCalloc(xNum, xSize);
 }
+#endif
 
 size_t xPortGetFreeHeapSize(void) {
     return prvIsSetUp() ? xHeap.free_size : rhMANAGED_BYTES;
@@ -78,10 +81,12 @@ void vPortInitialiseBlocks(void) {
     /* Nothing to do: set-up is lazy. */
 }
 
+#if rhHAS_RESET_STATE
 /* For a scheduler that is started again: the next malloc sets the heap up anew. */
 void vPortHeapResetState(void) {
     memset(&xHeap, 0, sizeof xHeap);
 }
+#endif
 
 #if (configRTOSHEAP_STATISTICS == 1)
 
@@ -89,10 +94,13 @@ size_t xPortGetMinimumEverFreeHeapSize(void) {
     return prvIsSetUp() ? xHeap.minimum_ever_free : rhMANAGED_BYTES;
 }
 
-void xPortResetHeapMinimumEverFreeHeapSize(void) {
+#if rhHAS_RESET_MINIMUM
+rhRESET_MINIMUM void xPortResetHeapMinimumEverFreeHeapSize(void) {
     xHeap.minimum_ever_free = xHeap.free_size;
 }
+#endif
 
+#if rhHAS_STATS
 void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     struct rh_stats xStats;
 
@@ -106,5 +114,6 @@ void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     (void)xTaskResumeAll();
     prvCopyStats(pxHeapStats, &xStats);
 }
+#endif
 
 #endif

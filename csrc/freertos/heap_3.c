@@ -45,9 +45,11 @@ void vPortFree(void *pv) {
     (void)xTaskResumeAll();
 }
 
+#if rhHAS_RESET_STATE
 /* For a scheduler that is started again: the C library's heap stays as it is. */
 void vPortHeapResetState(void) {
 }
+#endif
 
 #if (configRTOSHEAP_STATISTICS == 1)
 
@@ -56,9 +58,12 @@ size_t xPortGetMinimumEverFreeHeapSize(void) {
     return 0;
 }
 
-void xPortResetHeapMinimumEverFreeHeapSize(void) {
+#if rhHAS_RESET_MINIMUM
+rhRESET_MINIMUM void xPortResetHeapMinimumEverFreeHeapSize(void) {
 }
+#endif
 
+#if rhHAS_STATS
 void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     vTaskSuspendAll();
     {
@@ -72,5 +77,6 @@ void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     }
     (void)xTaskResumeAll();
 }
+#endif
 
 #endif

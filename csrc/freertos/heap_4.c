@@ -7,6 +7,7 @@
 #define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
 #include "../core/heap_4.c"
 
+#define rhARENA_DATA PRIVILEGED_DATA
 #include "rh_freertos_arena.h"
 #include "rh_freertos_calls.h"
 

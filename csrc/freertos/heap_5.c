@@ -32,9 +32,11 @@ static enum rh_status prvAppendRegion(const HeapRegion_t *pxHeapRegion) {
 }
 
 /* Regions in ascending order of address, up to one of size 0. Where one is refused the heap stays
- * without memory. */
+ * without memory. Defined once more, it begins anew: what was allocated before is nobody's. */
 void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
     configASSERT(xHeap.end == 0);
+    xHeap.end = 0;
+    xHeap.free_size = 0;
 #if (configENABLE_HEAP_PROTECTOR == 1)
     xHeap.canary = prvGetCanary();
 #endif
@@ -42,7 +44,7 @@ void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
         const enum rh_status xStatus = prvAppendRegion(pxRegion);
         configASSERT(xStatus == RH_OK);
         if (xStatus != RH_OK) {
-            vPortHeapResetState();
+            memset(&xHeap, 0, sizeof xHeap);
             return;
         }
     }

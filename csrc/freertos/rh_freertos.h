@@ -13,6 +13,8 @@
 #include "task.h"
 #undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
 
+#include "rh_freertos_kernel.h"
+
 #if (configSUPPORT_DYNAMIC_ALLOCATION == 0)
 #error This file must not be used if configSUPPORT_DYNAMIC_ALLOCATION is 0
 #endif
@@ -24,8 +26,8 @@
 #define configENABLE_HEAP_PROTECTOR 0
 #endif
 
-/* 1: heap_1, heap_2 and heap_3 offer what FreeRTOS has for heap_4 and heap_5 only:
- * xPortGetMinimumEverFreeHeapSize(), xPortResetHeapMinimumEverFreeHeapSize() and
+/* 1: heap_1, heap_2 and heap_3 offer what FreeRTOS has for heap_4 and heap_5 only, as far as the
+ * kernel knows it: xPortGetMinimumEverFreeHeapSize(), xPortResetHeapMinimumEverFreeHeapSize() and
  * vPortGetHeapStats(). */
 #ifndef configRTOSHEAP_STATISTICS
 #define configRTOSHEAP_STATISTICS 0
@@ -57,7 +59,6 @@
 #endif
 
 #if (configUSE_MALLOC_FAILED_HOOK == 1)
-extern void vApplicationMallocFailedHook(void);
 #define rhMALLOC_FAILED(pvReturn)                                                                  \
     do {                                                                                           \
         if ((pvReturn) == NULL) vApplicationMallocFailedHook();                                    \

@@ -1,5 +1,6 @@
 /*
- * The arena of heap_1, heap_2 and heap_4: ucHeap.
+ * The arena of heap_1, heap_2 and heap_4: ucHeap. rhARENA_DATA says which data it is; heap_1's is
+ * not privileged.
  */
 #ifndef RH_FREERTOS_ARENA_H
 #define RH_FREERTOS_ARENA_H
@@ -7,7 +8,7 @@
 #if (configAPPLICATION_ALLOCATED_HEAP == 1)
 extern uint8_t ucHeap[]; /* configTOTAL_HEAP_SIZE bytes, the application's */
 #else
-PRIVILEGED_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
+rhARENA_DATA static uint8_t ucHeap[configTOTAL_HEAP_SIZE];
 #endif
 
 #endif

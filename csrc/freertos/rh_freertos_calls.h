@@ -35,6 +35,8 @@ RH_INLINE void prvClearOnFree(void *pv, rh_word xBlockSize) {
 #endif
 }
 
+#if rhHAS_CALLOC
+
 /* Does the product fit a size_t? */
 RH_INLINE BaseType_t prvProductFits(size_t xNum, size_t xSize) {
 #if defined(__ARM_ARCH_6M__) && defined(__clang__)
@@ -57,6 +59,9 @@ RH_INLINE void *prvCalloc(size_t xNum, size_t xSize) {
     return pv;
 }
 
+#endif
+#if rhHAS_STATS
+
 RH_INLINE void prvCopyStats(HeapStats_t *pxHeapStats, const struct rh_stats *pxStats) {
     pxHeapStats->xAvailableHeapSpaceInBytes = pxStats->available;
     pxHeapStats->xSizeOfLargestFreeBlockInBytes = pxStats->largest_free_block;
@@ -66,5 +71,7 @@ RH_INLINE void prvCopyStats(HeapStats_t *pxHeapStats, const struct rh_stats *pxS
     pxHeapStats->xNumberOfSuccessfulAllocations = pxStats->allocation_count;
     pxHeapStats->xNumberOfSuccessfulFrees = pxStats->free_count;
 }
+
+#endif
 
 #endif

@@ -19,9 +19,11 @@ void vPortFree(void *pv) {
     (void)xTaskResumeAll();
 }
 
+#if rhHAS_CALLOC
 void *pvPortCalloc(size_t xNum, size_t xSize) {
     return prvCalloc(xNum, xSize);
 }
+#endif
 
 size_t xPortGetFreeHeapSize(void) {
     return xHeap.free_size;
@@ -31,10 +33,13 @@ size_t xPortGetMinimumEverFreeHeapSize(void) {
     return xHeap.minimum_ever_free;
 }
 
-void xPortResetHeapMinimumEverFreeHeapSize(void) {
+#if rhHAS_RESET_MINIMUM
+rhRESET_MINIMUM void xPortResetHeapMinimumEverFreeHeapSize(void) {
     xHeap.minimum_ever_free = xHeap.free_size;
 }
+#endif
 
+#if rhHAS_STATS
 void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     struct rh_stats xStats;
 
@@ -43,10 +48,13 @@ void vPortGetHeapStats(HeapStats_t *pxHeapStats) {
     (void)xTaskResumeAll();
     prvCopyStats(pxHeapStats, &xStats);
 }
+#endif
 
+#if rhHAS_RESET_STATE
 /* For a scheduler that is started again: what set the heap up does so anew. */
 void vPortHeapResetState(void) {
     memset(&xHeap, 0, sizeof xHeap);
 }
+#endif
 
 #endif

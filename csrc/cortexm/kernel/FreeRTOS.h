@@ -2,6 +2,9 @@
  * A stand-in for a kernel's FreeRTOS.h: of the public API what the drop-in files need, with the
  * defaults that its documentation states. Set any macro with -D, or name a header of your own in
  * TEST_CONFIG_FILE.
+ *
+ * It declares what the kernel of a version declares: -DTEST_KERNEL=100301 is V10.3.1. main, which
+ * calls itself 11.1.0 and declares all, is -DTEST_KERNEL=110100 -DTEST_KERNEL_IS_MAIN=1.
  */
 #ifndef INC_FREERTOS_H
 #define INC_FREERTOS_H
@@ -12,6 +15,14 @@
 #ifdef TEST_CONFIG_FILE
 #include TEST_CONFIG_FILE
 #endif
+
+#ifndef TEST_KERNEL
+#define TEST_KERNEL 110300
+#endif
+#ifndef TEST_KERNEL_IS_MAIN
+#define TEST_KERNEL_IS_MAIN 0
+#endif
+#define TEST_SINCE(version) (TEST_KERNEL_IS_MAIN || TEST_KERNEL >= (version))
 
 typedef long BaseType_t;
 typedef unsigned long UBaseType_t;
@@ -31,7 +42,7 @@ typedef unsigned long UBaseType_t;
 #ifndef configUSE_MALLOC_FAILED_HOOK
 #define configUSE_MALLOC_FAILED_HOOK 0
 #endif
-#ifndef configENABLE_HEAP_PROTECTOR
+#if TEST_SINCE(110001) && !defined(configENABLE_HEAP_PROTECTOR)
 #define configENABLE_HEAP_PROTECTOR 0
 #endif
 /* configHEAP_CLEAR_MEMORY_ON_FREE has no default here: the kernel's heaps bring their own. */
@@ -87,6 +98,7 @@ typedef struct HeapRegion {
     size_t xSizeInBytes;
 } HeapRegion_t;
 
+#if TEST_SINCE(100301)
 typedef struct xHeapStats {
     size_t xAvailableHeapSpaceInBytes;
     size_t xSizeOfLargestFreeBlockInBytes;
@@ -97,17 +109,25 @@ typedef struct xHeapStats {
     size_t xNumberOfSuccessfulFrees;
 } HeapStats_t;
 
-void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) PRIVILEGED_FUNCTION;
 void vPortGetHeapStats(HeapStats_t *pxHeapStats);
+#endif
+
+void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) PRIVILEGED_FUNCTION;
 void *pvPortMalloc(size_t xWantedSize) PRIVILEGED_FUNCTION;
+#if TEST_SINCE(100501)
 void *pvPortCalloc(size_t xNum, size_t xSize) PRIVILEGED_FUNCTION;
+#endif
 void vPortFree(void *pv) PRIVILEGED_FUNCTION;
 void vPortInitialiseBlocks(void) PRIVILEGED_FUNCTION;
 size_t xPortGetFreeHeapSize(void) PRIVILEGED_FUNCTION;
 size_t xPortGetMinimumEverFreeHeapSize(void) PRIVILEGED_FUNCTION;
+#if TEST_SINCE(110200)
 void xPortResetHeapMinimumEverFreeHeapSize(void) PRIVILEGED_FUNCTION;
+#endif
+#if TEST_SINCE(110100)
 void vPortHeapResetState(void) PRIVILEGED_FUNCTION;
-#if (configUSE_MALLOC_FAILED_HOOK == 1)
+#endif
+#if TEST_SINCE(100501) && (configUSE_MALLOC_FAILED_HOOK == 1)
 void vApplicationMallocFailedHook(void);
 #endif
 

@@ -5,6 +5,10 @@
 #ifndef INC_TASK_H
 #define INC_TASK_H
 
+#define tskKERNEL_VERSION_MAJOR (TEST_KERNEL / 10000)
+#define tskKERNEL_VERSION_MINOR (TEST_KERNEL / 100 % 100)
+#define tskKERNEL_VERSION_BUILD (TEST_KERNEL % 100)
+
 #if defined(TEST_SCHEDULER) && TEST_SCHEDULER
 void vTaskSuspendAll(void) PRIVILEGED_FUNCTION;
 BaseType_t xTaskResumeAll(void) PRIVILEGED_FUNCTION;
