@@ -40,12 +40,13 @@ _LINK = {
 
 
 def run(command, folder=None):
-    """Run a tool; its complaints are the error."""
+    """Run a tool, for what it prints; its complaints are the error."""
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, cwd=folder,
         stdin=subprocess.DEVNULL, timeout=LAST_RESORT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def link(sources, output, cpu, script, *more):

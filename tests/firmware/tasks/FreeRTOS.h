@@ -1,4 +1,4 @@
-/* Of a kernel what the recorder's configuration looks at, as a FreeRTOSConfig.h may set it. */
+/* Of a kernel what the recorder and a program that it records look at. */
 #ifndef INC_FREERTOS_H
 #define INC_FREERTOS_H
 
@@ -17,5 +17,9 @@
 
 typedef long BaseType_t;
 typedef uint32_t TickType_t;
+
+void *pvPortMalloc(size_t xWantedSize);
+void *pvPortCalloc(size_t xNum, size_t xSize);
+void vPortFree(void *pv);
 
 #endif
