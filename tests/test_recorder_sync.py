@@ -301,3 +301,76 @@ def test_times_never_decrease_whatever_is_lost(device):
         found = load(data[:start] + data[start + 700 :])
         assert (np.diff(found.time) >= 0).all()
         assert found.loss.lost_events + len(found) == 500
+
+
+# ---------------------------------------------------------------------- records, one by one
+
+
+def record(kind, number, detail, *words, bytes_=None):
+    """A record's bytes, of words of 4 bytes, cut to a length."""
+    raw = bytearray(b"".join(word.to_bytes(4, "little") for word in (0, *words))[:bytes_])
+    raw[0], raw[1] = kind | number << 2, detail
+    raw[2:4] = wire.check(bytes(raw)).to_bytes(2, "little")
+    return bytes(raw)
+
+
+def test_records_of_a_32_bit_device():
+    tick, task = 0x8765_4321, 0x0102_0304
+    cases = {
+        record(0, 9, 0x5A, 0xABC1_2345): wire.Record(
+            "m", 9, 8, task=10, tick=5, short=True, size=0xABC, address=0x1_2345
+        ),
+        record(1, 63, 0x5A, 0x1_2345, bytes_=7): wire.Record(
+            "f", 63, 7, task=10, tick=5, short=True, address=0x1_2345
+        ),
+        record(2, 1, 0, task, tick, 5000, 0x2000_0008): wire.Record(
+            "m", 1, 20, task, tick, size=5000, address=0x2000_0008
+        ),
+        record(2, 1, 1, task, tick, 0, 0x2000_0008): wire.Record(
+            "f", 1, 20, task, tick, address=0x2000_0008
+        ),
+        record(2, 1, 2, task, tick, 5000, 0x2000_0008, 0x2000_0010): wire.Record(
+            "r", 1, 24, task, tick, size=5000, address=0x2000_0008, old=0x2000_0010
+        ),
+        record(2, 1, 3, task, tick, 5000, 0): wire.Record("x", 1, 20, task, tick, size=5000),
+        record(2, 1, 8, task, tick, 5000, 1, 8, 2): wire.Record(
+            "m", 1, 28, task, tick, size=5000 + 2**32, address=8 + 2**33
+        ),
+        record(3, 4, 1, tick): wire.Record("t", 4, 8, tick=tick),
+        record(3, 4, 2 | 5 << 2, 0x6C656807, 0x6F6C): wire.Record("n", 4, 12, task=7, name="hello"),
+        record(3, 4, 2 | 3 << 2, 0x65656807): wire.Record("n", 4, 8, task=7, name="hee"),
+        record(3, 4, 3, 0x800_1234): wire.Record("c", 4, 8, address=0x800_1234),
+        record(3, 4, 3 | 8, 0x800_1234, 1): wire.Record("c", 4, 12, address=0x1_0800_1234),
+        record(3, 0, 0, 0x31454852, 64, tick, 0x2000_0400, 0, 0x0308_0403): wire.Record(
+            "s", 0, 28, tick=tick, size=64, address=0x2000_0400, old=0x0308_0403
+        ),
+    }
+    for raw, right in cases.items():
+        for after in (b"", b"\xff"):
+            assert wire.record_at(b"?" + raw + after, 1) == right
+        assert wire.record_at(raw[:-1], 0) is None
+    assert len(cases) == 13
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        record(3, 0, 0, 0x31454853, 64, 0, 0, 0, 0x0308_0403),  # no mark
+        record(3, 0, 4, 0x31454852, 64, 0, 0, 0, 0x0308_0403),
+        record(3, 4, 5, 1),  # a tick has no details
+        record(3, 4, 7, 1),  # nor has a caller but its width
+        *(record(2, 1, 1 << bit, *[0] * 8)[:60] for bit in (2, 4, 5, 6, 7)),
+    ],
+    ids=range(9),
+)
+def test_details_that_no_record_has(raw):
+    assert wire.record_at(raw, 0) is None
+
+
+def test_a_free_and_its_task(device):
+    device.start()
+    device.event("m", BASE + 64, 8, tick=20, task="a")
+    device.event("f", BASE + 64, tick=29, task="b")
+    found = load(device.bytes())
+    assert found.time.tolist() == [20, 29]
+    assert found.task.tolist() == ["a", "b"]
