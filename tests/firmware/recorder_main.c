@@ -132,7 +132,9 @@ static bool start(void) {
 #endif
     rhr_start(&rh_freertos_recorder, put, NULL, (uintptr_t)ucHeap,
               RECORDED_HEAP == 1 ? RHR_ROUNDED : RHR_BLOCK, 8);
-    return RHR_START_FREERTOS(put, (void *)1, (uintptr_t)ucHeap);
+    const bool reached = RHR_START_FREERTOS(put, (void *)1, (uintptr_t)ucHeap);
+    if (reached != (rh_wrap_recorder.put != NULL)) rh_exit(1);
+    return reached;
 }
 
 static void *do_malloc(size_t size) {
