@@ -203,6 +203,64 @@ def test_replay_figures(run: Any, tmp_path: Path, heap: str, plot: str) -> None:
         figure.unlink()
 
 
+LOG = Path(__file__).parent / "data" / "freertos-logs" / "cm3-mode0.log.gz"
+
+
+def test_replay_checks_addresses(run: Any, tmp_path: Path) -> None:
+    """Those of a kernel's own heap_4, from its log and from what `convert` made of that."""
+    for out in ("kernel.trace.gz", "kernel.npz"):
+        assert run("convert", LOG, out).status == 0
+    where = ["--heap-size", "48K", "--base", "0x2024a180", "--check-addresses"]
+    for trace in (LOG, "kernel.trace.gz", "kernel.npz"):
+        done = run("replay", trace, *where)
+        assert done.status == 0
+        assert done.out.endswith("\nAddresses: 43,660 compared, 43,660 equal.\n")
+    addresses = run("replay", LOG, *where, "--json").json["addresses"]
+    assert addresses == {"compared": 43_660, "equal": 43_660, "first_difference": None}
+    assert "addresses" not in run("replay", LOG, *where[:-1], "--json").json
+
+
+def test_replay_names_the_first_address_that_differs(run: Any, tmp_path: Path) -> None:
+    elsewhere = run("replay", LOG, "--heap-size", "48K", "--check-addresses")
+    assert elsewhere.status == 1
+    assert elsewhere.out.endswith(
+        "Addresses: 43,660 compared, 0 equal.\n"
+        "The first difference is at event 0, a malloc: recorded 0x2024a188, replayed 0x20000008.\n"
+        "All lie 0x24a180 higher in the recording: is that where the heap is (--base, or heap_5's "
+        "--region)?\n"
+    )
+    text = "# addressed: yes\nm 0 8 0x20000008\nm 1 8 0x20000020\nf 1 0x20000020\n"
+    one = run("replay", tiny(tmp_path / "a.trace", text), "--heap-size", "1K", "--check-addresses")
+    assert one.status == 1
+    assert one.out.endswith(
+        "Addresses: 3 compared, 1 equal.\n"
+        "The first difference is at event 1, a malloc: recorded 0x20000020, replayed 0x20000018.\n"
+    )
+    found = run("replay", "a.trace", "--heap-size", "1K", "--check-addresses", "--json")
+    assert found.status == 1
+    assert found.json["addresses"] == {
+        "compared": 3,
+        "equal": 1,
+        "first_difference": {
+            "event": 1,
+            "op": "m",
+            "recorded": 0x2000_0020,
+            "replayed": 0x2000_0018,
+            "offset": None,
+        },
+    }
+    lower = ["--base", "0x20000010", "--heap-size", "1K", "--check-addresses"]
+    only = tiny(tmp_path / "b.trace", "# addressed: yes\nm 0 8 0x20000008\n")
+    assert "All lie 0x10 lower in the recording" in run("replay", only, *lower).out
+
+
+def test_replay_of_a_failure_has_no_address(run: Any, tmp_path: Path) -> None:
+    text = "# addressed: yes\nm 0 8 0x20000008\nm 1 4000 0x20000018\n"
+    done = run("replay", tiny(tmp_path / "a.trace", text), "--heap-size", "1K", "--check-addresses")
+    assert done.status == 1
+    assert "at event 1, a malloc: recorded 0x20000018, replayed 0x00000000." in done.out
+
+
 def test_replay_in_regions(run: Any) -> None:
     regions = ["--region", "0x10000000:8K", "--region", "0x20000000:64K"]
     done = run("replay", TRACE, "--heap", "heap_5", *regions, "--json")
@@ -284,6 +342,7 @@ BAD = [
     (["size", TRACE, "--word-size", "8", "--alignment", "4"], "alignment"),
     (["size", TRACE, "--alignment", "7"], "invalid choice: "),
     (["replay", TRACE], "--heap-size is needed for heap_4"),
+    (["replay", TRACE, "--heap-size", "99K", "--check-addresses"], "no recorded addresses; the"),
     (["replay", TRACE, "--heap-size", "16Q"], "'16Q' is no size; write bytes"),
     (["replay", TRACE, "--heap-size", "0"], "it must be 1 byte or more"),
     (["replay", TRACE, "--heap-size", "3"], "rtosheap: "),

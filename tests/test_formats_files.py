@@ -24,7 +24,7 @@ from rtosheap.traces.formats import _plain_lines, text
 pytestmark = pytest.mark.filterwarnings("error")
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=9)
-KEYS = WORDS.filter(lambda key: ":" not in key and key not in ("untimed", "events"))
+KEYS = WORDS.filter(lambda key: ":" not in key and key not in ("untimed", "addressed", "events"))
 META = st.dictionaries(KEYS, st.one_of(st.just(""), WORDS, WORDS.map(lambda w: f"{w}: {w}  #{w}")))
 
 

@@ -78,6 +78,8 @@ def test_end_to_end_in_a_kernel(recorded):
     assert (hooked.size >= wrapped.size).all()
     assert int(wrapped.meta["largest_failed_request"]) > 4000
     assert hooked.loss.failed == wrapped.loss.failed > 0
+    assert wrapped.loss == Loss(failed=wrapped.loss.failed)
+    assert hooked.loss == wrapped.loss._replace(rounded_sizes=hooked.loss.rounded_sizes)
 
 
 def test_a_whole_ram_with_its_elf(recorded):
@@ -173,7 +175,124 @@ def test_ten_damaged_dumps(recorded):
 def test_end_to_end_with_newlib(recorded):
     folder = recorded(recorder_images.NEWLIB)
     size = (folder / "arena.bin").stat().st_size
-    same_addresses(folder / "wrapped.bin", Heap3(size))
+    trace = same_addresses(folder / "wrapped.bin", Heap3(size))
+    assert trace.loss == Loss(failed=trace.loss.failed)
+
+
+# ---------------------------------------------------------------------- what the linker does
+
+APPLICATION = ("recorder_main.c",)
+RECORDER = ("rh_recorder.c", "rh_recorder_wrap.c", "rh_recorder_freertos.c")
+HEAP = ("heap_4.c",)
+
+
+def wrapped_with(lto, folder, *flags):
+    recorder_images.record(folder, *CPUS["m4"], recorder_images.DROP_IN, defines=flags, lto=lto)
+    return folder / "wrapped.bin", (folder / "unreached.bin").exists()
+
+
+def assert_complete(path):
+    """A capture that lacks nothing, and has nothing twice."""
+    trace = same_addresses(path, Heap4(6144))
+    assert trace.loss == Loss(failed=trace.loss.failed)
+
+
+@pytest.mark.parametrize(
+    "lto",
+    [(), APPLICATION, HEAP, RECORDER, APPLICATION + RECORDER, HEAP + RECORDER],
+    ids=lambda lto: "+".join(name.removesuffix(".c") for name in lto) or "none",
+)
+def test_link_time_optimisation_without_both_program_and_heap(lto, tmp_path):
+    path, unreached = wrapped_with(lto, tmp_path)
+    assert not unreached
+    assert_complete(path)
+
+
+@pytest.mark.parametrize("recorder", [(), RECORDER], ids=["", "recorder"])
+def test_a_program_that_does_not_reach_the_recorder_is_told(recorder, tmp_path):
+    path, unreached = wrapped_with(APPLICATION + HEAP + recorder, tmp_path)
+    assert unreached
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("partition", ["max", "1to1"])
+def test_a_calloc_that_reaches_the_wrap_of_malloc_is_recorded_once(partition, tmp_path):
+    """In parts of their own, the heap's calloc and its malloc are as good as in two files."""
+    everything = APPLICATION + HEAP + RECORDER
+    path, unreached = wrapped_with(everything, tmp_path, f"-flto-partition={partition}")
+    assert not unreached
+    assert_complete(path)
+
+
+@pytest.mark.parametrize("name", ["pvPortMalloc", "vPortFree", "pvPortCalloc"])
+def test_a_wrap_that_the_linker_is_not_told_of_does_not_link(name, tmp_path, monkeypatch):
+    flags = recorder_images._LINK[recorder_images.DROP_IN]
+    less = [flag.replace(f"--wrap={name}", f"--wrap=no_{name}") for flag in flags]
+    monkeypatch.setitem(recorder_images._LINK, recorder_images.DROP_IN, less)
+    with pytest.raises(AssertionError, match=f"undefined reference to `__real_{name}'"):
+        wrapped_with(None, tmp_path)
+
+
+# ---------------------------------------------------------------------- kernels
+
+
+def with_tasks(folder, version, *configured):
+    """Compile the recorder for a kernel; the symbols that it leaves to the kernel, per file."""
+    gcc = tools.require("arm-none-eabi-gcc")
+    major, minor = version.split(".")
+    undefined = {}
+    for name in ("rh_recorder", "rh_recorder_wrap"):
+        target = folder / f"{name}.o"
+        recorder_images.run([
+            gcc, "-mcpu=cortex-m3", "-mthumb", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
+            f"-I{recorder_images.HERE / 'tasks'}", '-DRHR_CONFIG_FILE="rh_recorder_task.h"',
+            "-DRHR_WRAP_FREERTOS=1", f"-DTEST_MAJOR={major}", f"-DTEST_MINOR={minor}", *configured,
+            "-c", recorder_images.CSRC / "recorder" / f"{name}.c", "-o", target,
+        ])  # fmt: skip
+        listed = subprocess.run([gcc.replace("gcc", "nm"), "-u", target], capture_output=True,
+                                text=True, check=True).stdout  # fmt: skip
+        undefined[name] = set(listed.split()) - {"U"}
+    return undefined
+
+
+HANDLE, MUTEXES = "-DINCLUDE_xTaskGetCurrentTaskHandle=1", "-DconfigUSE_MUTEXES=1"
+RECURSIVE = "-DconfigUSE_RECURSIVE_MUTEXES=1"
+
+
+@pytest.mark.parametrize(
+    ("version", "configured"),
+    [
+        ("10.0", [HANDLE]),
+        ("10.0", [MUTEXES]),
+        ("10.4", [MUTEXES]),
+        ("11.1", [HANDLE]),
+        ("11.1", [MUTEXES, RECURSIVE]),
+    ],
+)
+def test_tasks_are_asked_of_a_kernel_that_tells_them(version, configured, tmp_path):
+    undefined = with_tasks(tmp_path, version, *configured)["rh_recorder"]
+    assert undefined == {"xTaskGetTickCount", "xTaskGetCurrentTaskHandle", "pcTaskGetName"}
+
+
+@pytest.mark.parametrize(
+    ("version", "configured"),
+    [("10.0", []), ("10.0", [RECURSIVE]), ("11.1", []), ("11.1", [MUTEXES])],
+)
+def test_a_kernel_that_may_not_tell_tasks_is_told_at_compile_time(version, configured, tmp_path):
+    with pytest.raises(AssertionError, match="set INCLUDE_xTaskGetCurrentTaskHandle to 1, or"):
+        with_tasks(tmp_path, version, *configured)
+    undefined = with_tasks(tmp_path, version, *configured, "-DRHR_TASK()=NULL")["rh_recorder"]
+    assert "xTaskGetCurrentTaskHandle" not in undefined
+
+
+@pytest.mark.parametrize(
+    ("version", "calloc"),
+    [("9.0", False), ("10.4", False), ("10.5", True), ("11.0", True)],
+)
+def test_calloc_is_wrapped_where_the_kernel_has_it(version, calloc, tmp_path):
+    undefined = with_tasks(tmp_path, version, HANDLE)["rh_recorder_wrap"]
+    assert ("__real_pvPortCalloc" in undefined) == calloc
+    assert {"vTaskSuspendAll", "xTaskResumeAll", "__real_pvPortMalloc"} <= undefined
 
 
 # ---------------------------------------------------------------------- costs

@@ -1,7 +1,7 @@
 /* What rh_recorder_freertos.h's macros call. Compile it with the recorder's own configuration. */
 #include "rh_recorder.h"
 
-extern struct rh_recorder rh_freertos_recorder;
+struct rh_recorder rh_freertos_recorder;
 void rhr_freertos_malloc(void *address, size_t size);
 void rhr_freertos_free(void *address);
 void rhr_freertos_delete(const void *task);

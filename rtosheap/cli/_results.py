@@ -9,7 +9,7 @@ from rtosheap.cli import _output
 from rtosheap.comparison import Comparison, compare
 from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
-from rtosheap.replays import FAILURES, Replay
+from rtosheap.replays import FAILURES, AddressCheck, Replay
 from rtosheap.traces import Trace
 
 
@@ -83,6 +83,33 @@ def print_failure(failure: dict[str, Any] | None) -> None:
             )
         if len(pins) > _SHOWN_PINS:
             print(f"  and {len(pins) - _SHOWN_PINS:,} more (--json lists all)")
+
+
+def addresses_facts(result: Replay, check: AddressCheck) -> dict[str, Any]:
+    """The check of a replay's addresses, as plain values."""
+    first = None
+    if check.first is not None:
+        op = result.trace[check.first].op
+        where = {"recorded": check.recorded, "replayed": check.replayed, "offset": check.offset}
+        first = {"event": check.first, "op": op, **where}
+    return {"compared": check.compared, "equal": check.equal, "first_difference": first}
+
+
+def print_addresses(facts: dict[str, Any]) -> None:
+    print(f"\nAddresses: {facts['compared']:,} compared, {facts['equal']:,} equal.")
+    first = facts["first_difference"]
+    if first is None:
+        return
+    what = {"m": "malloc", "r": "realloc", "f": "free"}[first["op"]]
+    print(
+        f"The first difference is at event {first['event']:,}, a {what}: recorded "
+        f"{first['recorded']:#010x}, replayed {first['replayed']:#010x}."
+    )
+    if first["offset"] is not None:
+        print(
+            f"All lie {abs(first['offset']):#x} {'higher' if first['offset'] > 0 else 'lower'} in "
+            "the recording: is that where the heap is (--base, or heap_5's --region)?"
+        )
 
 
 def before_failure(result: Replay) -> tuple[Heap, dict[int, int]]:

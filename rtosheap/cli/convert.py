@@ -9,11 +9,18 @@ from rtosheap.cli import _arguments
 
 _EXAMPLE = """\
 formats, by the suffix of OUT: .trace, .trace.gz (text), .npz, .csv, .csv.gz, .rep (CMU malloc lab);
-the format of IN is told by its content
+the format of IN is told by its content, and may be that of a recorder, too: csrc/README.md of
+rtosheap says how a device records itself, into a ring in its RAM, a stream, or lines of text:
+
+  M 0xADDR REQUESTED BLOCK TICK    malloc; REQUESTED may be <=N, or missing in all lines
+  F 0xADDR BLOCK TICK              free
+  X 0x0 REQUESTED 0 TICK           a malloc that failed
+  =EVENTS FAILS MINEVERFREE FREE   the last line, where there is one: totals
 
 examples:
   rtosheap convert my.csv my.trace.gz
   rtosheap convert lwip-3cli lwip-3cli.npz
+  rtosheap convert capture.bin device.trace.gz    recorded addresses are kept
 """
 
 

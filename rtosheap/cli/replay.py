@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
-from rtosheap.cli._results import before_failure, facts_of, print_failure
+from rtosheap.cli._results import (
+    addresses_facts,
+    before_failure,
+    facts_of,
+    print_addresses,
+    print_failure,
+)
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.replays import Replay, replay
 
@@ -15,6 +21,7 @@ _EXAMPLE = """\
 examples:
   rtosheap replay lwip-3cli --heap-size 46K
   rtosheap replay my.trace --heap heap_2 --heap-size 64K -o usage.png
+  rtosheap replay capture.bin --base 0x20000400 --heap-size 40K --check-addresses
   rtosheap replay my.trace --heap heap_5 --region 0x10000000:8K --region 0x20000000:64K --json
 """
 
@@ -34,6 +41,11 @@ def add(commands: Any) -> None:
         help="what -o draws: memory over time, or the arena at the first failure, or at the end "
         "if none failed (default: %(default)s)",
     )
+    parser.add_argument(
+        "--check-addresses",
+        action="store_true",
+        help="compare each block's address with the recorded one; status 1 if any differs",
+    )
     _arguments.add_json(parser)
     _arguments.add_figure(parser, "the replay")
 
@@ -47,15 +59,21 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         draw(result, args.plot, args.output)
     facts = facts_of(result)
+    check = result.check_addresses() if args.check_addresses else None
+    if check is not None:
+        facts["addresses"] = addresses_facts(result, check)
     if args.json:
         _output.print_json({"trace": _arguments.label(trace, args.trace), **facts})
     else:
         name = _arguments.label(trace, args.trace)
         _output.print_pairs(f"{name} in {facts['heap']}", result.summary())
         print_failure(facts["first_failure"])
+        if check is not None:
+            print_addresses(facts["addresses"])
         if args.output is not None:
             print(f"figure: {args.output}")
-    return 1 if result.failures else 0
+    differ = check is not None and check.first is not None
+    return 1 if result.failures or differ else 0
 
 
 def _heap(args: argparse.Namespace) -> Any:

@@ -1,5 +1,6 @@
 """A whole trace through a heap, in C and without the GIL, with what happened at each event."""
 
+from rtosheap.replays._addresses import AddressCheck
 from rtosheap.replays._pins import Pin
 from rtosheap.replays._replay import replay
 from rtosheap.replays.cost import Calibration
@@ -10,6 +11,7 @@ __all__ = [
     "COLUMNS",
     "DEFAULT_COLUMNS",
     "FAILURES",
+    "AddressCheck",
     "Calibration",
     "Failure",
     "Pin",

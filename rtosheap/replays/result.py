@@ -7,6 +7,7 @@ import numpy as np
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import Layout, region_spans
 from rtosheap.html import table_html
+from rtosheap.replays._addresses import AddressCheck, compare_addresses
 from rtosheap.replays._pins import Pin, pins_of
 from rtosheap.replays.run import COLUMNS, FAILURES, Array, Counts, Failure, run
 from rtosheap.tables import pairs
@@ -223,6 +224,28 @@ class Replay(dict[str, Array]):
                 f"but event {event} has failure {FAILURES[reason]!r}"
             )
         return pins_of(heap, self.trace, addresses)
+
+    def check_addresses(self) -> AddressCheck:
+        """Whether every block lies where the device had it.
+
+        Raises
+        ------
+        ValueError
+            If the trace has no recorded addresses, or the column ``address`` was not recorded.
+
+        Examples
+        --------
+        >>> import io
+        >>> from rtosheap import Heap4, Trace, replay
+        >>> log = b"M 0x20000408 100 112 0\\nF 0x20000408 112 1\\n=2 0 900 1016\\n"
+        >>> trace = Trace.load(io.BytesIO(log))
+        >>> check = replay(trace, Heap4(1024, base_address=0x2000_0400)).check_addresses()
+        >>> check.compared, check.equal
+        (2, 2)
+        >>> hex(replay(trace, Heap4(1024)).check_addresses().offset)
+        '0x400'
+        """
+        return compare_addresses(self.trace, self.column("address"))
 
     def _failure_at(self, heap: Heap, event: int) -> int:
         """Why `event` fails; `heap` is in the state just before it, and stays so."""

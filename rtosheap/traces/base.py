@@ -224,7 +224,7 @@ class TraceBase:
     @property
     def recorded_address(self) -> UInt64 | None:
         """Where the recorder saw each event's block: ndarray of uint64, shape (n,); on a free, the
-        freed address. None when nobody recorded that, and for what is put together or saved.
+        freed address. None when nobody recorded that, and for what is put together.
         """
         return self._columns.addresses
 

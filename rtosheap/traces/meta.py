@@ -15,6 +15,9 @@ META_KEY = re.compile(r"[^\s:]+")
 #: The header key under which the text format writes a trace that has tasks but no times.
 UNTIMED = "untimed"
 
+#: And that of a trace whose lines end with the addresses that were recorded.
+ADDRESSED = "addressed"
+
 
 def check_meta(meta: Mapping[Any, Any]) -> None:
     """Raise unless every key and value can stand in the text format's header."""
@@ -28,8 +31,9 @@ def check_meta(meta: Mapping[Any, Any]) -> None:
             raise TraceError(
                 f"meta[{key!r}] is {value!r}; it must be one line without blanks at its ends"
             )
-    if UNTIMED in meta:
-        raise TraceError(f"meta key {UNTIMED!r} is the text format's own; use another")
+    for key in (UNTIMED, ADDRESSED):
+        if key in meta:
+            raise TraceError(f"meta key {key!r} is the text format's own; use another")
 
 
 def encodes(text: str) -> bool:

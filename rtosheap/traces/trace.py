@@ -129,8 +129,8 @@ class Trace(TraceBase):
         ----------
         path : path
             ``.trace`` and ``.trace.gz`` (the text format) and ``.npz`` hold everything.
-            ``.csv`` and ``.csv.gz`` hold no `meta`; ``.rep`` (CMU malloc lab) holds neither
-            `meta` nor times nor tasks.
+            ``.csv`` and ``.csv.gz`` hold no `meta` and no recorded addresses; ``.rep`` (CMU malloc
+            lab) holds neither these nor times nor tasks.
 
         Raises
         ------

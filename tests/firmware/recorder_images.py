@@ -33,19 +33,20 @@ _DEFINES = {
 }
 _LINK = {
     CORE: ["-nostdlib"],
-    DROP_IN: ["-nostdlib", "-Wl,--wrap=pvPortMalloc,--wrap=vPortFree"],
+    DROP_IN: ["-nostdlib", "-Wl,--wrap=pvPortMalloc,--wrap=vPortFree,--wrap=pvPortCalloc"],
     NEWLIB: ["-specs=nano.specs", "-specs=nosys.specs", "-Wl," + ",".join(
         f"--wrap={name}" for name in _WRAP)],
 }  # fmt: skip
 
 
 def run(command, folder=None):
-    """Run a tool; its complaints are the error."""
+    """Run a tool, for what it prints; its complaints are the error."""
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, cwd=folder,
         stdin=subprocess.DEVNULL, timeout=LAST_RESORT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def link(sources, output, cpu, script, *more):
@@ -57,28 +58,48 @@ def link(sources, output, cpu, script, *more):
     ])  # fmt: skip
 
 
-def record(folder, cpu, board, script, kind, heap=4, defines=()):
-    """Build an image and run it; it leaves its files in the folder."""
-    qemu = tools.require("qemu-system-arm")
-    names = ["recorder/rh_recorder.c", "cortexm/startup.c", "cortexm/semihosting.c"]
-    sources = [CSRC / name for name in names + _SOURCES[kind]] + [HERE / "recorder_main.c"]
-    headers = ['-DRHR_CONFIG_FILE="recorder_config.h"', '-DTEST_CONFIG_FILE="recorder_kernel.h"']
-    sources = [
-        Path(str(path).replace("freertos/heap_4", f"freertos/heap_{heap}")) for path in sources
-    ]
-    more = [
+def compiled(source, folder, cpu, *flags):
+    """An object file."""
+    target = folder / f"{source.stem}.o"
+    run([tools.require("arm-none-eabi-gcc"), f"-mcpu={cpu}", "-mthumb", *FLAGS, *INCLUDES, *flags,
+         "-c", source, "-o", target])  # fmt: skip
+    return target
+
+
+def record(folder, cpu, board, script, kind, heap=4, defines=(), lto=None):
+    """Build an image and run it; it leaves its files in the folder.
+
+    `lto` names the sources that link-time optimisation is for; None: none of them.
+    """
+    names = [name.replace("freertos/heap_4", f"freertos/heap_{heap}") for name in _SOURCES[kind]]
+    names += ["recorder/rh_recorder.c", "cortexm/startup.c", "cortexm/semihosting.c"]
+    sources = [*(CSRC / name for name in names), HERE / "recorder_main.c"]
+    flags = [
         f"-DRECORDED={kind}",
         f"-DRECORDED_HEAP={heap}",
-        *headers,
+        '-DRHR_CONFIG_FILE="recorder_config.h"',
+        '-DTEST_CONFIG_FILE="recorder_kernel.h"',
+        *(["-DRHR_WRAP_CALLOC=0"] if heap == 1 else []),
         *defines,
         *_DEFINES[kind],
-        *_LINK[kind],
         "-O2",
     ]
+    linked = [*_LINK[kind]]
+    if lto is not None:
+        sources = [
+            compiled(source, folder, cpu, *flags, *(["-flto"] if source.name in lto else []))
+            for source in sources
+        ]
+        linked.append("-flto")
     image = folder / "image.elf"
-    link(sources, image, cpu, script, *more)
-    run([qemu, "-M", board, "-nographic", "-semihosting-config", "enable=on,target=native",
-         "-kernel", image], folder)  # fmt: skip
+    link(sources, image, cpu, script, *flags, *linked)
+    simulate(image, board)
+
+
+def simulate(image, board):
+    """Run an image, which leaves its files beside itself."""
+    run([tools.require("qemu-system-arm"), "-M", board, "-nographic", "-semihosting-config",
+         "enable=on,target=native", "-kernel", image], image.parent)  # fmt: skip
 
 
 def measured(folder, cpu, optimize):

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "rh_recorder.h"
+#include "rh_recorder_wrap.h"
 #include "semihosting.h"
 
 #define EVENTS 3000u
@@ -63,11 +63,12 @@ static uint8_t arena[ARENA_BYTES] __attribute__((section(".arena"), aligned(8)))
 static struct rh_heap4 heap;
 static struct rh_recorder recorder;
 
-static void start(void) {
+static bool start(void) {
     struct rh_region region = {.base = (rh_word)(uintptr_t)arena, .size = ARENA_BYTES};
     rh4_init(&heap, &region, NULL);
     rhr_start(&recorder, put, NULL, (uintptr_t)arena, RHR_REQUESTED, 0);
     rhr_start(&ring_recorder, rhr_ring_put, &ring, (uintptr_t)arena, RHR_REQUESTED, 0);
+    return true;
 }
 
 static void *allocate(size_t size) {
@@ -81,6 +82,11 @@ static void *do_malloc(size_t size) {
     rhr_malloc(&recorder, (uintptr_t)p, size);
     rhr_malloc(&ring_recorder, (uintptr_t)p, size);
     return p;
+}
+
+static void *do_calloc(size_t count, size_t size) {
+    void *p = do_malloc(count * size);
+    return p == NULL ? NULL : memset(p, 0, count * size);
 }
 
 static void do_free(void *p) {
@@ -115,11 +121,10 @@ void vApplicationGetRandomHeapCanary(portPOINTER_SIZE_TYPE *pxHeapCanary) {
     *pxHeapCanary = 0x5EEDCA9Au;
 }
 
-struct rh_recorder rh_freertos_recorder, rh_wrap_recorder;
 extern uint8_t ucHeap[];
 uint8_t ucHeap[configTOTAL_HEAP_SIZE] __attribute__((section(".arena"), aligned(8)));
 
-static void start(void) {
+static bool start(void) {
 #if RECORDED_HEAP == 5
     static const HeapRegion_t regions[] = {
         {ucHeap, 2048}, {ucHeap + 2048, configTOTAL_HEAP_SIZE - 2048}, {NULL, 0}};
@@ -127,11 +132,22 @@ static void start(void) {
 #endif
     rhr_start(&rh_freertos_recorder, put, NULL, (uintptr_t)ucHeap,
               RECORDED_HEAP == 1 ? RHR_ROUNDED : RHR_BLOCK, 8);
-    rhr_start(&rh_wrap_recorder, put, (void *)1, (uintptr_t)ucHeap, RHR_REQUESTED, 0);
+    const bool reached = RHR_START_FREERTOS(put, (void *)1, (uintptr_t)ucHeap);
+    if (reached != (rh_wrap_recorder.put != NULL)) rh_exit(1);
+    return reached;
 }
 
 static void *do_malloc(size_t size) {
     return pvPortMalloc(size);
+}
+
+static void *do_calloc(size_t count, size_t size) {
+#if RECORDED_HEAP == 1 /* has none */
+    void *p = pvPortMalloc(count * size);
+    return p == NULL ? NULL : memset(p, 0, count * size);
+#else
+    return pvPortCalloc(count, size);
+#endif
 }
 
 static void do_free(void *p) {
@@ -152,7 +168,6 @@ static void finish(void) {
 #else
 #include <stdlib.h>
 
-struct rh_recorder rh_wrap_recorder;
 extern uint8_t rh_arena_start[], rh_arena_end[];
 static uint8_t *sbrk_at = rh_arena_start;
 void *_sbrk(ptrdiff_t more);
@@ -164,12 +179,16 @@ void *_sbrk(ptrdiff_t more) {
     return before;
 }
 
-static void start(void) {
-    rhr_start(&rh_wrap_recorder, put, (void *)1, (uintptr_t)rh_arena_start, RHR_REQUESTED, 0);
+static bool start(void) {
+    return RHR_START_MALLOC(put, (void *)1, (uintptr_t)rh_arena_start);
 }
 
 static void *do_malloc(size_t size) {
     return malloc(size);
+}
+
+static void *do_calloc(size_t count, size_t size) {
+    return calloc(count, size);
 }
 
 static void do_free(void *p) {
@@ -200,14 +219,23 @@ int main(void) {
     capture = semihosting_open("capture.bin", SEMIHOSTING_WRITE);
     capture_wrapped = semihosting_open("wrapped.bin", SEMIHOSTING_WRITE);
     (void)rhr_ring_start(&ring, ring_memory, sizeof ring_memory);
-    start();
+    if (!start()) {
+        leave("unreached.bin", names, 1);
+        return 0;
+    }
     for (uint32_t i = 0; i < EVENTS; i++) {
         const uint32_t slot = below(LIVE);
         current = names[below(3)];
         recorder_tick += below(8) == 0 ? below(100) : below(2);
         if (live[slot] == NULL) {
             sizes[slot] = below(50) == 0 ? 4000 + below(9000) : 1 + below(300);
-            live[slot] = do_malloc(sizes[slot]);
+            if (below(3) == 0) {
+                const size_t size = 1 + below(100);
+                sizes[slot] = 3 * size;
+                live[slot] = do_calloc(3, size);
+            } else {
+                live[slot] = do_malloc(sizes[slot]);
+            }
             if (live[slot] != NULL) memset(live[slot], (int)(i | 1), sizes[slot]);
         } else if (below(8) == 0) {
             const size_t size = 1 + below(400);

@@ -14,12 +14,14 @@ from rtosheap.traces.columns import Int32, Int64, Ops, Tasks
 from rtosheap.traces.events import Op
 from rtosheap.traces.formats._rows import Block
 
-_SPACE, _NEWLINE, _ZERO = 32, 10, 48
-_MAX_DIGITS = 18  # what int64 holds, whatever the digits
+_SPACE, _NEWLINE, _ZERO, _X = 32, 10, 48, 120
+_MAX_DIGITS = {10: 18, 16: 15}  # what int64 holds, whatever the digits
+_VALUES = np.full(256, 255, dtype=np.uint8)  # of each digit
+_VALUES[list(b"0123456789abcdef")] = np.arange(16)
 _MAX_TASK = 64
 
 
-def scan(data: bytes, line: int, tasks: Tasks) -> Block | None:
+def scan(data: bytes, line: int, tasks: Tasks, addressed: bool = False) -> Block | None:
     """Read whole lines, the first of them number `line`; None if any of them is unusual."""
     if not data:
         return None
@@ -36,6 +38,12 @@ def scan(data: bytes, line: int, tasks: Tasks) -> Block | None:
 
     op: Ops = chars[starts[first]]
     sized = (op == Op.MALLOC) | (op == Op.REALLOC)
+    addresses: Int64 | None = None
+    if addressed:
+        addresses = _addresses(chars, starts[last], lengths[last])
+        if addresses is None:
+            return None
+        last = last - 1
     extra = last - first - 1 - sized  # fields after the id and, where there is one, the size
     if not (sized | (op == Op.FREE)).all() or extra.min() < 0 or extra.max() > 2:
         return None
@@ -63,23 +71,36 @@ def scan(data: bytes, line: int, tasks: Tasks) -> Block | None:
             return None
         codes = np.full(len(op), -1, dtype=np.int32)
         codes[named] = found
-    return Block(op, ids, size, time, None, codes, line)
+    places = None if addresses is None else addresses.view(np.uint64)
+    return Block(op, ids, size, time, None, codes, line, places)
+
+
+def _addresses(
+    chars: npt.NDArray[np.uint8], starts: npt.NDArray[np.intp], lengths: npt.NDArray[np.intp]
+) -> Int64 | None:
+    """The numbers that stand there as ``0x1f``; None if one does not, or may be too large."""
+    if lengths.min() < 3 or (chars[starts] != _ZERO).any() or (chars[starts + 1] != _X).any():
+        return None
+    return _numbers(chars, starts + 2, lengths - 2, 16)
 
 
 def _numbers(
-    chars: npt.NDArray[np.uint8], starts: npt.NDArray[np.intp], lengths: npt.NDArray[np.intp]
+    chars: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.intp],
+    lengths: npt.NDArray[np.intp],
+    base: int = 10,
 ) -> Int64 | None:
-    """The numbers that stand there in decimal; None if one does not, or may be too large."""
+    """The numbers that stand there; None if one does not, or may be too large."""
     values = np.zeros(len(starts), dtype=np.int64)
     width = int(lengths.max()) if len(lengths) else 0
-    if width > _MAX_DIGITS:
+    if width > _MAX_DIGITS[base]:
         return None
     for place in range(width):
         inside = place < lengths
-        digits = chars[np.where(inside, starts + place, starts)] - np.uint8(_ZERO)
-        if (digits > 9).any():
+        digits = _VALUES[chars[np.where(inside, starts + place, starts)]]
+        if (digits >= base).any():
             return None
-        values = np.where(inside, values * 10 + digits, values)
+        values = np.where(inside, values * base + digits, values)
     return values
 
 

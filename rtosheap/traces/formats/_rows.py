@@ -63,6 +63,7 @@ class Block:
     timed: Mask | None  # None: all have one, or none has
     task_codes: Int32 | None  # None: no event's task is known
     lines: int | Int64  # of the first event, the others following; or of each
+    addresses: UInt64 | None = None  # None: no event has one
 
 
 class Rows:
@@ -77,12 +78,22 @@ class Rows:
         self._timed: list[bool] = []
         self._task: list[int] = []
         self._lines: list[int] = []
+        self._addresses: list[int] = []
 
     def __len__(self) -> int:
         return len(self._op)
 
-    def add(self, op: str, id: str, size: str, time: str, task: str, line: int) -> None:
-        """Take one event; ``""`` stands for what is not given.
+    def add(
+        self,
+        op: str,
+        id: str,
+        size: str,
+        time: str,
+        task: str,
+        line: int,
+        address: int | None = None,
+    ) -> None:
+        """Take one event; ``""`` stands for what is not given. All have an address, or none has.
 
         Raises
         ------
@@ -110,6 +121,8 @@ class Rows:
         self._timed.append(bool(time))
         self._task.append(task_code)
         self._lines.append(line)
+        if address is not None:
+            self._addresses.append(address)
 
     def take(self) -> Block:
         """The events since the last call, as columns."""
@@ -122,6 +135,7 @@ class Rows:
             timed=None if timed.all() or not timed.any() else timed,
             task_codes=codes if (codes >= 0).any() else None,
             lines=np.array(self._lines, dtype=np.int64),
+            addresses=np.array(self._addresses, dtype=np.uint64) if self._addresses else None,
         )
         self.__init__(self._tasks)  # type: ignore[misc]
         return block
@@ -159,6 +173,8 @@ class Assembly:
         )
         if timed is None or timed.any():
             out.time = self._joined("time", np.int64, 0)
+        if self._blocks and self._blocks[0].addresses is not None:
+            out.addresses = self._joined("addresses", np.uint64, 0)
         if any(block.task_codes is not None for block in self._blocks):
             out.task_codes = self._joined("task_codes", np.int32, -1)
             out.task_names = self._tasks.names

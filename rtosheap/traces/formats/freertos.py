@@ -1,8 +1,13 @@
 """The log of a FreeRTOS kernel with a log call each in pvPortMalloc and vPortFree.
 
 ``M 0xADDR REQUESTED BLOCK TICK``, ``F 0xADDR BLOCK TICK``, ``X 0x0 REQUESTED 0 TICK`` (a request
-that failed), and at the end ``=EVENTS FAILS MINEVERFREE FREE``. Requests are as made, times are
-ticks. What the last line says besides is kept in the trace's meta.
+that failed), and at the end ``=EVENTS FAILS MINEVERFREE FREE``. Times are ticks. What the last line
+says besides is kept in the trace's meta.
+
+Who logs by FreeRTOS's macros knows the block only (``csrc/recorder/rh_log.h``): REQUESTED is then
+``<=N``, the block without its header, or it is left out of all lines, and a header of 8 bytes is
+taken off here (16 where an address has more than 32 bits). EVENTS are the lines M and F; a total
+that exceeds them by the number of lines X counts those, too.
 """
 
 from __future__ import annotations
@@ -16,15 +21,16 @@ from rtosheap.traces.formats._address_log import LogReader, bad_line
 from rtosheap.traces.loss import Loss
 
 NAME = "freertos"
-HINT = "lines 'M 0xADDR REQUESTED BLOCK TICK' and 'F 0xADDR BLOCK TICK'"
+HINT = "lines 'M 0xADDR [REQUESTED] BLOCK TICK' and 'F 0xADDR BLOCK TICK'"
 
 _LINE = re.compile(
-    rb"(?:([MX]) 0[xX]([0-9a-fA-F]{1,16}) (\d{1,20}) \d{1,20}|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20})"
-    rb" (\d{1,18})\s*\Z"
+    rb"(?:([MX]) 0[xX]([0-9a-fA-F]{1,16})(?: (<=)?(\d{1,20}))? (\d{1,20})"
+    rb"|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20}) (\d{1,18})\s*\Z"
 )
 _END = re.compile(rb"=(\d+) (\d+) (\d+) (\d+)\s*\Z")
-_SNIFF = re.compile(rb"\s*(?:[MX] 0x[0-9a-fA-F]+ \d+|F 0x[0-9a-fA-F]+) \d+ \d+\s")
-_RIGHT = "'M 0xADDR REQUESTED BLOCK TICK', 'F 0xADDR BLOCK TICK' or 'X 0x0 REQUESTED 0 TICK'"
+_SNIFF = re.compile(rb"\s*(?:[MX] 0x[0-9a-fA-F]+(?: (?:<=)?\d+)?|F 0x[0-9a-fA-F]+) \d+ \d+\s")
+_RIGHT = "'M 0xADDR [REQUESTED] BLOCK TICK', 'F 0xADDR BLOCK TICK' or 'X 0x0 [REQUESTED] 0 TICK'"
+_MEANING = "the block's, without its header"
 
 
 def sniff(head: bytes) -> bool:
@@ -36,14 +42,21 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
     reader = _Reader(strict).of(stream)
     columns = reader.columns("FreeRTOS log", time_unit="ticks")
+    if columns.loss.rounded_sizes:
+        columns.meta["sizes"] = _MEANING
     if reader.end is None:
-        columns.warnings.append("the last line '=EVENTS ...' is missing; the log was cut short")
+        columns.warnings.append(
+            "the last line '=EVENTS ...' is missing: whether the log was cut short is not known"
+        )
     else:
         events, fails, minimum, free = reader.end
         columns.meta["minimum_ever_free"], columns.meta["free"] = str(minimum), str(free)
-        lost = max(0, events - len(columns.op) - columns.loss.foreign_frees)
-        missing = max(0, fails - columns.loss.failed)
-        columns.loss = columns.loss.merged(Loss(lost_events=lost, failed=missing))
+        loss = columns.loss
+        lost = max(0, events - len(columns.op) + loss.implied_frees - loss.foreign_frees)
+        if lost == loss.failed:  # a total that counts these, too
+            lost = 0
+        missing = max(0, fails - loss.failed)
+        columns.loss = loss.merged(Loss(lost_events=lost, failed=missing))
     return columns
 
 
@@ -51,13 +64,16 @@ class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self.end: tuple[int, ...] | None = None
+        self._sized: bool | None = None  # whether lines say what was requested
 
     def take(self, raw: bytes, number: int) -> None:
         match = _LINE.match(raw)
         if match is None:
             self._other(raw)
             return
-        op, address, size, freed, tick = match.groups()
+        op, address, most, size, block, freed, tick = match.groups()
+        if op is not None and self._sized not in (None, size is not None):
+            raise bad_line(raw, f"{_RIGHT}, with REQUESTED in all lines or in none")
         if self.end is not None:
             raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
         now = int(tick)
@@ -67,7 +83,16 @@ class _Reader(LogReader):
         if op is None:
             self.free(int(freed, 16), number)
         else:
-            self.malloc(0 if op == b"X" else int(address, 16), int(size), number)
+            self._sized = size is not None
+            self._malloc(0 if op == b"X" else int(address, 16), most, size, int(block), number)
+
+    def _malloc(
+        self, address: int, most: bytes | None, size: bytes | None, block: int, number: int
+    ) -> None:
+        header = 16 if address >> 32 else 8
+        self.malloc(address, max(0, block - header) if size is None else int(size), number)
+        if address != 0 and (size is None or most is not None):
+            self.loss["rounded_sizes"] += 1
 
     def _other(self, raw: bytes) -> None:
         match = _END.match(raw)

@@ -2,7 +2,7 @@
 
 Arrays: ``rtosheap_trace`` (the version, 1), ``op`` (uint8), ``id`` (int64), ``size`` (uint64);
 where known ``time`` (int64), ``task_codes`` (int32, -1 for unknown) and ``task_names`` (UTF-8, a
-newline between names, as uint8); ``meta`` (UTF-8 JSON, as uint8).
+newline between names, as uint8), ``recorded_address`` (uint64); ``meta`` (UTF-8 JSON, as uint8).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ NAME = "npz"
 HINT = "a zip file"
 
 _VERSION = "rtosheap_trace"
+_ADDRESS = "recorded_address"
 
 
 def sniff(head: bytes) -> bool:
@@ -62,6 +63,8 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
         )
         if "time" in arrays:
             columns.time = integer_column(arrays["time"], "time", TIME_MIN, TIME_MAX, np.int64)
+        if _ADDRESS in arrays:
+            columns.addresses = integer_column(arrays[_ADDRESS], _ADDRESS, 0, SIZE_MAX, np.uint64)
         if "task_codes" in arrays:
             names = arrays["task_names"].tobytes().decode()
             columns.task_names = tuple(names.split("\n")) if names else ()
@@ -120,6 +123,8 @@ def write(trace: TraceBase, stream: BinaryIO) -> None:
     }
     if trace.time is not None:
         arrays["time"] = trace.time
+    if trace.recorded_address is not None:
+        arrays[_ADDRESS] = trace.recorded_address
     if trace.task_codes is not None:
         arrays["task_codes"] = trace.task_codes
         arrays["task_names"] = np.frombuffer("\n".join(trace.task_names).encode(), dtype=np.uint8)

@@ -341,7 +341,8 @@ class _Reader(AddressLog):
             tick = record.tick
         else:
             if record.short:
-                self._time = (self._time or 0) + (record.tick - (self._time or 0)) % 16
+                known = self._time or 0
+                self._time = known + (record.tick + self._offset - known) % 16
             else:
                 self._whole_time(record.tick)
             tick = self._time or 0

@@ -177,6 +177,7 @@ def lost(trace: TraceBase) -> list[str]:
     """Times, tasks, meta and what else; see :class:`~rtosheap.traces.formats.Writer`."""
     out = [] if trace.time is None else ["times"]
     out += [] if trace.task_codes is None else ["tasks"]
+    out += [] if trace.recorded_address is None else ["the recorded addresses"]
     keys = [key for key in described(dict(trace.meta)) if key != "rep_header"]
     out += [f"the trace's meta ({', '.join(keys)})"] if keys else []
     emptied = int(_emptied(trace).sum())

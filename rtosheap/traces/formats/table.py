@@ -2,7 +2,7 @@
 
 Columns ``op``, ``id``, ``size`` and, where known, ``time`` and ``task``, in any order. The cells
 are those of the text format's fields; the size of a free is 0 or empty, an unknown task is empty.
-There is no place for a trace's `meta`.
+There is no place for a trace's `meta`, nor for recorded addresses.
 """
 
 from __future__ import annotations
@@ -97,9 +97,10 @@ def _add_row(rows: Rows, row: list[str], names: list[str], where: list[int], lin
 
 
 def lost(trace: TraceBase) -> list[str]:
-    """The header's keys; see :class:`~rtosheap.traces.formats.Writer`."""
+    """The header's keys and addresses; see :class:`~rtosheap.traces.formats.Writer`."""
     keys = list(described(dict(trace.meta)))
-    return [f"the trace's meta ({', '.join(keys)})"] if keys else []
+    out = [f"the trace's meta ({', '.join(keys)})"] if keys else []
+    return out if trace.recorded_address is None else [*out, "the recorded addresses"]
 
 
 def write(trace: TraceBase, stream: BinaryIO) -> None:

@@ -12,8 +12,10 @@ events have a time or none has; a task is a word. ``r <id> 0`` leaves a live blo
 (a ``realloc(p, 0)`` that frees is recorded as ``f``).
 
 A trace that has tasks but no times is written with 0 for each time and a header key ``untimed``,
-which is not part of `meta`. When the header states ``events`` and the file has another number of
-them, reading it warns, since it may have been cut short.
+which is not part of `meta`. With a header key ``addressed``, which is not either, each line has one
+field more, its last: the address that a recorder saw, such as ``0x20000008``. When the header
+states ``events`` and the file has another number of them, reading it warns, since it may have been
+cut short.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._plain_lines import scan
 from rtosheap.traces.formats._rows import Assembly, Block, Rows
 from rtosheap.traces.loss import Dropped
-from rtosheap.traces.meta import META_KEY, UNTIMED
+from rtosheap.traces.meta import ADDRESSED, META_KEY, UNTIMED
 
 NAME = "text"
 HINT = "first line '# rtosheap-trace 1'"
@@ -37,6 +39,7 @@ HINT = "first line '# rtosheap-trace 1'"
 _MAGIC = b"# rtosheap-trace"
 _BOM = b"\xef\xbb\xbf"
 _KEY = re.compile(rf"#\s*({META_KEY.pattern}):(?:\s+(.*))?")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _FORMS = {
     "m": "m <id> <size> [<time> [<task>]]",
     "r": "r <id> <size> [<time> [<task>]]",
@@ -69,9 +72,9 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
             raise TraceError(reason, line=line + data.count(b"\n"))
         if data and not data.endswith(b"\n"):
             data += b"\n"
-        block = scan(data.replace(b"\r\n", b"\n"), line, tasks)
+        block = scan(data.replace(b"\r\n", b"\n"), line, tasks, header.addressed)
         if block is None:
-            block, bad = _read_lines(data, line, tasks, strict)
+            block, bad = _read_lines(data, line, tasks, header.addressed, strict)
             bad_lines += bad
             seen += bad
         assembly.add(block)
@@ -114,6 +117,7 @@ class Header:
                 self.bad_lines += 1
             self.next_line += 1
         self.untimed = self.meta.pop(UNTIMED, None) is not None
+        self.addressed = self.meta.pop(ADDRESSED, None) is not None
 
     def _first_line(self, line: bytes) -> None:
         magic, version = line[: len(_MAGIC)], line[len(_MAGIC) :].strip()
@@ -138,7 +142,9 @@ class Header:
         self.meta[key] = value
 
 
-def _read_lines(data: bytes, line: int, tasks: Tasks, strict: bool) -> tuple[Block, int]:
+def _read_lines(
+    data: bytes, line: int, tasks: Tasks, addressed: bool, strict: bool
+) -> tuple[Block, int]:
     """Read whole lines one by one; the events, and how many bad lines were left out."""
     rows, bad = Rows(tasks), 0
     for number, raw in enumerate(data.split(b"\n")[:-1], line):
@@ -146,7 +152,7 @@ def _read_lines(data: bytes, line: int, tasks: Tasks, strict: bool) -> tuple[Blo
         if not raw or raw.startswith(b"#"):
             continue
         try:
-            _add_line(rows, raw, number)
+            _add_line(rows, raw, number, addressed)
         except TraceError as error:
             if strict:
                 raise error.at(line=number, path=None) from None
@@ -154,12 +160,20 @@ def _read_lines(data: bytes, line: int, tasks: Tasks, strict: bool) -> tuple[Blo
     return rows.take(), bad
 
 
-def _add_line(rows: Rows, raw: bytes, line: int) -> None:
+def _add_line(rows: Rows, raw: bytes, line: int, addressed: bool) -> None:
     try:
         fields = [field.decode() for field in raw.split()]
     except UnicodeDecodeError:
         raise TraceError(f"{raw[:40]!r} is not UTF-8") from None
-    op = fields[0]
+    address = None
+    if addressed:
+        last = fields.pop()
+        if not _ADDRESS.fullmatch(last):
+            raise TraceError(
+                f"the line ends with {last[:40]!r}; it must be an address, such as 0x20000008"
+            )
+        address = int(last, 16)
+    op = fields[0] if fields else ""
     form = _FORMS.get(op)
     if form is None:
         raise TraceError(f"unknown event {op[:40]!r}; a line begins with m, r or f (or with #)")
@@ -170,7 +184,7 @@ def _add_line(rows: Rows, raw: bytes, line: int) -> None:
         raise TraceError(f"{what} in {shown!r}; it must be {form!r}")
     size = fields[2] if fixed == 3 else ""
     time, task = [*fields[fixed:], "", ""][:2]
-    rows.add(op, fields[1], size, time, task, line)
+    rows.add(op, fields[1], size, time, task, line, address)
 
 
 def lost(trace: TraceBase) -> list[str]:
@@ -181,7 +195,11 @@ def lost(trace: TraceBase) -> list[str]:
 def write(trace: TraceBase, stream: BinaryIO) -> None:
     """Write the header and the events; see :class:`~rtosheap.traces.formats.Writer`."""
     untimed = trace.task_codes is not None and trace.time is None
-    header = {**trace.meta, **({UNTIMED: "the times below are not known"} if untimed else {})}
+    header = dict(trace.meta)
+    if untimed:
+        header[UNTIMED] = "the times below are not known"
+    if trace.recorded_address is not None:
+        header[ADDRESSED] = "the last field is where the block was recorded"
     lines = [_MAGIC.decode() + " 1\n"]
     lines += [f"# {key}: {value}".rstrip() + "\n" for key, value in header.items()]
     stream.write("".join(lines).encode())
@@ -196,6 +214,9 @@ def write(trace: TraceBase, stream: BinaryIO) -> None:
             words = [f" {name}" if name else "" for name in names]
             codes = trace.task_codes[part].tolist()
             tails = [tail + words[code] for tail, code in zip(tails, codes, strict=True)]
+        if trace.recorded_address is not None:
+            where = trace.recorded_address[part].tolist()
+            tails = [f"{tail} {at:#x}" for tail, at in zip(tails, where, strict=True)]
         columns = (trace.op[part], trace.id[part], trace.size[part])
         rows = zip(*(np.asarray(column).tolist() for column in columns), tails, strict=True)
         stream.write(
