@@ -7,29 +7,29 @@ ticks. What the last line says besides is kept in the trace's meta.
 
 from __future__ import annotations
 
-import re
 from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.formats._address_log import bad_line
+from rtosheap.traces.formats._serial import Events, SerialReader
 from rtosheap.traces.loss import Loss
 
 NAME = "freertos"
 HINT = "lines 'M 0xADDR REQUESTED BLOCK TICK' and 'F 0xADDR BLOCK TICK'"
 
-_LINE = re.compile(
+_EVENTS = Events(
     rb"(?:([MX]) 0[xX]([0-9a-fA-F]{1,16}) (\d{1,20}) \d{1,20}|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20})"
-    rb" (\d{1,18})\s*\Z"
+    rb" (\d{1,18})",
+    rb"[MFX] 0[xX]",
 )
-_END = re.compile(rb"=(\d+) (\d+) (\d+) (\d+)\s*\Z")
-_SNIFF = re.compile(rb"\s*(?:[MX] 0x[0-9a-fA-F]+ \d+|F 0x[0-9a-fA-F]+) \d+ \d+\s")
+_END = Events(rb"=(\d{1,18}) (\d{1,18}) (\d{1,20}) (\d{1,20})", rb"=\d")
 _RIGHT = "'M 0xADDR REQUESTED BLOCK TICK', 'F 0xADDR BLOCK TICK' or 'X 0x0 REQUESTED 0 TICK'"
 
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return _SNIFF.match(head) is not None
+    return _EVENTS.among(head)
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -47,16 +47,17 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     return columns
 
 
-class _Reader(LogReader):
+class _Reader(SerialReader):
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self.end: tuple[int, ...] | None = None
 
     def take(self, raw: bytes, number: int) -> None:
-        match = _LINE.match(raw)
+        match = _EVENTS.find(raw)
         if match is None:
-            self._other(raw)
+            self._other(raw, number)
             return
+        self.start()
         op, address, size, freed, tick = match.groups()
         if self.end is not None:
             raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
@@ -69,9 +70,11 @@ class _Reader(LogReader):
         else:
             self.malloc(0 if op == b"X" else int(address, 16), int(size), number)
 
-    def _other(self, raw: bytes) -> None:
-        match = _END.match(raw)
+    def _other(self, raw: bytes, number: int) -> None:
+        match = _END.find(raw)
         if match is not None and self.end is None:
             self.end = tuple(int(part) for part in match.groups())
-        elif raw.strip() and not raw.startswith(b"#"):
+        elif _EVENTS.begins(raw):
             raise bad_line(raw, _RIGHT)
+        elif self.end is None:
+            self.skip(raw, number, _RIGHT)
