@@ -98,8 +98,8 @@ class Trace(TraceBase):
             If False, bad lines and events that cannot be are left out and counted in
             :attr:`dropped`, instead of being errors.
         max_bytes : int, optional
-            The most that the file may hold once it is unpacked; what is read takes at most some 16
-            times as much memory. When it is not given it is 1 GiB, and for a compressed file 32
+            The most that the file may hold once it is unpacked; reading takes some 20 times as much
+            memory at most. When it is not given it is 1 GiB, and for a compressed file 32
             times its size, or 64 MiB if that is more: a small file cannot take all memory.
 
         Raises
