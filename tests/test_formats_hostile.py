@@ -166,6 +166,7 @@ HEADERS = {
     "objects": plain("(1,)", "'|O'"),
     "fields": plain("(1,)", "[('a', '<i8')]"),
     "no such type": plain("(1,)", "'<i3'"),
+    "no width": plain("(1,)", "'<i0'"),
     "two dimensions": plain("(1, 1)"),
     "nested": b"(" * 3000,
     "signs": b"-" * 30_000 + b"1",

@@ -14,7 +14,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import LogReader, bad_line
 
 _COLOUR = re.compile(rb"\x1b\[[0-9;]{0,16}m")
-_CUT = re.compile(rb"[0-9a-fA-FxX][0-9a-fA-FxX ]*+\s*+\Z")  # the rest of some event's numbers
+_CUT = re.compile(rb"[0-9a-fA-FxX ]++\s*+\Z")  # the rest of some event's numbers
 
 
 class Events:
