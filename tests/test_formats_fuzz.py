@@ -16,8 +16,9 @@ from needs import LAST_RESORT, ROOT
 
 from rtosheap.traces import formats
 
-CI = os.environ.get("CI") == "true"
-HOW_LONG = ["--seconds", "60"] if CI else ["--executions", "20000"]
+HOW_LONG = ["--executions", "20000"]
+if os.environ.get("CI") == "true":
+    HOW_LONG += ["--seconds", "60"]
 
 
 def fuzz(folder, *options):
@@ -77,7 +78,7 @@ def test_what_only_the_boundary_catches_is_a_finding(monkeypatch, tmp_path):
     for reader in formats.READERS:
         monkeypatch.setattr(reader, "read", read)
     with pytest.raises(fuzz_readers.Finding, match=r"only the boundary caught KeyError\('found'\)"):
-        fuzz_readers.run(5000, 1e9, 0, (tmp_path / "finding").write_bytes)
+        fuzz_readers.run(5000, 0, 0, (tmp_path / "finding").write_bytes)
     assert b"\xff" in (tmp_path / "finding").read_bytes()
 
 

@@ -252,8 +252,8 @@ def test_max_bytes(pack, tmp_path):
         load(pack(data), max_bytes=len(data) - 1)
     with pytest.raises(TraceError, match=r"holds more than 9 bytes"):
         load(pack(data), max_bytes=9)
-    for bad in (0, -1):
-        with pytest.raises(ValueError, match=f"max_bytes is {bad}; it must be 1 or more"):
+    for bad in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"max_bytes is {bad}; it must be an int above 0"):
             load(data, max_bytes=bad)
 
 

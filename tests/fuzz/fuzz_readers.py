@@ -2,9 +2,10 @@
 
     python tests/fuzz/fuzz_readers.py [--executions N] [--seconds S] [--seed K] [--save FOLDER]
 
-It stops at whichever comes first. A file may make a trace, which then survives saving and loading,
-or a `TraceError` that the reader meant: what only the boundary caught counts as a finding, as does
-more memory than `MEMORY` or more steps of Python than so many a byte. One run is what its seed is.
+It reads so many files, and goes on until the seconds have passed. A file may make a trace, which
+then survives saving and loading, or a `TraceError` that the reader meant: what only the boundary
+caught counts as a finding, as does more memory than `MEMORY` or more steps of Python than so many
+a byte. One run is what its seed is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import itertools
 import random
 import resource
 import sys
@@ -329,8 +331,8 @@ def run(
     """Read that many files; what became of them, by format."""
     valid, found = seeds(), Counter[str]()
     end = time.monotonic() + seconds
-    for number in range(executions):
-        if time.monotonic() > end:
+    for number in itertools.count():
+        if number >= executions and time.monotonic() >= end:
             break
         rng = random.Random(f"{seed} {number}")
         own, data = a_file(rng, valid)
@@ -351,7 +353,7 @@ def run(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--executions", type=int, default=10**6)
-    parser.add_argument("--seconds", type=float, default=10.0**6)
+    parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save", type=Path, default=Path())
     args = parser.parse_args()

@@ -72,8 +72,8 @@ def read(
     """
     if format is not None and format not in NAMES:
         raise ValueError(f"format is {format!r}; it must be one of {', '.join(NAMES)}, or None")
-    if max_bytes is not None and max_bytes < 1:
-        raise ValueError(f"max_bytes is {max_bytes!r}; it must be 1 or more, or None")
+    if max_bytes is not None and not (isinstance(max_bytes, int) and max_bytes > 0):
+        raise ValueError(f"max_bytes is {max_bytes!r}; it must be an int above 0, or None")
     with opened(path, max_bytes) as (stream, head):
         if format is None:
             reader, source = _told(head, stream)

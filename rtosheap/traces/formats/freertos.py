@@ -2,7 +2,8 @@
 
 ``M 0xADDR REQUESTED BLOCK TICK``, ``F 0xADDR BLOCK TICK``, ``X 0x0 REQUESTED 0 TICK`` (a request
 that failed), and at the end ``=EVENTS FAILS MINEVERFREE FREE``. Requests are as made, times are
-ticks. What the last line says besides is kept in the trace's meta.
+ticks. What the last line says besides is kept in the trace's meta. Other text may stand between
+the lines, and before them on each: what a terminal or a logger writes there.
 """
 
 from __future__ import annotations

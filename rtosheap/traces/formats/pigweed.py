@@ -1,7 +1,8 @@
 """Pigweed's allocator requests: ``m <size> <address>`` and ``f <address>``, one a line.
 
 Sizes are decimal, addresses hexadecimal, with or without ``0x``. Blank lines and lines that begin
-with ``#`` say nothing. An address of 0 is a failed request, or ``free(NULL)``.
+with ``#`` say nothing. An address of 0 is a failed request, or ``free(NULL)``. Other text may stand
+between the lines, and before them on each: what a terminal or a logger writes there.
 """
 
 from __future__ import annotations
