@@ -231,11 +231,13 @@ def test_bad_sources(tmp_path):
 def test_unknown_content(tmp_path):
     path = tmp_path / "x.trace"
     path.write_bytes(b"m 1 8\nf 1\n")
-    with pytest.raises(
-        TraceError, match=r"none of the formats: text .*; npz .*; csv .*; rep "
-    ) as e:
+    with pytest.raises(TraceError) as e:
         Trace.load(path)
-    assert str(e.value).startswith(f"{path}: begins with b'm 1 8\\nf 1\\n', which is none")
+    assert str(e.value) == (
+        f"{path}: begins with b'm 1 8\\nf 1\\n', which is none of the formats; "
+        f"format= (--format) forces one: {', '.join(formats.NAMES)}"
+    )
+    assert len(str(e.value)) < 250 + len(str(path))
     path.write_bytes(b"")
     with pytest.raises(TraceError, match=r"x\.trace: the file is empty"):
         Trace.load(path)

@@ -60,7 +60,7 @@ def test_npz_is_read():
         ({"time": np.array([8])}, "the arrays differ in length: .*'time': 1"),
         ({"time": np.array([8, 7])}, "event 1: time 7 is before 8"),
         ({"id": np.array([1, 2])}, "event 1: free of id 2, which was never allocated"),
-        ({"id": np.array([[1, 2]])}, "id must have one dimension"),
+        ({"id": np.array([[1, 2]])}, "is no .npz file of plain arrays: .* has not one dimension"),
         ({"id": np.array([1, None], dtype=object)}, "is no .npz file of plain arrays"),
         ({"meta": as_bytes("[]")}, r"meta is \[\]; it must be an object"),
         ({"meta": as_bytes("{")}, "an array is not as Trace.save writes it"),

@@ -67,7 +67,7 @@ def test_rep_quirks(lines, events, dropped):
     ("data", "line", "message"),
     [
         ("1\n2\n3\na 0 8\n", 4, "3 leading lines hold a single integer; it must be 4 .* or 2"),
-        ("1\n2\n3\n4\n5\na 0 8\n", 6, "5 leading lines hold a single integer"),
+        ("1\n2\n3\n4\n5\na 0 8\n", 5, "more than 4 leading lines hold a single integer"),
         ("a 0 8\n", 1, "0 leading lines hold a single integer"),
         ("1\n1\nx 0 8\n", 3, "unknown event 'x'; it must be a, r or f"),
         ("1\n1\n\nm 0 8\n", 4, "unknown event 'm'; it must be a, r or f"),

@@ -99,7 +99,7 @@ def test_text_header():
         (b"m 1 8\nm 1 8", 3, "event 1: malloc of id 1, which is still live since event 0"),
         (b"# a: 1\n# a: 2\nm 1 8", 3, "the key 'a' stands in the header twice; give it once"),
         (b"# a: \xff\nm 1 8", 2, r"b'# a: \\xff' is not UTF-8"),
-        (b"m 1 8\n" + b"m" * 2_200_000, 3, "a line of more than 65536 bytes"),
+        (b"m 1 8\n" + b"m" * 2_200_000, 3, "a line of more than 1,048,576 bytes"),
     ],
 )
 def test_text_errors(tmp_path, lines, line, message):

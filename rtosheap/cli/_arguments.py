@@ -10,7 +10,7 @@ from typing import Any
 
 from rtosheap import data, tables
 from rtosheap.kinds import NAMES, layout_of
-from rtosheap.traces import Trace
+from rtosheap.traces import Trace, formats
 
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -94,14 +94,28 @@ def add_trace(parser: Any) -> None:
     parser.add_argument(
         "trace",
         metavar="TRACE",
-        help="a file (text, CSV, .rep or .npz, plain or gzip), - for standard input, or a bundled "
+        help="a file (see --format; plain, gzip or Zstandard), - for standard input, or a bundled "
         f"trace: {', '.join(data.names())}",
     )
-    add_strict(parser)
+    add_reading(parser)
 
 
-def add_strict(parser: Any) -> None:
-    """Whether impossible events are errors."""
+def add_reading(parser: Any) -> None:
+    """How a trace is read."""
+    parser.add_argument(
+        "--format",
+        choices=formats.NAMES,
+        metavar="FORMAT",
+        help="the format of the trace's file, where its content does not tell; see 'rtosheap "
+        f"convert --help': {', '.join(formats.NAMES)}",
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=parse_size,
+        metavar="SIZE",
+        help="the most that the trace's file may hold once it is unpacked (default: 1G, and for a "
+        "compressed file 32 times its size, or 64M if that is more)",
+    )
     parser.add_argument(
         "--no-strict",
         dest="strict",
@@ -231,12 +245,13 @@ def regions(
     return found
 
 
-def load(name: str, *, strict: bool = True) -> Trace:
+def load(name: str, args: argparse.Namespace) -> Trace:
     """The trace of this name: a file, a bundled trace, or standard input for ``-``."""
+    how = {"format": args.format, "strict": args.strict, "max_bytes": args.max_bytes}
     if name == "-":
-        trace = Trace.load(sys.stdin.buffer, strict=strict)
+        trace = Trace.load(sys.stdin.buffer, **how)
     elif Path(name).exists():
-        trace = Trace.load(name, strict=strict)
+        trace = Trace.load(name, **how)
     elif name in data.names():
         trace = data.load(name)
     else:

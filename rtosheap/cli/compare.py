@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Run it."""
     heaps = args.heaps or list(NAMES)
     regions = _arguments.regions(args, heaps, solved=True)
-    trace = _arguments.load(args.trace, strict=args.strict)
+    trace = _arguments.load(args.trace, args)
     changed = None if args.what_if is None else what_if(trace, args.what_if)
     keywords = {
         "heaps": heaps,

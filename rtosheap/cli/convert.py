@@ -6,11 +6,17 @@ import argparse
 from typing import Any
 
 from rtosheap.cli import _arguments
+from rtosheap.traces import formats
 
-_EXAMPLE = """\
-formats, by the suffix of OUT: .trace, .trace.gz (text), .npz, .csv, .csv.gz, .rep (CMU malloc lab);
-the format of IN is told by its content, and may be that of a recorder, too: csrc/README.md of
-rtosheap says how a device records itself, into a ring in its RAM, a stream, or lines of text:
+_HINTS = "\n".join(f"  {reader.NAME:10} {reader.HINT}" for reader in formats.READERS)
+_EXAMPLE = f"""\
+formats of IN, told by its content, or by --format:
+{_HINTS}
+
+formats of OUT, by its suffix: .trace, .trace.gz (text), .npz, .csv, .csv.gz, .rep (CMU malloc lab)
+
+csrc/README.md of rtosheap says how a device records itself, into a ring in its RAM, a stream, or
+lines of text:
 
   M 0xADDR REQUESTED BLOCK TICK    malloc; REQUESTED may be <=N, or missing in all lines
   F 0xADDR BLOCK TICK              free
@@ -21,6 +27,7 @@ examples:
   rtosheap convert my.csv my.trace.gz
   rtosheap convert lwip-3cli lwip-3cli.npz
   rtosheap convert capture.bin device.trace.gz    recorded addresses are kept
+  rtosheap convert serial.log my.trace.gz --format freertos
 """
 
 
@@ -30,12 +37,12 @@ def add(commands: Any) -> None:
     parser = _arguments.add_command(commands, "convert", text, _EXAMPLE, run)
     parser.add_argument("trace", metavar="IN", help="a trace's file, or a bundled trace")
     parser.add_argument("out", metavar="OUT", help="the file to write")
-    _arguments.add_strict(parser)
+    _arguments.add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run it."""
-    trace = _arguments.load(args.trace, strict=args.strict)
+    trace = _arguments.load(args.trace, args)
     trace.save(args.out)
     print(f"{args.out}: {len(trace):,} events")
     if trace.loss:

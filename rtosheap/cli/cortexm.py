@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         default=_DEFAULT_TRACE,
         help="a file, - for standard input, or a bundled trace (default: %(default)s)",
     )
-    _arguments.add_strict(parser)
+    _arguments.add_reading(parser)
     _arguments.add_heaps(parser, f" (default: {', '.join(_DEFAULT_HEAPS)})")
     parser.add_argument(
         "--cpu",
@@ -76,7 +76,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run it."""
-    trace = _arguments.load(args.trace, strict=args.strict)
+    trace = _arguments.load(args.trace, args)
     heaps = tuple(args.heaps or _DEFAULT_HEAPS)
     cpus = tuple(args.cpus or _DEFAULT_CPUS)
     measured = []

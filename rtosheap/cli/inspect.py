@@ -43,6 +43,7 @@ def add(commands: Any) -> None:
         help="the heap protector's word (default: what the symbols or the end marker say)",
     )  # fmt: skip
     parser.add_argument("--trace", metavar="TRACE", help="a trace of the same run, to name blocks")
+    _arguments.add_reading(parser)
     _arguments.add_json(parser)
     _arguments.add_figure(parser, "the heap's map")
 
@@ -85,7 +86,7 @@ def inspect_dump(args: argparse.Namespace) -> Report:
         alignment=args.alignment or 8,
         canary=args.canary,
         state=dump.state,
-        trace=None if args.trace is None else _arguments.load(args.trace),
+        trace=None if args.trace is None else _arguments.load(args.trace, args),
     )
     return dataclasses.replace(report, notes=(*dump.notes, *report.notes))
 

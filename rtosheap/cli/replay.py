@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     heap = _heap(args)
-    trace = _arguments.load(args.trace, strict=args.strict)
+    trace = _arguments.load(args.trace, args)
     with _output.progress_bar("replaying") as progress:
         result = replay(trace, heap, progress=progress)
     if args.output is not None:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             "--region 0x10000000:8K --region 0x20000000:"
         )
     options = _arguments.options(args, args.heap)
-    trace = _arguments.load(args.trace, strict=args.strict)
+    trace = _arguments.load(args.trace, args)
     with _output.progress_bar(f"sizing {args.heap}") as progress:
         found = minimum_heap_size(
             trace,

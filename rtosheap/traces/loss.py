@@ -20,7 +20,7 @@ _WORDS = {
     "other_processes": "events of another process, left out",
     "lost_events": "events that the recorder made and the file does not hold",
     "damaged_bytes": "bytes that belong to no whole record, skipped",
-    "cut_lines": "last lines that were cut off, left out",
+    "cut_lines": "lines cut off where the recording begins or ends, left out",
 }
 
 
@@ -67,13 +67,13 @@ class Loss(NamedTuple):
     damaged_bytes : int
         Bytes skipped until the next whole record.
     cut_lines : int
-        1 if the last line was cut off.
+        Lines that were cut off: the last, and the first of a serial log.
 
     Examples
     --------
     >>> print(Loss(failed=2, cut_lines=1))
     requests that failed, which a trace leaves out: 2
-    last lines that were cut off, left out: 1
+    lines cut off where the recording begins or ends, left out: 1
     >>> bool(Loss())
     False
     """
@@ -126,7 +126,8 @@ class Dropped(NamedTuple):
     reused_live_id : int
         Mallocs of an id that was live (``strict=False``).
     bad_line : int
-        Lines that are no event (``strict=False``).
+        Lines that are no event (``strict=False``), and other text among the events of a serial
+        log.
     free_null : int
         ``f -1`` in a ``.rep`` file: ``free(NULL)``, which does nothing.
     past_count : int

@@ -9,7 +9,7 @@ from typing import Any
 from rtosheap.traces.errors import TraceError
 
 #: A key in the text format's header.
-META_KEY = re.compile(r"[^\s:]+")
+META_KEY = re.compile(r"[^\s:]++")
 
 
 #: The header key under which the text format writes a trace that has tasks but no times.

@@ -10,7 +10,7 @@ from rtosheap.traces.base import TraceBase
 from rtosheap.traces.changes import what_if
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats import files
-from rtosheap.traces.formats.streams import describe_source
+from rtosheap.traces.formats.streams import contained, describe_source
 
 
 class Trace(TraceBase):
@@ -80,27 +80,33 @@ class Trace(TraceBase):
         *,
         format: str | None = None,
         strict: bool = True,
+        max_bytes: int | None = None,
     ) -> Self:
         """Read a trace from a file.
 
         Parameters
         ----------
         path : path or binary file object
-            The file, which may be compressed with gzip. A file object is read from where it stands
-            to its end, and left open.
+            The file, which may be compressed with gzip or Zstandard. A file object is read from
+            where it stands to its end, and left open.
         format : str, optional
             ``"text"``, ``"npz"``, ``"csv"``, ``"rep"``, or a recorder's: ``"valgrind"``,
-            ``"mtrace"``, ``"ltrace"``, ``"heaptrack"``, ``"freertos"``, ``"pigweed"``; see
-            :mod:`rtosheap.traces.formats`. Told from the content when it is not given; the
-            file's name does not matter.
+            ``"mtrace"``, ``"ltrace"``, ``"heaptrack"``, ``"freertos"``, ``"pigweed"``,
+            ``"recorder"``; see :mod:`rtosheap.traces.formats`. Told from the content when it is
+            not given; the file's name does not matter.
         strict : bool, default True
             If False, bad lines and events that cannot be are left out and counted in
             :attr:`dropped`, instead of being errors.
+        max_bytes : int, optional
+            The most that the file may hold once it is unpacked; reading takes some 20 times as much
+            memory at most. When it is not given it is 1 GiB, and for a compressed file 32
+            times its size, or 64 MiB if that is more: a small file cannot take all memory.
 
         Raises
         ------
         TraceError
-            With the file's name, the line where the format has lines, and what would be right.
+            Whatever the file holds: with its name, the line where the format has lines, and what
+            would be right.
         OSError
             If the file cannot be read.
 
@@ -111,15 +117,15 @@ class Trace(TraceBase):
         >>> len(trace), trace.peak_live_bytes
         (2, 100)
         """
-        source = describe_source(path)
-        columns = files.read(path, format=format, strict=strict)
+        columns = files.read(path, format=format, strict=strict, max_bytes=max_bytes)
         lines = columns.lines
         trace = cls.__new__(cls)
-        try:
-            trace._adopt(columns, strict)
-        except TraceError as error:
-            line = None if lines is None or error.event is None else lines.of(error.event)
-            raise error.at(line=line, path=source) from None
+        with contained(describe_source(path)):
+            try:
+                trace._adopt(columns, strict)
+            except TraceError as error:
+                line = None if lines is None or error.event is None else lines.of(error.event)
+                raise error.at(line=line, path=None) from None
         return trace
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -16,7 +16,8 @@ What recorders write is read only: :mod:`~rtosheap.traces.formats.valgrind`,
 :mod:`~rtosheap.traces.formats.recorder`. What such a format cannot tell is counted in the trace's
 `loss`.
 
-Any of them may be compressed with gzip or Zstandard.
+Any of them may be compressed with gzip or Zstandard. What a file may hold once it is unpacked is
+limited (the `max_bytes` of :meth:`rtosheap.Trace.load`), and so is a line, to 1 MiB.
 
 A format is a module with a ``NAME``, a ``HINT`` that says how it is told, ``sniff(head)`` and
 ``read(stream, strict=...)``, listed in :data:`READERS`; if it can be written, also ``lost(trace)``
@@ -24,7 +25,16 @@ and ``write(trace, stream)``, listed in :data:`WRITERS`.
 """
 
 from rtosheap.traces.formats.base import Reader, Writer
-from rtosheap.traces.formats.files import READERS, WRITERS, read, write
+from rtosheap.traces.formats.files import NAMES, READERS, WRITERS, read, write
 from rtosheap.traces.formats.streams import describe_source
 
-__all__ = ["READERS", "WRITERS", "Reader", "Writer", "describe_source", "read", "write"]
+__all__ = [
+    "NAMES",
+    "READERS",
+    "WRITERS",
+    "Reader",
+    "Writer",
+    "describe_source",
+    "read",
+    "write",
+]

@@ -9,13 +9,15 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from rtosheap.traces.columns import SIZE_MAX, Columns, Lines
+from rtosheap.traces.columns import SIZE_MAX, Columns, Lines, names_in_use
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
+from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
 from rtosheap.traces.loss import Dropped, Loss
 
 _MALLOC, _REALLOC, _FREE = int(Op.MALLOC), int(Op.REALLOC), int(Op.FREE)
-_ADDRESS = re.compile(rb"(?:0[xX])?([0-9a-fA-F]+)\Z")
+_ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
+_DIGITS = 20  # of the largest number of 64 bits
 
 
 class AddressLog:
@@ -56,10 +58,19 @@ class AddressLog:
         _check(address, size)
         if address in self.live:
             self.loss["implied_frees"] += 1
-            self._add(_FREE, self.live[address], 0, address, line)
-        id_ = self.live[address] = self._blocks
+            self.add_free(self.live[address], address, line)
+        self.live[address] = self.add_malloc(size, address, line)
+
+    def add_malloc(self, size: int, address: int, line: int) -> int:
+        """A block's malloc; its id."""
+        id_ = self._blocks
         self._blocks = id_ + 1
         self._add(_MALLOC, id_, size, address, line)
+        return id_
+
+    def add_free(self, id_: int, address: int, line: int) -> None:
+        """A block's free."""
+        self._add(_FREE, id_, 0, address, line)
 
     def fail(self, size: int) -> None:
         """A request that failed."""
@@ -75,7 +86,7 @@ class AddressLog:
         if id_ is None:
             self.loss["foreign_frees"] += 1
         else:
-            self._add(_FREE, id_, 0, address, line)
+            self.add_free(id_, address, line)
 
     def realloc(self, old: int, new: int, size: int, line: int) -> None:
         """A realloc of any address, of which `new` is the result."""
@@ -93,27 +104,28 @@ class AddressLog:
             id_ = self.live.pop(old)
             if new in self.live:
                 self.loss["implied_frees"] += 1
-                self._add(_FREE, self.live.pop(new), 0, new, line)
+                self.add_free(self.live.pop(new), new, line)
             self.live[new] = id_
             self._add(_REALLOC, id_, size, new, line)
 
     def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
         """The events as columns, with `source` and `meta` in their meta."""
-        lines = Lines()
-        lines.add(len(self.line), np.array(self.line, dtype=np.int64))
-        out = Columns(
-            op=np.array(self.op, dtype=np.uint8),
-            id=np.array(self.id, dtype=np.int64),
-            size=np.array(self.size, dtype=np.uint64),
-            addresses=np.array(self.address, dtype=np.uint64),
+        where = Lines()
+        where.add(len(self.line), np.frombuffer(self.line, dtype=np.int64))
+        out = Columns(  # the arrays themselves, so that a large log is in memory only once
+            op=np.frombuffer(self.op, dtype=np.uint8),
+            id=np.frombuffer(self.id, dtype=np.int64),
+            size=np.frombuffer(self.size, dtype=np.uint64),
+            addresses=np.frombuffer(self.address, dtype=np.uint64),
             meta={"source": source},
             loss=Loss(**self.loss),
-            lines=lines,
+            lines=where,
         )
         if self.time:
-            out.time = np.array(self.time, dtype=np.int64)
+            out.time = np.frombuffer(self.time, dtype=np.int64)
         if self.task and tasks:
-            out.task_codes, out.task_names = np.array(self.task, dtype=np.int32), tasks
+            codes = np.frombuffer(self.task, dtype=np.int32)
+            out.task_codes, out.task_names = names_in_use(codes, tasks)
         if self.largest_failed:
             out.meta["largest_failed_request"] = str(self.largest_failed)
         out.meta |= meta
@@ -135,8 +147,9 @@ class LogReader(AddressLog):
 
     def __init__(self, strict: bool) -> None:
         super().__init__()
-        self._strict = strict
-        self._digits = self._bad = 0
+        self.strict = strict
+        self.bad = 0
+        self._digits = 0
 
     def take(self, raw: bytes, number: int) -> None:
         """Take a line, or raise a `TraceError`, which makes it a bad one. For the subclass."""
@@ -156,31 +169,42 @@ class LogReader(AddressLog):
 
     def of(self, stream: BinaryIO) -> Self:
         """This reader, once it has taken every line."""
-        for number, raw in enumerate(stream, 1):
+        for number, raw in enumerate(lines(stream), 1):
             try:
+                if len(raw) > MAX_LINE:
+                    raise too_long()
                 if raw.endswith(b"\n"):
                     self.take(raw, number)
                 elif self._whole(raw):
                     self.take(raw + b"\n", number)
                 else:
-                    self.loss["cut_lines"] = 1
+                    self.loss["cut_lines"] += 1
             except TraceError as error:
-                if not raw.endswith(b"\n"):
-                    self.loss["cut_lines"] = 1
-                elif self._strict:
+                if not raw.endswith(b"\n") and len(raw) <= MAX_LINE:
+                    self.loss["cut_lines"] += 1
+                elif self.strict:
                     raise error.at(line=number, path=None) from None
                 else:
-                    self._bad += 1
+                    self.bad += 1
         return self
 
     def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
         """The events as columns; bad lines are counted."""
         columns = super().columns(source, tasks=tasks, **meta)
-        columns.dropped = Dropped(bad_line=self._bad)
+        columns.dropped = Dropped(bad_line=self.bad)
         return columns
 
 
 def bad_line(raw: bytes, right: str) -> TraceError:
     """The error for a line that should have been `right`."""
     shown = raw[:72].rstrip().decode("utf-8", "backslashreplace")
-    return TraceError(f"{shown!r} is no event; it must be {right}")
+    return TraceError(
+        f"{shown!r} is no event; it must be {right}; strict=False (--no-strict) leaves it out"
+    )
+
+
+def whole(digits: bytes, base: int = 10) -> int:
+    """The number that digits spell; a `ValueError` if they do not, or are too many."""
+    if len(digits) > _DIGITS or not digits.isalnum():
+        raise TraceError(f"{digits[:_DIGITS]!r} is no number of 64 bits")
+    return int(digits, base)

@@ -45,7 +45,10 @@ def number(text: str, what: str, low: int, high: int) -> int:
     if not (digits.isascii() and digits.isdigit()):
         shown = text if len(text) <= _TOO_LONG else text[:_TOO_LONG] + "..."
         raise TraceError(f"the {what} is {shown!r}; it must be an integer")
-    value = int(text) if len(digits.lstrip("0")) < _TOO_LONG else high + 1
+    spelled = digits.lstrip("0")  # int() refuses thousands of digits, zeros or not
+    value = high + 1
+    if len(spelled) < _TOO_LONG:
+        value = int(spelled or "0") * (-1 if text.startswith("-") else 1)
     if not low <= value <= high:
         shown = text if len(text) <= _TOO_LONG else f"a number of {len(text)} characters"
         raise TraceError(f"the {what} is {shown}; it must be from {low} to {high}")

@@ -7,6 +7,7 @@ from typing import BinaryIO, Protocol
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns
+from rtosheap.traces.formats.streams import Stream
 
 
 class Reader(Protocol):
@@ -18,8 +19,11 @@ class Reader(Protocol):
     def sniff(self, head: bytes) -> bool:
         """Whether a file that begins with these bytes is of this format."""
 
-    def read(self, stream: BinaryIO, *, strict: bool) -> Columns:
-        """The events as they stand in the file; whether they fit together is checked later."""
+    def read(self, stream: Stream, *, strict: bool) -> Columns:
+        """The events as they stand in the file; whether they fit together is checked later.
+
+        Whatever is raised becomes a `TraceError`, but one of the reader's own says more.
+        """
 
 
 class Writer(Protocol):

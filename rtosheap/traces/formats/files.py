@@ -6,10 +6,7 @@ import gzip
 import io
 import os
 import warnings
-import zlib
 from typing import BinaryIO, cast
-
-import zstandard
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns
@@ -28,7 +25,7 @@ from rtosheap.traces.formats import (
     valgrind,
 )
 from rtosheap.traces.formats.base import Reader, Writer
-from rtosheap.traces.formats.streams import describe_source, opened
+from rtosheap.traces.formats.streams import Stream, describe_source, opened
 
 #: Formats, in the order in which a file is tried on them.
 READERS: tuple[Reader, ...] = (
@@ -45,6 +42,9 @@ READERS: tuple[Reader, ...] = (
     ltrace,
 )
 
+#: What the formats are called.
+NAMES = tuple(reader.NAME for reader in READERS)
+
 #: Formats by the suffix of a file's name.
 WRITERS: dict[str, Writer] = {
     ".trace": text,
@@ -57,37 +57,37 @@ WRITERS: dict[str, Writer] = {
 
 
 def read(
-    path: str | os.PathLike[str] | BinaryIO, *, format: str | None = None, strict: bool = True
+    path: str | os.PathLike[str] | BinaryIO,
+    *,
+    format: str | None = None,
+    strict: bool = True,
+    max_bytes: int | None = None,
 ) -> Columns:
     """Read a file's columns; :meth:`rtosheap.Trace.load` makes a trace of them.
 
     Parameters
     ----------
-    path, format, strict
+    path, format, strict, max_bytes
         As for :meth:`rtosheap.Trace.load`.
     """
-    names = [reader.NAME for reader in READERS]
-    if format is not None and format not in names:
-        raise ValueError(f"format is {format!r}; it must be one of {', '.join(names)}, or None")
-    source = describe_source(path)
-    try:
-        with opened(path) as (stream, head):
-            if format is None:
-                reader, stream = _told(head, stream)
-            else:
-                reader = READERS[names.index(format)]
-            columns = reader.read(stream, strict=strict)
-    except TraceError as error:
-        raise error.at(line=None, path=source) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise TraceError(f"the compressed data are damaged ({error})", path=source) from error
+    if format is not None and format not in NAMES:
+        raise ValueError(f"format is {format!r}; it must be one of {', '.join(NAMES)}, or None")
+    if max_bytes is not None and not (isinstance(max_bytes, int) and max_bytes > 0):
+        raise ValueError(f"max_bytes is {max_bytes!r}; it must be an int above 0, or None")
+    with opened(path, max_bytes) as (stream, head):
+        if format is None:
+            reader, source = _told(head, stream)
+        else:
+            reader, source = READERS[NAMES.index(format)], stream
+        columns = reader.read(source, strict=strict)
+    name = describe_source(path)
     for warning in columns.warnings:
-        text_ = f"{source}: {warning}" if source else warning
+        text_ = f"{name}: {warning}" if name else warning
         warnings.warn(text_, TraceWarning, stacklevel=3)
     return columns
 
 
-def _told(head: bytes, stream: BinaryIO) -> tuple[Reader, BinaryIO]:
+def _told(head: bytes, stream: Stream) -> tuple[Reader, Stream]:
     """The reader for a file, and the stream that it is to read."""
     if not head:
         raise TraceError("the file is empty; a trace of no events has at least a header")
@@ -97,9 +97,11 @@ def _told(head: bytes, stream: BinaryIO) -> tuple[Reader, BinaryIO]:
     if b"\0" in head:  # memory of a device, perhaps, with a recorder's ring somewhere in it
         data = stream.read()
         if recorder.holds_ring(data):
-            return recorder, io.BytesIO(data)
-    hints = "; ".join(f"{reader.NAME} ({reader.HINT})" for reader in READERS)
-    raise TraceError(f"begins with {head[:24]!r}, which is none of the formats: {hints}")
+            return recorder, Stream(io.BytesIO(data), len(data))
+    raise TraceError(
+        f"begins with {head[:24]!r}, which is none of the formats; "
+        f"format= (--format) forces one: {', '.join(NAMES)}"
+    )
 
 
 def write(trace: TraceBase, path: str | os.PathLike[str]) -> None:

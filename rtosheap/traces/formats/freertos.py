@@ -2,7 +2,8 @@
 
 ``M 0xADDR REQUESTED BLOCK TICK``, ``F 0xADDR BLOCK TICK``, ``X 0x0 REQUESTED 0 TICK`` (a request
 that failed), and at the end ``=EVENTS FAILS MINEVERFREE FREE``. Times are ticks. What the last line
-says besides is kept in the trace's meta.
+says besides is kept in the trace's meta. Other text may stand between the lines, and before them on
+each: what a terminal or a logger writes there.
 
 Who logs by FreeRTOS's macros knows the block only (``csrc/recorder/rh_log.h``): REQUESTED is then
 ``<=N``, the block without its header, or it is left out of all lines, and a header of 8 bytes is
@@ -12,30 +13,30 @@ that exceeds them by the number of lines X counts those, too.
 
 from __future__ import annotations
 
-import re
 from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.formats._address_log import bad_line
+from rtosheap.traces.formats._serial import Events, SerialReader
 from rtosheap.traces.loss import Loss
 
 NAME = "freertos"
 HINT = "lines 'M 0xADDR [REQUESTED] BLOCK TICK' and 'F 0xADDR BLOCK TICK'"
 
-_LINE = re.compile(
+_EVENTS = Events(
     rb"(?:([MX]) 0[xX]([0-9a-fA-F]{1,16})(?: (<=)?(\d{1,20}))? (\d{1,20})"
-    rb"|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20}) (\d{1,18})\s*\Z"
+    rb"|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20}) (\d{1,18})",
+    rb"[MFX] 0[xX]",
 )
-_END = re.compile(rb"=(\d+) (\d+) (\d+) (\d+)\s*\Z")
-_SNIFF = re.compile(rb"\s*(?:[MX] 0x[0-9a-fA-F]+(?: (?:<=)?\d+)?|F 0x[0-9a-fA-F]+) \d+ \d+\s")
+_END = Events(rb"=(\d{1,18}) (\d{1,18}) (\d{1,20}) (\d{1,20})", rb"=\d")
 _RIGHT = "'M 0xADDR [REQUESTED] BLOCK TICK', 'F 0xADDR BLOCK TICK' or 'X 0x0 [REQUESTED] 0 TICK'"
 _MEANING = "the block's, without its header"
 
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return _SNIFF.match(head) is not None
+    return _EVENTS.among(head)
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -60,17 +61,18 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     return columns
 
 
-class _Reader(LogReader):
+class _Reader(SerialReader):
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self.end: tuple[int, ...] | None = None
         self._sized: bool | None = None  # whether lines say what was requested
 
     def take(self, raw: bytes, number: int) -> None:
-        match = _LINE.match(raw)
+        match = _EVENTS.find(raw)
         if match is None:
-            self._other(raw)
+            self._other(raw, number)
             return
+        self.start()
         op, address, most, size, block, freed, tick = match.groups()
         if op is not None and self._sized not in (None, size is not None):
             raise bad_line(raw, f"{_RIGHT}, with REQUESTED in all lines or in none")
@@ -94,9 +96,11 @@ class _Reader(LogReader):
         if address != 0 and (size is None or most is not None):
             self.loss["rounded_sizes"] += 1
 
-    def _other(self, raw: bytes) -> None:
-        match = _END.match(raw)
+    def _other(self, raw: bytes, number: int) -> None:
+        match = _END.find(raw)
         if match is not None and self.end is None:
             self.end = tuple(int(part) for part in match.groups())
-        elif raw.strip() and not raw.startswith(b"#"):
+        elif _EVENTS.begins(raw):
             raise bad_line(raw, _RIGHT)
+        elif self.end is None:
+            self.skip(raw, number, _RIGHT)

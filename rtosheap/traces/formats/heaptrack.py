@@ -9,9 +9,10 @@ free and a malloc; a memalign is missing though its free is there, a ``realloc(p
 from __future__ import annotations
 
 import re
+from array import array
 from typing import BinaryIO
 
-from rtosheap.traces.columns import Columns
+from rtosheap.traces.columns import TIME_MAX, Columns
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import LogReader, bad_line
 
@@ -19,7 +20,7 @@ NAME = "heaptrack"
 HINT = "first line 'v VERSION FILEVERSION'"
 
 _VERSION = 3
-_HEAD = re.compile(rb"v ([0-9a-f]+)(?: ([0-9a-f]+))?\s")
+_HEAD = re.compile(rb"v [0-9a-f]{1,16}(?: [0-9a-f]{1,16})?+\s")
 _HEX = re.compile(rb"[0-9a-f]{1,16}\Z")
 _RIGHT = "'+ SIZE TRACE ADDR', '- ADDR', '+ K', '- K', 'a SIZE TRACE' or 'c MS'"
 
@@ -44,9 +45,8 @@ class _Reader(LogReader):
         super().__init__(strict)
         self.now = 0
         self.interpreted: bool | None = None
-        self._infos: list[int] = []  # sizes, of allocations as interpreted
-        self._alike: list[list[int]] = []  # the live blocks of each, oldest first
-        self._last = 0  # made-up addresses: all that is live has one
+        self._infos = array("Q")  # sizes, of allocations as interpreted
+        self._alike: dict[int, array[int]] = {}  # the live blocks of each, oldest first
         self._freed = False
 
     def take(self, raw: bytes, number: int) -> None:
@@ -65,7 +65,6 @@ class _Reader(LogReader):
             if len(values) not in (2, 3):
                 raise bad_line(raw, _RIGHT)
             self._infos.append(values[0])
-            self._alike.append([])
         else:
             if self.interpreted is None:
                 self.interpreted = len(values) == 1 and bool(self._infos)
@@ -78,6 +77,8 @@ class _Reader(LogReader):
     def _clock(self, raw: bytes, values: list[int]) -> None:
         if len(values) != 1:
             raise bad_line(raw, _RIGHT)
+        if values[0] > TIME_MAX:
+            raise TraceError(f"the time is {values[0]} ms; it must be from 0 to 2**63 - 1")
         self.now = max(self.now or 0, values[0])
 
     def _event(
@@ -98,14 +99,14 @@ class _Reader(LogReader):
             else:
                 self.free(values[0], number)
             return
-        blocks = self._alike[values[0]]
+        blocks = self._alike.setdefault(values[0], array("q"))
         if allocated:
-            self._last += 1
-            blocks.append(self._last)
-            self.malloc(self._last, self._infos[values[0]], number)
-        else:
+            blocks.append(self.add_malloc(self._infos[values[0]], 0, number))
+        elif blocks:
             self.loss["ambiguous_frees"] += len(blocks) > 1
-            self.free(blocks.pop() if blocks else self._last + 1, number)
+            self.add_free(blocks.pop(), 0, number)
+        else:
+            self.loss["foreign_frees"] += 1
 
 
 _KINDS = frozenset({b"+ ", b"- ", b"a ", b"c ", b"v "})

@@ -1,13 +1,15 @@
-"""ltrace's log of malloc and its kin, with ``-e`` (``CALLER->malloc``) or ``-x`` (``malloc@LIB``).
+"""ltrace's log of malloc and its kin, plain or with ``-e`` (``CALLER->malloc``), or with ``-x``
+(``malloc@LIB``), among any other calls.
 
 A call that another interrupts is split into ``name(args <unfinished ...>`` and ``<... name
 resumed> ) = RET``, and counts when it returns; a free already when its address is given out again,
 so that the order is the allocator's. Of calls inside a call (``operator new`` and its malloc) the
 inner one counts. With several threads or processes (``-f``) each is a task, named by its number.
 
-``-e`` misses calls through function pointers. Of aligned requests ltrace knows no prototypes, and
-posix_memalign hides its result, so that they are left out; their frees are foreign. A call that
-ltrace marks ``<no return ...>`` is left out too, since it has lost track of the thread there.
+Without ``-x``, calls through function pointers are missing. Of aligned requests ltrace knows no
+prototypes, and posix_memalign hides its result, so that they are left out; their frees are foreign.
+A call that ltrace marks ``<no return ...>`` is left out too, since it has lost track of the thread
+there.
 """
 
 from __future__ import annotations
@@ -16,28 +18,22 @@ import re
 from typing import BinaryIO, NamedTuple
 
 from rtosheap.traces.columns import Columns, Tasks
-from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line, whole
 
 NAME = "ltrace"
-HINT = "lines 'CALLER->malloc(N) = 0xADDR' or 'malloc@LIB(N) = 0xADDR'"
+HINT = "lines 'malloc(N) = 0xADDR', also as 'CALLER->malloc' or 'malloc@LIB'"
 
-_NAMES = (
-    rb"malloc|calloc|realloc|reallocarray|free|cfree|aligned_alloc|memalign|posix_memalign|valloc|"
-    rb"pvalloc|_Zn[wa][jm]\w*|_Zd[la]Pv\w*"
+_NAME = re.compile(
+    rb"(?:malloc|calloc|realloc|reallocarray|free|cfree|aligned_alloc|memalign|posix_memalign|valloc|"
+    rb"pvalloc|_Zn[wa][jm]\w*+|_Zd[la]Pv\w*+)\Z"
 )
-_WHO = rb"(?:\[pid )?(?:(\d+)\]? )?(?:\d[\d:.]*\d )?"
-_CALL = re.compile(
-    _WHO + rb"(?:[^\s(]+->|)(\w+)(?:@[^\s(]+)?\((.*?)"
-    rb"(?: <(unfinished|no return) \.\.\.>|\)\s+= (\S+)(?: <[\d.]+>)?)\s*\Z"
+# Who, when, and what: CALLER->NAME(, NAME@LIB(, NAME(, or <... NAME resumed>
+_HEAD = re.compile(
+    rb"(?:\[pid )?+(?:(\d++)\]?+ )?+(?:\d[\d:.]++ )?+"
+    rb"(?:<\.\.\. (\w++) resumed> |([^\s(]++)\()"
 )
-_RESUMED = re.compile(_WHO + rb"<\.\.\. (\w+) resumed> .*?\)\s+= (\S+)(?: <[\d.]+>)?\s*\Z")
-_OURS = re.compile(
-    _WHO + rb"(?:(?:[^\s(]+->)?(?:" + _NAMES + rb")(?:@[^\s(]+)?\(|<\.\.\. (?:" + _NAMES + rb") )"
-)
-_OUR_NAME = re.compile(rb"(?:" + _NAMES + rb")\Z")
-_SNIFF = re.compile(
-    rb"(?m)^" + _WHO + rb"(?:[^\s(]+->(?:" + _NAMES + rb")|(?:" + _NAMES + rb")(?:@[^\s(]+))\("
-)
+_LASTED = re.compile(rb"<[\d.]{1,32}>\Z")
+_UNFINISHED, _NO_RETURN = b" <unfinished ...>", b" <no return ...>"
 _ALIGNED = frozenset({b"aligned_alloc", b"memalign", b"posix_memalign", b"valloc", b"pvalloc"})
 _FREES = frozenset({b"free", b"cfree"})
 _RIGHT = "'NAME(ARGUMENTS) = RESULT', or the two halves of one that was interrupted"
@@ -45,7 +41,8 @@ _RIGHT = "'NAME(ARGUMENTS) = RESULT', or the two halves of one that was interrup
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return _SNIFF.search(head) is not None
+    found = filter(None, map(_line, head.split(b"\n")[:-1]))
+    return any(line.unfinished() or line.returned() for line in found)
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -53,6 +50,44 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     reader = _Reader(strict).of(stream)
     names = reader.tasks.names
     return reader.columns("ltrace", tasks=names if len(names) > 1 else ())
+
+
+class _Line(NamedTuple):
+    """What a line tells of a call."""
+
+    who: bytes
+    name: bytes
+    resumed: bool
+    rest: bytes  # behind the name
+
+    def unfinished(self) -> tuple[bytes, bool] | None:
+        """The arguments of a call that has not returned, and whether it will."""
+        for mark in (_UNFINISHED, _NO_RETURN):
+            if self.rest.endswith(mark) and not self.resumed:
+                return self.rest.removesuffix(mark), mark == _UNFINISHED
+        return None
+
+    def returned(self) -> tuple[bytes, bytes] | None:
+        """Arguments and result."""
+        call, _, lasted = self.rest.rpartition(b" ")
+        if not _LASTED.match(lasted):
+            call = self.rest
+        arguments, _, result = call.rstrip().rpartition(b" = ")
+        arguments = arguments.rstrip()
+        whole = arguments.endswith(b")") and result and b" " not in result
+        return (arguments[:-1], result) if whole else None
+
+
+def _line(raw: bytes) -> _Line | None:
+    """A line that tells of malloc or its kin, whole or not; None if it does not."""
+    head = _HEAD.match(raw)
+    if head is None:
+        return None
+    who, resumed, token = head.groups(b"")
+    name = resumed or token.rpartition(b"->")[2].partition(b"@")[0]
+    if _NAME.match(name) is None:
+        return None
+    return _Line(who, name, bool(resumed), raw[head.end() :].rstrip())
 
 
 class _Open(NamedTuple):
@@ -73,21 +108,20 @@ class _Reader(LogReader):
         self._counted: dict[bytes, int] = {}
 
     def take(self, raw: bytes, number: int) -> None:
-        match = _CALL.match(raw) or _RESUMED.match(raw)
-        if match is None:
-            if _OURS.match(raw):
-                raise bad_line(raw, _RIGHT)
+        line = _line(raw)
+        if line is None:
             return
-        who, name, *rest = match.groups(b"")
-        if _OUR_NAME.match(name) is None:
-            return
+        who, name = line.who, line.name
+        opened, call = line.unfinished(), line.returned()
         try:
-            if match.re is _RESUMED:
-                self._resumed(who, name, rest[0], number)
-            elif rest[1]:
-                self._begin(who, name, rest[0], rest[1] == b"unfinished")
+            if opened is not None:
+                self._begin(who, name, *opened)
+            elif call is None:
+                raise bad_line(raw, _RIGHT)
+            elif line.resumed:
+                self._resumed(who, name, call[1], number)
             else:
-                self._count(who, name, rest[0], rest[2], number)
+                self._count(who, name, *call, number)
         except (ValueError, IndexError):
             raise bad_line(raw, _RIGHT) from None
 
@@ -148,4 +182,4 @@ def _argument(arguments: bytes, at: int) -> int:
 def _number(text: bytes) -> int:
     if text == b"nil":
         return 0
-    return int(text, 16) if text.startswith(b"0x") else int(text)
+    return whole(text[2:], 16) if text.startswith(b"0x") else whole(text)

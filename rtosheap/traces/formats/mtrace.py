@@ -17,15 +17,18 @@ from rtosheap.traces.formats._address_log import LogReader, bad_line
 NAME = "mtrace"
 HINT = "first line '= Start', or lines '@ CALLER + 0xADDR 0xSIZE'"
 
-_OP = rb"([-+<>!]) (0x[0-9a-f]+|\(nil\)|0)(?: (0x[0-9a-f]+|0))?"
-_LINE = re.compile(rb"(?:@ (?:.* )?)?" + _OP + rb"\s*\Z")
-_SNIFF = re.compile(rb"= Start\s|(?:.*\n){0,64}?@ .*" + _OP + rb"[ \t\r]*\n")
+_WHERE = re.compile(rb"(?:0x[0-9a-f]{1,16}|\(nil\)|0)\Z")
+_SIZE = re.compile(rb"(?:0x[0-9a-f]{1,16}|0)\Z")
+_SIZED, _UNSIZED = frozenset({b"+", b">", b"!"}), frozenset({b"-", b"<"})
+_SNIFFED = 64  # lines that may stand before the first call
 _RIGHT = "'@ CALLER + 0xADDR 0xSIZE', '- 0xADDR', '< 0xOLD', '> 0xNEW 0xSIZE' or '! 0xADDR 0xSIZE'"
 
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return _SNIFF.match(head) is not None
+    first = head.split(b"\n", _SNIFFED + 1)[: _SNIFFED + 1]
+    calls = (line for line in first if line.startswith(b"@ "))
+    return first[0].rstrip() == b"= Start" or any(_call(line) is not None for line in calls)
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -37,6 +40,22 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     return reader.columns("glibc mtrace")
 
 
+def _call(raw: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """A line's operation, its address and its size (``0`` if it has none); None if it is no call.
+
+    They stand at its end, behind a caller that may hold anything.
+    """
+    words = raw.split()
+    if len(words) > 2 and words[-3] in _SIZED:
+        before, (op, where, size) = words[:-3], words[-3:]
+    elif len(words) > 1 and words[-2] in _UNSIZED:
+        before, (op, where, size) = words[:-2], (*words[-2:], b"0")
+    else:
+        return None
+    known = _WHERE.match(where) and _SIZE.match(size) and before[:1] in ([], [b"@"])
+    return (op, where, size) if known else None
+
+
 class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
@@ -45,12 +64,10 @@ class _Reader(LogReader):
     def take(self, raw: bytes, number: int) -> None:
         if raw.startswith(b"=") or not raw.strip():
             return
-        match = _LINE.match(raw)
-        if match is None:
+        call = _call(raw)
+        if call is None:
             raise bad_line(raw, _RIGHT)
-        op, where, size = match.groups()
-        if (size is None) != (op in b"-<"):
-            raise bad_line(raw, _RIGHT)
+        op, where, size = call
         old, self.old = self.old, None
         if (op == b">") != (old is not None):
             what = "a '<' without the '>' of its realloc" if old else "a '>' without its '<'"

@@ -1,7 +1,8 @@
 """Pigweed's allocator requests: ``m <size> <address>`` and ``f <address>``, one a line.
 
 Sizes are decimal, addresses hexadecimal, with or without ``0x``. Blank lines and lines that begin
-with ``#`` say nothing. An address of 0 is a failed request, or ``free(NULL)``.
+with ``#`` say nothing. An address of 0 is a failed request, or ``free(NULL)``. Other text may stand
+between the lines, and before them on each: what a terminal or a logger writes there.
 """
 
 from __future__ import annotations
@@ -10,26 +11,25 @@ import re
 from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
-from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.formats._address_log import bad_line
+from rtosheap.traces.formats._serial import Events, SerialReader
 
 NAME = "pigweed"
 HINT = "lines 'm <size> <address>' and 'f <address>'"
 
-_LINE = re.compile(rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})\s*\Z")
-# Possessive: what was taken is not tried otherwise, however many blank lines there are.
-# Without 0x an address is told from the number of a block by its length.
-_ADDRESS = rb"(?:0[xX][0-9a-fA-F]+|[0-9a-fA-F]{6,16})"
-_SNIFF = re.compile(
-    rb"(?!# rtosheap)(?:[^\S\n]*+(?:#[^\n]*+)?\n)*+(?:m \d++ |f )"
-    + _ADDRESS
-    + rb"[ \t\r]*+(?:\n|\Z)"
+_EVENTS = Events(
+    rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})", rb"\A[mf] |m \d{1,20} 0[xX]|f 0[xX]"
 )
+# Without 0x, an address on the first line is told from the number of a block by its length.
+_BARE = re.compile(rb"(?:m \d{1,20} |f )[0-9a-fA-F]{6,16}[ \t\r]*+(?:\n|\Z)")
+_MARKED = Events(rb"(?:m \d{1,20} |f )0[xX][0-9a-fA-F]{1,16}", rb"m \d{1,20} 0[xX]|f 0[xX]")
 _RIGHT = "'m <size> <address>' or 'f <address>'"
 
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return _SNIFF.match(head) is not None
+    said = (line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#"))
+    return _BARE.match(next(said, b"")) is not None or _MARKED.among(head)
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -37,13 +37,15 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     return _Reader(strict).of(stream).columns("Pigweed allocator requests")
 
 
-class _Reader(LogReader):
+class _Reader(SerialReader):
     def take(self, raw: bytes, number: int) -> None:
-        match = _LINE.match(raw)
+        match = _EVENTS.find(raw)
         if match is None:
-            if raw.strip() and not raw.startswith(b"#"):
+            if _EVENTS.begins(raw):
                 raise bad_line(raw, _RIGHT)
+            self.skip(raw, number, _RIGHT)
             return
+        self.start()
         size, address = match.groups()
         self.saw(len(address))
         if size is None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from array import array
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -27,16 +28,23 @@ from rtosheap.traces.columns import ID_MAX, SIZE_MAX, Columns, Lines
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
 from rtosheap.traces.formats._rows import number
+from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
 from rtosheap.traces.loss import Dropped
 from rtosheap.traces.meta import described
 
 NAME = "rep"
 HINT = "2 or 4 lines of one integer, then lines that begin with a, r or f"
 
-_HEAD = re.compile(rb"\s*(?:[0-9]+[ \t\r]*\n\s*){2,}(?:[arf][ \t]|\Z)")
+_HEAD = re.compile(rb"\s*+(?:[0-9]++[ \t\r]*+\n\s*+){2,}+(?:[arf][ \t]|\Z)")
+_HEADER = (
+    "leading lines hold a single integer; it must be 4 (suggested heap size or weight, ids, "
+    "events, weight or peak) or 2 (ids, events)"
+)
 _FORMS = {"a": "a <id> <bytes>", "r": "r <id> <bytes>", "f": "f <id>"}
 _WIDTHS = {letter: len(form.split()) for letter, form in _FORMS.items()}
 _BLOCK = 1 << 16
+_HIGHEST = 10**22  # which a peak of many large blocks may come near
+_ENOUGH = 4  # words of a group that is too long already
 
 
 def sniff(head: bytes) -> bool:
@@ -46,18 +54,12 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the events; see :class:`~rtosheap.traces.formats.Reader`."""
-    lines = _Lines(stream)
-    header = lines.header()
-    if len(header) not in (2, 4):
-        raise TraceError(
-            f"{len(header)} leading lines hold a single integer; it must be 4 (suggested heap size "
-            "or weight, ids, events, weight or peak) or 2 (ids, events)",
-            line=max(1, lines.number),
-        )
-    stated = number(header[len(header) // 2], "number of events", 0, ID_MAX)
+    tokens = _Tokens(stream)
+    header = tokens.header()
+    stated = header[len(header) // 2]
     events = _Events()
     past = 0
-    for word, where in lines.groups():
+    for word, where in tokens.groups():
         if events.seen == stated:
             past += 1
             continue
@@ -69,17 +71,17 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
                 raise error.at(line=where, path=None) from None
             events.bad += 1
     columns = events.columns()
-    columns.meta = {"rep_header": " ".join(header)}
+    columns.meta = {"rep_header": " ".join(map(str, header))}
     columns.dropped = Dropped(bad_line=events.bad, free_null=events.null, past_count=past)
     if events.seen < stated:
         reason = f"the header states {stated} events, the file has {events.seen}; it was cut short"
         if strict:
-            raise TraceError(reason, line=lines.number)
+            raise TraceError(reason, line=tokens.number)
         columns.warnings.append(reason)
     return columns
 
 
-class _Lines:
+class _Tokens:
     """The lines' tokens; `number` is that of the last line read."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -88,20 +90,29 @@ class _Lines:
         self._first: list[str] = []  # the fields of the line after the header
 
     def _fields(self) -> Iterator[list[str]]:
-        for raw in self._stream:
+        for raw in lines(self._stream):
             self.number += 1
+            if len(raw) > MAX_LINE:
+                raise too_long().at(line=self.number, path=None)
             fields = raw.decode("ascii", "backslashreplace").split()
             if fields:
                 yield fields
 
-    def header(self) -> list[str]:
-        """The leading lines that hold a single integer."""
-        numbers: list[str] = []
+    def header(self) -> list[int]:
+        """The leading lines that hold a single integer, 2 or 4 of them."""
+        numbers: list[int] = []
         for fields in self._fields():
             if len(fields) != 1 or not fields[0].isdigit():
                 self._first = fields
                 break
-            numbers += fields
+            if len(numbers) == 4:
+                raise TraceError(f"more than 4 {_HEADER}", line=self.number)
+            try:
+                numbers.append(number(fields[0], "number in the header", 0, _HIGHEST))
+            except TraceError as error:
+                raise error.at(line=self.number, path=None) from None
+        if len(numbers) not in (2, 4):
+            raise TraceError(f"{len(numbers)} {_HEADER}", line=max(1, self.number))
         return numbers
 
     def groups(self) -> Iterator[tuple[list[str], int]]:
@@ -119,7 +130,8 @@ class _Lines:
                     yield group, start
                     group = []
                 start = start if group else self.number
-                group.append(word)
+                if len(group) < _ENOUGH:
+                    group.append(word)
         if group:
             yield group, start
 
@@ -128,10 +140,8 @@ class _Events:
     """Events taken one by one, in their order, since what `r` means depends on what is live."""
 
     def __init__(self) -> None:
-        self._op: list[int] = []
-        self._id: list[int] = []
-        self._size: list[int] = []
-        self._line: list[int] = []
+        self._op, self._id = array("B"), array("q")
+        self._size, self._line = array("Q"), array("q")
         self._live: set[int] = set()
         self.seen = self.bad = self.null = 0
 
@@ -163,13 +173,13 @@ class _Events:
         self._line.append(line)
 
     def columns(self) -> Columns:
-        lines = Lines()
-        lines.add(len(self._line), np.array(self._line, dtype=np.int64))
+        where = Lines()
+        where.add(len(self._line), np.array(self._line, dtype=np.int64))
         return Columns(
             op=np.array(self._op, dtype=np.uint8),
             id=np.array(self._id, dtype=np.int64),
             size=np.array(self._size, dtype=np.uint64),
-            lines=lines,
+            lines=where,
         )
 
 

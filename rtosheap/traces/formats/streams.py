@@ -6,10 +6,23 @@ import contextlib
 import gzip
 import io
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import zstandard
+
+from rtosheap.traces.errors import TraceError
+
+#: Bytes that a file may hold, if nothing else is asked for.
+MAX_BYTES = 1 << 30
+#: How often its own size a packed file may hold, and what it may hold in any case.
+MAX_RATIO, ALWAYS = 32, 1 << 26
+#: Bytes of the longest line that is read whole.
+MAX_LINE = 1 << 20
+
+#: What is raised where compressed data are damaged.
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
 _HEAD = 1 << 16
 _GZIP = b"\x1f\x8b"
@@ -19,11 +32,25 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 class _Filled(io.RawIOBase):
     """A raw stream over any object with `read`, whose reads are short at the end only."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, limit: int | None, packed: BinaryIO | None) -> None:
         self._file = file
+        self._limit = limit
+        self._packed = packed
+        self._count = 0
 
     def readable(self) -> bool:
         return True
+
+    def tell(self) -> int:
+        return self._count
+
+    def limit(self, packed: int | None) -> int:
+        """The most that may be read in all, of what takes `packed` bytes in its file."""
+        if self._limit is not None:
+            return self._limit
+        if packed is None:
+            return MAX_BYTES
+        return min(MAX_BYTES, max(ALWAYS, MAX_RATIO * packed))
 
     def readinto(self, buffer: Any) -> int:
         done, view = 0, memoryview(buffer)
@@ -33,7 +60,58 @@ class _Filled(io.RawIOBase):
                 break
             view[done : done + len(data)] = data
             done += len(data)
+        self._count += done
+        limit = self.limit(None if self._packed is None else self._packed.tell())
+        if self._count > limit:
+            raise too_large(limit)
         return done
+
+
+class Stream(io.BufferedReader):
+    """A file's bytes, unpacked: no more than a limit come out of it, or a `TraceError`.
+
+    Parameters
+    ----------
+    file
+        Anything with `read`.
+    limit
+        The most; None: `MAX_BYTES`, and of what comes out of a packed file `MAX_RATIO` times its
+        size, or `ALWAYS` if that is more.
+    packed
+        The packed file that `file` unpacks.
+    """
+
+    def __init__(self, file: Any, limit: int | None = None, packed: BinaryIO | None = None) -> None:
+        self._filled = _Filled(file, limit, packed)
+        self._packed = packed
+        super().__init__(self._filled, _HEAD)
+
+    def check_unpacked(self, size: int) -> None:
+        """Raise if the archive that was read from here holds too much."""
+        limit = self._filled.limit((self._packed or self).tell())
+        if size > limit:
+            raise too_large(limit)
+
+
+def too_large(limit: int) -> TraceError:
+    """The error for a file that holds more than may be read of it."""
+    return TraceError(
+        f"holds more than {limit:,} bytes once unpacked, the most that is read of a file of its "
+        "size; max_bytes= (--max-bytes) sets another limit"
+    )
+
+
+def lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines with their ends. Of one longer than `MAX_LINE`, so many bytes and one more."""
+    while raw := stream.readline(MAX_LINE + 1):
+        yield raw
+        while len(raw) > MAX_LINE and not raw.endswith(b"\n"):
+            raw = stream.readline(MAX_LINE + 1)
+
+
+def too_long() -> TraceError:
+    """The error for a line that is longer than any is."""
+    return TraceError(f"a line of more than {MAX_LINE:,} bytes")
 
 
 def describe_source(path: Any) -> str | None:
@@ -43,22 +121,50 @@ def describe_source(path: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike[str] | BinaryIO) -> Iterator[tuple[BinaryIO, bytes]]:
-    """A buffered stream of the uncompressed bytes, and up to the first 64 KiB of them."""
-    with contextlib.ExitStack() as stack:
-        if hasattr(path, "read"):
-            file: Any = path
-            if isinstance(file, io.TextIOBase) or not isinstance(file.read(0), bytes):
-                raise TypeError(f"path is {path!r}, opened as text; open it in binary mode, 'rb'")
-        elif isinstance(path, (str, bytes, os.PathLike)):
-            file = stack.enter_context(open(path, "rb"))
-        else:
-            raise TypeError(f"path is {path!r}; it must be a path or a binary file object")
-        stream = io.BufferedReader(_Filled(file), _HEAD)
+def contained(source: str | None, read: Sequence[Stream] = ()) -> Iterator[None]:
+    """The boundary: whatever a file's content leads to is a `TraceError` that names the file.
+
+    What the readers do not foresee gets the place as well, from the stream that was `read` last.
+    Errors of the system stay what they are.
+    """
+    try:
+        yield
+    except TraceError as error:
+        raise error.at(line=None, path=source) from error.__cause__
+    except DAMAGED as error:
+        raise TraceError(f"the compressed data are damaged ({error})", path=source) from error
+    except OSError:
+        raise
+    except MemoryError as error:
+        raise TraceError("takes more memory than there is", path=source) from error
+    except Exception as error:
+        place = f" up to byte {read[-1].tell():,}" if read else ""
+        reason = f"cannot be read{place}: {type(error).__name__}: {error}"
+        raise TraceError(reason, path=source) from error
+
+
+@contextlib.contextmanager
+def opened(
+    path: str | os.PathLike[str] | BinaryIO, limit: int | None = None
+) -> Iterator[tuple[Stream, bytes]]:
+    """A buffered stream of the unpacked bytes, and up to the first 64 KiB of them, `contained`."""
+    if hasattr(path, "read"):
+        if isinstance(path, io.TextIOBase) or not isinstance(path.read(0), bytes):
+            raise TypeError(f"path is {path!r}, opened as text; open it in binary mode, 'rb'")
+    elif not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"path is {path!r}; it must be a path or a binary file object")
+    streams: list[Stream] = []
+    with contained(describe_source(path), streams), contextlib.ExitStack() as stack:
+        file: Any = path
+        if not hasattr(file, "read"):
+            file = stack.enter_context(open(file, "rb"))
+        stream = Stream(file, limit)
         if stream.peek(1).startswith(_GZIP):
-            unpacked: Any = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
-            stream = io.BufferedReader(_Filled(unpacked), _HEAD)
+            packed: Any = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+            stream = Stream(packed, limit, stream)
         elif stream.peek(4).startswith(_ZSTD):
-            plain = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-            stream = io.BufferedReader(_Filled(stack.enter_context(plain)), _HEAD)
+            unpacker = zstandard.ZstdDecompressor()
+            packed = stack.enter_context(unpacker.stream_reader(stream, read_across_frames=True))
+            stream = Stream(packed, limit, stream)
+        streams.append(stream)
         yield stream, stream.peek(1)

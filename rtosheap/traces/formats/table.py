@@ -16,6 +16,7 @@ from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns, Tasks
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._rows import Assembly, Rows
+from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
 from rtosheap.traces.loss import Dropped
 from rtosheap.traces.meta import described
 
@@ -25,52 +26,54 @@ HINT = "first line names the columns op,id,size[,time[,task]]"
 _NEEDED = ("op", "id", "size")
 _KNOWN = (*_NEEDED, "time", "task")
 _BLOCK = 1 << 16
+_BOM = b"\xef\xbb\xbf"
 
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+    first = head.removeprefix(_BOM).split(b"\n", 1)[0]
     names = [name.strip().strip(b'"').lower() for name in first.split(b",")]
     return b"op" in names and b"id" in names
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the rows; see :class:`~rtosheap.traces.formats.Reader`."""
-    # What is not UTF-8 becomes surrogates, which no field may hold: an error with its line.
-    wrapper = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    try:
-        return _read_rows(wrapper, strict)
-    finally:
-        wrapper.detach()
-
-
-def _read_rows(file: io.TextIOWrapper, strict: bool) -> Columns:
-    reader = csv.reader(file, strict=True)
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-    except csv.Error as error:
-        raise TraceError(f"no header line: {error}", line=1) from None
-    where = _places(names)
+    names: list[str] = []
+    where: list[int] = []
     tasks = Tasks()
     assembly, rows, bad_lines = Assembly(tasks), Rows(tasks), 0
-    while True:
+    for number, raw in enumerate(lines(stream), 1):
         try:
-            row = next(reader, None)
-            if row is None:
-                break
-            if row:
-                _add_row(rows, row, names, where, reader.line_num)
-        except (TraceError, csv.Error) as error:
-            if strict:
-                found = error if isinstance(error, TraceError) else TraceError(str(error))
-                raise found.at(line=reader.line_num, path=None) from None
+            row = _cells(raw.removeprefix(_BOM) if number == 1 else raw)
+            if number == 1:
+                names = [name.strip().lower() for name in row]
+                where = _places(names)
+            elif row:
+                _add_row(rows, row, names, where, number)
+        except TraceError as error:
+            if strict or number == 1:
+                raise error.at(line=number, path=None) from None
             bad_lines += 1
         if len(rows) >= _BLOCK:
             assembly.add(rows.take())
+    if not where:
+        raise TraceError("no header line", line=1)
     assembly.add(rows.take())
     columns = assembly.columns(strict=strict)
     columns.dropped = columns.dropped.merged(Dropped(bad_line=bad_lines))
     return columns
+
+
+def _cells(raw: bytes) -> list[str]:
+    """A line's cells: no cell goes on in the next line, since none holds a line's end."""
+    if len(raw) > MAX_LINE:
+        raise too_long()
+    # What is not UTF-8 becomes surrogates, which no field may hold.
+    text = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    try:
+        return next(csv.reader((text,), strict=True), [])
+    except csv.Error as error:
+        raise TraceError(str(error)) from None
 
 
 def _places(names: list[str]) -> list[int]:
@@ -79,12 +82,10 @@ def _places(names: list[str]) -> list[int]:
         if name not in _KNOWN or names.count(name) > 1:
             problem = "stands twice" if name in _KNOWN else "is unknown"
             reason = f"the column {name!r} {problem}; the columns are op,id,size[,time[,task]]"
-            raise TraceError(reason, line=1)
+            raise TraceError(reason)
     for name in _NEEDED:
         if name not in names:
-            raise TraceError(
-                f"no column {name!r}; the columns are op,id,size[,time[,task]]", line=1
-            )
+            raise TraceError(f"no column {name!r}; the columns are op,id,size[,time[,task]]")
     return [names.index(name) if name in names else len(names) for name in _KNOWN]
 
 

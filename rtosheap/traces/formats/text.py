@@ -30,15 +30,16 @@ from rtosheap.traces.columns import Columns, Tasks
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._plain_lines import scan
 from rtosheap.traces.formats._rows import Assembly, Block, Rows
+from rtosheap.traces.formats.streams import MAX_LINE, too_long
 from rtosheap.traces.loss import Dropped
-from rtosheap.traces.meta import ADDRESSED, META_KEY, UNTIMED
+from rtosheap.traces.meta import ADDRESSED, UNTIMED
 
 NAME = "text"
 HINT = "first line '# rtosheap-trace 1'"
 
 _MAGIC = b"# rtosheap-trace"
 _BOM = b"\xef\xbb\xbf"
-_KEY = re.compile(rf"#\s*({META_KEY.pattern}):(?:\s+(.*))?")
+_KEY = re.compile(r"#\s*+([^\s:]++):(?:\s++(.*+))?+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _FORMS = {
     "m": "m <id> <size> [<time> [<task>]]",
@@ -47,7 +48,7 @@ _FORMS = {
 }
 _READ_BLOCK = 1 << 20
 _WRITE_BLOCK = 1 << 16
-_MAX_LINE = 1 << 16
+_MAX_KEYS = 1 << 16
 
 
 def sniff(head: bytes) -> bool:
@@ -67,9 +68,8 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
         data = rest + more
         cut = data.rfind(b"\n") + 1 if more else len(data)
         data, rest = data[:cut], data[cut:]
-        if len(rest) > _MAX_LINE:
-            reason = f"a line of more than {_MAX_LINE} bytes"
-            raise TraceError(reason, line=line + data.count(b"\n"))
+        if len(rest) > MAX_LINE:
+            raise too_long().at(line=line + data.count(b"\n"), path=None)
         if data and not data.endswith(b"\n"):
             data += b"\n"
         block = scan(data.replace(b"\r\n", b"\n"), line, tasks, header.addressed)
@@ -102,13 +102,15 @@ class Header:
     def __init__(self, stream: BinaryIO, strict: bool) -> None:
         self.meta: dict[str, str] = {}
         self.bad_lines = 0
-        self._first_line(stream.readline(_MAX_LINE).removeprefix(_BOM))
+        self._first_line(stream.readline(MAX_LINE).removeprefix(_BOM))
         self.next_line = 2
         while True:
-            self.rest = stream.readline(_MAX_LINE)
+            self.rest = stream.readline(MAX_LINE + 1)
             bare = self.rest.strip()
             if not self.rest or (bare and not bare.startswith(b"#")):
                 break
+            if len(self.rest) > MAX_LINE:
+                raise too_long().at(line=self.next_line, path=None)
             try:
                 self._key(bare)
             except TraceError as error:
@@ -139,6 +141,8 @@ class Header:
         key, value = match[1], (match[2] or "").strip()
         if key in self.meta:
             raise TraceError(f"the key {key!r} stands in the header twice; give it once")
+        if len(self.meta) == _MAX_KEYS:
+            raise TraceError(f"more than {_MAX_KEYS:,} keys in the header")
         self.meta[key] = value
 
 

@@ -11,21 +11,24 @@ import re
 from typing import BinaryIO
 
 from rtosheap.traces.columns import Columns
-from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.formats._address_log import LogReader, bad_line, whole
 
 NAME = "valgrind"
 HINT = "lines '--PID-- malloc(N) = 0xADDR'"
 
-_SNIFF = re.compile(rb"(?m)^--\d+-- (?:malloc|calloc|realloc|memalign|free|_Z[nd]\w+)\(|^==\d+== ")
+_SNIFF = re.compile(
+    rb"(?m)^--\d++-- (?:malloc|calloc|realloc|memalign|free|_Z[nd]\w++)\(|^==\d++== "
+)
 _LINE = re.compile(
-    rb"--(\d+)-- (\w+)\(([^)]*)\)(?:(?:malloc|free)\([^)]*\))?(?: = 0[xX]([0-9A-Fa-f]+))?\s*\Z"
+    rb"--(\d++)-- (\w++)\(([^)]*+)\)(?:(?:malloc|free)\([^)]*+\))?+"
+    rb"(?: = 0[xX]([0-9A-Fa-f]++))?+\s*+\Z"
 )
 _OURS = re.compile(
-    rb"--\d+-- (?:malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc|valloc|free|"
-    rb"_Zn[wa]\w*|_Zd[la]\w*)\("
+    rb"--\d++-- (?:malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc|valloc|free|"
+    rb"_Zn[wa]\w*+|_Zd[la]\w*+)\("
 )
-_NUMBER = re.compile(rb"(?:size )?(\d+)\Z")
-_ADDRESS = re.compile(rb"0[xX]([0-9A-Fa-f]+)\Z")
+_NUMBER = re.compile(rb"(?:size )?+(\d++)\Z")
+_ADDRESS = re.compile(rb"0[xX]([0-9A-Fa-f]++)\Z")
 _RIGHT = "'--PID-- CALL(ARGUMENTS) = 0xADDRESS', a free without the result"
 
 
@@ -70,18 +73,18 @@ class _Reader(LogReader):
             self.free(_number(_ADDRESS, arguments.partition(b",")[0], 16), number)
         elif name == b"realloc":
             old, size = arguments.split(b",")
-            asked = int(size)
+            asked = _number(_NUMBER, size)
             # realloc(p, 0) frees; its result stands on the next line
-            new = 0 if asked == 0 and not result else int(result, 16)
+            new = 0 if asked == 0 and not result else whole(result, 16)
             self.realloc(_number(_ADDRESS, old, 16), new, asked, number)
         else:
-            address = int(result, 16)
+            address = whole(result, 16)
             self.saw(len(result))
             if name == b"malloc" or (name.startswith(b"_Zn") and b"," not in arguments):
                 asked = _number(_NUMBER, arguments)
             elif name == b"calloc":
                 count, each = arguments.split(b",")
-                asked = int(count) * int(each)
+                asked = _number(_NUMBER, count) * _number(_NUMBER, each)
             else:
                 sizes = [part for part in arguments.split(b",") if b"al " not in part]
                 asked = _number(_NUMBER, sizes[-1].strip())
@@ -93,7 +96,7 @@ def _number(pattern: re.Pattern[bytes], text: bytes, base: int = 10) -> int:
     match = pattern.match(text)
     if match is None:
         raise ValueError
-    return int(match[1], base)
+    return whole(match[1], base)
 
 
 _CALLS = frozenset({b"malloc", b"free", b"realloc", b"calloc", b"memalign"})

@@ -1,0 +1,85 @@
+"""Logs that come through a serial line, and with them whatever else comes through it.
+
+An event may stand behind what a terminal or a logger writes before it: ``[00:01.234] M 0x…``,
+``I (123) heap: M 0x…``. Text before the first event is not of the recording, text among the events
+is left out and counted, and a first line that was cut off is counted as a last one is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rtosheap.traces.columns import Columns
+from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats._address_log import LogReader, bad_line
+
+_COLOUR = re.compile(rb"\x1b\[[0-9;]{0,16}m")
+_CUT = re.compile(rb"[0-9a-fA-FxX ]++\s*+\Z")  # the rest of some event's numbers
+
+
+class Events:
+    """What an event looks like.
+
+    Parameters
+    ----------
+    whole
+        An event and its line's end.
+    start
+        How one begins, whether it is whole or damaged.
+    """
+
+    def __init__(self, whole: bytes, start: bytes) -> None:
+        self._whole = re.compile(whole + rb"\s*+\Z")
+        self._start = re.compile(rb"(?<![^\s\]):>|])(?:" + start + rb")")
+
+    def find(self, raw: bytes) -> re.Match[bytes] | None:
+        """The event on a line, whatever stands before it."""
+        match = self._whole.match(raw)
+        if match is not None:
+            return match
+        plain = _COLOUR.sub(b"", raw)
+        starts = [found.start() for found in self._start.finditer(plain)]
+        return self._whole.match(plain, starts[-1]) if starts else None
+
+    def begins(self, raw: bytes) -> bool:
+        """Whether an event, perhaps a damaged one, begins on a line."""
+        return self._start.search(_COLOUR.sub(b"", raw)) is not None
+
+    def among(self, head: bytes) -> bool:
+        """Whether one of the whole lines of a file's head is an event."""
+        return any(self.find(line) for line in head.split(b"\n")[:-1])
+
+
+class SerialReader(LogReader):
+    """The events of such a log."""
+
+    def __init__(self, strict: bool) -> None:
+        super().__init__(strict)
+        self._started = False
+        self._before = 0  # lines of other text before the first event
+        self._first: TraceError | None = None
+
+    def start(self) -> None:
+        """Note that an event was seen."""
+        self._started = True
+
+    def skip(self, raw: bytes, number: int, right: str) -> None:
+        """Leave out a line of other text."""
+        if not raw.strip() or raw.startswith(b"#"):
+            return
+        if number == 1 and _CUT.match(raw):
+            self.loss["cut_lines"] += 1
+        elif self._started:
+            self.bad += 1
+        else:
+            self._before += 1
+            if self._first is None:
+                self._first = bad_line(raw, right).at(line=number, path=None)
+
+    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
+        """The events as columns; a file without any is none of this format."""
+        if not self._started and self._first is not None:
+            if self.strict:
+                raise self._first
+            self.bad += self._before
+        return super().columns(source, tasks=tasks, **meta)

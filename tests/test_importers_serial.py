@@ -1,0 +1,218 @@
+"""Logs as they are met: through a serial line, behind prefixes, among other text; plain ltrace."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from trace_files import load
+
+from rtosheap import Trace, TraceError
+from rtosheap.cli import main
+from rtosheap.traces import Dropped, Loss
+
+DATA = Path(__file__).parent / "data"
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+FREERTOS = [
+    b"M 0x2024a188 116 128 0",
+    b"M 0x2024a208 1024 1032 0",
+    b"X 0x0 99999 0 2",
+    b"F 0x2024a188 128 3",
+    b"=3 1 100 200",
+]
+PIGWEED = [b"m 116 0x2024a188", b"m 1024 0x2024a208", b"m 99999 0x0", b"f 0x2024a188"]
+LOGS = {"freertos": FREERTOS, "pigweed": PIGWEED}
+EVENTS = [("m", 0, 116), ("m", 1, 1024), ("f", 0, 0)]
+#: What a terminal, a logger or a shell writes before a line, and perhaps after it.
+PREFIXES = {
+    "none": (b"", b""),
+    "time in brackets": (b"[00:01.234] ", b""),
+    "date in brackets": (b"[2026-11-26 12:34:56.123] ", b""),
+    "no blank": (b"[00:01.234]", b""),
+    "arrow": (b"12:34:56.789 -> ", b""),
+    "esp-idf": (b"I (123) heap: ", b""),
+    "esp-idf in colour": (b"\x1b[0;32mI (123) heap: ", b"\x1b[0m"),
+    "colour alone": (b"\x1b[1;31m", b"\x1b[m"),
+    "zephyr": (b"[00:00:01.234,000] <inf> heap: ", b""),
+    "syslog": (b"Nov 26 12:34:56 board kernel[1]: ", b""),
+    "table": (b"|0001|", b""),
+    "looks like an event": (b"F 0x1 M 0x2 ", b""),
+}
+BANNER = [
+    b"ets Jul 29 2019 12:21:46",
+    b"",
+    b"rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
+    b"\xff\xfe\x00garbage",
+    b"Memory free: 0x1000 M",
+]
+
+
+def brief(trace: Trace) -> list[tuple[str, int, int]]:
+    return [(event.op, event.id, event.size) for event in trace]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("name", LOGS)
+def test_prefixes(name, prefix, end):
+    before, after = PREFIXES[prefix]
+    trace = load(b"".join(before + line + after + end for line in LOGS[name]))
+    assert trace.meta["source"] == load(b"\n".join(LOGS[name]) + b"\n").meta["source"]
+    assert brief(trace) == EVENTS
+    assert trace.loss == Loss(failed=1)
+    assert not trace.dropped
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("name", LOGS)
+def test_a_banner_a_cut_first_line_and_other_text(name, prefix):
+    before, after = PREFIXES[prefix]
+    first, *lines = [before + line + after for line in LOGS[name]]
+    log = [LOGS[name][0][5:], *BANNER, first, b"wifi: up", b"I (14) app: 5 M", *lines]
+    for strict in (True, False):
+        trace = load(b"\r\n".join(log) + b"\r\n", strict=strict)
+        assert brief(trace) == EVENTS
+        assert trace.loss == Loss(failed=1, cut_lines=1)
+        assert trace.dropped == Dropped(bad_line=2)  # of the text before the first event, none
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_damaged_event_is_an_error_that_says_what_to_do(name):
+    lines = [b"boot", *LOGS[name]]
+    lines[2] = b"[1] " + lines[2][:-3] + b"I (7) wifi: up"  # two writers on one line
+    log = b"\n".join(lines) + b"\n"
+    with pytest.raises(
+        TraceError, match=r"is no event; it must be .*--no-strict\) leaves it out"
+    ) as e:
+        load(log)
+    assert e.value.line == 3
+    if name == "freertos":  # whose last line counts the events
+        log = log.replace(b"=3 1", b"=2 1")
+    trace = load(log, strict=False)
+    assert brief(trace) == [EVENTS[0], EVENTS[2]]
+    assert trace.dropped == Dropped(bad_line=1)
+
+
+def test_a_recorded_log_behind_prefixes_is_what_it_is_without():
+    plain = gzip.decompress((DATA / "freertos-logs" / "cm3-mode0.log.gz").read_bytes())
+    lines = plain.splitlines()[:3000] + plain.splitlines()[-1:]
+    right = load(b"\n".join(lines) + b"\n")
+    noisy = [b"*** boot ***"]
+    for number, line in enumerate(lines):
+        noisy.append(b"[%08d] I (%d) heap: " % (number, number) + line)
+        if number % 100 == 99:
+            noisy.append(b"[%08d] I (%d) app: tick" % (number, number))
+    found = load(b"\n".join(noisy) + b"\n")
+    assert len(found) == 3000
+    assert found == right
+    assert found.dropped.bad_line == 30
+    assert found.loss == right.loss
+
+
+def test_a_banner_of_any_length_is_read_once_the_format_is_named():
+    log = b"boot\n" * 20_000 + b"\n".join(FREERTOS) + b"\n"
+    with pytest.raises(TraceError, match="none of the formats"):
+        load(log)
+    assert brief(load(log, format="freertos")) == EVENTS
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_file_without_an_event_is_no_log(name):
+    with pytest.raises(TraceError, match="line 2: 'hello' is no event") as caught:
+        load(b"\nhello\nworld\n", format=name)
+    assert caught.value.line == 2
+    with pytest.warns() if name == "freertos" else pytest.MonkeyPatch.context():
+        trace = load(b"hello\nworld\n", format=name, strict=False)
+    assert (len(trace), trace.dropped.bad_line) == (0, 2)
+
+
+def test_the_command_line_reads_one(tmp_path, capsys):
+    path = tmp_path / "serial.log"
+    lines = [*BANNER, *(b"[1] " + line for line in FREERTOS[:2]), b"x", *FREERTOS[2:], b""]
+    path.write_bytes(b"\n".join(lines))
+    assert main(["convert", str(path), str(tmp_path / "x.trace")]) == 0
+    out, err = capsys.readouterr()
+    assert "3 events" in out
+    assert "left out or mended: 1 bad line" in err
+
+
+# ---------------------------------------------------------------------- ltrace
+
+CALLS = """\
+__libc_start_main(0x401d60, 1, 0x7ffd3e9c2b18, 0x4046e0 <unfinished ...>
+setlocale(LC_ALL, "")                            = "C.UTF-8"
+getenv("COLUMNS")                                = nil
+malloc(80)                                       = 0x1c4e2a0
+puts("malloc(5) = 0x10")                         = 18
+realloc(0x1c4e2a0, 200)                          = 0x1c4e300
+free(0x1c4e300)                                  = <void>
++++ exited (status 0) +++
+"""
+PLAIN = [("m", 0, 80), ("r", 0, 200), ("f", 0, 0)]
+
+
+WHO_AND_WHEN = [
+    *(
+        "",
+        "[pid 6352] ",
+        "6352 ",
+        "12:34:56 ",
+        "12:34:56.123456 ",
+        "1764158400.123456 ",
+        "0.000123 ",
+    ),
+    *("[pid 6352] 12:34:56.1 ", "prog->", "[pid 1] prog->"),
+]
+
+
+@pytest.mark.parametrize("before", WHO_AND_WHEN)
+def test_ltrace_without_options_and_with_prefixes(before):
+    text = "".join(f"{before}{line}\n" for line in CALLS.splitlines())
+    assert brief(load(text)) == PLAIN
+    assert load(text).meta["source"] == "ltrace"
+    lasted = text.replace("\n", " <0.000123>\n")  # -T
+    assert brief(load(lasted)) == PLAIN
+
+
+def test_ltrace_of_threads_on_a_terminal():
+    trace = load(
+        "malloc(24)                                       = 0x55d0c0\n"
+        "[pid 12] malloc(10 <unfinished ...>\n"
+        "[pid 13] calloc(5, 31)                           = 0x55d0f0\n"
+        "[pid 12] <... malloc resumed> )                  = 0x55d120\n"
+        "[pid 13] free(0x55d0c0)                          = <void>\n"
+        "[pid 13] +++ exited (status 0) +++\n"
+    )
+    assert brief(trace) == [("m", 0, 24), ("m", 1, 155), ("m", 2, 10), ("f", 0, 0)]
+    assert trace.task_names == ("13", "12")
+    assert trace[0].task == ""
+
+
+NO_CALLS = [
+    *(
+        "malloc(80)                   0x10",
+        "malloc(80) = ",
+        "malloc(80 = 0x10",
+        "malloc(80) = 0x10 x",
+    ),
+    *("malloc(-1) = 0x10", "malloc(8_0) = 0x10", "malloc(0x) = 0x10", "malloc() = 0x10"),
+    *("malloc(9) = 0x1_0", "malloc(9) = x"),
+]
+
+
+@pytest.mark.parametrize("line", NO_CALLS)
+def test_what_begins_as_a_call_and_is_none(line):
+    text = f"malloc(80) = 0x1c4e2a0\n{line}\n"
+    with pytest.raises(TraceError, match="is no event") as caught:
+        load(text)
+    assert caught.value.line == 2
+    assert load(text, strict=False).dropped.bad_line == 1
+
+
+def test_a_program_that_only_speaks_of_malloc_is_no_log():
+    for text in ("p = malloc(80);\n", "malloc(80) returns memory\n", "strlen(5) = 0x10\n"):
+        with pytest.raises(TraceError, match="none of the formats"):
+            load(text)
