@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.parse import ParsedRegion
 from rtosheap.heaps.state import ImageState
@@ -16,6 +18,9 @@ class FreeChain:
         The entries in the list's order (heap_5's inner markers included).
     broken : set of int
         Blocks whose headers lead nowhere: the list may lead to them, and ends there.
+    free : dict of int to int
+        The links of the free blocks. Where headers have no allocated mark, those are free that the
+        list reaches, and without the list's head the longest list that could be.
     lost : list of int
         Free blocks that the list does not reach.
     cycle_at : int or None
@@ -41,11 +46,12 @@ class FreeChain:
         self.astray_at: int | None = None
         self.unordered: list[int] = []
         self.end_marker = state.end_marker
+        sizes = {address: block.size for address, block in blocks.items()}
         end = regions[-1].span.end
         if layout.by_size:
             self._find_marker(regions[0])
             end = self.end_marker or 0
-        entry, before = self._head(regions, layout, state), 0
+        entry, before = self._head(regions, layout, state, sizes), 0
         seen: set[int] = set()
         while entry != end:
             if entry in seen:
@@ -56,16 +62,29 @@ class FreeChain:
             if entry not in links:
                 self.astray_at = before
                 break
-            if layout.by_size and before and blocks[entry].size < blocks[before].size:
+            if layout.by_size and before and sizes[entry] < sizes[before]:
                 self.unordered.append(entry)
             seen.add(entry)
             self.order.append(entry)
             before, entry = entry, links[entry]
+        if not layout.variant.marked:  # only the list tells what is free, as far as it leads
+            if entry in self.broken:
+                seen.update(_longest(self.free, sizes, end))
+            self.free = {address: link for address, link in links.items() if address in seen}
         self.lost = [address for address in self.free if address not in seen]
 
-    def _head(self, regions: list[ParsedRegion], layout: Layout, state: ImageState) -> int:
+    def _head(
+        self,
+        regions: list[ParsedRegion],
+        layout: Layout,
+        state: ImageState,
+        sizes: Mapping[int, int],
+    ) -> int:
         if state.head is not None:
             return state.head ^ layout.canary
+        if not layout.variant.marked:
+            end = self.end_marker or 0
+            return next(iter(_longest(self.free, sizes, end, state.free_size)), end)
         if layout.by_size:  # what no entry links to
             heads = [address for address in self.free if address not in set(self.free.values())]
             return heads[0] if heads else min(self.free, default=self.end_marker or 0)
@@ -83,7 +102,37 @@ class FreeChain:
             return
         span = region.span
         outside = [
-            x for x in self.free.values() if not span.base <= x < span.base + len(span.memory)
+            x for x in self.free.values() if x and not span.base <= x < span.base + len(span.memory)
         ]
         if outside:
             self.end_marker = max(set(outside), key=outside.count)
+
+
+def _longest(
+    links: Mapping[int, int], sizes: Mapping[int, int], end: int, wanted: int | None = None
+) -> list[int]:
+    """The longest chain of links from block to no smaller block that comes to the end marker, or
+    one of those whose bytes are as many as wanted.
+    """
+    if not end:
+        return []
+    length: dict[int, tuple[int, int]] = {end: (0, 0)}  # blocks and bytes from here on
+    for start in links:
+        path, entry = list[int](), start
+        while entry not in length and entry in links:
+            path.append(entry)
+            length[entry] = (0, 0)  # where it comes back to is no way
+            entry = links[entry]
+        for address in reversed(path):
+            after = links[address]
+            blocks, held = length.get(after, (0, 0))
+            leads = after == end or (blocks and sizes[address] <= sizes[after])
+            length[address] = (blocks + 1, held + sizes[address]) if leads else (0, 0)
+    del length[end]
+    exact = [entry for entry, (_, held) in length.items() if held == wanted]
+    best = max(exact or length, key=lambda entry: length[entry][0], default=end)
+    chain = []
+    while best in length and length[best][0]:
+        chain.append(best)
+        best = links[best]
+    return chain

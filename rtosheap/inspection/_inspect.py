@@ -13,6 +13,7 @@ from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
+from rtosheap.inspection._misread import Misreading, find_misreading
 from rtosheap.inspection._owners import former, owners
 from rtosheap.inspection.damage import Damage, find_damage
 from rtosheap.inspection.report import Found, Report
@@ -68,11 +69,33 @@ def inspect(
     cls = heap_class(heap)
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
     reading = read(layout, memory, base_address, canary, state)
+    misread = find_misreading(reading)
+    if misread is not None:
+        return _none(reading, misread)
     if reading.chain is None:
         draft = _without_headers(cls, reading)
     else:
         draft = _with_headers(cls, reading, reading.chain)
     return draft if trace is None else _named(draft, trace)
+
+
+def _none(reading: Reading, misread: Misreading) -> Report:
+    """The report on what is no such heap."""
+    message = f"this is no {reading.layout.name}: {misread.why}"
+    if misread.would_fit:
+        message += f"; what would fit: {', or '.join(misread.would_fit)}"
+    damage = Damage("no such heap", reading.spans[0][0], message)
+    return Report(
+        kind=reading.layout.name,
+        regions=reading.spans,
+        blocks=(),
+        damage=(damage,),
+        largest_request=0,
+        heap=None,
+        canary=0,
+        taken=reading.state.known(),
+        would_fit=misread.would_fit,
+    )
 
 
 def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
@@ -112,6 +135,7 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
         regions=reading.spans,
         canary=reading.layout.canary,
         taken=known,
+        kernels=() if reading.layout.is_newlib else tuple(map(str, reading.fitting)),
         reconstructed=tuple(name for name in wanted if name not in known),
         **found,
     )
@@ -119,6 +143,8 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
 
 def _rebuilt(cls: HeapClass, reading: Reading) -> Any:
     """The heap, if one could be so."""
+    if not reading.lives:
+        return None
     try:
         return restored(cls, reading)
     except (ValueError, HeapError):
@@ -142,7 +168,7 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         damage = (Damage("header", 0, reading.fault),)
     else:
         heap = _rebuilt(cls, reading)
-        if heap is None:
+        if heap is None and reading.lives:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
     unused = (*reading.unused, False)
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]

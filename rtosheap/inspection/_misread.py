@@ -1,0 +1,284 @@
+"""Whether memory is no such heap: another kind, word, address or size, and which would fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rtosheap.heaps.layout import ALIGNMENTS, WORD_SIZES, Layout, up
+from rtosheap.heaps.parse import span_of, walk
+from rtosheap.heaps.reading import Reading, read
+from rtosheap.heaps.variants import VARIANTS
+
+#: The usual ones first: what has one of them often looks like one of a smaller.
+_ALIGNMENTS = sorted(ALIGNMENTS, key=(8, 16, 32, 4).index)
+
+_Regions = tuple[tuple[int, bytes], ...]
+
+_FAR = 64  # bytes past the end by which a size tells of a larger arena, and is not just damaged
+_NEAR = 1 << 20  # bytes between a heap and its variables, at the most
+_MOST = 64  # times as large as the memory an arena may be
+_ASKED = 64  # links that are asked for a base address
+
+
+@dataclass(frozen=True)
+class Misreading:
+    """Why memory is none of such a heap, and what it would be, in words."""
+
+    why: str
+    would_fit: tuple[str, ...] = ()
+
+
+def find_misreading(reading: Reading) -> Misreading | None:
+    """What tells that this is no such heap; None for a heap, sound or damaged."""
+    layout, state = reading.layout, reading.state
+    if not layout.frees:
+        return None  # heap_1 leaves nothing that could tell
+    fresh = layout.is_newlib and state.used == 0
+    if not fresh and not any(any(data) for _, data in reading.regions):
+        size = sum(length for _, length in reading.spans)
+        return Misreading(f"all its {size:,} bytes are 0, so that nothing was ever allocated in it")
+    if layout.is_newlib:
+        if reading.blocks or fresh:
+            return None
+        word = int.from_bytes(reading.regions[0][1][:4], "little")
+        return Misreading(f"it begins with {word:#x}, no chunk's size", (*_otherwise(reading),))
+    if not reading.misfit:
+        return None
+    alone = _sound(layout, reading.regions)
+    if alone is not None:  # but not with what was said of it
+        if state.canary is None or alone.layout.canary == layout.canary:
+            return None
+        word = alone.layout.canary
+        fit = f"{layout.name} with {f'the canary {word:#x}' if word else 'no canary'}"
+        return Misreading(f"its links are not those of the canary {layout.canary:#x}", (fit,))
+    blocks = [block for region in reading.parsed for block in region.blocks]
+    broken = any(block.broken for block in blocks)
+    bad = sum(block.broken or block.wrong_link for block in blocks)
+    ways = (_moved, _otherwise, _elsewhere)
+    fits = next(
+        (found for found in (tuple(dict.fromkeys(way(reading))) for way in ways) if found), ()
+    )
+    if not fits and 2 * bad <= len(blocks):
+        return None
+    if fits and not broken:
+        links = "one link does not" if bad == 1 else "their links do not"
+        return Misreading(f"the sizes of its blocks fit, but {links}", fits)
+    if bad == len(blocks):
+        return Misreading("no header in it leads to another", fits)
+    return Misreading(f"{bad} of the {len(blocks)} headers found in it lead nowhere", fits)
+
+
+def _sound(layout: Layout, regions: _Regions) -> Reading | None:
+    """The memory by itself, if it is sound when it is read so."""
+    memory = regions if layout.has_regions else regions[0][1]
+    try:
+        if layout.has_headers and not _walks(layout, regions):
+            return None
+        reading = read(layout, memory, regions[0][0], None, None)
+    except ValueError:
+        return None
+    if layout.is_newlib:  # any two words look like a chunk
+        rest = regions[0][1][reading.numbers.reached :]
+        return reading if len(reading.blocks) > 2 and not any(rest) else None
+    return None if reading.misfit or not _is_marker(reading) else reading
+
+
+def _is_marker(reading: Reading) -> bool:
+    """heap_2: whether where the list leads in the end may be the end marker, a variable."""
+    chain, base = reading.chain, reading.spans[0][0]
+    if chain is None or not reading.layout.by_size or chain.end_marker is None:
+        return True
+    near = abs(chain.end_marker - base) < _NEAR
+    return chain.end_marker % reading.layout.word == 0 and (near or len(chain.order) > 2)
+
+
+def _walks(layout: Layout, regions: _Regions) -> bool:
+    """Whether the sizes alone lead from the first header to the end."""
+    for variant in VARIANTS[layout.kind]:
+        one = replace(layout, variant=variant)
+        spans = [span_of(base, data, one) for base, data in regions]
+        if all(sum(size for _, _, size, _ in walk(span, one)) == span.end - span.start
+               for span in spans):  # fmt: skip
+            return True
+    return False
+
+
+def _otherwise(reading: Reading) -> Iterator[str]:
+    """The same memory as another heap, word or alignment."""
+    layout, regions = reading.layout, reading.regions
+    for kind in (layout.kind,) if len(regions) > 1 else (4, 2, 3):
+        for word in sorted(WORD_SIZES, key=lambda word: word != layout.word):
+            for other in Layout.existing(kind, (word,), _ALIGNMENTS):
+                same = (kind, word, other.alignment) == (
+                    layout.kind, layout.word, layout.alignment
+                )  # fmt: skip
+                if not same and _sound(other, regions) is not None:
+                    yield _described(layout, other)
+                    break
+    if _goes_on(reading):
+        yield "one region of a heap_5, whose end marker links to the next"
+
+
+def _described(layout: Layout, other: Layout) -> str:
+    text = other.name
+    if other.word != layout.word:
+        text += f" with words of {other.word} bytes"
+    if other.alignment != layout.alignment:
+        text += f"{' and' if 'with' in text else ' with'} an alignment of {other.alignment}"
+    return text
+
+
+def _goes_on(reading: Reading) -> bool:
+    """Whether nothing is wrong but the end marker's link, which leads to a later region."""
+    layout, region = reading.layout, reading.parsed[-1] if reading.parsed else None
+    if region is None or region.marker is None or layout.variant.protector:
+        return False
+    link, size = region.marker
+    later = size == 0 and link > region.span.end and link % layout.alignment == 0
+    return reading.misfit == 1 and later
+
+
+def _moved(reading: Reading) -> Iterator[str]:
+    """At another base address, which the links tell."""
+    layout, regions = reading.layout, reading.regions
+    for shift in range(0, layout.alignment, layout.word):
+        near = _shifted(regions, shift)
+        if not _walks(layout, near):
+            continue
+        for delta in _distances(layout, near):
+            far = _shifted(near, delta)
+            if far[0][0] > 0 and far[0][0] != regions[0][0] and _sound(layout, far) is not None:
+                text = ", ".join(f"{base:#010x}" for base, _ in far)
+                yield f"{layout.name} at the base address {text}"
+
+
+def _shifted(regions: _Regions, by: int) -> _Regions:
+    return tuple((base + by, data) for base, data in regions)
+
+
+def _distances(layout: Layout, regions: _Regions) -> Iterator[int]:
+    """How far most links lead from where they should."""
+    for variant in VARIANTS[layout.kind]:
+        one = replace(layout, variant=variant)
+        spans = [span_of(base, data, one) for base, data in regions]
+        blocks = [block for span in spans for block in walk(span, one)]
+        votes: Counter[int] = Counter()
+        links: list[int] = []
+        if layout.by_address:
+            canary = spans[-1].word(spans[-1].end, layout.word) if variant.protector else 0
+            following = spans[-1].end
+            for address, link, _, marked in reversed(blocks):
+                if not marked:
+                    links.append(link ^ canary)
+                    votes[links[-1] - following] += 1
+                    following = address
+        else:
+            marks = any(marked for *_, marked in blocks)
+            links = [link for _, link, _, marked in blocks if not (marks and marked)][:_ASKED]
+            votes.update(link - address for link in links for address, *_ in blocks)
+        for delta, count in votes.most_common(2):
+            # One link alone may be a string's terminator that ran over it.
+            ended = count == 1 and abs(delta) < 256 and any(link & 0xFF == 0 for link in links)
+            if delta and delta % layout.alignment == 0 and not ended:
+                yield delta
+
+
+def _elsewhere(reading: Reading) -> Iterator[str]:
+    """In more or fewer bytes, or in a part of the memory."""
+    if len(reading.regions) > 1:
+        return
+    found = _whole_chain(reading) if reading.layout.by_address else _shorter(reading)
+    found = found or _longer(reading)
+    if found is not None:
+        base, size = found
+        yield f"{reading.layout.name} in {size:,} bytes at {base:#010x}"
+
+
+def _is_rounder(size: int, given: int) -> bool:
+    """What tells an arena that was given too large from one whose last header became zeros."""
+    return size & -size > given & -given
+
+
+def _whole_chain(reading: Reading) -> tuple[int, int] | None:
+    """heap_4: the longest chain of headers to an end marker that is not the arena's, by its sizes
+    and links: where it begins, and bytes with its marker.
+    """
+    layout, ((base, data),) = reading.layout, reading.regions
+    word, step, top = layout.word, layout.alignment, layout.top_bit
+    chain: dict[int, tuple[int, int, int, int]] = {}  # end, blocks, free ones, the next free one
+    best = None
+    for at in range(up(base, step) + (len(data) // step - 1) * step, base - 1, -step):
+        if at + 2 * word > base + len(data):
+            continue
+        raw = data[at - base : at - base + 2 * word]
+        link, size = int.from_bytes(raw[:word], "little"), int.from_bytes(raw[word:], "little")
+        if size == 0:
+            chain[at] = (at, 0, 0, at)
+            continue
+        live, after = size >= top, chain.get(at + (size & (top - 1)))
+        if after is None or (size & (top - 1)) < layout.header:
+            continue
+        end, blocks, free, following = after
+        canary = int.from_bytes(data[end - base : end - base + word], "little")
+        if link not in (0, canary) if live else link ^ canary != following:
+            continue
+        chain[at] = (end, blocks + 1, free + (not live), following if live else at)
+        if free + (not live) and (best is None or blocks + 1 >= best[0]):
+            best = (blocks + 1, at, end)
+    (region,) = reading.parsed
+    intact = sum(not block.broken for block in region.blocks)
+    if best is None or best[2] == region.span.end or 2 * best[0] < intact:
+        return None
+    blocks, at, end = best
+    size = end + layout.header - at
+    if at != region.span.start:
+        return (at, size) if region.blocks[0].broken else None
+    ended = not region.wrong_marker((), True)
+    return None if ended and not _is_rounder(size, len(data)) else (base, size)
+
+
+def _shorter(reading: Reading) -> tuple[int, int] | None:
+    """heap_2: the blocks up to the first broken one, where these alone are sound."""
+    layout, ((base, data),), (region,) = reading.layout, reading.regions, reading.parsed
+    whole = [block for block in region.blocks if not block.broken]
+    at = whole[-1].address + whole[-1].size if whole else region.span.start
+    size = at - region.span.start + layout.alignment
+    if at == region.span.start or any(
+        block.broken and block.address < at for block in region.blocks
+    ):
+        return None
+    found = _sound(layout, ((base, data[:size]),))
+    marker = None if found is None or found.chain is None else found.chain.end_marker
+    if found is None or (marker is not None and base <= marker < base + len(data)):
+        return None
+    return (base, size) if _is_rounder(size, len(data)) else None
+
+
+def _longer(reading: Reading) -> tuple[int, int] | None:
+    """The arena goes on past the memory: the last size leads there, and a link that is wrong or
+    the last block's own.
+    """
+    layout, ((base, data),), (region,) = reading.layout, reading.regions, reading.parsed
+    span, last = region.span, region.blocks[-1]
+    if any(block.broken for block in region.blocks[:-1]):
+        return None
+    size = span.word(last.address + layout.word, layout.word)
+    live = layout.variant.marked and size >= layout.top_bit
+    end = last.address + (size & (layout.top_bit - 1))
+    off = [block.link for block in region.blocks if block.wrong_link]
+    if last.broken:
+        off += [] if live else [last.link]
+        if end - span.end < _FAR or (end - span.end) % layout.alignment:
+            return None
+    if layout.by_address:
+        if not off or not all(end <= link < base + _MOST * len(data) for link in off):
+            return None
+        if not last.broken and not region.wrong_marker((), True):
+            return None
+        return base, max(off) + layout.header - base
+    longer = ((base, data + bytes(end - span.end)),)
+    if live or not last.broken or len(data) * _MOST < end - base or _sound(layout, longer) is None:
+        return None
+    return base, end - span.start + layout.alignment
