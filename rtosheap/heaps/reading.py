@@ -11,12 +11,14 @@ from typing import Any, NamedTuple, SupportsIndex
 from rtosheap.heaps._newlib import chunks
 from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout, down, up
-from rtosheap.heaps.parse import BROKEN, ParsedRegion, Span, parse, span_of, walk
+from rtosheap.heaps.parse import BROKEN, Parsed, ParsedRegion, Span, parse, span_of, walk
 from rtosheap.heaps.state import ImageState
 from rtosheap.heaps.variants import VARIANTS, Variant
 
 #: Address, bytes (header included) and whether it is allocated.
 Triple = tuple[int, int, bool]
+
+_FOREIGN = 1000  # the misfit of what another variant alone would write
 
 
 class Numbers(NamedTuple):
@@ -190,10 +192,18 @@ def _with_headers(
     misfit += (chain.cycle_at is not None) + (chain.astray_at is not None)
     misfit += len(chain.lost) + len(chain.unordered)
     misfit += known.free_size not in (None, free)
+    if not layout.variant.marked:
+        misfit += _FOREIGN * sum(b.broken and _is_marked(spans[0], b, layout) for b in found)
     return Reading(
         layout, regions, known, blocks, chain.order, _counted(blocks, known), parsed, chain,
         misfit=misfit,
     )  # fmt: skip
+
+
+def _is_marked(span: Span, block: Parsed, layout: Layout) -> bool:
+    """Whether the size that no block has is that of one with the allocated mark."""
+    size = span.word(block.address + layout.word, layout.word) - layout.top_bit
+    return size % layout.alignment == 0 and layout.header <= size <= span.end - block.address
 
 
 def _regions_of(layout: Layout, memory: Any, base: int) -> tuple[tuple[int, bytes], ...]:

@@ -117,9 +117,16 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
         [(b.address, b.size, b.allocated) for b in blocks],
         chain.order if not damage else _repaired(layout, blocks),
     )
+    notes: tuple[str, ...] = ()
+    if not layout.variant.marked and reading.state.head is None:
+        notes = (
+            "headers of this kernel do not say what is allocated, and where the free list begins "
+            "is not known: what is free is a guess (the firmware's ELF would tell)",
+        )
     return _report(
         reading,
         ("head", "free_size", "minimum_ever_free", "allocations"),
+        notes=notes,
         blocks=tuple(blocks),
         damage=tuple(damage),
         largest_request=max(map(layout.largest_request, reachable), default=0),
@@ -160,7 +167,7 @@ def _repaired(layout: Layout, blocks: list[Found]) -> list[int]:
 
 
 def _without_headers(cls: HeapClass, reading: Reading) -> Report:
-    layout, ((base, _),) = reading.layout, reading.spans
+    layout, ((base, size),) = reading.layout, reading.spans
     damage: tuple[Damage, ...] = ()
     notes: tuple[str, ...] = ()
     heap: Any = None
@@ -170,9 +177,12 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         heap = _rebuilt(cls, reading)
         if heap is None and reading.lives:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
+        if not layout.frees and reading.unused[1] <= 0:
+            said = f"{reading.state.used} bytes were handed out, it is said, of {size} in the arena"
+            damage = (Damage("counter", 0, said),)
     unused = (*reading.unused, False)
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
-    free = [size for _, size, allocated in (*reading.blocks, unused) if not allocated]
+    free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
     if not layout.frees:
         notes = ("heap_1 keeps no headers: what it handed out is one block unless a trace tells",)
     elif reading.state.head is None:

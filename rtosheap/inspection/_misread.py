@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rtosheap.heaps.layout import ALIGNMENTS, WORD_SIZES, Layout, up
-from rtosheap.heaps.parse import span_of, walk
+from rtosheap.heaps.parse import Span, span_of, walk
 from rtosheap.heaps.reading import Reading, read
 from rtosheap.heaps.variants import VARIANTS
 
@@ -17,6 +17,7 @@ _ALIGNMENTS = sorted(ALIGNMENTS, key=(8, 16, 32, 4).index)
 _Regions = tuple[tuple[int, bytes], ...]
 
 _FAR = 64  # bytes past the end by which a size tells of a larger arena, and is not just damaged
+_CANONICAL = 1 << 47  # no program has addresses from here on
 _NEAR = 1 << 20  # bytes between a heap and its variables, at the most
 _MOST = 64  # times as large as the memory an arena may be
 _ASKED = 64  # links that are asked for a base address
@@ -96,13 +97,24 @@ def _is_marker(reading: Reading) -> bool:
 
 def _walks(layout: Layout, regions: _Regions) -> bool:
     """Whether the sizes alone lead from the first header to the end."""
+    return any(
+        all(
+            sum(size for _, _, size, _ in walk(span, one)) == span.end - span.start
+            for span in spans
+        )
+        for one, spans in _spans(layout, regions)
+    )
+
+
+def _spans(layout: Layout, regions: _Regions) -> Iterator[tuple[Layout, list[Span]]]:
+    """Where blocks lie by each variant, if there is room for any."""
     for variant in VARIANTS[layout.kind]:
         one = replace(layout, variant=variant)
-        spans = [span_of(base, data, one) for base, data in regions]
-        if all(sum(size for _, _, size, _ in walk(span, one)) == span.end - span.start
-               for span in spans):  # fmt: skip
-            return True
-    return False
+        try:
+            spans = [span_of(base, data, one) for base, data in regions]
+        except ValueError:
+            continue
+        yield one, spans
 
 
 def _otherwise(reading: Reading) -> Iterator[str]:
@@ -142,7 +154,9 @@ def _goes_on(reading: Reading) -> bool:
 
 def _moved(reading: Reading) -> Iterator[str]:
     """At another base address, which the links tell."""
-    layout, regions = reading.layout, reading.regions
+    layout, regions, state = reading.layout, reading.regions, reading.state
+    if state.head is not None or state.end_marker is not None:
+        return  # who knows these knows the address
     for shift in range(0, layout.alignment, layout.word):
         near = _shifted(regions, shift)
         if not _walks(layout, near):
@@ -160,14 +174,12 @@ def _shifted(regions: _Regions, by: int) -> _Regions:
 
 def _distances(layout: Layout, regions: _Regions) -> Iterator[int]:
     """How far most links lead from where they should."""
-    for variant in VARIANTS[layout.kind]:
-        one = replace(layout, variant=variant)
-        spans = [span_of(base, data, one) for base, data in regions]
+    for one, spans in _spans(layout, regions):
         blocks = [block for span in spans for block in walk(span, one)]
         votes: Counter[int] = Counter()
         links: list[int] = []
         if layout.by_address:
-            canary = spans[-1].word(spans[-1].end, layout.word) if variant.protector else 0
+            canary = spans[-1].word(spans[-1].end, layout.word) if one.variant.protector else 0
             following = spans[-1].end
             for address, link, _, marked in reversed(blocks):
                 if not marked:
@@ -178,11 +190,19 @@ def _distances(layout: Layout, regions: _Regions) -> Iterator[int]:
             marks = any(marked for *_, marked in blocks)
             links = [link for _, link, _, marked in blocks if not (marks and marked)][:_ASKED]
             votes.update(link - address for link in links for address, *_ in blocks)
+        # Any list will do where no header says what is free.
+        enough = 1 if one.variant.marked else 3
         for delta, count in votes.most_common(2):
-            # One link alone may be a string's terminator that ran over it.
-            ended = count == 1 and abs(delta) < 256 and any(link & 0xFF == 0 for link in links)
-            if delta and delta % layout.alignment == 0 and not ended:
+            told = count > votes[0] and count >= enough and delta % layout.alignment == 0
+            if told and (count > 1 or not any(_is_overrun(link, delta, one) for link in links)):
                 yield delta
+
+
+def _is_overrun(link: int, delta: int, layout: Layout) -> bool:
+    """Whether a link is rather what a string left that ran over it than another base's."""
+    text = link.to_bytes(layout.word, "little", signed=False)
+    terminated = abs(delta) < 256 and text[0] == 0
+    return terminated or link >= _CANONICAL or (text.isascii() and text.decode().isprintable())
 
 
 def _elsewhere(reading: Reading) -> Iterator[str]:
@@ -197,8 +217,8 @@ def _elsewhere(reading: Reading) -> Iterator[str]:
 
 
 def _is_rounder(size: int, given: int) -> bool:
-    """What tells an arena that was given too large from one whose last header became zeros."""
-    return size & -size > given & -given
+    """What tells an arena that was given too large from one whose last header was overwritten."""
+    return size % 256 == 0 and size & -size > given & -given
 
 
 def _whole_chain(reading: Reading) -> tuple[int, int] | None:
@@ -235,6 +255,8 @@ def _whole_chain(reading: Reading) -> tuple[int, int] | None:
     size = end + layout.header - at
     if at != region.span.start:
         return (at, size) if region.blocks[0].broken else None
+    if any(block.address > end and not block.broken for block in region.blocks):
+        return None
     ended = not region.wrong_marker((), True)
     return None if ended and not _is_rounder(size, len(data)) else (base, size)
 
@@ -249,9 +271,16 @@ def _shorter(reading: Reading) -> tuple[int, int] | None:
         block.broken and block.address < at for block in region.blocks
     ):
         return None
-    found = _sound(layout, ((base, data[:size]),))
-    marker = None if found is None or found.chain is None else found.chain.end_marker
-    if found is None or (marker is not None and base <= marker < base + len(data)):
+    # What follows the last block are the bytes that the alignment costs, or another variable.
+    lost = data[at - base : at - base + layout.alignment]
+    if any(lost) and not layout.variant.higher:
+        return None
+    try:
+        found = read(layout, data[:size], base, None, reading.state)
+    except ValueError:
+        return None
+    marker = found.chain.end_marker if found.chain is not None else None
+    if found.misfit or (marker is not None and base <= marker < base + len(data)):
         return None
     return (base, size) if _is_rounder(size, len(data)) else None
 
@@ -278,7 +307,7 @@ def _longer(reading: Reading) -> tuple[int, int] | None:
         if not last.broken and not region.wrong_marker((), True):
             return None
         return base, max(off) + layout.header - base
-    longer = ((base, data + bytes(end - span.end)),)
-    if live or not last.broken or len(data) * _MOST < end - base or _sound(layout, longer) is None:
+    if live or not last.broken or not layout.variant.marked or end - base > _MOST * len(data):
         return None
-    return base, end - span.start + layout.alignment
+    longer = ((base, data + bytes(end - span.end)),)
+    return None if _sound(layout, longer) is None else (base, end - span.start + layout.alignment)

@@ -90,8 +90,10 @@ def _of_block(
     free = block.address in chain.free or block.address in chain.free.values()
     allocated = block.allocated if not block.broken else not free
     link = layout.live_link if allocated else _right_link(block, chain)
-    if link is None:  # any may stand there
-        link = block.link
+    if link is None:  # any entry's address may stand there, or none
+        span = region.span
+        address = span.start <= block.link < span.end and block.link % layout.alignment == 0
+        link = block.link if address or block.link == chain.end_marker else 0
     size = layout.live_size(block.size) if allocated else block.size
     expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
     if block.adjoins and not block.broken and not bad_link:
@@ -130,11 +132,11 @@ def _disagreement(
     elif leads > region.span.end:
         says = f"the size {size:,} leads {leads - region.span.end:,} bytes past the last block"
     else:
-        says = f"the size {size:,} leads to {leads:#010x}, where no header is"
+        says = f"the size {size:,} leads to {leads:#010x}"
     next_one = "the last block ends" if after == region.span.end else "the next header that fits is"
     return (
-        f"{says}; {next_one} at {after:#010x}, {block.size:,} bytes on, so that the chain of "
-        f"headers is broken between {block.address:#010x} and {after:#010x}"
+        f"{says}, but {next_one} at {after:#010x}, {block.size:,} bytes on: the chain of headers "
+        f"is broken between {block.address:#010x} and {after:#010x}"
     )
 
 
