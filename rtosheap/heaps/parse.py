@@ -139,8 +139,7 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
             continue
         size, link = sizes[i], links[i] ^ canary
         allocated = marked and size >= top
-        if allocated:
-            size -= top
+        size -= top if allocated else 0
         price, j = _NEVER, 0
         fits = size % step == 0 or (not listed and i * step + size == room)
         if fits and layout.header <= size <= room - i * step:
@@ -169,21 +168,12 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
         j = reach[i]
         address = span.start + i * step
         end = span.end if j == count else span.start + j * step
-        allocated, link = marked and sizes[i] >= top, links[i] ^ canary
-        wrong = link != live_link if allocated else listed and link not in nexts[j]
-        adjoins = listed and not broken[i] and not allocated and bool(free[j])
-        region.blocks.append(
-            Parsed(
-                address,
-                end - address,
-                allocated,
-                bool(broken[i]),
-                link,
-                nexts[j],
-                adjoins,
-                wrong and not broken[i],
-            )
-        )
+        live, link = marked and sizes[i] >= top, links[i] ^ canary
+        block = Parsed(address, end - address, live, bool(broken[i]), link, nexts[j])
+        if not block.broken:
+            block.wrong_link = link != live_link if live else listed and link not in nexts[j]
+            block.adjoins = listed and not live and bool(free[j])
+        region.blocks.append(block)
         i = j
     return nexts[0]
 

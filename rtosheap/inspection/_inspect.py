@@ -184,7 +184,10 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
     free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
     if not layout.frees:
-        notes = ("heap_1 keeps no headers: what it handed out is one block unless a trace tells",)
+        notes = (
+            "heap_1 keeps no headers: no damage shows, and what it handed out is one block unless "
+            "a trace tells",
+        )
     elif reading.state.head is None:
         notes = ("newlib's chunks do not say which are free: the list is a guess",)
     return _report(
