@@ -111,7 +111,7 @@ def read(
     ValueError
         If there is no room for such a heap.
     """
-    known = state or ImageState()
+    known, layout = state or ImageState(), replace(layout, canary=0)
     regions = _regions_of(layout, memory, operator.index(base_address))
     if canary is not None:
         known = replace(known, canary=operator.index(canary))

@@ -13,6 +13,7 @@ from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
+from rtosheap.inspection._extent import may_end_at
 from rtosheap.inspection._misread import Misreading, find_misreading
 from rtosheap.inspection._owners import former, owners
 from rtosheap.inspection.damage import Damage, find_damage
@@ -117,16 +118,21 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
         [(b.address, b.size, b.allocated) for b in blocks],
         chain.order if not damage else _repaired(layout, blocks),
     )
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     if not layout.variant.marked and reading.state.head is None:
-        notes = (
+        notes.append(
             "headers of this kernel do not say what is allocated, and where the free list begins "
-            "is not known: what is free is a guess (the firmware's ELF would tell)",
+            "is not known: what is free is a guess (the firmware's ELF would tell)"
         )
+    ends = may_end_at(reading) if damage else None
+    if ends is not None:
+        notes.append(f"its first {ends:,} bytes are a sound {layout.name} by themselves")
+    if len(chain.order) < (1 if layout.by_address else 2) and reading.state.head is None:
+        notes.append("no link leads into the arena: whether its address is right, nothing tells")
     return _report(
         reading,
         ("head", "free_size", "minimum_ever_free", "allocations"),
-        notes=notes,
+        notes=tuple(notes),
         blocks=tuple(blocks),
         damage=tuple(damage),
         largest_request=max(map(layout.largest_request, reachable), default=0),

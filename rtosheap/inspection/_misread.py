@@ -6,20 +6,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from rtosheap.heaps.layout import ALIGNMENTS, WORD_SIZES, Layout, up
+from rtosheap.heaps.layout import ALIGNMENTS, WORD_SIZES, Layout
 from rtosheap.heaps.parse import Span, span_of, walk
 from rtosheap.heaps.reading import Reading, read
 from rtosheap.heaps.variants import VARIANTS
+from rtosheap.inspection._extent import elsewhere
 
 #: The usual ones first: what has one of them often looks like one of a smaller.
 _ALIGNMENTS = sorted(ALIGNMENTS, key=(8, 16, 32, 4).index)
 
+_SIZES_FIT = "the sizes of its blocks fit, but {} not"
+
 _Regions = tuple[tuple[int, bytes], ...]
 
-_FAR = 64  # bytes past the end by which a size tells of a larger arena, and is not just damaged
 _CANONICAL = 1 << 47  # no program has addresses from here on
 _NEAR = 1 << 20  # bytes between a heap and its variables, at the most
-_MOST = 64  # times as large as the memory an arena may be
+_TRIED = 4  # distances between addresses
 _ASKED = 64  # links that are asked for a base address
 
 
@@ -46,7 +48,7 @@ def find_misreading(reading: Reading) -> Misreading | None:
         word = int.from_bytes(reading.regions[0][1][:4], "little")
         return Misreading(f"it begins with {word:#x}, no chunk's size", (*_otherwise(reading),))
     if not reading.misfit:
-        return None
+        return None if layout.variant.marked else _misplaced(reading)
     alone = _sound(layout, reading.regions)
     if alone is not None:  # but not with what was said of it
         if state.canary is None or alone.layout.canary == layout.canary:
@@ -55,20 +57,23 @@ def find_misreading(reading: Reading) -> Misreading | None:
         fit = f"{layout.name} with {f'the canary {word:#x}' if word else 'no canary'}"
         return Misreading(f"its links are not those of the canary {layout.canary:#x}", (fit,))
     blocks = [block for region in reading.parsed for block in region.blocks]
-    broken = any(block.broken for block in blocks)
     bad = sum(block.broken or block.wrong_link for block in blocks)
-    ways = (_moved, _otherwise, _elsewhere)
-    fits = next(
-        (found for found in (tuple(dict.fromkeys(way(reading))) for way in ways) if found), ()
-    )
+    fits = (*_moved(reading), *_otherwise(reading)) or tuple(elsewhere(reading))
     if not fits and 2 * bad <= len(blocks):
         return None
-    if fits and not broken:
-        links = "one link does not" if bad == 1 else "their links do not"
-        return Misreading(f"the sizes of its blocks fit, but {links}", fits)
+    if fits and not any(block.broken for block in blocks):
+        return Misreading(
+            _SIZES_FIT.format("one link does" if bad == 1 else "their links do"), fits
+        )
     if bad == len(blocks):
         return Misreading("no header in it leads to another", fits)
     return Misreading(f"{bad} of the {len(blocks)} headers found in it lead nowhere", fits)
+
+
+def _misplaced(reading: Reading) -> Misreading | None:
+    """Where headers do not say what is free any list will do, even one at another address."""
+    fits = tuple(_moved(reading))
+    return Misreading(_SIZES_FIT.format("their links do"), fits) if fits else None
 
 
 def _sound(layout: Layout, regions: _Regions) -> Reading | None:
@@ -157,13 +162,17 @@ def _moved(reading: Reading) -> Iterator[str]:
     layout, regions, state = reading.layout, reading.regions, reading.state
     if state.head is not None or state.end_marker is not None:
         return  # who knows these knows the address
+    found = set[int]()
     for shift in range(0, layout.alignment, layout.word):
         near = _shifted(regions, shift)
         if not _walks(layout, near):
             continue
         for delta in _distances(layout, near):
             far = _shifted(near, delta)
-            if far[0][0] > 0 and far[0][0] != regions[0][0] and _sound(layout, far) is not None:
+            if far[0][0] <= 0 or far[0][0] in (*found, regions[0][0]):
+                continue
+            if _sound(layout, far) is not None:
+                found.add(far[0][0])
                 text = ", ".join(f"{base:#010x}" for base, _ in far)
                 yield f"{layout.name} at the base address {text}"
 
@@ -178,6 +187,7 @@ def _distances(layout: Layout, regions: _Regions) -> Iterator[int]:
         blocks = [block for span in spans for block in walk(span, one)]
         votes: Counter[int] = Counter()
         links: list[int] = []
+        marks = any(marked for *_, marked in blocks)
         if layout.by_address:
             canary = spans[-1].word(spans[-1].end, layout.word) if one.variant.protector else 0
             following = spans[-1].end
@@ -187,13 +197,13 @@ def _distances(layout: Layout, regions: _Regions) -> Iterator[int]:
                     votes[links[-1] - following] += 1
                     following = address
         else:
-            marks = any(marked for *_, marked in blocks)
-            links = [link for _, link, _, marked in blocks if not (marks and marked)][:_ASKED]
+            links = [link for _, link, _, marked in blocks if not (marks and marked)]
+            links = list(dict.fromkeys(links))[:_ASKED]
             votes.update(link - address for link in links for address, *_ in blocks)
-        # Any list will do where no header says what is free.
-        enough = 1 if one.variant.marked else 3
-        for delta, count in votes.most_common(2):
-            told = count > votes[0] and count >= enough and delta % layout.alignment == 0
+        for delta, count in votes.most_common(_TRIED):
+            told = count > votes[0] and delta % layout.alignment == 0
+            if layout.by_size and not marks:  # any list will do where no header is marked
+                told = told and count > 2 and not votes[0]
             if told and (count > 1 or not any(_is_overrun(link, delta, one) for link in links)):
                 yield delta
 
@@ -203,111 +213,3 @@ def _is_overrun(link: int, delta: int, layout: Layout) -> bool:
     text = link.to_bytes(layout.word, "little", signed=False)
     terminated = abs(delta) < 256 and text[0] == 0
     return terminated or link >= _CANONICAL or (text.isascii() and text.decode().isprintable())
-
-
-def _elsewhere(reading: Reading) -> Iterator[str]:
-    """In more or fewer bytes, or in a part of the memory."""
-    if len(reading.regions) > 1:
-        return
-    found = _whole_chain(reading) if reading.layout.by_address else _shorter(reading)
-    found = found or _longer(reading)
-    if found is not None:
-        base, size = found
-        yield f"{reading.layout.name} in {size:,} bytes at {base:#010x}"
-
-
-def _is_rounder(size: int, given: int) -> bool:
-    """What tells an arena that was given too large from one whose last header was overwritten."""
-    return size % 256 == 0 and size & -size > given & -given
-
-
-def _whole_chain(reading: Reading) -> tuple[int, int] | None:
-    """heap_4: the longest chain of headers to an end marker that is not the arena's, by its sizes
-    and links: where it begins, and bytes with its marker.
-    """
-    layout, ((base, data),) = reading.layout, reading.regions
-    word, step, top = layout.word, layout.alignment, layout.top_bit
-    chain: dict[int, tuple[int, int, int, int]] = {}  # end, blocks, free ones, the next free one
-    best = None
-    for at in range(up(base, step) + (len(data) // step - 1) * step, base - 1, -step):
-        if at + 2 * word > base + len(data):
-            continue
-        raw = data[at - base : at - base + 2 * word]
-        link, size = int.from_bytes(raw[:word], "little"), int.from_bytes(raw[word:], "little")
-        if size == 0:
-            chain[at] = (at, 0, 0, at)
-            continue
-        live, after = size >= top, chain.get(at + (size & (top - 1)))
-        if after is None or (size & (top - 1)) < layout.header:
-            continue
-        end, blocks, free, following = after
-        canary = int.from_bytes(data[end - base : end - base + word], "little")
-        if link not in (0, canary) if live else link ^ canary != following:
-            continue
-        chain[at] = (end, blocks + 1, free + (not live), following if live else at)
-        if free + (not live) and (best is None or blocks + 1 >= best[0]):
-            best = (blocks + 1, at, end)
-    (region,) = reading.parsed
-    intact = sum(not block.broken for block in region.blocks)
-    if best is None or best[2] == region.span.end or 2 * best[0] < intact:
-        return None
-    blocks, at, end = best
-    size = end + layout.header - at
-    if at != region.span.start:
-        return (at, size) if region.blocks[0].broken else None
-    if any(block.address > end and not block.broken for block in region.blocks):
-        return None
-    ended = not region.wrong_marker((), True)
-    return None if ended and not _is_rounder(size, len(data)) else (base, size)
-
-
-def _shorter(reading: Reading) -> tuple[int, int] | None:
-    """heap_2: the blocks up to the first broken one, where these alone are sound."""
-    layout, ((base, data),), (region,) = reading.layout, reading.regions, reading.parsed
-    whole = [block for block in region.blocks if not block.broken]
-    at = whole[-1].address + whole[-1].size if whole else region.span.start
-    size = at - region.span.start + layout.alignment
-    if at == region.span.start or any(
-        block.broken and block.address < at for block in region.blocks
-    ):
-        return None
-    # What follows the last block are the bytes that the alignment costs, or another variable.
-    lost = data[at - base : at - base + layout.alignment]
-    if any(lost) and not layout.variant.higher:
-        return None
-    try:
-        found = read(layout, data[:size], base, None, reading.state)
-    except ValueError:
-        return None
-    marker = found.chain.end_marker if found.chain is not None else None
-    if found.misfit or (marker is not None and base <= marker < base + len(data)):
-        return None
-    return (base, size) if _is_rounder(size, len(data)) else None
-
-
-def _longer(reading: Reading) -> tuple[int, int] | None:
-    """The arena goes on past the memory: the last size leads there, and a link that is wrong or
-    the last block's own.
-    """
-    layout, ((base, data),), (region,) = reading.layout, reading.regions, reading.parsed
-    span, last = region.span, region.blocks[-1]
-    if any(block.broken for block in region.blocks[:-1]):
-        return None
-    size = span.word(last.address + layout.word, layout.word)
-    live = layout.variant.marked and size >= layout.top_bit
-    end = last.address + (size & (layout.top_bit - 1))
-    off = [block.link for block in region.blocks if block.wrong_link]
-    if last.broken:
-        off += [] if live else [last.link]
-        if end - span.end < _FAR or (end - span.end) % layout.alignment:
-            return None
-    if layout.by_address:
-        if not off or not all(end <= link < base + _MOST * len(data) for link in off):
-            return None
-        if not last.broken and not region.wrong_marker((), True):
-            return None
-        return base, max(off) + layout.header - base
-    if live or not last.broken or not layout.variant.marked or end - base > _MOST * len(data):
-        return None
-    longer = ((base, data + bytes(end - span.end)),)
-    return None if _sound(layout, longer) is None else (base, end - span.start + layout.alignment)
