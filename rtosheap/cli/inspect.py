@@ -9,20 +9,24 @@ from typing import Any
 
 from rtosheap.cli import _arguments, _output
 from rtosheap.device import load_dump
+from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.inspection import Report, inspect
 from rtosheap.kinds import heap_class, layout_of
 
 _EXAMPLE = """\
-DUMP is raw bytes (with --base), Intel HEX, or an ELF core; with --elf, the firmware's own ELF says
-by its symbols where the arena and the heap's state lie (that of rtosheap's drop-in files if it was
-built with -g)
+DUMP is raw bytes, the first of which lies at --base, Intel HEX, or an ELF core; with --elf, the
+firmware's own ELF says by its symbols where the arena and the heap's state lie (that of rtosheap's
+drop-in files if it was built with -g), and where heap_5's regions lie, if their array is a constant
+
+Which kernel left the arena is decided by what fits, and said. Of damage, what is certain comes
+first, and what is only suspected is called so.
 
 examples:
   rtosheap inspect dump.bin --base 0x20000400 --heap heap_4 -o map.png
   rtosheap inspect ram.bin --base 0x20000000 --elf firmware.elf
   rtosheap inspect ram.hex --elf firmware.elf --trace capture.bin
 
-exit status: 0 the heap is sound, 1 it is damaged, 2 bad input
+exit status: 0 the heap is sound, 1 it is damaged or no such heap, 2 bad input
 """
 
 
@@ -65,14 +69,18 @@ def run(args: argparse.Namespace) -> int:
 def inspect_dump(args: argparse.Namespace) -> Report:
     """The report on what the arguments name."""
     several = layout_of(args.heap).has_regions
-    if several and not args.regions:
-        raise ValueError("--region is missing: heap_5's regions are not found by name")
-    regions = args.regions if several else []
+    if several and not args.regions and not args.elf:
+        raise ValueError("--region is missing, once for each of heap_5's regions; or give --elf")
+    if several and args.arena is not None:
+        raise ValueError("--arena: heap_5 has regions; write --region ADDRESS:SIZE for each")
+    if not several and args.regions:
+        raise ValueError(f"--region is for heap_5; {args.heap} has one arena (--arena)")
+    regions = args.regions or []
     _check_sizes(args, regions)
     dump = load_dump(
         args.dump,
         heap_class(args.heap).kind,
-        base=args.base,
+        base=DEFAULT_BASE if args.base is None else args.base,
         elf=args.elf,
         arena=args.arena,
         regions=regions,
@@ -106,7 +114,8 @@ def _draw(report: Report, path: Path) -> None:
     from rtosheap.plot import heap_map
 
     if report.heap is None:
-        raise ValueError(f"{path}: a heap so damaged cannot be drawn; leave -o out")
+        what = "a heap so damaged" if report.damage else f"{report.kind} of {report.kernels[0]}"
+        raise ValueError(f"{path}: {what} cannot be drawn; leave -o out")
     requested = {b.payload: b.owner.requested for b in report.blocks if b.owner is not None}
     with _output.figure(path, size=(9, 6)) as (ax,):
         heap_map(report.heap, ax=ax, requested=requested or None)

@@ -3,7 +3,7 @@
 from rtosheap.device.dump import Dump, load_dump
 from rtosheap.device.elf import Elf, Member, Section, Segment, Symbol, read_firmware
 from rtosheap.device.memory import Arena, Memory, load_memory
-from rtosheap.device.symbols import Symbols, find_arena, load_symbols
+from rtosheap.device.symbols import Symbols, find_arena, find_regions, load_symbols
 
 __all__ = [
     "Arena",
@@ -16,6 +16,7 @@ __all__ = [
     "Symbol",
     "Symbols",
     "find_arena",
+    "find_regions",
     "load_dump",
     "load_memory",
     "load_symbols",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Member", "members"]
+__all__ = ["Member", "arrays", "members"]
 
 # Damaged debug information may lead in circles, or on and on.
 _DEEPEST = 16  # structs within structs, and names for a type
@@ -52,6 +52,35 @@ def members(dwarf: Any, variable: str, address: int | None) -> dict[str, Member]
     return None if vague is None else _members_of(vague)
 
 
+def arrays(dwarf: Any, kind: str) -> list[tuple[str, int]]:
+    """The variables that are arrays of a type, in functions too: name and address of each."""
+    name = kind.encode()
+    needles = _needles(dwarf, name)
+    found = []
+    for unit in dwarf.iter_CUs():
+        held = _bytes(dwarf.debug_info_sec, unit.cu_offset, unit.size)
+        if not any(needle in held for needle in needles):
+            continue
+        for entry in _all_below(unit.get_top_DIE()):
+            if entry.tag != "DW_TAG_variable" or "DW_AT_name" not in entry.attributes:
+                continue
+            at, array = _address(dwarf, entry), _type_of(entry)
+            if at is not None and array is not None and array.tag == _ARRAY and _is(array, name):
+                found.append((_value(entry, "DW_AT_name").decode(), at))
+    return found
+
+
+def _is(entry: Any, name: bytes) -> bool:
+    """Whether the type of an entry has a name, under its qualifiers and other names."""
+    for _ in range(_DEEPEST):
+        if "DW_AT_type" not in entry.attributes:
+            return False
+        entry = entry.get_DIE_from_attribute("DW_AT_type")
+        if _value(entry, "DW_AT_name") == name:
+            return True
+    return False
+
+
 def _needles(dwarf: Any, name: bytes) -> list[bytes]:
     """One of these is in the bytes of a unit that has the name; to read every entry of every unit
     of a large program takes many seconds.
@@ -77,6 +106,17 @@ def _bytes(section: Any, at: int, size: int) -> bytes:
     section.stream.seek(at)
     data: bytes = section.stream.read(size)
     return data
+
+
+def _all_below(entry: Any) -> Iterator[Any]:
+    """Every entry of a unit but its first, however deep."""
+    unit = entry.cu
+    at, end = entry.offset + entry.size, unit.cu_offset + unit.size
+    while at < end:
+        child = unit.get_DIE_from_refaddr(at)
+        at += child.size
+        if not child.is_null():
+            yield child
 
 
 def _children(entry: Any) -> Iterator[Any]:

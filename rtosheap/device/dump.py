@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rtosheap.device.memory import Arena, Memory, load_memory
-from rtosheap.device.symbols import find_arena, load_symbols
+from rtosheap.device.symbols import find_arena, find_regions, load_symbols
+from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.state import ImageState
 
 __all__ = ["Dump", "load_dump"]
@@ -66,7 +67,8 @@ def load_dump(
         By default what the ELF says, or without one all of the dump. With an ELF the size may be
         None: that of ``ucHeap``, or else as far as the memory goes.
     regions : sequence of (address, size)
-        In their place, where the heap has several.
+        In their place, where the heap has several: by default what the ELF's array of
+        ``HeapRegion_t`` says.
     word_size : int
         The target's, where no ELF says.
 
@@ -76,6 +78,12 @@ def load_dump(
         A damaged file, or one that does not hold the heap.
     """
     memory = load_memory(path, base=base)
+    notes: tuple[str, ...] = ()
+    if Layout(kind).has_regions and not regions:
+        if elf is None:
+            raise ValueError("heap_5's regions are missing; give them, or the firmware's ELF")
+        name, regions = find_regions(memory, elf)
+        notes = (f"the regions are those of {name} in {os.fspath(elf)}",)
     if elf is not None:
         start, length = regions[0] if regions else arena or (None, None)
         found = find_arena(memory, load_symbols(elf), kind, base=start, size=length)
@@ -84,7 +92,7 @@ def load_dump(
         found = Arena(kind, *where, word_size, ImageState())
     if regions:
         pieces = [(at, _read(memory, at, size)) for at, size in regions]
-        return Dump(pieces, 0, found.word, found.state, found.notes)
+        return Dump(pieces, 0, found.word, found.state, (*notes, *found.notes))
     data = _read(memory, found.base, found.size)
     return Dump(data, found.base, found.word, found.state, found.notes)
 

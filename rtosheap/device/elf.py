@@ -176,14 +176,34 @@ class Elf:
             ``"regions[0].base"``. None if no debug information describes a struct of that name.
         """
         with self._reading("debug information"):
-            named = [part for part in self._sections if part.name.startswith(_DEBUG)]
-            if not any(part.name in (".debug_info", ".zdebug_info") for part in named):
-                return None
-            for part in named:
-                if part["sh_type"] == "SHT_NOBITS" or part["sh_size"] > self._length:
-                    raise ValueError(f"{part.name} is larger than the file")
-            dwarf = self._file.get_dwarf_info(follow_links=False)
-            return _dwarf.members(dwarf, variable, address)
+            dwarf = self._debug_information()
+            return None if dwarf is None else _dwarf.members(dwarf, variable, address)
+
+    def arrays(self, kind: str) -> list[tuple[str, int]] | None:
+        """The variables that are arrays of a type, by the debug information.
+
+        Parameters
+        ----------
+        kind : str
+            The type's name.
+
+        Returns
+        -------
+        list of (str, int), or None
+            Name and address of each, statics of functions included; None without such information.
+        """
+        with self._reading("debug information"):
+            dwarf = self._debug_information()
+            return None if dwarf is None else _dwarf.arrays(dwarf, kind)
+
+    def _debug_information(self) -> Any:
+        named = [part for part in self._sections if part.name.startswith(_DEBUG)]
+        if not any(part.name in (".debug_info", ".zdebug_info") for part in named):
+            return None
+        for part in named:
+            if part["sh_type"] == "SHT_NOBITS" or part["sh_size"] > self._length:
+                raise ValueError(f"{part.name} is larger than the file")
+        return self._file.get_dwarf_info(follow_links=False)
 
     @cached_property
     def _sections(self) -> list[Any]:

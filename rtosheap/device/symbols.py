@@ -12,8 +12,10 @@ from rtosheap.device.memory import Arena, Memory
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.state import ImageState
 
-__all__ = ["Symbols", "find_arena", "load_symbols"]
+__all__ = ["Symbols", "find_arena", "find_regions", "load_symbols"]
 
+_REGION = "HeapRegion_t"
+_MOST_REGIONS = 256
 _OWN = "xHeap"  # the struct that rtosheap's drop-in files keep their state in
 # From a member of it to the part of an ImageState.
 _MEMBERS = {
@@ -147,6 +149,65 @@ def find_arena(
     return Arena(kind, base, size, symbols.word, state, notes)
 
 
+def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, list[tuple[int, int]]]:
+    """heap_5's regions as the firmware's own array says, the one of ``HeapRegion_t`` that
+    ``vPortDefineHeapRegions`` is given.
+
+    With debug information it is found by its type, else by what it holds. The dump's bytes of it
+    go before those that the ELF has.
+
+    Returns
+    -------
+    (str, list of (int, int))
+        The array's name, and address and bytes of each region.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or more than one, or it is empty when the program starts.
+    """
+    name = os.fspath(path)
+    elf = Elf(Path(path).read_bytes(), name)
+    whole = Memory((*memory.pieces, *((part.address, part.data) for part in elf.segments)))
+    try:
+        typed = elf.arrays(_REGION)
+    except ValueError:
+        typed = None
+    arrays = {label: _regions_at(whole, at, elf.word) for label, at in typed or ()}
+    if not arrays:
+        for symbol in elf.symbols or ():
+            if symbol.kind == "object" and symbol.size >= 4 * elf.word:
+                at, end = symbol.value, symbol.value + symbol.size
+                regions = _regions_at(whole, at, elf.word, end)
+                if regions and all(memory.read(*region) is not None for region in regions):
+                    arrays[symbol.name.partition(".")[0]] = regions
+    known = {label: regions for label, regions in arrays.items() if regions}
+    if len(known) == 1:
+        return next(iter(known.items()))
+    if known:
+        raise ValueError(f"{name} has several arrays of heap_5's regions: {', '.join(known)}")
+    what = f"no bytes of {', '.join(arrays)}" if arrays else f"no array of {_REGION}"
+    raise ValueError(f"{name} has {what}: heap_5's regions are not constants in it")
+
+
+def _regions_at(
+    memory: Memory, at: int, word: int, end: int | None = None
+) -> list[tuple[int, int]]:
+    """The regions of an array: an address and a size each, ascending, up to an address of NULL,
+    which where the array's end is known stands right before it. Empty where it is none.
+    """
+    regions: list[tuple[int, int]] = []
+    for _ in range(_MOST_REGIONS):
+        address, size = memory.word(at, word), memory.word(at + word, word)
+        at += 2 * word
+        if address == 0:
+            return regions if end in (None, at) else []
+        if address is None or not size or (regions and address < sum(regions[-1])):
+            return []
+        regions.append((address, size))
+    return []
+
+
 def _newlib_state(memory: Memory, symbols: Symbols, base: int, size: int) -> ImageState:
     top = _word(memory, symbols, "heap_end") or _word(memory, symbols, "_sbrk_top")
     used = top - base if top and base <= top <= base + size else None
@@ -155,7 +216,8 @@ def _newlib_state(memory: Memory, symbols: Symbols, base: int, size: int) -> Ima
 
 def _kernel_state(memory: Memory, symbols: Symbols, layout: Layout) -> ImageState:
     if not layout.frees:
-        return ImageState(used=_word(memory, symbols, "xNextFreeByte"))
+        start = _word(memory, symbols, "pucAlignedHeap") or None  # NULL before the first malloc
+        return ImageState(used=_word(memory, symbols, "xNextFreeByte"), start=start)
     found = {part: _word(memory, symbols, name) for name, part in _VARIABLES.items()}
     found["canary"] = found["canary"] or None
     if layout.by_size and "xEnd" in symbols:

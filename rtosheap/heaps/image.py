@@ -49,7 +49,8 @@ def from_image(
     HeapCorruptionError
         If the arena is damaged: :func:`rtosheap.inspection.inspect` says how.
     ValueError
-        If no arena of this kind can be so.
+        If no arena of this kind can be so, or it is one that an older kernel left which a live
+        heap would not: heap_1 and heap_2 before V10.5.0, the heap protector before V11.2.0.
 
     Examples
     --------
@@ -66,6 +67,11 @@ def from_image(
         raise ValueError(reading.fault)
     if reading.chain is not None:
         _raise_for_damage(reading, reading.chain)
+    if not reading.lives:
+        raise ValueError(
+            f"memory is an arena that {layout.name} of {reading.layout.variant} left, and a live "
+            "heap is the newest kernel's; rtosheap.inspection.inspect() reads it"
+        )
     heap = restored(cls, reading, clear_on_free=clear_on_free)
     if reading.chain is not None:
         heap.check()
@@ -86,12 +92,8 @@ def _raise_for_damage(reading: Reading, chain: FreeChain) -> None:
                 fail(block.address, f"holds the link {block.link:#x}, which is not its own")
             if block.adjoins:
                 fail(block.address, "is that of a free block before another free block")
-        if region.marker is not None:
-            link, size = region.marker
-            absorbed = region is not reading.parsed[-1] and region.span.end not in chain.order
-            # One that was absorbed holds what it held then.
-            if not absorbed and (size != 0 or link not in region.marker_links):
-                fail(region.span.end, "is no end marker: it holds a wrong size or link")
+        if region.wrong_marker(chain.order, region is reading.parsed[-1]):
+            fail(region.span.end, "is no end marker: it holds a wrong size or link")
     if chain.cycle_at is not None:
         fail(chain.cycle_at, "links back: the free list is a cycle")
     if chain.astray_at is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rtosheap._core import Heap
+from rtosheap.heaps.variants import NEWEST, Variant
 
 #: What each constructor takes besides the memory, by the heap's number.
 OPTIONS: dict[int, frozenset[str]] = {
@@ -55,6 +56,8 @@ class Layout:
         Of what malloc returns; no smaller than a word.
     canary : int
         The heap protector's word, 0 without one.
+    variant : Variant
+        Which releases' arenas; a live heap's are the newest's.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class Layout:
     word: int = 4
     alignment: int = 8
     canary: int = 0
+    variant: Variant = NEWEST
 
     def __post_init__(self) -> None:
         if self.word not in WORD_SIZES:
@@ -185,6 +189,17 @@ class Layout:
         """The bit of a size that says that the block is allocated."""
         return 1 << (8 * self.word - 1)
 
+    @property
+    def live_link(self) -> int | None:
+        """The link of an allocated block, without the canary; None where any may stand there."""
+        if not self.variant.marked:
+            return None
+        return self.canary if self.variant.plain else 0
+
+    def live_size(self, size: int) -> int:
+        """The word that says the size of an allocated block."""
+        return size | self.top_bit if self.variant.marked else size
+
     def payload(self, block: int) -> int:
         """What malloc returned for the block at an address."""
         return up(block + self.header, self.alignment) if self.kind == 3 else block + self.header
@@ -215,6 +230,8 @@ class Layout:
 
     def start(self, base: int) -> int:
         """Address of the first block in a region that starts at `base`."""
+        if self.variant.higher:
+            return down(base + self.step, self.step)
         return up(base, self.step)
 
     def end(self, base: int, size: int) -> int:

@@ -9,6 +9,7 @@ in address order are known from what follows, each header's bytes are known too.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from rtosheap.heaps.layout import Layout
 
 BROKEN = 3
+_NEVER = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,7 @@ class Parsed:
     link: int  # as found, without the canary
     links: tuple[int, ...]  # what it may be while the block is free; empty: any entry may follow
     adjoins: bool = False  # a free block right before another one
-
-    @property
-    def wrong_link(self) -> bool:
-        """Whether the link is not what it must be, as far as the block alone tells."""
-        if self.allocated:
-            return self.link != 0
-        return bool(self.links) and self.link not in self.links
+    wrong_link: bool = False  # the link is not what it must be, as far as the block alone tells
 
 
 @dataclass
@@ -61,6 +57,15 @@ class ParsedRegion:
     blocks: list[Parsed] = field(default_factory=list)
     marker: tuple[int, int] | None = None
     marker_links: tuple[int, ...] = ()
+
+    def wrong_marker(self, listed: Container[int], last: bool) -> bool:
+        """Whether the end marker is none; an inner one that was absorbed holds what it held then,
+        and is not listed any more.
+        """
+        if self.marker is None or not (last or self.span.end in listed):
+            return False
+        link, size = self.marker
+        return size != 0 or link not in self.marker_links
 
 
 def span_of(base: int, memory: bytes, layout: Layout) -> Span:
@@ -81,35 +86,19 @@ def span_of(base: int, memory: bytes, layout: Layout) -> Span:
     return Span(base, memory, start, end)
 
 
-def find_canary(span: Span, layout: Layout) -> int:
-    """The heap protector's word, 0 without one: the end marker's link, which is NULL XOR it."""
-    if not layout.by_address:
-        return 0
-    marker = span.word(span.end, layout.word)
-    first = span.word(span.start, layout.word)
-    size = span.word(span.start + layout.word, layout.word)
-    if marker and size & layout.top_bit and first not in (marker, 0):
-        return 0 if _plausible_links(span, layout, 0) else marker
-    if marker and size & layout.top_bit and first == 0:
-        return 0
-    return marker
-
-
-def _plausible_links(span: Span, layout: Layout, canary: int) -> bool:
-    """Whether any of the first blocks has a link that makes sense with a canary."""
-    at = span.start
-    for _ in range(16):
-        if span.end - at < layout.header:
-            return False
-        link = span.word(at, layout.word) ^ canary
-        size = span.word(at + layout.word, layout.word)
-        allocated, size = bool(size & layout.top_bit), size & (layout.top_bit - 1)
-        if (allocated and link == 0) or (not allocated and at < link <= span.end):
-            return True
+def walk(span: Span, layout: Layout) -> list[tuple[int, int, int, bool]]:
+    """The blocks from the first on as far as the sizes alone lead: address, link as it is stored,
+    size, and whether the size's top bit is set.
+    """
+    found, at, word = [], span.start, layout.word
+    while span.end - at >= layout.header:
+        size = span.word(at + word, word)
+        marked, size = size >= layout.top_bit, size & (layout.top_bit - 1)
         if not layout.header <= size <= span.end - at:
-            return False
+            break
+        found.append((at, span.word(at, word), size, marked))
         at += size
-    return False
+    return found
 
 
 def parse(spans: list[Span], layout: Layout) -> list[ParsedRegion]:
@@ -143,16 +132,21 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
     nexts: list[tuple[int, ...]] = [follow] * (count + 1)
     best = [count] * (count + 2)  # the nearest of the cheapest from here on
     room, top, listed = span.end - span.start, layout.top_bit, layout.by_address
+    marked, live_link = layout.variant.marked, layout.live_link
     for i in range(count - 1, -1, -1):
+        if room - i * step < layout.header:  # heap_2's end need not be aligned
+            cost[i] = _NEVER
+            continue
         size, link = sizes[i], links[i] ^ canary
-        allocated, size = size >= top, size & (top - 1)
-        price, j = 1 << 30, 0
+        allocated = marked and size >= top
+        size -= top if allocated else 0
+        price, j = _NEVER, 0
         fits = size % step == 0 or (not listed and i * step + size == room)
         if fits and layout.header <= size <= room - i * step:
             j = -(-(i * step + size) // step)
             price = cost[j]
             if allocated:
-                price += link != 0
+                price += link != live_link
             elif listed:
                 price += (link not in nexts[j]) + free[j]
             else:
@@ -174,18 +168,12 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
         j = reach[i]
         address = span.start + i * step
         end = span.end if j == count else span.start + j * step
-        allocated = sizes[i] >= top
-        region.blocks.append(
-            Parsed(
-                address,
-                end - address,
-                allocated,
-                bool(broken[i]),
-                links[i] ^ canary,
-                nexts[j],
-                listed and not broken[i] and not allocated and bool(free[j]),
-            )
-        )
+        live, link = marked and sizes[i] >= top, links[i] ^ canary
+        block = Parsed(address, end - address, live, bool(broken[i]), link, nexts[j])
+        if not block.broken:
+            block.wrong_link = link != live_link if live else listed and link not in nexts[j]
+            block.adjoins = listed and not live and bool(free[j])
+        region.blocks.append(block)
         i = j
     return nexts[0]
 

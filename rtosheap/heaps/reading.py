@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, SupportsIndex
 
 from rtosheap.heaps._newlib import chunks
 from rtosheap.heaps.free_list import FreeChain
-from rtosheap.heaps.layout import Layout, up
-from rtosheap.heaps.parse import ParsedRegion, find_canary, parse, span_of
+from rtosheap.heaps.layout import Layout, down, up
+from rtosheap.heaps.parse import BROKEN, Parsed, ParsedRegion, Span, parse, span_of, walk
 from rtosheap.heaps.state import ImageState
+from rtosheap.heaps.variants import VARIANTS, Variant
 
 #: Address, bytes (header included) and whether it is allocated.
 Triple = tuple[int, int, bool]
+
+_FOREIGN = 1000  # the misfit of what another variant alone would write
 
 
 class Numbers(NamedTuple):
@@ -35,7 +39,7 @@ class Reading:
     Attributes
     ----------
     layout : Layout
-        With the canary, as it was given or found.
+        With the canary, as it was given or found, and the variant that fits best.
     regions : tuple of (int, bytes)
     state : ImageState
         What was given of the heap's state outside the arena.
@@ -49,6 +53,10 @@ class Reading:
         heap_2, heap_4, heap_5: the blocks with what is odd about them, and the list.
     fault : str
         heap_3: why the chunks make no sense; there are no blocks then.
+    misfit : int
+        How much the memory is not what the variant would have left; 0 if it is sound.
+    fitting : tuple of Variant
+        All that fit as well as the one taken, which is the first: the newest.
     """
 
     layout: Layout
@@ -60,11 +68,19 @@ class Reading:
     parsed: list[ParsedRegion] = field(default_factory=list)
     chain: FreeChain | None = None
     fault: str = ""
+    misfit: int = 0
+    fitting: tuple[Variant, ...] = ()
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """Address and bytes of each region."""
         return tuple((base, len(data)) for base, data in self.regions)
+
+    @property
+    def lives(self) -> bool:
+        """Whether a heap of the newest kernel could have left the arena."""
+        variant = self.layout.variant
+        return variant.marked and not variant.higher and not variant.plain
 
     @property
     def unused(self) -> tuple[int, int]:
@@ -95,23 +111,99 @@ def read(
     ValueError
         If there is no room for such a heap.
     """
-    known = state or ImageState()
+    known, layout = state or ImageState(), replace(layout, canary=0)
     regions = _regions_of(layout, memory, operator.index(base_address))
-    if not layout.has_headers:
-        return _without_headers(layout, regions, known)
     if canary is not None:
         known = replace(known, canary=operator.index(canary))
-    base, data = regions[-1]
-    word = known.canary
-    if word is None:
-        word = find_canary(span_of(base, data, layout), layout)
-    layout = replace(layout, canary=word)
-    parsed = parse([span_of(base, data, layout) for base, data in regions], layout)
+    variants = VARIANTS[layout.kind]
+    if not layout.has_headers:
+        readings = [_without_headers(replace(layout, variant=v), regions, known) for v in variants]
+        return _best(readings)
+    spans = [
+        [span_of(base, data, replace(layout, variant=v)) for base, data in regions]
+        for v in variants
+    ]
+    readings = [
+        _with_headers(replace(layout, variant=v), regions, known, where)
+        for v, where in zip(variants, spans, strict=True)
+        if not v.protector and not known.canary
+    ]
+    protected = [(v, where) for v, where in zip(variants, spans, strict=True) if v.protector]
+    for word in _canaries(known, readings) if protected else ():
+        readings += [
+            _with_headers(replace(layout, variant=v, canary=word), regions, known, where)
+            for v, where in protected
+        ]
+    return _best(readings)
+
+
+def _best(readings: list[Reading]) -> Reading:
+    """The newest of those that fit best."""
+
+    def rank(reading: Reading) -> int:
+        """What is passed over as one broken header may be many."""
+        found = [block for region in reading.parsed for block in region.blocks]
+        return reading.misfit - sum(not block.broken for block in found)
+
+    sound = [reading for reading in readings if not reading.misfit]
+    least = min(map(rank, readings))
+    fitting = sound or [reading for reading in readings if rank(reading) == least]
+    return replace(fitting[0], fitting=tuple(dict.fromkeys(fit.layout.variant for fit in fitting)))
+
+
+def _canaries(known: ImageState, plain: list[Reading]) -> list[int]:
+    """What the heap protector's word may be, if it has one: what is known, or else what the last
+    end marker holds, whose link is zero, and where that was overwritten what most blocks say.
+    """
+    if known.canary is not None:
+        return [known.canary] if known.canary else []
+    (reading,) = plain
+    if not reading.misfit:
+        return []
+    layout = reading.layout
+    marker = reading.parsed[-1].marker
+    votes: Counter[int] = Counter()
+    for region in reading.parsed:
+        found, following = walk(region.span, layout), None
+        for address, link, _, marked in reversed(found):
+            if marked or following is not None:
+                votes[link if marked else link ^ (following or 0)] += 1
+            following = following if marked else address
+    words = [marker[0] if marker else 0, *(w for w, count in votes.most_common(1) if count > 1)]
+    return [word for word in dict.fromkeys(words) if word]
+
+
+def _with_headers(
+    layout: Layout,
+    regions: tuple[tuple[int, bytes], ...],
+    known: ImageState,
+    spans: list[Span],
+) -> Reading:
+    parsed = parse(spans, layout)
     chain = FreeChain(parsed, layout, known)
-    blocks = [(b.address, b.size, b.allocated) for region in parsed for b in region.blocks]
+    found = [block for region in parsed for block in region.blocks]
+    if not layout.variant.marked:
+        for block in found:
+            block.allocated = not block.broken and block.address not in chain.free
+    blocks = [(b.address, b.size, b.allocated) for b in found]
+    free = sum(size for _, size, allocated in blocks if not allocated)
+    misfit = sum(BROKEN * b.broken + b.wrong_link + b.adjoins for b in found)
+    misfit += sum(region.wrong_marker(chain.order, region is parsed[-1]) for region in parsed)
+    misfit += (chain.cycle_at is not None) + (chain.astray_at is not None)
+    misfit += len(chain.lost) + len(chain.unordered)
+    misfit += known.free_size not in (None, free)
+    if not layout.variant.marked:
+        misfit += _FOREIGN * sum(b.broken and _is_marked(spans[0], b, layout) for b in found)
     return Reading(
-        layout, regions, known, blocks, chain.order, _counted(blocks, known), parsed, chain
-    )
+        layout, regions, known, blocks, chain.order, _counted(blocks, known), parsed, chain,
+        misfit=misfit,
+    )  # fmt: skip
+
+
+def _is_marked(span: Span, block: Parsed, layout: Layout) -> bool:
+    """Whether the size that no block has is that of one with the allocated mark."""
+    size = span.word(block.address + layout.word, layout.word) - layout.top_bit
+    return size % layout.alignment == 0 and layout.header <= size <= span.end - block.address
 
 
 def _regions_of(layout: Layout, memory: Any, base: int) -> tuple[tuple[int, bytes], ...]:
@@ -141,8 +233,7 @@ def _without_headers(
     """heap_1, which keeps nothing in its arena, and heap_3's chunks."""
     ((base, data),) = regions
     if not layout.frees:
-        blocks, numbers = _handed_out(layout, base, data, state)
-        return Reading(layout, regions, state, blocks, [], numbers)
+        return _handed_out(layout, regions, state)
     try:
         blocks, free_list, reached = chunks(base, data, state.head, state.used)
     except ValueError as error:
@@ -153,14 +244,19 @@ def _without_headers(
 
 
 def _handed_out(
-    layout: Layout, base: int, data: bytes, state: ImageState
-) -> tuple[list[Triple], Numbers]:
+    layout: Layout, regions: tuple[tuple[int, bytes], ...], state: ImageState
+) -> Reading:
     """heap_1: all up to the last byte that is not 0 is one block, unless the state tells."""
+    ((base, data),) = regions
     start, limit = layout.start(base), layout.usable(base, len(data))
-    used = state.used
-    if used is None:
-        written = len(data.rstrip(b"\0")) + base - start
-        used = min(up(written, layout.alignment), limit)
+    written, most = len(data.rstrip(b"\0")) + base - start, down(limit - 1, layout.alignment)
+    used = min(up(max(written, 0), layout.alignment), most) if state.used is None else state.used
     blocks = [(start, used, True)] if used > 0 else []
     allocations = len(blocks) if state.allocations is None else state.allocations
-    return blocks, Numbers(limit - max(used, 0), allocations)
+    # What the heap cannot have handed out, nobody should have written to.
+    misfit = any(data[: start - base]) + (written > used)
+    misfit += 2 * (state.start not in (None, start))
+    return Reading(
+        layout, regions, state, blocks, [], Numbers(limit - max(used, 0), allocations),
+        misfit=misfit,
+    )  # fmt: skip

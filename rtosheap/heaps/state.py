@@ -24,6 +24,8 @@ class ImageState:
         ``xHeapCanary``.
     used : int, optional
         heap_1: ``xNextFreeByte``, the bytes handed out; heap_3: the bytes that ``sbrk`` handed out.
+    start : int, optional
+        heap_1: ``pucAlignedHeap``, where the first block begins.
     """
 
     head: int | None = None
@@ -34,6 +36,7 @@ class ImageState:
     frees: int | None = None
     canary: int | None = None
     used: int | None = None
+    start: int | None = None
 
     def known(self) -> tuple[str, ...]:
         """Names of what is known."""

@@ -13,6 +13,8 @@ from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
+from rtosheap.inspection._extent import may_end_at
+from rtosheap.inspection._misread import Misreading, find_misreading
 from rtosheap.inspection._owners import former, owners
 from rtosheap.inspection.damage import Damage, find_damage
 from rtosheap.inspection.report import Found, Report
@@ -68,11 +70,33 @@ def inspect(
     cls = heap_class(heap)
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
     reading = read(layout, memory, base_address, canary, state)
+    misread = find_misreading(reading)
+    if misread is not None:
+        return _none(reading, misread)
     if reading.chain is None:
         draft = _without_headers(cls, reading)
     else:
         draft = _with_headers(cls, reading, reading.chain)
     return draft if trace is None else _named(draft, trace)
+
+
+def _none(reading: Reading, misread: Misreading) -> Report:
+    """The report on what is no such heap."""
+    message = f"this is no {reading.layout.name}: {misread.why}"
+    if misread.would_fit:
+        message += f"; what would fit: {', or '.join(misread.would_fit)}"
+    damage = Damage("no such heap", reading.spans[0][0], message)
+    return Report(
+        kind=reading.layout.name,
+        regions=reading.spans,
+        blocks=(),
+        damage=(damage,),
+        largest_request=0,
+        heap=None,
+        canary=0,
+        taken=reading.state.known(),
+        would_fit=misread.would_fit,
+    )
 
 
 def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
@@ -94,9 +118,21 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
         [(b.address, b.size, b.allocated) for b in blocks],
         chain.order if not damage else _repaired(layout, blocks),
     )
+    notes: list[str] = []
+    if not layout.variant.marked and reading.state.head is None:
+        notes.append(
+            "headers of this kernel do not say what is allocated, and where the free list begins "
+            "is not known: what is free is a guess (the firmware's ELF would tell)"
+        )
+    ends = may_end_at(reading) if damage else None
+    if ends is not None:
+        notes.append(f"its first {ends:,} bytes are a sound {layout.name} by themselves")
+    if len(chain.order) < (1 if layout.by_address else 2) and reading.state.head is None:
+        notes.append("no link leads into the arena: whether its address is right, nothing tells")
     return _report(
         reading,
         ("head", "free_size", "minimum_ever_free", "allocations"),
+        notes=tuple(notes),
         blocks=tuple(blocks),
         damage=tuple(damage),
         largest_request=max(map(layout.largest_request, reachable), default=0),
@@ -112,6 +148,7 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
         regions=reading.spans,
         canary=reading.layout.canary,
         taken=known,
+        kernels=() if reading.layout.is_newlib else tuple(map(str, reading.fitting)),
         reconstructed=tuple(name for name in wanted if name not in known),
         **found,
     )
@@ -119,6 +156,8 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
 
 def _rebuilt(cls: HeapClass, reading: Reading) -> Any:
     """The heap, if one could be so."""
+    if not reading.lives:
+        return None
     try:
         return restored(cls, reading)
     except (ValueError, HeapError):
@@ -134,7 +173,7 @@ def _repaired(layout: Layout, blocks: list[Found]) -> list[int]:
 
 
 def _without_headers(cls: HeapClass, reading: Reading) -> Report:
-    layout, ((base, _),) = reading.layout, reading.spans
+    layout, ((base, size),) = reading.layout, reading.spans
     damage: tuple[Damage, ...] = ()
     notes: tuple[str, ...] = ()
     heap: Any = None
@@ -142,13 +181,19 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         damage = (Damage("header", 0, reading.fault),)
     else:
         heap = _rebuilt(cls, reading)
-        if heap is None:
+        if heap is None and reading.lives:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
+        if not layout.frees and reading.unused[1] <= 0:
+            said = f"{reading.state.used} bytes were handed out, it is said, of {size} in the arena"
+            damage = (Damage("counter", 0, said),)
     unused = (*reading.unused, False)
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
-    free = [size for _, size, allocated in (*reading.blocks, unused) if not allocated]
+    free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
     if not layout.frees:
-        notes = ("heap_1 keeps no headers: what it handed out is one block unless a trace tells",)
+        notes = (
+            "heap_1 keeps no headers: no damage shows, and what it handed out is one block unless "
+            "a trace tells",
+        )
     elif reading.state.head is None:
         notes = ("newlib's chunks do not say which are free: the list is a guess",)
     return _report(

@@ -21,7 +21,8 @@ class Damage:
     kind : str
         ``"header"`` (a size that leads to no other header), ``"link"``, ``"end marker"``,
         ``"not coalesced"``, ``"cycle"``, ``"lost"`` (free blocks that the list does not reach),
-        ``"order"`` (heap_2's list), ``"head"`` (of the list) or ``"counter"``.
+        ``"order"`` (heap_2's list), ``"head"`` (of the list), ``"counter"``, or ``"no such heap"``:
+        the memory is not that of such a heap at such an address.
     address : int
         Of the header concerned; 0 for what lies outside the arena.
     found, expected : bytes
@@ -34,9 +35,11 @@ class Damage:
     past : int
         Bytes by which, at the least.
     shown : bytes
-        The culprit's last bytes, and what followed them.
+        What lies before the header, and the header; of an underflow the header and what follows.
     message : str
-        All that in words.
+        In words what is certain: what is there, and what its neighbours say should be.
+    suspicion : str
+        In words what is guessed: who wrote it; ``""`` where nothing points to anybody.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class Damage:
     how: str = ""
     past: int = 0
     shown: bytes = b""
+    suspicion: str = ""
 
 
 def find_damage(
@@ -85,21 +89,55 @@ def _of_block(
     found = _bytes(region, block.address, 2 * word)
     free = block.address in chain.free or block.address in chain.free.values()
     allocated = block.allocated if not block.broken else not free
-    link = 0 if allocated else _right_link(block, chain)
-    size = block.size | layout.top_bit if allocated else block.size
+    link = layout.live_link if allocated else _right_link(block, chain)
+    if link is None:  # any entry's address may stand there, or none
+        span = region.span
+        address = span.start <= block.link < span.end and block.link % layout.alignment == 0
+        link = block.link if address or block.link == chain.end_marker else 0
+    size = layout.live_size(block.size) if allocated else block.size
     expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
     if block.adjoins and not block.broken and not bad_link:
         where = f"the block at {block.address:#010x}"
         message = f"{where} is free and so is the block after it; they were not coalesced"
         return Damage("not coalesced", block.address, message, found, expected)
     kind = "header" if block.broken else "link"
-    what = "a size that leads to no other header" if block.broken else "a link that is not its own"
+    what = _disagreement(region, block, layout, found, expected)
     head = f"the header at {block.address:#010x} holds {found.hex(' ')}: {what}"
     damage = Damage(kind, block.address, head, found, expected)
     one_byte = found[0] == 0 and found[1:] == expected[1:]
     if kind == "link" and not allocated and block.link in entries and not one_byte:
-        return replace(damage, message=f"{head}: it leads to {block.link:#010x}")
+        return damage
     return _blamed(damage, region, block, before, layout)
+
+
+def _disagreement(
+    region: ParsedRegion, block: Parsed, layout: Layout, found: bytes, expected: bytes
+) -> str:
+    """What is certain: which word is not what the block's neighbours say, and what they say."""
+    word = layout.word
+    if not block.broken:
+        if block.allocated:
+            should = f"{expected[:word].hex(' ')}, as that of an allocated block"
+        elif layout.by_address:
+            should = f"{block.links[0]:#010x}, the next free block"
+        else:
+            should = "another free block, or the end marker"
+        return f"the link leads to {block.link:#010x}; it should be {should}"
+    size = int.from_bytes(found[word:], "little")
+    if layout.variant.marked:
+        size &= layout.top_bit - 1
+    leads, after = block.address + size, block.address + block.size
+    if size < layout.header:
+        says = f"the size {size} is less than a header's"
+    elif leads > region.span.end:
+        says = f"the size {size:,} leads {leads - region.span.end:,} bytes past the last block"
+    else:
+        says = f"the size {size:,} leads to {leads:#010x}"
+    next_one = "the last block ends" if after == region.span.end else "the next header that fits is"
+    return (
+        f"{says}, but {next_one} at {after:#010x}, {block.size:,} bytes on: the chain of headers "
+        f"is broken between {block.address:#010x} and {after:#010x}"
+    )
 
 
 def _right_link(block: Parsed, chain: FreeChain) -> int:
@@ -116,15 +154,15 @@ def _right_link(block: Parsed, chain: FreeChain) -> int:
 def _of_marker(
     region: ParsedRegion, before: Parsed | None, layout: Layout, chain: FreeChain, last: bool
 ) -> Damage | None:
-    if region.marker is None or not (last or region.span.end in chain.order):
-        return None
-    link, size = region.marker
-    if size == 0 and link in region.marker_links:
+    if not region.wrong_marker(chain.order, last):
         return None
     word = layout.word
     found = _bytes(region, region.span.end, 2 * word)
     right = (region.marker_links[0] ^ layout.canary).to_bytes(word, "little") + bytes(word)
-    head = f"the end marker at {region.span.end:#010x} holds {found.hex(' ')}"
+    head = (
+        f"the end marker at {region.span.end:#010x} holds {found.hex(' ')}; it should hold "
+        f"{right.hex(' ')}"
+    )
     damage = Damage("end marker", region.span.end, head, found, right)
     return _blamed(damage, region, None, before, layout)
 
@@ -136,42 +174,46 @@ def _blamed(
     before: Parsed | None,
     layout: Layout,
 ) -> Damage:
-    """The damage with the block that probably wrote over the header."""
-    address, head, found, expected = damage.address, damage.message, damage.found, damage.expected
+    """The damage with the block that is suspected of having written over the header."""
+    address, found = damage.address, damage.found
     word = layout.word
-    changed = [i for i in range(2 * word) if found[i] != expected[i]]
+    changed = [i for i in range(2 * word) if found[i] != damage.expected[i]]
     first, last = (changed[0], changed[-1]) if changed else (0, 0)
     tail = _bytes(
         region, max(region.span.base, address - _SHOWN), min(_SHOWN, address - region.span.base)
     )
-    own = block is not None and (block.broken or block.allocated)
-    if own and first >= word and not _zeros_run_through(found, tail, word, last):
+    if block is not None and first >= word and not _zeros_run_through(found, tail):
+        # What ran up to here changed the link first, and what ran down the size's last byte.
+        if last < 2 * word - 1 or not (block.broken or block.allocated):
+            text = (
+                "nobody in particular: the size changed and the link before it did not, as by a "
+                "stray write, or an overflow with the link's own bytes"
+            )
+            return replace(damage, suspicion=text, shown=tail + _bytes(region, address, 2 * word))
         past = layout.header - first
         shown = _bytes(region, address, layout.header + _SHOWN)
-        message = f"{head}; its own block was probably written {past} bytes before its start"
+        text = f"its own block was probably written {past} bytes before its start"
         return replace(
-            damage, message=message, culprit=address, how="underflow", past=past, shown=shown
+            damage, suspicion=text, culprit=address, how="underflow", past=past, shown=shown
         )
     past = last + 1
     shown = tail + _bytes(region, address, max(2 * word, past))
     if before is None:
-        message = f"{head}; what lies below the arena was probably written {past} bytes too far"
-        return replace(damage, message=message, how="overflow", past=past, shown=shown)
+        text = f"what lies below the arena was probably written {past} bytes too far"
+        return replace(damage, suspicion=text, how="overflow", past=past, shown=shown)
     how = "overflow" if before.allocated else "after free"
     who = "" if before.allocated else ", which is free (written through a stale pointer)"
     more = "at least " if past == 2 * word else ""
-    message = (
-        f"{head}; the block at {before.address:#010x} before it{who} was probably written "
+    text = (
+        f"the block at {before.address:#010x} before it{who} was probably written "
         f"{more}{past} byte{'s' if past != 1 else ''} past its end"
     )
-    return replace(damage, message=message, culprit=before.address, how=how, past=past, shown=shown)
+    return replace(damage, suspicion=text, culprit=before.address, how=how, past=past, shown=shown)
 
 
-def _zeros_run_through(found: bytes, tail: bytes, word: int, last: int) -> bool:
-    """Whether an overflow could have passed over the link without a change to it."""
-    if any(found[:word]) or (tail and tail[-1] != 0):
-        return False
-    return not any(found) or last < 2 * word - 1
+def _zeros_run_through(found: bytes, tail: bytes) -> bool:
+    """Whether zeros could have passed over the link without a change to it."""
+    return not any(found) and (not tail or tail[-1] == 0)
 
 
 def _of_list(chain: FreeChain, known: list[Damage]) -> list[Damage]:

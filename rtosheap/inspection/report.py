@@ -49,7 +49,8 @@ class Report:
         Every block in address order.
     damage : tuple of Damage
         Broken headers in address order, then what is wrong with the list and the counters; empty
-        for a sound heap.
+        for a sound heap. One item of the kind ``"no such heap"`` where the memory is none of such
+        a heap; there are no blocks then.
     free_size, largest_free_block, free_block_count : int
         Over the free blocks whose headers are whole.
     largest_request : int
@@ -59,11 +60,17 @@ class Report:
         ``1 - largest_free_block / free_size``; 0 when nothing is free.
     heap : Heap or None
         The heap as far as it could be rebuilt: sound when `damage` is empty, else a best guess
-        whose ``check()`` raises; None where no heap could be so.
+        whose ``check()`` raises; None where no heap could be so, and where an older kernel left
+        what a live heap, which is the newest kernel's, would not.
     taken, reconstructed : tuple of str
         Which parts of the state outside the arena were given, and which derived from the blocks.
     notes : tuple of str
         What else a reader should know.
+    kernels : tuple of str
+        Which releases leave such an arena. The first was taken; others fit as well. Of a damaged
+        arena those that fit best.
+    would_fit : tuple of str
+        Where this is no such heap: what heap the memory would be.
     """
 
     kind: str
@@ -77,6 +84,8 @@ class Report:
     reconstructed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     former_owner: Mapping[int, Owner] = field(default_factory=dict)
+    kernels: tuple[str, ...] = ()
+    would_fit: tuple[str, ...] = ()
 
     @property
     def free_size(self) -> int:
@@ -114,9 +123,11 @@ class Report:
     def lines(self) -> list[str]:
         """The report in words: numbers, damage, blocks."""
         where = ", ".join(f"{size:,} bytes at {base:#010x}" for base, size in self.regions)
+        out = [f"{self.kind}, {where}"]
+        if self.is_none:
+            return [*out, f"  {self.damage[0].message}", *self._said()]
         live = sum(block.allocated for block in self.blocks)
-        out = [
-            f"{self.kind}, {where}",
+        out += [
             f"  allocated       {live} blocks, "
             f"{sum(b.size for b in self.blocks if b.allocated):,} bytes",
             f"  free            {self.free_block_count} blocks, {self.free_size:,} bytes, "
@@ -124,16 +135,19 @@ class Report:
             f"  fragmentation   {self.external_fragmentation:.1%} external",
             f"  largest request {self.largest_request:,} bytes",
         ]
+        for what, kernel in zip(("kernel", *["or as well"] * 3), self.kernels, strict=False):
+            out.append(f"  {what:<15} {kernel}")
         if self.canary:
             out.append(f"  heap protector  canary {self.canary:#x}")
         if self.taken:
             out.append(f"  from the image  {', '.join(self.taken)}")
         if self.reconstructed:
             out.append(f"  reconstructed   {', '.join(self.reconstructed)}")
-        out += [f"  note: {note}" for note in self.notes]
-        out.append("damage: none" if not self.damage else "damage:")
+        out += [*self._said(), "damage:" if self.damage else "damage: none"]
         for damage in self.damage:
             out.append(f"  {damage.message}")
+            if damage.suspicion:
+                out.append(f"    suspected: {damage.suspicion}")
             owner = self.owner_of(damage)
             if owner is not None:
                 out.append(f"    that block is {_whose(owner)}")
@@ -142,6 +156,14 @@ class Report:
         out.append("blocks:")
         out += [f"  {_line(block)}" for block in self.blocks]
         return out
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the memory is none of such a heap."""
+        return any(damage.kind == "no such heap" for damage in self.damage)
+
+    def _said(self) -> list[str]:
+        return [f"  note: {note}" for note in self.notes]
 
     def owner_of(self, damage: Damage) -> Owner | None:
         """Whose the culprit of a damage is, or was before it was freed."""
@@ -162,10 +184,12 @@ class Report:
             "free_block_count": self.free_block_count,
             "external_fragmentation": self.external_fragmentation,
             "largest_request": self.largest_request,
+            "kernels": list(self.kernels),
             "canary": self.canary,
             "taken": list(self.taken),
             "reconstructed": list(self.reconstructed),
             "notes": list(self.notes),
+            "would_fit": list(self.would_fit),
             "damage": [_damage_dict(damage, self.owner_of(damage)) for damage in self.damage],
             "blocks": [_block_dict(block) for block in self.blocks],
         }
