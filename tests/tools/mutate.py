@@ -32,10 +32,10 @@ HEAD = """\
 # Mutation testing
 
 Written by `tests/tools/mutate.py`, which changes each comparison, constant and operator of the C
-core and of some packages of Python, one at a time, and runs the C programs of `tests/c` and the
+code and of some packages of Python, one at a time, and runs the C programs of `tests/c` and the
 Python tests on each. A mutant that no test notices is listed below, with what is known of it: one
 that is *equivalent* cannot be told from the original by any call. The share is that of the killed
-among all that are not; mutants that compile to the same code, or do not compile, have no other code.
+among all that are not. Those that compile to the same code, or do not compile, have no other code.
 """
 
 
