@@ -17,6 +17,7 @@ setup(
             depends=[*DEPENDS, *glob("csrc/python/*.h")],
             include_dirs=["csrc/core", "csrc/host"],
             define_macros=[LIMITED_API, ("RH_HOSTED", "1"), ("RH_CHECKS", "2")],
+            extra_link_args=["-pthread"],
             py_limited_api=True,
         ),
         Extension(

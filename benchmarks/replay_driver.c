@@ -54,7 +54,7 @@ int main(int argc, char **argv) {
     size_t wrong;
     if (ops->init(replay.state, &setup, &wrong) != RH_OK) return 1;
     rh_replay_begin(&replay);
-    if (rh_replay_run(&replay, events) != RH_REPLAY_OK) return 1;
+    if (rh_replay_run(&replay, events, INT64_MAX) != RH_REPLAY_OK) return 1;
     printf("%zu events, %llu most nodes, %llu failures\n", replay.done,
            (unsigned long long)replay.most_nodes, (unsigned long long)replay.failures);
     return 0;

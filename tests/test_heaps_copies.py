@@ -12,7 +12,7 @@ import pytest
 from heap_samples import ALL_HEAPS, BASE, make_heap, picture, stray_write, used_heap
 
 import rtosheap
-from rtosheap import DoubleFreeError, Heap2, Heap4, HeapCorruptionError, HeapError
+from rtosheap import DoubleFreeError, Heap2, Heap4, Heap5, HeapCorruptionError, HeapError
 
 
 @pytest.mark.parametrize("kind", ALL_HEAPS)
@@ -102,6 +102,18 @@ def test_restore_refuses_what_is_no_snapshot() -> None:
     ):
         with pytest.raises((TypeError, ValueError)):
             rtosheap._core._restore(*arguments)
+
+
+@pytest.mark.parametrize("offset", [0, 8, 500])
+def test_two_regions_of_a_snapshot_share_no_memory(offset: int) -> None:
+    heap = Heap5([(BASE, 512), (BASE + 4096, 512)])
+    heap.malloc(100)
+    memory = memoryview(bytearray(512 + offset))
+    with pytest.raises(ValueError, match=r"^memories\[0\] and memories\[1\] share memory$"):
+        rtosheap._core._restore(Heap5, [memory[:512], memory[offset:]], heap._snapshot())
+    apart = memoryview(bytearray(1024))
+    restored = rtosheap._core._restore(Heap5, [apart[512:], apart[:512]], heap._snapshot())
+    assert restored.free_size == heap.free_size
 
 
 def test_subclasses() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -287,3 +288,48 @@ def test_a_replay_is_a_table() -> None:
     assert np.array_equal(again["address"], result["address"])
     assert result != again
     assert result in {result}
+
+
+#: Steps between two looks at signals, and what goes uncounted in as many events as there may be.
+BETWEEN_LOOKS = 1_000_000 + 4096 * 256
+
+
+def looks(trace: Trace, heap: Any, record: Any) -> tuple[list[int], Any]:
+    """After which events signals were looked at, which is where progress() is called."""
+    seen = [0]
+    result = replay(trace, heap, record=record, progress=lambda done, total: seen.append(done))
+    assert seen[-1] == len(trace)
+    return seen, result
+
+
+def holes(count: int) -> list[tuple[Any, ...]]:
+    """So many free blocks of 16 bytes, none of which serves what follows."""
+    blocks = [("m", i, 8) for i in range(2 * count)]
+    return [*blocks, *(("f", i) for i in reversed(range(0, 2 * count, 2)))]
+
+
+@pytest.mark.parametrize("kind", [Heap2, Heap3, Heap4, Heap5])
+def test_signals_are_looked_at_however_many_entries_an_event_reads(kind: Any) -> None:
+    size = 200_000
+    heap = Heap5([(BASE, 60_000), (BASE + 100_000, size)]) if kind is Heap5 else kind(size)
+    turns = [(op, 10**6, 100) if op == "m" else (op, 10**6) for op in "mf" * 1000]
+    trace = Trace.from_events([*holes(3000), *turns])
+    seen, result = looks(trace, heap, ["nodes"])
+    steps = [int(result["nodes"][start : end - 1].sum()) for start, end in pairwise(seen)]
+    assert max(steps) < BETWEEN_LOOKS
+    assert result["nodes"].sum() > 2 * BETWEEN_LOOKS
+    assert max(end - start for start, end in pairwise(seen)) <= 4096
+
+
+def test_signals_are_looked_at_however_much_is_copied_cleared_or_counted() -> None:
+    megabyte = 2**20
+    copies = [("m", 0, megabyte), *(("r", 0, megabyte) for _ in range(400))]
+    clears = [(op, 0, megabyte) if op == "m" else (op, 0) for op in "mf" * 400]
+    for rows, each, heap in (
+        (copies, megabyte // 64, Heap4(3 * megabyte)),
+        (clears, megabyte // 128, Heap4(2 * megabyte, clear_on_free=True)),
+        # Each of the first 3,000 events of 1 to 3,000 holes: 1,500 on the average.
+        (holes(3000), 500, Heap4(100_000)),
+    ):
+        seen, _ = looks(Trace.from_events(rows), heap, ["free_block_count"])
+        assert max(b - a for a, b in pairwise(seen)) < BETWEEN_LOOKS / each + 1

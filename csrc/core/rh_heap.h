@@ -62,7 +62,8 @@ RH_STATIC_ASSERT(offsetof(struct rh_header, size) == RH_SIZE_AT, "the size comes
 RH_STATIC_ASSERT(RH_HOSTED || sizeof(rh_word) == sizeof(void *), "in firmware a link is a pointer");
 
 /* RH_CHECKS 2 needs memory outside the arena, the shadow: a copy of every header, and two bits for
- * each possible payload. The caller owns it: rh_shadow_bytes() bytes, all zero. */
+ * each possible payload. The caller owns it: rh_shadow_bytes() bytes, all zero when a heap is set
+ * up. */
 #define RH_HAS_SHADOW (RH_CHECKS == 2)
 #define RH_HAS_REGIONS (RH_HOSTED || RH_HAS_SHADOW)
 

@@ -23,10 +23,10 @@ RH_INLINE size_t rh_shadow_bytes(rh_word size, rh_word alignment) {
     return (size_t)size + 2 * (size_t)rh_shadow_bits(size, alignment);
 }
 
+/* Writes nothing: the caller's zeroed pages stay untouched until a header is kept there. */
 RH_INLINE void rh_shadow_start(struct rh_region *region, rh_word alignment) {
     region->bits_at = region->size;
     region->bits_bytes = rh_shadow_bits(region->size, alignment);
-    memset(region->shadow, 0, rh_shadow_bytes(region->size, alignment));
 }
 
 RH_INLINE rh_word rh_shadow_load(const struct rh_region *region, rh_word address) {

@@ -15,7 +15,9 @@ struct rh_setup_region {
     uint64_t base;
     uint64_t size;
     unsigned char *memory;
-    unsigned char *shadow; /* shadow_bytes(size, alignment) bytes; NULL where nothing is checked */
+    /* shadow_bytes(size, alignment) bytes, all zero when init() is called; NULL where nothing is
+     * checked. */
+    unsigned char *shadow;
 };
 
 struct rh_setup {
@@ -91,8 +93,9 @@ struct rh_ops {
     enum rh_status (*init)(void *state, const struct rh_setup *setup, size_t *wrong);
     /* After the state was moved or copied: where its regions now lie. */
     void (*attach)(void *state, const struct rh_setup_region *regions);
-    /* A state in which init() was called (over any memory) becomes the snapshot's. RH_CORRUPT iff
-     * no heap could be in that state. attach() is to be called next. NULL without a shadow. */
+    /* A state in which init() was called (over any memory), and whose shadows are all zero again,
+     * becomes the snapshot's. RH_CORRUPT iff no heap could be in that state. attach() is to be
+     * called next. NULL without a shadow. */
     enum rh_status (*restore)(void *state, const struct rh_snapshot *snapshot);
 
     enum rh_status (*malloc)(void *state, uint64_t size, uint64_t *address);

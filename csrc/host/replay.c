@@ -52,6 +52,16 @@ static bool wants_block_size(const struct rh_replay *replay) {
     return replay->columns.block_size != NULL || replay->track_need;
 }
 
+/* What takes fewer steps is bounded by the number of events. */
+#define FEW_STEPS 256
+
+/* The event that takes the last step is the last one to run. */
+static void take_steps(struct rh_replay *replay, uint64_t steps) {
+    if (steps < FEW_STEPS) return;
+    replay->steps_left -= (int64_t)steps;
+    if (replay->steps_left <= 0) replay->end = 0;
+}
+
 static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
                                struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
@@ -101,6 +111,7 @@ static enum rh_status release(struct rh_replay *replay, uint64_t address, uint64
     enum rh_status status = ops->free(replay->state, address);
     if (status != RH_OK) return status;
     replay->live_bytes -= size;
+    take_steps(replay, size / 64); /* for realloc to copy, for free to clear */
     outcome->nodes += ops->nodes(replay->state);
     if (replay->track_need)
         replay->need.last = ops->last_free(replay->state, replay->need.last, address, true);
@@ -114,11 +125,13 @@ struct place {
     uint64_t limit;
     bool by_size;
     bool beyond;
+    uint64_t entries; /* that were read */
 };
 
 static bool up_to_place(void *context, uint64_t address, uint64_t size, bool allocated) {
     struct place *place = context;
     (void)allocated;
+    place->entries++;
     if ((place->by_size ? size : address) < place->limit) return true;
     const bool further = !place->beyond;
     place->beyond = true;
@@ -126,14 +139,17 @@ static bool up_to_place(void *context, uint64_t address, uint64_t size, bool all
 }
 
 /* What free() would return, and nothing else. */
-static enum rh_status free_would(const struct rh_replay *replay, uint64_t address) {
+static enum rh_status free_would(struct rh_replay *replay, uint64_t address) {
     const struct rh_ops *ops = replay->ops;
     enum rh_status status = ops->live(replay->state, address);
     if (status == RH_OK) status = ops->verify(replay->state, address);
     if (status != RH_OK) return status;
     const struct rh_block block = ops->block(replay->state, address);
-    struct place place = {ops->list_by_size ? block.size : block.address, ops->list_by_size, false};
-    return ops->walk_free(replay->state, up_to_place, &place);
+    struct place place = {.limit = ops->list_by_size ? block.size : block.address,
+                          .by_size = ops->list_by_size};
+    status = ops->walk_free(replay->state, up_to_place, &place);
+    take_steps(replay, place.entries);
+    return status;
 }
 
 /* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
@@ -193,6 +209,7 @@ static enum rh_status record(struct rh_replay *replay, size_t event,
         struct rh_stats64 stats;
         enum rh_status status = replay->ops->stats(replay->state, &stats);
         if (status != RH_OK) return status;
+        take_steps(replay, stats.values[3]);
         if (c->largest_free_block != NULL) c->largest_free_block[event] = stats.values[1];
         if (c->free_block_count != NULL) c->free_block_count[event] = (uint32_t)stats.values[3];
     }
@@ -209,10 +226,11 @@ static bool is_event(uint8_t op) {
     return op == RH_EVENT_MALLOC || op == RH_EVENT_REALLOC || op == RH_EVENT_FREE;
 }
 
-enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end) {
+enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end, int64_t steps) {
     const bool recording = records(&replay->columns);
-    if (end > replay->events) end = replay->events;
-    while (replay->done < end) {
+    replay->end = end < replay->events ? end : replay->events;
+    replay->steps_left = steps;
+    while (replay->done < replay->end) {
         const size_t event = replay->done;
         /* Once: what is tested here is what is used. */
         const uint8_t op = *(const volatile uint8_t *)&replay->op[event];
@@ -222,6 +240,7 @@ enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end) {
         struct outcome outcome = {0, 0, 0, RH_FAILURE_NONE};
         if (run_event(replay, op, &replay->slots[slot], replay->size[event], &outcome) != RH_OK)
             return RH_REPLAY_CORRUPT;
+        take_steps(replay, outcome.nodes);
         if (outcome.nodes > replay->most_nodes) {
             replay->most_nodes = outcome.nodes;
             replay->most_nodes_event = (int64_t)event;

@@ -76,6 +76,8 @@ struct rh_replay {
     uint64_t most_nodes;
     int64_t most_nodes_event; /* -1: none read any */
     int64_t first_failure;    /* -1: none failed */
+    size_t end;               /* where rh_replay_run() returns */
+    int64_t steps_left; /* list entries read, and each 64 bytes copied or cleared, are steps */
     struct rh_need need;
 };
 
@@ -90,8 +92,8 @@ enum rh_replay_result {
     RH_REPLAY_NO_EVENT /* event `done` has no known operation, or a slot outside the table */
 };
 
-/* Runs the events up to `end`, or to the end of the trace. The arrays may change meanwhile: each
- * entry is loaded once. */
-enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end);
+/* Runs the events up to `end`, or to the end of the trace, but for what is left once they have
+ * taken so many steps. The arrays may change meanwhile: each entry is loaded once. */
+enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end, int64_t steps);
 
 #endif

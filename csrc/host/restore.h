@@ -52,13 +52,11 @@ static bool restore_ever(void *state, const struct rh_snapshot *snapshot) {
     return true;
 }
 
-/* Empties the shadow, and lets it stand in for the arena until attach() is called. */
+/* Lets the shadow stand in for the arena until attach() is called. */
 static void restore_begin(void *state) {
     const struct rh_common *common = common_of(state);
-    for (size_t i = 0; i < common->region_count; i++) {
-        rh_shadow_start(&common->regions[i], common->alignment);
+    for (size_t i = 0; i < common->region_count; i++)
         common->regions[i].memory = common->regions[i].shadow;
-    }
 }
 
 /* Where the blocks of one of a heap's regions lie. */

@@ -1,7 +1,6 @@
-/* The memory of one region: pins the user's buffer, owns its shadow, and exports its bytes. */
+/* The memory of one region: pins the user's buffer and exports its bytes. */
 #include "extension.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void arena_dealloc(PyObject *self) {
@@ -10,7 +9,6 @@ static void arena_dealloc(PyObject *self) {
     PyObject_GC_UnTrack(self);
     if (arena->buffer.obj != NULL) PyBuffer_Release(&arena->buffer);
     Py_CLEAR(arena->memory);
-    free(arena->shadow);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
@@ -129,14 +127,4 @@ struct arena *core_arena_new(struct core_state *core, PyObject *memory, const ch
 error:
     Py_DECREF(arena);
     return NULL;
-}
-
-int core_arena_make_shadow(struct arena *arena, const struct rh_ops *ops, uint64_t alignment) {
-    if (arena->shadow != NULL) return 0;
-    arena->shadow = calloc(1, ops->shadow_bytes((uint64_t)arena->buffer.len, alignment));
-    if (arena->shadow == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
 }

@@ -1,6 +1,8 @@
 /* Constructors: from Python's arguments to a heap that is set up. */
 #include "extension.h"
 
+#include <stdlib.h>
+
 #define DEFAULT_BASE 0x20000000u
 #define DEFAULT_ALIGNMENT 8u
 
@@ -28,12 +30,13 @@ struct rh_setup_region *heap_regions(const struct heap *heap, bool on_shadow) {
     const Py_ssize_t count = heap_arena_count(heap);
     struct rh_setup_region *regions = PyMem_Calloc((size_t)count + 1, sizeof *regions);
     if (regions == NULL) PyErr_NoMemory();
+    unsigned char *shadow = heap->shadow;
     for (Py_ssize_t i = 0; regions != NULL && i < count; i++) {
         const struct arena *arena = heap_arena(heap, i);
         struct rh_setup_region region = {arena->address, (uint64_t)arena->buffer.len,
-                                         on_shadow ? arena->shadow : arena->buffer.buf,
-                                         arena->shadow};
+                                         on_shadow ? shadow : arena->buffer.buf, shadow};
         regions[i] = region;
+        if (shadow != NULL) shadow += heap->ops->shadow_bytes(region.size, heap->alignment);
     }
     return regions;
 }
@@ -109,7 +112,6 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
     Py_DECREF(address);
 }
 
-/* The state over the heap's arenas, each with a shadow; not yet set up. */
 int heap_prepare(struct heap *heap, PyObject *arenas) {
     heap->arenas = Py_NewRef(arenas);
     const Py_ssize_t count = heap_arena_count(heap);
@@ -118,18 +120,40 @@ int heap_prepare(struct heap *heap, PyObject *arenas) {
         PyErr_NoMemory();
         return -1;
     }
-    /* No shadow for what set-up will refuse: its size may not even be computable. */
-    const uint64_t a = heap->alignment;
-    if (a < (uint64_t)heap->ops->word_bytes || a > 32 || (a & (a - 1)) != 0) return 0;
-    for (Py_ssize_t i = 0; i < count; i++)
-        if ((uint64_t)heap_arena(heap, i)->buffer.len <= heap->ops->word_max / 2 &&
-            core_arena_make_shadow(heap_arena(heap, i), heap->ops, a) != 0)
-            return -1;
     return 0;
 }
 
+/* Bytes of all shadows; 0 for what set-up will refuse, whose size may not even be computable. */
+static size_t all_shadow_bytes(const struct heap *heap) {
+    const uint64_t a = heap->alignment;
+    size_t bytes = 0;
+    if (a < (uint64_t)heap->ops->word_bytes || a > 32 || (a & (a - 1)) != 0) return 0;
+    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
+        const uint64_t size = (uint64_t)heap_arena(heap, i)->buffer.len;
+        if (size > heap->ops->word_max / 2) return 0;
+        bytes += heap->ops->shadow_bytes(size, a);
+    }
+    return bytes;
+}
+
+/* Always anew: memory that the system has zeroed costs nothing until it is used, however large the
+ * arena is, and clearing it would touch all of it. */
+struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow) {
+    const size_t bytes = all_shadow_bytes(heap);
+    unsigned char *const last = heap->shadow;
+    heap->shadow = bytes == 0 ? NULL : calloc(1, bytes);
+    struct rh_setup_region *regions = NULL;
+    if (bytes != 0 && heap->shadow == NULL)
+        PyErr_NoMemory();
+    else
+        regions = heap_regions(heap, on_shadow);
+    free(regions == NULL ? heap->shadow : last);
+    if (regions == NULL) heap->shadow = last; /* the heap stays as it is */
+    return regions;
+}
+
 int heap_set_up(struct heap *heap, bool on_shadow) {
-    struct rh_setup_region *regions = heap_regions(heap, on_shadow);
+    struct rh_setup_region *regions = heap_renew_shadow(heap, on_shadow);
     if (regions == NULL) return -1;
     const struct rh_setup setup = {.alignment = heap->alignment,
                                    .canary = heap->canary,
@@ -208,7 +232,7 @@ static struct arena *make_arena(struct heap *heap, PyObject *memory, const char 
 }
 
 /* Two regions of one buffer would write each other's headers. */
-static int test_overlap(PyObject *arenas) {
+int heap_test_overlap(PyObject *arenas, const char *name) {
     const Py_ssize_t count = PyTuple_Size(arenas);
     for (Py_ssize_t i = 0; i < count; i++)
         for (Py_ssize_t j = 0; j < i; j++) {
@@ -219,7 +243,7 @@ static int test_overlap(PyObject *arenas) {
                 start_b - start_a >= (size_t)a->buffer.len)
                 continue;
             if (a->buffer.len == 0 || b->buffer.len == 0) continue;
-            PyErr_Format(PyExc_ValueError, "regions[%zd] and regions[%zd] share memory", j, i);
+            PyErr_Format(PyExc_ValueError, "%s[%zd] and %s[%zd] share memory", name, j, name, i);
             return -1;
         }
     return 0;
@@ -227,8 +251,8 @@ static int test_overlap(PyObject *arenas) {
 
 /* Takes over `heap` and `arenas`; NULL in it is an error that was raised. */
 static PyObject *finish(struct heap *heap, PyObject *arenas) {
-    int failed = arenas == NULL || test_overlap(arenas) != 0 || heap_prepare(heap, arenas) != 0 ||
-                 heap_set_up(heap, false) != 0;
+    int failed = arenas == NULL || heap_test_overlap(arenas, "regions") != 0 ||
+                 heap_prepare(heap, arenas) != 0 || heap_set_up(heap, false) != 0;
     Py_XDECREF(arenas);
     if (failed)
         Py_CLEAR(heap);

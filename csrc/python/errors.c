@@ -2,6 +2,8 @@
 
 bool heap_ready(const struct heap *heap) {
     if (!heap->busy) return true;
+    /* The thread that replayed stayed behind when this process was forked. */
+    if (heap->replaying_in != 0 && heap->replaying_in != forks_generation()) return true;
     PyErr_SetString(PyExc_RuntimeError, "the heap is busy: a trace is being replayed on it");
     return false;
 }

@@ -1,7 +1,8 @@
 /*
  * What the files of the extension share: the module's state, the heap object, and small helpers.
  *
- * Limited API of CPython 3.11, multi-phase initialisation, heap types only, no static state.
+ * Limited API of CPython 3.11, multi-phase initialisation, heap types only, no static state (but
+ * for what forks.c keeps of the process).
  */
 #ifndef RTOSHEAP_EXTENSION_H
 #define RTOSHEAP_EXTENSION_H
@@ -35,7 +36,6 @@ struct arena {
     PyObject_HEAD PyObject *memory; /* what the user gave */
     Py_buffer buffer;               /* pins it */
     uint64_t address;
-    unsigned char *shadow;
 };
 
 extern PyType_Spec core_arena_spec;
@@ -47,7 +47,6 @@ struct arena *core_arena_new(struct core_state *core, PyObject *memory, const ch
 /* PyObject_GetBuffer(), but for memory that holds pointers, which nobody but their owner may write:
  * a TypeError that names the argument. */
 int core_get_plain_buffer(PyObject *object, Py_buffer *view, int flags, const char *name);
-int core_arena_make_shadow(struct arena *arena, const struct rh_ops *ops, uint64_t alignment);
 
 /* --- heaps --------------------------------------------------------------------------------------
  */
@@ -56,9 +55,11 @@ struct heap {
     PyObject_HEAD struct core_state *core;
     const struct rh_ops *ops; /* NULL: the C library of this process, Heap3.host() */
     void *state;
-    PyObject *arenas; /* tuple of struct arena */
+    PyObject *arenas;      /* tuple of struct arena */
+    unsigned char *shadow; /* those of all arenas, one after the other; NULL before a set-up */
     PyObject *weak_references;
     bool busy; /* being made, or replaying without the GIL; changes under the GIL only */
+    unsigned replaying_in; /* forks_generation() of the last replay; 0: there was none */
 
     uint64_t alignment;
     uint64_t canary;
@@ -89,11 +90,15 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 struct heap *heap_allocate(PyTypeObject *type);
 /* Set-up writes the arenas, or the shadows in their place: a restored arena is kept. */
 int heap_set_up(struct heap *heap, bool on_shadow);
-/* The state, its shadow and its options over other arenas: for copy() and _restore(). */
+/* The state over its arenas, not yet set up: for copy() and _restore(), too. */
 int heap_prepare(struct heap *heap, PyObject *arenas);
+/* A ValueError where two of the arenas, which argument `name` gave, share memory. */
+int heap_test_overlap(PyObject *arenas, const char *name);
 /* The memory that the state is to refer to, the arenas or the shadows in their place; to be freed
  * with PyMem_Free(). NULL with an exception. */
 struct rh_setup_region *heap_regions(const struct heap *heap, bool on_shadow);
+/* The same after the shadows gave way to new ones, all zero. */
+struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow);
 int heap_attach(struct heap *heap);
 PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
@@ -158,6 +163,17 @@ PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
                           enum rh_status status);
 PyObject *heap_raise_not_live(const struct heap *heap, const char *method,
                               struct given_address address, enum rh_status status);
+
+/* --- forks (forks.c) -----------------------------------------------------------------------------
+ */
+
+/* Once per process; -1 with an exception. */
+int forks_watch(void);
+/* Between them, without the GIL, no fork begins. */
+void forks_hold_off(void);
+void forks_let_go(void);
+/* From 1 up: another number in a child than in the process that was forked. */
+unsigned forks_generation(void);
 
 /* --- numbers (convert.c) -------------------------------------------------------------------------
  */

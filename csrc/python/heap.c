@@ -2,6 +2,7 @@
 #include "extension.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
 
@@ -19,6 +20,7 @@ static void heap_dealloc(PyObject *self) {
     Py_CLEAR(heap->host_loans);
     Py_CLEAR(heap->arenas);
     PyMem_Free(heap->state);
+    free(heap->shadow);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }

@@ -66,7 +66,7 @@ static int add_errors(PyObject *module, struct core_state *core) {
 
 static int core_exec(PyObject *module) {
     struct core_state *core = PyModule_GetState(module);
-    if (add_errors(module, core) != 0) return -1;
+    if (forks_watch() != 0 || add_errors(module, core) != 0) return -1;
     core->arena_type = make_type(module, &core_arena_spec, NULL);
     core->loan_type = make_type(module, &core_loan_spec, NULL);
     core->heap_type = make_type(module, &core_heap_spec, NULL);

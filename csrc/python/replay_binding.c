@@ -6,8 +6,10 @@
 
 #include "replay.h"
 
-/* How many events run between two looks at signals and at progress(). */
+/* What runs between two looks at signals and at progress(): some milliseconds, whatever an event
+ * costs. */
 #define EVENTS_AT_ONCE 4096
+#define STEPS_AT_ONCE 1000000
 
 #define COLUMN_OF(type, name) {#name, sizeof(type), offsetof(struct rh_columns, name)},
 static const struct column {
@@ -83,8 +85,15 @@ static int run(struct heap *heap, struct rh_replay *replay, PyObject *progress) 
     while (!failed && replay->done < replay->events &&
            !(replay->stop_at_failure && replay->failures != 0)) {
         enum rh_replay_result result;
+        if (heap->replaying_in != forks_generation()) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "the process was forked meanwhile: the replay goes on in its parent");
+            return -1;
+        }
         Py_BEGIN_ALLOW_THREADS;
-        result = rh_replay_run(replay, replay->done + EVENTS_AT_ONCE);
+        forks_hold_off();
+        result = rh_replay_run(replay, replay->done + EVENTS_AT_ONCE, STEPS_AT_ONCE);
+        forks_let_go();
         Py_END_ALLOW_THREADS;
         if (result != RH_REPLAY_OK) {
             raise_replay(heap, replay, result);
@@ -196,6 +205,7 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     if (!heap_ready(heap)) goto done; /* taking the buffers may have run other threads */
     heap->busy = true;
+    heap->replaying_in = forks_generation();
     rh_replay_begin(&replay);
     if (run(heap, &replay, args[8]) == 0) result = counts_of(&replay);
     heap->busy = false;

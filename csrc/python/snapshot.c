@@ -361,14 +361,13 @@ static struct heap *heap_of(PyTypeObject *type, const struct given_snapshot *giv
     return heap;
 }
 
-/* Set-up writes the arena; a restored one is kept. So the shadow takes the writes. */
+/* Set-up writes the arena; a restored one is kept. So a shadow takes the writes, and is dropped. */
 static bool set_up_on_shadow(struct heap *heap) {
-    for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++)
-        if (heap_arena(heap, i)->shadow == NULL) { /* set-up would say why there is none */
-            PyErr_SetString(PyExc_ValueError, "snapshot: no heap has such a region");
-            return false;
-        }
-    return heap_set_up(heap, true) == 0;
+    if (heap_set_up(heap, true) != 0) return false;
+    struct rh_setup_region *regions = heap_renew_shadow(heap, true);
+    if (regions != NULL) heap->ops->attach(heap->state, regions);
+    PyMem_Free(regions);
+    return regions != NULL;
 }
 
 static bool restore_state(struct heap *heap, PyObject *arenas, const struct given_snapshot *given) {
@@ -400,7 +399,8 @@ static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *snaps
     if (dict != NULL && test_version(dict) && take_objects(dict, &given) && take_numbers(&given))
         heap = heap_of(type, &given);
     PyObject *arenas = heap == NULL ? NULL : arenas_of(heap, memories, given.object[ADDRESSES]);
-    if (arenas != NULL && restore_state(heap, arenas, &given))
+    if (arenas != NULL && heap_test_overlap(arenas, "memories") == 0 &&
+        restore_state(heap, arenas, &given))
         heap->busy = false;
     else
         Py_CLEAR(heap);

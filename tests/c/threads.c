@@ -73,9 +73,10 @@ static void *replay(void *argument) {
                             .events = EVENTS,
                             .slots = slots,
                             .slot_count = SLOTS};
+    memset(w->shadow, 0, w->ops->shadow_bytes(ARENA, 8));
     if (w->ops->init(w->state, &setup, &wrong) != RH_OK) abort();
     rh_replay_begin(&run);
-    w->result = rh_replay_run(&run, EVENTS);
+    w->result = rh_replay_run(&run, EVENTS, INT64_MAX);
     w->done = run.done;
     free(slots);
     return NULL;

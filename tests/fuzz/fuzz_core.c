@@ -222,6 +222,12 @@ static void look(struct fuzz *f) {
     REQUIRE(limit > 0 && unchanged(f));
 }
 
+static void clear_shadows(struct fuzz *f) {
+    for (size_t i = 0; i < f->setup.region_count; i++)
+        memset(f->regions[i].shadow, 0,
+               f->ops->shadow_bytes(f->regions[i].size, f->setup.alignment));
+}
+
 /* A forged snapshot restored into a fresh state: refused, or a heap like any other. */
 static void do_restore(struct fuzz *f, struct input *in) {
     struct rh_block blocks[LISTED];
@@ -245,15 +251,14 @@ static void do_restore(struct fuzz *f, struct input *in) {
     }
     if (snapshot.free_count > 0 && byte(in) == 1) list[0] = number(in, 4);
     watched = NULL; /* the shadow stands in for the arena meanwhile */
+    clear_shadows(f);
     const bool restored = f->ops->restore(f->state, &snapshot) == RH_OK;
     f->ops->attach(f->state, f->regions);
     watched = &f->setup;
     f->live_count = 0;
     f->scribbled = true; /* the arena holds what it held */
     if (!restored) {
-        for (size_t i = 0; i < f->setup.region_count; i++)
-            memset(f->regions[i].shadow, 0,
-                   f->ops->shadow_bytes(f->regions[i].size, f->setup.alignment));
+        clear_shadows(f);
         size_t wrong;
         REQUIRE(f->ops->init(f->state, &f->setup, &wrong) == RH_OK);
         return;

@@ -1,0 +1,311 @@
+"""What a mutant is put through: programs of tests/c, and test files on extensions of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+
+from mutants import Mutant, mutated
+
+ROOT = Path(__file__).parent.parent.parent
+COPIED = ("csrc", "rtosheap", "tests", "benchmarks", "docs", "README.md", "pyproject.toml")
+#: Seconds of processor time, which a busy machine does not use up: several times what the code as
+#: it is takes. A mutant that loops is stopped here, and so is killed. One that waits ends with the
+#: last, which are seconds of the clock.
+COMPILING, RUNNING, TESTING, WAITING = 300, 60, 600, 7200
+#: Kibibytes that a process of the tests may have.
+MEMORY = 8 * 2**20
+
+
+class Target(NamedTuple):
+    """Files, and what is to notice their mutants: the test files, those that tell most first."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+    marked: str = "not long"  # which of their tests
+    compiled: bool = False  # is it in the extensions, and in the programs of tests/c?
+
+
+class Binary(NamedTuple):
+    """A program of tests/c, or an extension."""
+
+    name: str
+    options: str
+    sources: tuple[str, ...]
+    link: str = ""
+    runs: tuple[str, ...] = ("",)
+    extension: bool = False
+
+
+HEAP_TESTS = (
+    "test_heaps_calls.py",
+    "test_heaps_copies.py",
+    "test_heaps_statistics.py",
+    "test_replay.py",
+    "test_heaps_damaged.py",
+    "test_heaps_construction.py",
+    "test_heap_pickles.py",
+    "test_conformance.py",
+    "test_metamorphic.py",
+    "test_stateful.py",
+    "test_layout.py",
+    "test_corruption.py",
+)
+FORMAT_TESTS = (
+    "test_formats_text.py",
+    "test_formats_csv.py",
+    "test_formats_rep.py",
+    "test_formats_npz.py",
+    "test_importers.py",
+    "test_formats_runs.py",
+    "test_recorder_streams.py",
+    "test_formats_files.py",
+)
+TARGETS = {
+    "host": Target(("csrc/host/*.[ch]",), HEAP_TESTS, "", compiled=True),
+    "core": Target(("csrc/core/*.[ch]",), HEAP_TESTS, "", compiled=True),
+    "sizing": Target(
+        ("rtosheap/sizing/*.py",),
+        ("test_sizing.py", "test_compare.py", "test_what_if.py", "test_plot_sizing.py"),
+    ),
+    "replays": Target(
+        ("rtosheap/replays/*.py",),
+        ("test_replay.py", "test_fragmentation.py", "test_pickles.py", "test_compare.py"),
+    ),
+    "recorder": Target(
+        ("csrc/recorder/*.[ch]",), ("test_recorder_streams.py", "test_recorder_devices.py"), ""
+    ),
+    "freertos": Target(("csrc/freertos/*.[ch]",), ("test_dropins.py",), ""),
+    "inspection": Target(("rtosheap/inspection/*.py",), ("test_inspect*.py", "test_cli.py")),
+    "formats": Target(("rtosheap/traces/formats/*.py",), FORMAT_TESTS),
+}
+#: Of those, a test that takes minutes and tells nothing of its own.
+LEFT_OUT = "test_corruption.py::test_the_interpreter_survives_thousands"
+
+HEAPS = tuple(f"csrc/core/heap_{n}.c" for n in range(1, 6))
+HOST = tuple(f"csrc/host/{name}.c" for name in ("core_w32", "core_w64", "ops"))
+REPLAY = "csrc/host/replay.c"
+CORE = "tests/c/test_core.c"
+HOSTED = "-DRH_HOSTED=1 -DRH_CHECKS=2"
+PYTHON = "-fPIC -DPy_LIMITED_API=0x030B0000"
+
+
+def folder(path: str) -> tuple[str, ...]:
+    return tuple(str(found.relative_to(ROOT)) for found in sorted(ROOT.glob(f"{path}/*.c")))
+
+
+BINARIES = (
+    Binary(
+        "rules",
+        "-DRH_HOSTED=1 -DRH_CHECKS=0 -fsanitize=address",
+        ("tests/c/test_check.c", *HEAPS, "csrc/host/newlib_nano.c"),
+    ),
+    Binary("assertions", "-DRH_CHECKS=1 -DRH_PROTECTOR=1", (CORE, *HEAPS)),
+    Binary("firmware", "-DRH_TWO_TO_A_TURN=0", (CORE, *HEAPS)),
+    Binary("checked", "-DRH_CHECKS=2", (CORE, *HEAPS)),
+    Binary("hosted", HOSTED, (CORE, *HOST)),
+    Binary(
+        "exhaustive",
+        HOSTED,
+        ("tests/c/exhaustive.c", *HOST),
+        runs=tuple(f"{kind} 6 {word}" for kind in "245" for word in "48"),
+    ),
+    Binary(
+        "_core",
+        f"{HOSTED} {PYTHON}",
+        (*folder("csrc/python"), *HOST, REPLAY),
+        "-shared -pthread",
+        extension=True,
+    ),
+    Binary("_lab", PYTHON, folder("csrc/lab"), "-shared", extension=True),
+)
+#: The other ways in which the core is compiled: code that is the same in all of them is the same.
+FIRMWARE = ("-DRH_CHECKS=1", "-DRH_PROTECTOR=1", "-DRH_HOSTED=1 -DRH_CHECKS=0", HOSTED)
+
+
+def succeeds(
+    command: list[str], seconds: int, memory: int | None = None, **options: object
+) -> bool:
+    """Does the command end with 0 within these seconds of processor time?"""
+    limit = "" if memory is None else f"ulimit -v {memory};"
+    limited = ["sh", "-c", f'ulimit -t {seconds}; {limit} exec "$@"', "sh", *command]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        limited,
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+        **options,  # type: ignore[call-overload]
+    ) as started:
+        try:
+            return bool(started.wait(WAITING) == 0)
+        except subprocess.TimeoutExpired:
+            return False
+        finally:  # and what it started: all in the session that is its own
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+
+
+class Judge:
+    """A copy of the tree, in which one file at a time is another."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.tree = work / "tree"
+        self.objects = work / "objects"
+        ignored = shutil.ignore_patterns("*.so", "__pycache__", ".hypothesis", "build")
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, self.tree / name, ignore=ignored)
+            else:
+                shutil.copy(ROOT / name, self.tree / name)
+        include = sysconfig.get_paths()["include"]
+        self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python")]
+        self.include += ["-isystem", include]
+        self.depends: dict[tuple[str, str], set[str]] = {}
+        self.writes = 0
+
+    def write(self, path: str, text: str) -> None:
+        """Each time with another time, by which Python knows that its bytecode is of another."""
+        self.writes += 1
+        (self.tree / path).write_text(text)
+        os.utime(self.tree / path, (10**9 + self.writes,) * 2)
+
+    def compile(self, source: str, options: str, to: Path, *more: str) -> bool:
+        command = ["gcc", "-O0", "-w", "-std=c11", *options.split(), *self.include, source]
+        return succeeds([*command, *(more or ("-c",)), "-o", str(to)], COMPILING, cwd=self.tree)
+
+    def dependencies(self, source: str, options: str) -> set[str]:
+        """The files of the tree that are compiled into a source's object."""
+        if (source, options) not in self.depends:
+            command = ["gcc", "-std=c11", "-MM", *options.split(), *self.include, source]
+            made = subprocess.run(
+                command, capture_output=True, text=True, check=True, cwd=self.tree
+            ).stdout
+            names = made.split(":", 1)[1].replace("\\\n", " ").split()
+            self.depends[source, options] = {os.path.normpath(name) for name in names}
+        return self.depends[source, options]
+
+    def link(self, binary: Binary, changed: str | None) -> Path | None:
+        """The binary, of which what depends on the changed file is compiled anew."""
+        objects = []
+        for source in binary.sources:
+            kept = self.objects / binary.name / source.replace("/", "_")
+            kept = kept.with_suffix(".o")
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            to = kept
+            if changed in self.dependencies(source, binary.options):
+                to = kept.with_suffix(".new.o")
+            if (to != kept or not kept.exists()) and not self.compile(source, binary.options, to):
+                return None
+            objects.append(str(to))
+        if binary.extension:
+            program = self.tree / "rtosheap" / f"{binary.name}.abi3.so"
+        else:
+            program = self.work / f"{binary.name}.program"
+        command = ["gcc", *binary.options.split(), *binary.link.split(), *objects]
+        program.unlink(missing_ok=True)  # an interpreter may still have the last one
+        made = succeeds([*command, "-o", str(program)], COMPILING)
+        return program if made else None
+
+    def affected(self, path: str) -> list[Binary]:
+        return [
+            binary
+            for binary in BINARIES
+            if any(path in self.dependencies(s, binary.options) for s in binary.sources)
+        ]
+
+    def passes(self, test: str, marked: str) -> bool:
+        environment = {**os.environ, "PYTHONPATH": str(self.tree)}
+        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider"]
+        command += [
+            "-p",
+            "no:xdist",
+            "-m",
+            marked,
+            *(f"--deselect={name}" for name in LEFT_OUT),
+            test,
+        ]
+        where = self.tree / "tests"
+        return succeeds(command, TESTING, MEMORY, cwd=where, env=environment)
+
+    def test_files(self, target: Target) -> list[str]:
+        """The files that a target names, each of which must be there."""
+        found = {name: sorted((self.tree / "tests").glob(name)) for name in target.tests}
+        for name, paths in found.items():
+            if not paths:
+                sys.exit(f"a target names {name}, and tests/ has no such file")
+        return list(dict.fromkeys(path.name for paths in found.values() for path in paths))
+
+    def check_whole(self, targets: list[Target]) -> None:
+        """Builds everything once; what fails now tells nothing of any mutant."""
+        for binary in BINARIES:
+            program = self.link(binary, None)
+            if program is None:
+                sys.exit(f"{binary.name} does not compile")
+            for arguments in () if binary.extension else binary.runs:
+                if not succeeds([str(program), *arguments.split()], RUNNING):
+                    sys.exit(f"{binary.name} {arguments} fails on the code as it is")
+        tests = [(test, target.marked) for target in targets for test in self.test_files(target)]
+        for test, marked in dict.fromkeys(tests):
+            print(f"{test} on the code as it is", file=sys.stderr, flush=True)
+            if not self.passes(test, marked):
+                sys.exit(f"{test} fails on the code as it is")
+
+    def verdict(self, mutant: Mutant, target: Target) -> str:
+        source = (self.tree / mutant.path).read_text()
+        self.write(mutant.path, mutated(source, mutant))
+        try:
+            if target.compiled and self.same_code(mutant.path, source):
+                return "the same code"
+            return self._verdict(mutant, target)
+        finally:
+            self.write(mutant.path, source)
+            if target.compiled:
+                for binary in self.affected(mutant.path):
+                    if binary.extension:
+                        self.link(binary, None)
+
+    def _verdict(self, mutant: Mutant, target: Target) -> str:
+        if target.compiled:
+            for binary in self.affected(mutant.path):
+                program = self.link(binary, mutant.path)
+                if program is None:
+                    return "does not compile"
+                for arguments in () if binary.extension else binary.runs:
+                    if not succeeds([str(program), *arguments.split()], RUNNING):
+                        return f"killed by {binary.name}"
+        for test in self.test_files(target):
+            if not self.passes(test, target.marked):
+                return f"killed by {test}"
+        return "survived"
+
+    def same_code(self, path: str, original: str) -> bool:
+        """Does the optimiser make the same of it, hosted and as firmware?"""
+        compiled = [(s, b.options) for b in self.affected(path) for s in b.sources]
+        compiled += [(source, options) for source in HEAPS for options in FIRMWARE]
+        mutant = (self.tree / path).read_text()
+        for source, options in dict.fromkeys(compiled):
+            if path not in self.dependencies(source, options):
+                continue
+            texts = []
+            for text in (mutant, original):
+                self.write(path, text)
+                to = self.work / "code.s"
+                made = self.compile(source, options.replace("-fsanitize=address", ""), to, *CODE)
+                texts.append(to.read_text() if made else "")
+            self.write(path, mutant)
+            if texts[0] != texts[1] or not texts[0]:
+                return False
+        return True
+
+
+CODE = ("-O2", "-S")
