@@ -412,4 +412,4 @@ def test_telling_a_format_looks_at_no_more_than_a_head():
     """However much comes after it."""
     for data in (b"\n" * 70_000, b"hello\n" * 20_000):
         small, large = (steps(lambda d=d: meant(d)) for d in (data, data * 20))
-        assert small == large
+        assert abs(large - small) < 1000  # of two millions: what runs besides, now and then
