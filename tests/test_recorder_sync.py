@@ -211,6 +211,21 @@ def test_a_device_that_starts_anew_has_lost_what_it_had(device):
     assert anew.time.tolist() == [*range(100), *range(99, 99 + 76)]
 
 
+def test_a_start_whose_events_are_lost_has_its_time(device):
+    device.start()
+    device.event("m", BASE + 8, 8, tick=1000)
+    sync = device.bytes()[:28]
+    mallocs(device, 64, first=1, step=20)
+    assert syncs(device.bytes())[1].tick == 20 * 64
+    late = pieces(device.bytes())[-2][1]  # the second sync, alone
+    device.start()
+    device.event("m", BASE + 8, 8, tick=7)
+    device.event("m", BASE + 72, 8, tick=9)
+    found = load(sync + late + device.bytes())
+    assert found.time.tolist() == [1280, 1282]
+    assert found.loss == Loss(lost_events=64)
+
+
 def test_a_sync_of_the_number_that_is_expected_is_no_new_start(device):
     device.start()
     mallocs(device, 64)

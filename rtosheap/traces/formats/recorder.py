@@ -291,7 +291,6 @@ class _Reader(AddressLog):
     def _sync(self, record: Record) -> None:
         if self._count is not None and record.size < self._count:  # the device was started anew
             self.live.clear()
-            self._time = self.time[-1] if self.time else None
             self._count = 0
             self._offset = (self._time or 0) - record.tick
         if self._count is None:
