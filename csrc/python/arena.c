@@ -46,8 +46,13 @@ static PyObject *make_memory(PyObject *size, const char *name, uint64_t limit) {
     const uint64_t bytes = PyLong_AsUnsignedLongLong(size);
     const bool is_word = bytes != (uint64_t)-1 || !PyErr_Occurred();
     PyErr_Clear();
-    if (is_word && bytes < limit && bytes <= PY_SSIZE_T_MAX)
-        return PyObject_CallFunctionObjArgs((PyObject *)&PyByteArray_Type, size, NULL);
+    if (is_word && bytes < limit && bytes <= PY_SSIZE_T_MAX) {
+        PyObject *made = PyObject_CallFunctionObjArgs((PyObject *)&PyByteArray_Type, size, NULL);
+        if (made == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
+            PyErr_Format(PyExc_MemoryError, "%s of %llu bytes does not fit this machine's memory",
+                         name, (unsigned long long)bytes);
+        return made;
+    }
     PyObject *text = is_word ? PyObject_Str(size) : PyUnicode_FromString("another int");
     if (text != NULL)
         PyErr_Format(PyExc_ValueError,

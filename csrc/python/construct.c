@@ -144,7 +144,9 @@ struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow) {
     heap->shadow = bytes == 0 ? NULL : calloc(1, bytes);
     struct rh_setup_region *regions = NULL;
     if (bytes != 0 && heap->shadow == NULL)
-        PyErr_NoMemory();
+        PyErr_Format(
+            PyExc_MemoryError,
+            "the record of a heap's headers, %zu bytes, does not fit this machine's memory", bytes);
     else
         regions = heap_regions(heap, on_shadow);
     free(regions == NULL ? heap->shadow : last);

@@ -90,6 +90,7 @@ static PyObject *heap_free(PyObject *self, PyObject *argument) {
         Py_RETURN_NONE;
     }
     if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
+    if (address.is_word && address.value == 0) Py_RETURN_NONE;
     if (heap->ops == NULL) return host_free(heap, address);
     enum rh_status status =
         address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
@@ -351,7 +352,7 @@ static PyMethodDef heap_methods[] = {
            "product overflows the target's size_t."),
     METHOD("free", heap_free, METH_O,
            "free($self, address, /)\n--\n\n"
-           "Give a block back. None is accepted and ignored, as NULL is.\n\n"
+           "Give a block back. None and 0 are accepted and ignored, as NULL is.\n\n"
            "InvalidFreeError for what is not a live payload's address, DoubleFreeError if it\n"
            "was one, HeapCorruptionError if a header that had to be read was overwritten; the\n"
            "heap is then as it was."),

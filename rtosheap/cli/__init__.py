@@ -13,6 +13,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
@@ -76,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 when all was served, 1 when allocations failed, 2 for bad input, 130
         after an interrupt, 141 when the reader of standard output has gone.
     """
+    if sys.stdout is None:
+        _complain("rtosheap: standard output is closed")
+        return 2
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -89,15 +93,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("rtosheap: interrupted")
         return 130
     except BrokenPipeError:
-        # Nobody reads on. Python would complain once more at its own exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # nobody reads on
         return 141
     except UnservableError as error:
         _complain(f"rtosheap: {error}")
         return 1
     except (*_BAD_INPUT, zlib.error) as error:
         _complain(f"rtosheap: {_describe(error)}")
+        if isinstance(error, OSError) and error.filename is None:
+            _give_up_stdout()  # it may be standard output that could not be written
         return 2
+
+
+def _give_up_stdout() -> None:
+    """Write no more: Python would complain once more at its own exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(error: Exception) -> str:
@@ -108,7 +119,8 @@ def _describe(error: Exception) -> str:
 
 def _complain(text: str) -> None:
     """One line on standard error, whatever the text holds."""
-    print(" ".join(text.split()), file=sys.stderr)
+    if sys.stderr is not None:
+        print(" ".join(text.split()), file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -249,6 +249,8 @@ def load(name: str, args: argparse.Namespace) -> Trace:
     """The trace of this name: a file, a bundled trace, or standard input for ``-``."""
     how = {"format": args.format, "strict": args.strict, "max_bytes": args.max_bytes}
     if name == "-":
+        if sys.stdin is None:
+            raise ValueError("-: standard input is closed")
         trace = Trace.load(sys.stdin.buffer, **how)
     elif Path(name).exists():
         trace = Trace.load(name, **how)

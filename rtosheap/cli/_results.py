@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -11,6 +12,7 @@ from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
 from rtosheap.replays import FAILURES, AddressCheck, Replay
 from rtosheap.traces import Trace
+from rtosheap.traces.loss import counts
 
 
 def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
@@ -18,8 +20,13 @@ def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
     with _output.progress_bar("comparing") as progress:
         if jobs == 1:
             return compare(trace, progress=progress, **keywords)
-        with ProcessPoolExecutor(jobs) as executor:
+        with ProcessPoolExecutor(jobs, initializer=leave_interrupts) as executor:
             return compare(trace, executor=executor, progress=progress, **keywords)
+
+
+def leave_interrupts() -> None:
+    """In a worker: Ctrl-C is for the process that waits for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 _SHOWN_PINS = 8
@@ -41,6 +48,8 @@ def facts_of(result: Replay) -> dict[str, Any]:
         "most_nodes": result.most_nodes,
         "most_nodes_event": result.most_nodes_event,
         "first_failure": _failure(result),
+        "warnings": list(result.warnings),
+        "loss": counts(result.trace.loss, result.trace.dropped),
     }
 
 

@@ -16,6 +16,7 @@ from rtosheap.cli._results import (
 )
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.replays import Replay, replay
+from rtosheap.work import zeroed
 
 _EXAMPLE = """\
 examples:
@@ -83,12 +84,12 @@ def _heap(args: argparse.Namespace) -> Any:
     if not layout_of(args.heap).has_regions:
         if args.heap_size is None:
             raise ValueError(f"--heap-size is needed for {args.heap}, such as --heap-size 46K")
-        return kind(args.heap_size, **options)
+        return kind(zeroed(args.heap_size), **options)
     if args.heap_size is not None:
         raise ValueError("--heap-size: heap_5 has regions instead, --region ADDRESS:SIZE for each")
     if regions is None:
         raise ValueError("heap_5 needs its regions: --region ADDRESS:SIZE for each")
-    return kind(regions, **options)
+    return kind([(address, zeroed(size)) for address, size in regions], **options)
 
 
 def draw(result: Replay, plot: str, path: Path) -> None:

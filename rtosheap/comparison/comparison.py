@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import doubts
+from rtosheap.traces.loss import counts
 from rtosheap.work import Progress
 from rtosheap.work.spread import spread
 
@@ -50,6 +53,11 @@ class Comparison(Sequence[HeapResult]):
         need not be split says little.
     verdict : str
         What it all means, in words.
+    warnings : tuple of str
+        What to know of the recording that this rests on.
+    loss : tuple of (str, int)
+        What is missing of it, each kind and its count: those of :class:`rtosheap.traces.Loss` and
+        :class:`rtosheap.traces.Dropped` that occurred.
     """
 
     results: tuple[HeapResult, ...]
@@ -59,6 +67,8 @@ class Comparison(Sequence[HeapResult]):
     heap_size: int | None
     best: HeapResult | None
     verdict: str
+    warnings: tuple[str, ...] = ()
+    loss: tuple[tuple[str, int], ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -94,10 +104,16 @@ class Comparison(Sequence[HeapResult]):
             "heaps": [row.to_dict() for row in self.results],
             "best": None if best is None else best.heap,
             "verdict": self.verdict,
+            "warnings": list(self.warnings),
+            "loss": dict(self.loss),
         }
 
     def _tables(self) -> list[_tables.Table]:
         return _tables.tables(self.results, self.heap_size)
+
+    def _texts(self) -> list[str]:
+        warnings = [f"Warning: {text}." for text in self.warnings]
+        return [*_tables.remarks(self.results), self.verdict, *warnings]
 
     def _headline(self) -> str:
         name = self.trace_name or "trace"
@@ -112,13 +128,13 @@ class Comparison(Sequence[HeapResult]):
 
     def __str__(self) -> str:
         tables = (plain_table(*table, rule=True) for table in self._tables())
-        texts = [*_tables.remarks(self.results), self.verdict]
+        texts = self._texts()
         wrapped = (fill(text, _WIDTH, break_on_hyphens=False) for text in texts)
         return "\n\n".join([self._headline(), *tables, *wrapped])
 
     def _repr_html_(self) -> str:
         tables = "".join(table_html(*table) for table in self._tables())
-        texts = [*_tables.remarks(self.results), self.verdict]
+        texts = self._texts()
         paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
         return f"<div><p>{escape(self._headline())}</p>{tables}{paragraphs}</div>"
 
@@ -192,6 +208,8 @@ def compare(
         heap_size=heap_size,
         best=next((row for row in rows if least is not None and row.heap == least.heap), None),
         verdict=_verdict.overall(results, least, trace, heap_size),
+        warnings=doubts(trace, operator.index(options.get("word_size", 4))),
+        loss=tuple(counts(trace.loss, trace.dropped).items()),
     )
 
 

@@ -12,6 +12,7 @@ from rtosheap.replays._pins import Pin, pins_of
 from rtosheap.replays.run import COLUMNS, FAILURES, Array, Counts, Failure, run
 from rtosheap.tables import pairs
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import doubts
 
 
 class Replay(dict[str, Array]):
@@ -104,6 +105,11 @@ class Replay(dict[str, Array]):
         return tuple(region_spans(self.heap))
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of the recording that this rests on."""
+        return doubts(self.trace, self.heap.word_size)
+
+    @property
     def alignment(self) -> int:
         """The heap's alignment, in bytes."""
         return self.heap.alignment
@@ -157,7 +163,7 @@ class Replay(dict[str, Array]):
         ):
             if count:
                 rows.append((label, f"{count:,}"))
-        return rows
+        return [*rows, *(("warning", text) for text in self.warnings)]
 
     def __repr__(self) -> str:
         return (

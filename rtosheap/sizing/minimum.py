@@ -12,6 +12,8 @@ from rtosheap.kinds import HeapKind, heap_class
 from rtosheap.sizing._search import find_smallest
 from rtosheap.sizing.problem import Found, RegionSizes, SizingProblem
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import doubts, is_complete
+from rtosheap.traces.loss import counts
 from rtosheap.work import Progress
 
 
@@ -29,8 +31,9 @@ class MinimumSize:
         Index of the event that needs the last byte: the first to fail one step below `size`.
         None if nothing smaller can even be constructed.
     exact : bool
-        True if no smaller size serves. False for heap_2 unless every size was tried: then some
-        size that was not tried may serve, at least 64 steps below.
+        True if no smaller size serves what the program did. False for heap_2 unless every size was
+        tried: then some size that was not tried may serve, at least 64 steps below. False where the
+        recording is not complete, as `warnings` say.
     peak_live_bytes : int
         Most bytes that are live at once in the trace, as requested.
     advice_size : int
@@ -48,6 +51,11 @@ class MinimumSize:
         The constructor's options.
     regions : tuple of (int, int)
         Address and bytes of each region, the solved one last; one region but for heap_5.
+    warnings : tuple of str
+        What to know of the recording that this rests on.
+    loss : tuple of (str, int)
+        What is missing of it, each kind and its count: those of :class:`rtosheap.traces.Loss` and
+        :class:`rtosheap.traces.Dropped` that occurred.
     last_region_size : int
         Bytes of the region that was solved for; `size` but for heap_5.
     ratio : float
@@ -65,6 +73,8 @@ class MinimumSize:
     safe_checked_up_to: int | None
     options: Mapping[str, Any] = field(hash=False)
     regions: tuple[tuple[int, int], ...]
+    warnings: tuple[str, ...] = ()
+    loss: tuple[tuple[str, int], ...] = ()
 
     @property
     def last_region_size(self) -> int:
@@ -92,11 +102,13 @@ class MinimumSize:
             "options": {key: _plain(value) for key, value in self.options.items()},
             "regions": [list(region) for region in self.regions],
             "last_region_size": self.last_region_size,
+            "warnings": list(self.warnings),
+            "loss": dict(self.loss),
         }
 
     def summary(self) -> list[tuple[str, str]]:
         """All of it as (what, value) pairs of text, for a table."""
-        smallest = "smallest size" if self.exact else "smallest size found"
+        smallest = "smallest size" if self.exact or self.warnings else "smallest size found"
         facts = [(smallest, f"{self.size:,} bytes")]
         if len(self.regions) > 1:
             parts = ", ".join(f"{address:#x}: {size:,}" for address, size in self.regions)
@@ -117,7 +129,7 @@ class MinimumSize:
             "serves" if self.advice_fails_at is None else f"fails at event {self.advice_fails_at:,}"
         )
         facts.append(("total minus minimum ever free", f"{self.advice_size:,}, which {fate}"))
-        return facts
+        return [*facts, *(("warning", text) for text in self.warnings)]
 
     def __repr__(self) -> str:
         facts = "; ".join(f"{what} {value}" for what, value in self.summary())
@@ -235,7 +247,7 @@ def solve(problem: SizingProblem, *, full: bool = False) -> MinimumSize:
         heap=problem.name,
         size=found.size + fixed,
         witness=witness,
-        exact=found.exact,
+        exact=found.exact and is_complete(problem.trace),
         peak_live_bytes=problem.trace.peak_live_bytes,
         advice_size=advice,
         advice_fails_at=advice_fails_at,
@@ -243,6 +255,8 @@ def solve(problem: SizingProblem, *, full: bool = False) -> MinimumSize:
         safe_checked_up_to=None if checked is None else checked + fixed,
         options=problem.options,
         regions=(*problem.fixed, (problem.base, found.size)),
+        warnings=doubts(problem.trace, problem.layout.word),
+        loss=tuple(counts(problem.trace.loss, problem.trace.dropped).items()),
     )
 
 

@@ -18,7 +18,7 @@ from rtosheap.heaps.layout import DEFAULT_BASE, Layout
 from rtosheap.kinds import HeapClass
 from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
 from rtosheap.traces import Op, Trace
-from rtosheap.work import Progress, Rounds
+from rtosheap.work import Progress, Rounds, zeroed
 
 RegionSizes: TypeAlias = Sequence[tuple[SupportsIndex, SupportsIndex | None]]
 
@@ -97,8 +97,9 @@ class SizingProblem:
         """A heap of `size` bytes; ValueError where there can be none."""
         try:
             if self._last is not None:
-                return self.heap_class([*self.fixed, (self._last, size)], **self.options)
-            return self.heap_class(size, **self.options)
+                regions = [(address, zeroed(own)) for address, own in self.fixed]
+                return self.heap_class([*regions, (self._last, zeroed(size))], **self.options)
+            return self.heap_class(zeroed(size), **self.options)
         except MemoryError:
             raise MemoryError(
                 f"a {self.name} of {size} bytes, to replay the trace in, does not fit this "

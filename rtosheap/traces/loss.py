@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _WORDS = {
@@ -22,6 +23,23 @@ _WORDS = {
     "damaged_bytes": "bytes that belong to no whole record, skipped",
     "cut_lines": "lines cut off where the recording begins or ends, left out",
 }
+
+
+_DROPPED_WORDS = {
+    "unknown_id": "events on an id that was never allocated, left out",
+    "double_free": "frees of an id that was already freed, left out",
+    "realloc_freed": "reallocs of an id that was already freed, left out",
+    "reused_live_id": "mallocs of an id that was live, left out",
+    "bad_line": "lines that are no event, left out",
+    "free_null": "calls of free(NULL), which do nothing",
+    "past_count": "lines after as many events as the header states, left out",
+    "frees_before_slice": "frees of blocks that were allocated before the slice, left out",
+    "reallocs_before_slice": "reallocs of such blocks, taken as mallocs",
+    "time_set": "times that were missing or ran backwards, set to their predecessor's",
+}
+
+#: Kinds that change nothing about what a heap must hold.
+_HARMLESS = {"free_null_lines", "free_null", "unknown_tasks", "other_processes", "time_set"}
 
 
 class Loss(NamedTuple):
@@ -170,6 +188,32 @@ class Dropped(NamedTuple):
     def merged(self, other: Dropped) -> Dropped:
         """The counts of both, summed field by field."""
         return Dropped(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def counts(loss: Loss, dropped: Dropped) -> dict[str, int]:
+    """What both count, by kind, without the kinds that did not occur."""
+    both = {**loss._asdict(), **dropped._asdict()}
+    return {kind: count for kind, count in both.items() if count}
+
+
+def from_counts(found: Mapping[str, int]) -> tuple[Loss, Dropped]:
+    """The reverse of :func:`counts`; a KeyError names a kind that there is not."""
+    for kind in found:
+        if kind not in _WORDS and kind not in _DROPPED_WORDS:
+            raise KeyError(kind)
+    losses = {kind: count for kind, count in found.items() if kind in _WORDS}
+    drops = {kind: count for kind, count in found.items() if kind in _DROPPED_WORDS}
+    return Loss(**losses), Dropped(**drops)
+
+
+def missing(loss: Loss, dropped: Dropped) -> list[str]:
+    """What is missing of a trace that a heap would have had to do, a line for each kind."""
+    words = {**_WORDS, **_DROPPED_WORDS}
+    return [
+        f"{words[kind]}: {count:,}"
+        for kind, count in counts(loss, dropped).items()
+        if kind not in _HARMLESS
+    ]
 
 
 for _type in (Dropped, Loss):

@@ -18,6 +18,9 @@ UNTIMED = "untimed"
 #: And that of a trace whose lines end with the addresses that were recorded.
 ADDRESSED = "addressed"
 
+#: And that under which it writes what is missing of a trace, as ``kind=count`` words.
+MISSING = "missing"
+
 
 def check_meta(meta: Mapping[Any, Any]) -> None:
     """Raise unless every key and value can stand in the text format's header."""
@@ -31,7 +34,7 @@ def check_meta(meta: Mapping[Any, Any]) -> None:
             raise TraceError(
                 f"meta[{key!r}] is {value!r}; it must be one line without blanks at its ends"
             )
-    for key in (UNTIMED, ADDRESSED):
+    for key in (UNTIMED, ADDRESSED, MISSING):
         if key in meta:
             raise TraceError(f"meta key {key!r} is the text format's own; use another")
 

@@ -30,6 +30,7 @@ from rtosheap.traces.columns import (
 )
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats.streams import DAMAGED, Stream
+from rtosheap.traces.loss import Dropped, Loss, counts, from_counts
 from rtosheap.traces.meta import check_meta
 
 NAME = "npz"
@@ -37,6 +38,7 @@ HINT = "a zip file"
 
 _VERSION = "rtosheap_trace"
 _ADDRESS = "recorded_address"
+_MISSING = "missing"
 _UNUSED = 1024  # names beyond one for each event
 _MAX_META = 1 << 24
 
@@ -75,6 +77,8 @@ def read(stream: Stream, *, strict: bool) -> Columns:
         )
         if "time" in arrays:
             columns.time = integer_column(arrays["time"], "time", TIME_MIN, TIME_MAX, np.int64)
+        if _MISSING in arrays:
+            columns.loss, columns.dropped = _missing(_json(arrays[_MISSING].tobytes()))
         if _ADDRESS in arrays:
             columns.addresses = integer_column(arrays[_ADDRESS], _ADDRESS, 0, SIZE_MAX, np.uint64)
         if "task_codes" in arrays:
@@ -157,6 +161,17 @@ def _json(text: bytes) -> Any:
         raise TraceError("meta is no object of texts") from None
 
 
+def _missing(found: Any) -> tuple[Loss, Dropped]:
+    """What the file says is missing of the trace: counts by kind."""
+    good = isinstance(found, dict) and all(
+        type(count) is int and 0 <= count < 1 << 63 for count in found.values()
+    )
+    try:
+        return from_counts(found if good else {"?": 0})
+    except KeyError:
+        raise TraceError("missing is no object of counts by kind") from None
+
+
 def _check(columns: Columns) -> None:
     if not isinstance(columns.meta, dict):
         raise TraceError(f"meta is {columns.meta!r}; it must be an object")
@@ -194,6 +209,9 @@ def write(trace: TraceBase, stream: BinaryIO) -> None:
         arrays["time"] = trace.time
     if trace.recorded_address is not None:
         arrays[_ADDRESS] = trace.recorded_address
+    lacks = counts(trace.loss, trace.dropped)
+    if lacks:
+        arrays[_MISSING] = np.frombuffer(json.dumps(lacks).encode(), dtype=np.uint8)
     if trace.task_codes is not None:
         arrays["task_codes"] = trace.task_codes
         arrays["task_names"] = np.frombuffer("\n".join(trace.task_names).encode(), dtype=np.uint8)

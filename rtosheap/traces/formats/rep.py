@@ -29,7 +29,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
 from rtosheap.traces.formats._rows import number
 from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
-from rtosheap.traces.loss import Dropped
+from rtosheap.traces.loss import Dropped, counts
 from rtosheap.traces.meta import described
 
 NAME = "rep"
@@ -188,6 +188,7 @@ def lost(trace: TraceBase) -> list[str]:
     out = [] if trace.time is None else ["times"]
     out += [] if trace.task_codes is None else ["tasks"]
     out += [] if trace.recorded_address is None else ["the recorded addresses"]
+    out += ["what is missing of the trace"] if counts(trace.loss, trace.dropped) else []
     keys = [key for key in described(dict(trace.meta)) if key != "rep_header"]
     out += [f"the trace's meta ({', '.join(keys)})"] if keys else []
     emptied = int(_emptied(trace).sum())

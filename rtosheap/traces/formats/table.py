@@ -17,7 +17,7 @@ from rtosheap.traces.columns import Columns, Tasks
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._rows import Assembly, Rows
 from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
-from rtosheap.traces.loss import Dropped
+from rtosheap.traces.loss import Dropped, counts
 from rtosheap.traces.meta import described
 
 NAME = "csv"
@@ -101,6 +101,7 @@ def lost(trace: TraceBase) -> list[str]:
     """The header's keys and addresses; see :class:`~rtosheap.traces.formats.Writer`."""
     keys = list(described(dict(trace.meta)))
     out = [f"the trace's meta ({', '.join(keys)})"] if keys else []
+    out += ["what is missing of it"] if counts(trace.loss, trace.dropped) else []
     return out if trace.recorded_address is None else [*out, "the recorded addresses"]
 
 

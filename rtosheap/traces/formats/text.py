@@ -31,8 +31,8 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._plain_lines import scan
 from rtosheap.traces.formats._rows import Assembly, Block, Rows
 from rtosheap.traces.formats.streams import MAX_LINE, too_long
-from rtosheap.traces.loss import Dropped
-from rtosheap.traces.meta import ADDRESSED, UNTIMED
+from rtosheap.traces.loss import Dropped, Loss, counts, from_counts
+from rtosheap.traces.meta import ADDRESSED, MISSING, UNTIMED
 
 NAME = "text"
 HINT = "first line '# rtosheap-trace 1'"
@@ -85,7 +85,8 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
 
     columns = assembly.columns(strict=strict)
     columns.meta = header.meta
-    columns.dropped = columns.dropped.merged(Dropped(bad_line=bad_lines))
+    columns.loss = header.loss
+    columns.dropped = columns.dropped.merged(Dropped(bad_line=bad_lines)).merged(header.dropped)
     if header.untimed:
         columns.time = None
     stated = header.meta.get("events", str(seen))
@@ -120,6 +121,7 @@ class Header:
             self.next_line += 1
         self.untimed = self.meta.pop(UNTIMED, None) is not None
         self.addressed = self.meta.pop(ADDRESSED, None) is not None
+        self.loss, self.dropped = _missing(self.meta.pop(MISSING, ""))
 
     def _first_line(self, line: bytes) -> None:
         magic, version = line[: len(_MAGIC)], line[len(_MAGIC) :].strip()
@@ -144,6 +146,23 @@ class Header:
         if len(self.meta) == _MAX_KEYS:
             raise TraceError(f"more than {_MAX_KEYS:,} keys in the header")
         self.meta[key] = value
+
+
+def _missing(text: str) -> tuple[Loss, Dropped]:
+    """What the header says is missing of the trace: ``kind=count`` words."""
+    found: dict[str, int] = {}
+    try:
+        for word in text.split():
+            kind, _, count = word.partition("=")
+            if not 0 < len(count) <= 18 or not count.isdecimal() or not count.isascii():
+                raise KeyError(word)
+            found[kind] = int(count)
+        return from_counts(found)
+    except KeyError as error:
+        raise TraceError(
+            f"the key 'missing' holds {error.args[0][:40]!r}; it must be words such as "
+            "lost_events=22"
+        ) from None
 
 
 def _read_lines(
@@ -204,6 +223,9 @@ def write(trace: TraceBase, stream: BinaryIO) -> None:
         header[UNTIMED] = "the times below are not known"
     if trace.recorded_address is not None:
         header[ADDRESSED] = "the last field is where the block was recorded"
+    lacks = counts(trace.loss, trace.dropped)
+    if lacks:
+        header[MISSING] = " ".join(f"{kind}={count}" for kind, count in lacks.items())
     lines = [_MAGIC.decode() + " 1\n"]
     lines += [f"# {key}: {value}".rstrip() + "\n" for key, value in header.items()]
     stream.write("".join(lines).encode())
