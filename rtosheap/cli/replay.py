@@ -89,7 +89,8 @@ def _heap(args: argparse.Namespace) -> Any:
         raise ValueError("--heap-size: heap_5 has regions instead, --region ADDRESS:SIZE for each")
     if regions is None:
         raise ValueError("heap_5 needs its regions: --region ADDRESS:SIZE for each")
-    return kind([(address, zeroed(size)) for address, size in regions], **options)
+    memory = [(address, None if size is None else zeroed(size)) for address, size in regions]
+    return kind(memory, **options)
 
 
 def draw(result: Replay, plot: str, path: Path) -> None:

@@ -118,7 +118,7 @@ class Model(ABC):
 
     def free(self, address: int | None) -> None:
         self.nodes = 0
-        if address is None:
+        if address is None or address == 0:
             return
         if address not in self._live:
             if address in self._returned:
