@@ -46,7 +46,7 @@ class Model1(Model):
 
     def free(self, address: int | None) -> None:
         self.nodes = 0
-        if address is not None:
+        if address is not None and address != 0:
             raise InvalidFree(hex(address))
 
     def _release(self, block: int) -> None:
