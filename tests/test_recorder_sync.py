@@ -202,6 +202,13 @@ def test_a_device_that_starts_anew_has_lost_what_it_had(device):
     assert found.id.tolist() == list(range(240))
     # its clock goes on where the recording was
     assert found.time.tolist() == [*range(100), *range(99, 99 + 140)]
+    device.event("m", BASE + 64 * 140, 8, tick=5000)  # a tick of its own
+    device.event("m", BASE, 5000, tick=7000)  # a long record
+    mallocs(device, 64, first=142, step=200)  # with a sync
+    later = load(first + device.bytes())
+    assert later.loss == Loss(implied_frees=1)
+    ticks = [*range(7, 147), 5000, 7000, 7000, *(200 * i for i in range(142, 206))]
+    assert later.time.tolist() == [*range(100), *(tick + 92 for tick in ticks)]
     cut = pieces(second)
     rest = b"".join(raw for _, raw in cut[65:])  # from its second sync on, which says 64
     assert cut[65][0].size == 64
