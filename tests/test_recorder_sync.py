@@ -86,11 +86,11 @@ def test_syncs_that_stand_too_far_apart_do_not_compile(every, tmp_path):
 
 def test_what_a_sync_says(device):
     base = 0x1234_5678_9ABC_DEF0
-    device.start(base=base, meaning=3, overhead=24)
+    device.start(base=base, meaning=3, overhead=25)
     device.event("m", base + 8, 100, tick=0xFEDC_BA98)
     (sync,) = syncs(device.bytes())
     assert (sync.size, sync.tick, sync.address) == (0, 0xFEDC_BA98, base)
-    assert sync.old.to_bytes(4, "little") == bytes([3, 8, 24, 3])  # shift, word, header, meaning
+    assert sync.old.to_bytes(4, "little") == bytes([3, 8, 25, 3])  # shift, word, header, meaning
     raw = device.bytes()[:28]
     assert (raw[0], raw[1], raw[4:8]) == (3, 0, b"RHE1")
     assert raw[8:].hex() == "0000000098badcfef0debc9a7856341203081803"
@@ -98,7 +98,7 @@ def test_what_a_sync_says(device):
     found = load(device.bytes())
     assert found.meta["base_address"] == hex(base)
     assert found.meta["sizes"].endswith("and what was too small to split off")
-    assert found.size.tolist() == [76]
+    assert found.size.tolist() == [75]
 
 
 def test_after_each_sync_the_next_tasks_name(device):
