@@ -93,7 +93,7 @@ def test_what_a_sync_says(device):
     assert sync.old.to_bytes(4, "little") == bytes([3, 8, 25, 3])  # shift, word, header, meaning
     raw = device.bytes()[:28]
     assert (raw[0], raw[1], raw[4:8]) == (3, 0, b"RHE1")
-    assert raw[8:].hex() == "0000000098badcfef0debc9a7856341203081803"
+    assert raw[8:].hex() == "0000000098badcfef0debc9a7856341203081903"
     assert (sync.length, len(raw)) == (28, 28)
     found = load(device.bytes())
     assert found.meta["base_address"] == hex(base)
@@ -231,6 +231,18 @@ def test_a_start_whose_events_are_lost_has_its_time(device):
     found = load(sync + late + device.bytes())
     assert found.time.tolist() == [1280, 1282]
     assert found.loss == Loss(lost_events=64)
+
+
+def test_a_failure_of_no_size_tells_none(device):
+    device.start(meaning=2, overhead=8)
+    device.event("m", 0, 0)
+    found = load(device.bytes())
+    assert found.loss == Loss(failed=1)
+    assert "largest_failed_request" not in found.meta
+    device.event("m", 0, 48)
+    found = load(device.bytes())
+    assert found.loss == Loss(failed=2, rounded_sizes=1)
+    assert found.meta["largest_failed_request"] == "40"
 
 
 def test_a_sync_of_the_number_that_is_expected_is_no_new_start(device):
