@@ -86,19 +86,19 @@ def test_syncs_that_stand_too_far_apart_do_not_compile(every, tmp_path):
 
 def test_what_a_sync_says(device):
     base = 0x1234_5678_9ABC_DEF0
-    device.start(base=base, meaning=3, overhead=24)
+    device.start(base=base, meaning=3, overhead=25)
     device.event("m", base + 8, 100, tick=0xFEDC_BA98)
     (sync,) = syncs(device.bytes())
     assert (sync.size, sync.tick, sync.address) == (0, 0xFEDC_BA98, base)
-    assert sync.old.to_bytes(4, "little") == bytes([3, 8, 24, 3])  # shift, word, header, meaning
+    assert sync.old.to_bytes(4, "little") == bytes([3, 8, 25, 3])  # shift, word, header, meaning
     raw = device.bytes()[:28]
     assert (raw[0], raw[1], raw[4:8]) == (3, 0, b"RHE1")
-    assert raw[8:].hex() == "0000000098badcfef0debc9a7856341203081803"
+    assert raw[8:].hex() == "0000000098badcfef0debc9a7856341203081903"
     assert (sync.length, len(raw)) == (28, 28)
     found = load(device.bytes())
     assert found.meta["base_address"] == hex(base)
     assert found.meta["sizes"].endswith("and what was too small to split off")
-    assert found.size.tolist() == [76]
+    assert found.size.tolist() == [75]
 
 
 def test_after_each_sync_the_next_tasks_name(device):
@@ -202,6 +202,13 @@ def test_a_device_that_starts_anew_has_lost_what_it_had(device):
     assert found.id.tolist() == list(range(240))
     # its clock goes on where the recording was
     assert found.time.tolist() == [*range(100), *range(99, 99 + 140)]
+    device.event("m", BASE + 64 * 140, 8, tick=5000)  # a tick of its own
+    device.event("m", BASE, 5000, tick=7000)  # a long record
+    mallocs(device, 64, first=142, step=200)  # with a sync
+    later = load(first + device.bytes())
+    assert later.loss == Loss(implied_frees=1)
+    ticks = [*range(7, 147), 5000, 7000, 7000, *(200 * i for i in range(142, 206))]
+    assert later.time.tolist() == [*range(100), *(tick + 92 for tick in ticks)]
     cut = pieces(second)
     rest = b"".join(raw for _, raw in cut[65:])  # from its second sync on, which says 64
     assert cut[65][0].size == 64
@@ -224,6 +231,18 @@ def test_a_start_whose_events_are_lost_has_its_time(device):
     found = load(sync + late + device.bytes())
     assert found.time.tolist() == [1280, 1282]
     assert found.loss == Loss(lost_events=64)
+
+
+def test_a_failure_of_no_size_tells_none(device):
+    device.start(meaning=2, overhead=8)
+    device.event("m", 0, 0)
+    found = load(device.bytes())
+    assert found.loss == Loss(failed=1)
+    assert "largest_failed_request" not in found.meta
+    device.event("m", 0, 48)
+    found = load(device.bytes())
+    assert found.loss == Loss(failed=2, rounded_sizes=1)
+    assert found.meta["largest_failed_request"] == "40"
 
 
 def test_a_sync_of_the_number_that_is_expected_is_no_new_start(device):

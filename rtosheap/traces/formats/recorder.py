@@ -302,20 +302,15 @@ class _Reader(AddressLog):
         self._whole_time(record.tick)
 
     def _whole_time(self, tick: int) -> None:
+        """A tick of 32 bits, which may have wrapped since the time that is known."""
         if self._time is None:
-            self._time = tick
-            low = tick
+            self._time = low = tick
             for at in range(len(self._early) - 1, -1, -1):  # backwards from the first whole time
                 low -= (low - self._early[at]) % 16
                 self.time[at] = low
-            self._early = []
         else:
-            self._time = max(self._time, self._unwrapped(tick))
-
-    def _unwrapped(self, tick: int) -> int:
-        """A tick of 32 bits that may have wrapped since the time that is known."""
-        known = self._time or 0
-        return known + (((tick + self._offset - known) + (1 << 31)) % (1 << 32)) - (1 << 31)
+            ahead = (tick + self._offset - self._time) % (1 << 32)
+            self._time += ahead if ahead < 1 << 31 else 0  # else it lies before what is known
 
     def _event(self, record: Record) -> None:
         if self._count is not None:
