@@ -7,6 +7,7 @@ rules there, with none of the package's code.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -176,7 +177,7 @@ class _Builder:
                 self._header(address + inner, address + size, size - inner)
 
     def _headers(self, blocks: list[tuple[int, int, bool]], listed: list[int]) -> None:
-        following = dict(zip(listed, listed[1:], strict=False))
+        following = dict(itertools.pairwise(listed))
         sizes = {address: size for address, size, _ in blocks}
         top = 1 << (8 * self.word - 1)
         for address, size, live in blocks:
