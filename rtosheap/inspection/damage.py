@@ -86,7 +86,7 @@ def _of_block(
     if not (block.broken or bad_link or block.adjoins):
         return None
     found = _bytes(region, block.address, 2 * layout.word)
-    allocated, expected = _right_header(region, block, layout, chain)
+    allocated, expected = right_header(region, block, layout, chain)
     if block.adjoins and not block.broken and not bad_link:
         where = f"the block at {block.address:#010x}"
         message = f"{where} is free and so is the block after it; they were not coalesced"
@@ -101,7 +101,7 @@ def _of_block(
     return _blamed(damage, region, block, before, layout)
 
 
-def _right_header(
+def right_header(
     region: ParsedRegion, block: Parsed, layout: Layout, chain: FreeChain
 ) -> tuple[bool, bytes]:
     """Whether a block is allocated, and what its header should be, as far as neighbours tell."""
