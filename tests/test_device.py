@@ -13,7 +13,7 @@ import intel_hex
 import pytest
 from needs import ROOT
 
-from rtosheap import Heap1, Heap4, Trace, device, replay
+from rtosheap import Heap1, Heap4, Heap5, Trace, device, replay
 from rtosheap.cli import main
 from rtosheap.device import Elf, Memory, load_dump, load_memory, load_symbols
 from rtosheap.heaps import ImageState
@@ -457,3 +457,116 @@ def test_notes_of_an_arena() -> None:
         arena = device.find_arena(memory, symbols, kind)
         assert (arena.notes, arena.state) == (("why",), ImageState())
     assert device.find_arena(memory, symbols, 3).notes == ()
+
+
+# ---------------------------------------------------------------------- heap_5's regions
+
+REGIONS = """
+#include <stddef.h>
+#include <stdint.h>
+typedef struct HeapRegion { uint8_t *pucStartAddress; size_t xSizeInBytes; } HeapRegion_t;
+const HeapRegion_t *volatile taken;
+void vPortDefineHeapRegions(const HeapRegion_t *regions) { taken = regions; }
+"""
+ENTRIES = "{ { (uint8_t *)0x20000000, 0x400 }, { (uint8_t *)0x20001000, 0x200 }, { NULL, 0 } }"
+CALL = "int main(void) { vPortDefineHeapRegions(%s); return 0; }\n"
+
+
+def regions_of(tmp_path: Path, text: str, *flags: str) -> tuple[str, list[tuple[int, int]]]:
+    """What is found in an image of a program, with a dump that holds the regions."""
+    path = tmp_path / "image.elf"
+    compiled(path, REGIONS + text, *flags, *LINKED)
+    memory = Memory(((BASE, bytes(0x400)), (BASE + 0x1000, bytes(0x200))))
+    return device.find_regions(memory, path)
+
+
+@pytest.mark.parametrize("flags", [("-g",), ("-g", "-gdwarf-4"), ("-g0",)], ids=str)
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"const HeapRegion_t xBoard[] = {ENTRIES};\n" + CALL % "xBoard",
+        f"HeapRegion_t xBoard[] = {ENTRIES};\n" + CALL % "xBoard",
+        f"int main(void) {{ static const HeapRegion_t xBoard[] = {ENTRIES};\n"
+        "vPortDefineHeapRegions(xBoard); return 0; }",
+    ],
+    ids=["a constant", "a variable", "in a function"],
+)
+def test_the_array_of_regions(text: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    """By its type, and without debug information by what it holds."""
+    name, found = regions_of(tmp_path, text, *flags, "-fno-inline")
+    assert (name, found) == ("xBoard", [(BASE, 0x400), (BASE + 0x1000, 0x200)])
+
+
+def test_other_arrays_of_regions(tmp_path: Path) -> None:
+    two = f"const HeapRegion_t a[] = {ENTRIES}, b[] = {ENTRIES};\n"
+    with pytest.raises(ValueError, match=r"image\.elf has several arrays .*: a, b"):
+        regions_of(tmp_path, two, "-g")
+    with pytest.raises(ValueError, match=r"no array of HeapRegion_t: .* not constants"):
+        regions_of(tmp_path, "int main(void) { return 0; }", "-g")
+    empty = "HeapRegion_t xFilled[3];\n" + CALL % "xFilled"
+    with pytest.raises(ValueError, match="no bytes of xFilled"):
+        regions_of(tmp_path, empty, "-g")
+
+
+def test_a_dump_of_a_heap_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    heap = Heap5([(BASE, 0x400), (BASE + 0x1000, 0x200)])
+    held = [heap.malloc(100) for _ in range(4)]
+    heap.free(held[1])
+    first, last = (bytes(region.memory) for region in heap.regions)
+    dump, image = tmp_path / "ram.bin", tmp_path / "image.elf"
+    dump.write_bytes(first + bytes(0xC00) + last)
+    compiled(image, REGIONS + f"const HeapRegion_t xBoard[] = {ENTRIES};\n" + CALL % "xBoard",
+             "-g", *LINKED)  # fmt: skip
+    assert main(["inspect", str(dump), "--heap", "heap_5", "--elf", str(image)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("heap_5, 1,024 bytes at 0x20000000, 512 bytes at 0x20001000\n")
+    assert f"note: the regions are those of xBoard in {image}" in text
+    for arguments, said in [
+        ([], "--region is missing, once for each of heap_5's regions; or give --elf"),
+        (["--arena", "0x20000000:1K"], "--region is missing"),
+        (["--elf", str(image), "--arena", "0x20000000:1K"], "--arena: heap_5 has regions"),
+        (["--region", "0x20000000:"], "has no size"),
+    ]:
+        assert main(["inspect", str(dump), "--heap", "heap_5", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+    assert main(["inspect", str(dump), "--region", "0x20000000:1K"]) == 2
+    assert "--region is for heap_5; heap_4 has one arena" in capsys.readouterr().err
+
+
+def test_the_start_of_a_kernels_heap_1() -> None:
+    table = {"ucHeap": (BASE, 64), "pucAlignedHeap": (BASE - 8, 4), "xNextFreeByte": (BASE - 4, 4)}
+    words = (BASE + 8).to_bytes(4, "little") + (24).to_bytes(4, "little")
+    memory = Memory(((BASE - 8, words + bytes(64)),))
+    arena = device.find_arena(memory, device.Symbols(table, 4), 1)
+    assert arena.state == ImageState(used=24, start=BASE + 8)
+    fresh = Memory(((BASE - 8, bytes(72)),))
+    assert device.find_arena(fresh, device.Symbols(table, 4), 1).state == ImageState(used=0)
+
+
+def test_every_reader_refuses_damaged_files_by_name(tmp_path: Path) -> None:
+    """Cut at every length, and changed: from none comes more than a ValueError."""
+    whole, path = tmp_path / "small.elf", tmp_path / "damaged.elf"
+    text = REGIONS + f"const HeapRegion_t xBoard[] = {ENTRIES};\n" + CALL % "xBoard"
+    compiled(whole, text, "-g", *LINKED)
+    data = whole.read_bytes()
+    rng, places = random.Random(2), list(places_of(data).values())
+    files = [data[:length] for length in range(0, len(data), 37)]
+    files += [damaged(data, rng, places) for _ in range(300)]
+    refused = 0
+    memory = Memory(((BASE, bytes(0x400)),))
+    for content in files:
+        path.write_bytes(content)
+        for read in (
+            lambda: load_memory(path, base=0),
+            lambda: load_symbols(path),
+            lambda: load_dump(path, 4, base=BASE, elf=path),
+            lambda: device.find_regions(memory, path),
+        ):
+            try:
+                read()
+            except ValueError as error:
+                assert "damaged.elf" in str(error) or "ucHeap" in str(error)  # noqa: PT017
+                refused += 1
+    assert refused > len(files)

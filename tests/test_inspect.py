@@ -534,3 +534,27 @@ def test_command_line(tmp_path, capsys):
 def run(arguments, capsys):
     status = main(["inspect", *arguments])
     return status, capsys.readouterr().out
+
+
+def test_command_line_without_a_base(tmp_path, capsys):
+    """It lies where the help says."""
+    heap = Heap4(1024)
+    heap.malloc(100)
+    path = tmp_path / "dump.bin"
+    path.write_bytes(heap.memory)
+    status, out = run([str(path)], capsys)
+    assert (status, out.splitlines()[0]) == (0, "heap_4, 1,024 bytes at 0x20000000")
+    status, out = run([str(path), "--json"], capsys)
+    found = json.loads(out)
+    assert (found["kernels"], found["would_fit"]) == (
+        ["any release, without the heap protector"], [],
+    )  # fmt: skip
+    status, out = run([str(path), "--base", "0x20000400"], capsys)
+    assert status == 1
+    assert "this is no heap_4: " in out
+    assert "what would fit: heap_4 at the base address 0x20000000" in out
+    status, out = run([str(path), "--base", "0x20000400", "--json"], capsys)
+    assert json.loads(out)["damage"][0]["kind"] == "no such heap"
+    figure = tmp_path / "map.png"
+    assert main(["inspect", str(path), "--base", "0x20000400", "-o", str(figure)]) == 2
+    assert "cannot be drawn" in capsys.readouterr().err

@@ -47,7 +47,7 @@ class FreeChain:
         sizes = {address: block.size for address, block in blocks.items()}
         end = regions[-1].span.end
         if layout.by_size:
-            self._find_marker(regions[0])
+            self._find_marker(regions[0], layout.word)
             end = self.end_marker or _NOWHERE
 
         def unreached(head: int) -> int:
@@ -117,14 +117,15 @@ class FreeChain:
             ]
             yield from (*markers, first)
 
-    def _find_marker(self, region: ParsedRegion) -> None:
-        """heap_2: the end marker is the one address outside that a free block links to."""
+    def _find_marker(self, region: ParsedRegion, word: int) -> None:
+        """heap_2: the end marker is the one address outside that a free block links to, and that a
+        variable may have.
+        """
         if self.end_marker is not None:
             return
         span = region.span
-        outside = [
-            x for x in self.free.values() if x and not span.base <= x < span.base + len(span.memory)
-        ]
+        inside = range(span.base, span.base + len(span.memory))
+        outside = [x for x in self.free.values() if x and x % word == 0 and x not in inside]
         if outside:
             self.end_marker = max(set(outside), key=outside.count)
 

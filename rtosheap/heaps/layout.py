@@ -191,7 +191,7 @@ class Layout:
 
     @property
     def live_link(self) -> int | None:
-        """The link of an allocated block, without the canary; None where any may stand there."""
+        """The link of an allocated block, without the canary; None where any link may stand."""
         if not self.variant.marked:
             return None
         return self.canary if self.variant.plain else 0

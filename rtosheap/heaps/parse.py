@@ -150,12 +150,14 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
             elif listed:
                 price += (link not in nexts[j]) + free[j]
             else:
-                price += span.start <= link < span.end and link % step != 0
+                price += link % layout.word != 0 or (span.start <= link < span.end and link % step)
         jump = best[min(i + least, count)]
         leap = BROKEN + cost[jump]
         # Where both are as cheap the size is believed: a damaged one is hardly ever possible, and
-        # what looks like a header inside a block is one that was, before blocks were merged.
-        if leap < price:
+        # what looks like a header inside a block is one that was, before blocks were merged. But
+        # such a one does not span the place where the size leads, and no header is.
+        spanned = j and broken[j] and jump < j < reach[jump] and not broken[jump]
+        if leap < price or (leap == price and spanned):
             price, j, broken[i] = leap, jump, 1
         cost[i], reach[i] = price, j
         free[i] = not broken[i] and not allocated
@@ -171,7 +173,8 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
         live, link = marked and sizes[i] >= top, links[i] ^ canary
         block = Parsed(address, end - address, live, bool(broken[i]), link, nexts[j])
         if not block.broken:
-            block.wrong_link = link != live_link if live else listed and link not in nexts[j]
+            wrong = link not in nexts[j] if listed else not marked and link % layout.word != 0
+            block.wrong_link = link != live_link if live else wrong
             block.adjoins = listed and not live and bool(free[j])
         region.blocks.append(block)
         i = j

@@ -124,7 +124,9 @@ def _too_small(reading: Reading, blocks: _Blocks) -> tuple[int, bool] | None:
         return _too_small_by_size(reading, blocks[-1], end) if at < span.end else None
     free = [block for block in blocks if not block[3]]
     last = free[-1][1] ^ layout.canary if free else end
-    if not end <= last <= base + _MOST * len(data) or last % layout.alignment:
+    if last == span.end or not end <= last <= base + _MOST * len(data):
+        return None
+    if last % layout.alignment:
         return None
     if not _follows(layout, blocks, last, layout.canary):
         return None
@@ -152,7 +154,7 @@ def _within(reading: Reading) -> tuple[int, int] | None:
     an end marker other than the memory's.
     """
     layout, ((base, data),), (region,) = reading.layout, reading.regions, reading.parsed
-    if not region.blocks[0].broken:
+    if not region.blocks or not region.blocks[0].broken:
         return None
     word, step, top = layout.word, layout.alignment, layout.top_bit
     chain: dict[int, tuple[int, int, int, int]] = {}  # end, blocks, free ones, the next free one

@@ -16,7 +16,7 @@ from rtosheap.heaps.reading import Reading, read
 from rtosheap.inspection._extent import may_end_at
 from rtosheap.inspection._misread import Misreading, find_misreading
 from rtosheap.inspection._owners import former, owners
-from rtosheap.inspection.damage import Damage, find_damage
+from rtosheap.inspection.damage import Damage, find_damage, right_header
 from rtosheap.inspection.report import Found, Report
 from rtosheap.kinds import HeapClass, HeapKind, heap_class, layout_of
 from rtosheap.traces import Trace
@@ -33,7 +33,11 @@ def inspect(
     state: ImageState | None = None,
     trace: Trace | None = None,
 ) -> Report:
-    """Look at the bytes of an arena, whole or damaged.
+    """Look at the bytes of an arena, whole or damaged, that any kernel from V8.2.3 on left.
+
+    In what the kernels' arenas differ is decided by what fits, the newest first; ``kernels`` says
+    which it is. Where the memory is no such heap, by the wrong kind, word, address or size, the
+    report says that alone, and what would fit.
 
     Parameters
     ----------
@@ -108,7 +112,7 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
         for block in region.blocks:
             allocated = block.allocated
             if block.broken:
-                allocated = block.address not in chain.free.values()
+                allocated, _ = right_header(region, block, layout, chain)
             payload = layout.payload(block.address)
             broken = block.broken or block.address in hurt
             blocks.append(Found(block.address, payload, block.size, allocated, broken))

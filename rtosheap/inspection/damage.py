@@ -85,17 +85,8 @@ def _of_block(
         bad_link = block.link != chain.end_marker and not may
     if not (block.broken or bad_link or block.adjoins):
         return None
-    word, canary = layout.word, layout.canary
-    found = _bytes(region, block.address, 2 * word)
-    free = block.address in chain.free or block.address in chain.free.values()
-    allocated = block.allocated if not block.broken else not free
-    link = layout.live_link if allocated else _right_link(block, chain)
-    if link is None:  # any entry's address may stand there, or none
-        span = region.span
-        address = span.start <= block.link < span.end and block.link % layout.alignment == 0
-        link = block.link if address or block.link == chain.end_marker else 0
-    size = layout.live_size(block.size) if allocated else block.size
-    expected = (link ^ canary).to_bytes(word, "little") + size.to_bytes(word, "little")
+    found = _bytes(region, block.address, 2 * layout.word)
+    allocated, expected = right_header(region, block, layout, chain)
     if block.adjoins and not block.broken and not bad_link:
         where = f"the block at {block.address:#010x}"
         message = f"{where} is free and so is the block after it; they were not coalesced"
@@ -110,13 +101,36 @@ def _of_block(
     return _blamed(damage, region, block, before, layout)
 
 
+def right_header(
+    region: ParsedRegion, block: Parsed, layout: Layout, chain: FreeChain
+) -> tuple[bool, bytes]:
+    """Whether a block is allocated, and what its header should be, as far as neighbours tell."""
+    allocated, link = block.allocated, block.link
+    if block.broken:
+        later = link in (*chain.free, *chain.broken, region.span.end) and link > block.address
+        intact = layout.by_address and not allocated and later  # its size alone was changed
+        allocated = not intact and block.address not in (*chain.free, *chain.free.values())
+        link = link if intact else _right_link(block, chain)
+    else:
+        link = _right_link(block, chain)
+    if allocated and layout.live_link is not None:
+        link = layout.live_link
+    elif allocated:  # any entry's address may stand there, or none
+        span = region.span
+        entry = span.start <= block.link < span.end and block.link % layout.alignment == 0
+        link = block.link if entry or block.link == chain.end_marker else 0
+    size = layout.live_size(block.size) if allocated else block.size
+    words = (link ^ layout.canary, size)
+    return allocated, b"".join(word.to_bytes(layout.word, "little") for word in words)
+
+
 def _disagreement(
     region: ParsedRegion, block: Parsed, layout: Layout, found: bytes, expected: bytes
 ) -> str:
     """What is certain: which word is not what the block's neighbours say, and what they say."""
     word = layout.word
     if not block.broken:
-        if block.allocated:
+        if block.allocated and layout.live_link is not None:
             should = f"{expected[:word].hex(' ')}, as that of an allocated block"
         elif layout.by_address:
             should = f"{block.links[0]:#010x}, the next free block"

@@ -1,0 +1,269 @@
+"""What is no such heap is told so, with what would fit; and what is certain of damage."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import profiles
+import pytest
+
+from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5
+from rtosheap.heaps import ImageState
+from rtosheap.inspection import Report, inspect
+
+BASE = 0x2000_0400
+SMALL = 1500  # bytes of the recorded arenas that are tried
+
+
+def used(cls: Any, seed: int = 1, size: int = 4096, **options: Any) -> Any:
+    """A heap after a while."""
+    heap = cls(size, base_address=BASE, **options)
+    rng, live = random.Random(seed), []
+    for _ in range(200):
+        if live and rng.random() < 0.48:
+            heap.free(live.pop(rng.randrange(len(live))))
+        elif (p := heap.malloc(rng.choice([8, 20, 24, 40, 64, 100]))) is not None:
+            heap.view(p)[:] = bytes(rng.choices(range(1, 256), k=len(heap.view(p))))
+            live.append(p)
+    return heap
+
+
+KINDS = [
+    (cls, options)
+    for cls in (Heap2, Heap4)
+    for options in ({}, {"word_size": 8}, {"alignment": 16}, {"alignment": 4})
+] + [(Heap4, {"canary": 0xDEADBEEF}), (Heap4, {"word_size": 8, "canary": 0xDEADBEEF})]
+
+
+def check_none(report: Report, *fits: str) -> None:
+    """It is said, with each of these among what would fit, and nobody is blamed."""
+    text = str(report)
+    assert report.is_none, text
+    assert "damage: none" not in text
+    assert "overflow" not in text
+    (only,) = report.damage
+    assert only.kind == "no such heap"
+    assert (only.culprit, only.how, report.blocks, report.heap) == (None, "", (), None)
+    assert f"this is no {report.kind}: " in text
+    for fit in fits:
+        assert any(fit in found for found in report.would_fit), (fit, text)
+        assert fit in only.message
+    assert report.to_dict()["would_fit"] == list(report.would_fit)
+
+
+@pytest.mark.parametrize(("cls", "options"), KINDS, ids=str)
+def test_wrong_arguments(cls: Any, options: dict[str, int]) -> None:
+    """Each wrong by itself; what would fit is what is right."""
+    heap = used(cls, **options)
+    memory, name = bytes(heap.memory), f"heap_{heap.kind}"
+    right = {key: value for key, value in options.items() if key != "canary"}
+    assert inspect(memory, cls, base_address=BASE, **right).damage == ()
+    for base in (0x2000_0000, BASE + 64, 0x1000_0000):
+        told = inspect(memory, cls, base_address=base, **right)
+        check_none(told, f"{name} at the base address {BASE:#x}")
+    other = 12 - right.get("word_size", 4)
+    wrong = {**right, "word_size": other, "alignment": max(8, right.get("alignment", 8))}
+    told = inspect(memory, cls, base_address=BASE, **wrong)
+    check_none(told, f"{name} with words of {12 - other} bytes")
+    told = inspect(memory, cls, base_address=BASE, **{**right, "alignment": 32})
+    check_none(told, f"{name} with an alignment of {right.get('alignment', 8)}")
+    swapped = Heap4 if cls is Heap2 else Heap2
+    check_none(inspect(memory, swapped, base_address=BASE, **right), name)
+    check_none(inspect(memory, Heap3, base_address=BASE), name)
+
+
+@pytest.mark.parametrize(("cls", "options"), KINDS, ids=str)
+def test_wrong_sizes(cls: Any, options: dict[str, int]) -> None:
+    heap = used(cls, **options)
+    memory, name = bytes(heap.memory), f"heap_{heap.kind}"
+    right = {key: value for key, value in options.items() if key != "canary"}
+    where = f"bytes at {BASE:#x}" if cls is Heap4 else f"bytes or more at {BASE:#x}"
+    for less in (512, 1024, 2048):
+        told = inspect(memory[:-less], cls, base_address=BASE, **right)
+        check_none(told, where)
+        assert cls is Heap2 or told.would_fit[0].startswith(f"{name} in 4,096 bytes")
+    for more in (bytes(512), b"\x55" * 512, bytes(64) + b"\x55" * 64, bytes(4096)):
+        told = inspect(memory + more, cls, base_address=BASE, **right)
+        check_none(told, f"{name} in 4,096 bytes at {BASE:#x}")
+    if cls is Heap4:
+        around = b"\x55" * 512 + memory + b"\x33" * 1024
+        told = inspect(around, cls, base_address=BASE - 512, **right)
+        check_none(told, f"{name} in 4,096 bytes at {BASE:#x}")
+
+
+def test_a_wrong_canary() -> None:
+    memory = used(Heap4, canary=0xDEADBEEF).memory
+    check_none(inspect(memory, base_address=BASE, canary=0xC0FFEE), "the canary 0xdeadbeef")
+    check_none(inspect(memory, base_address=BASE, canary=0), "the canary 0xdeadbeef")
+    check_none(inspect(used(Heap4).memory, base_address=BASE, canary=0xC0FFEE), "no canary")
+
+
+def test_nothing_but_zeros() -> None:
+    for heap in (Heap2, Heap3, Heap4):
+        for word in (4, 8) if heap is not Heap3 else (4,):
+            told = inspect(bytes(1024), heap, word_size=word)
+            check_none(told)
+            assert "all its 1,024 bytes are 0" in told.damage[0].message
+    check_none(inspect([(BASE, bytes(1024)), (BASE + 2048, bytes(512))], Heap5))
+    # Those that leave nothing in a fresh arena:
+    assert inspect(bytes(1024), Heap1).damage == ()
+    assert inspect(bytes(1024), Heap3, state=ImageState(used=0)).damage == ()
+
+
+def test_heap_1_shows_no_damage_and_says_so() -> None:
+    report = inspect(random.Random(1).randbytes(512), Heap1)
+    assert any("no damage shows" in note for note in report.notes)
+    told = inspect(bytes(100), Heap1, state=ImageState(used=200)).damage
+    assert [item.kind for item in told] == ["counter"]
+
+
+def test_no_bytes_that_are_no_heap() -> None:
+    rng = random.Random(4)
+    for heap in (Heap2, Heap3, Heap4):
+        for _ in range(40):
+            told = inspect(rng.randbytes(rng.choice([256, 1024])), heap)
+            assert told.is_none, told
+
+
+def test_one_region_of_a_heap_5() -> None:
+    heap = Heap5([(BASE, 1024), (BASE + 4096, 512)])
+    heap.malloc(100)
+    first, last = (bytes(region.memory) for region in heap.regions)
+    check_none(inspect(first, Heap4, base_address=BASE), "one region of a heap_5")
+    assert inspect(last, Heap4, base_address=BASE + 4096).damage == ()
+
+
+# ---------------------------------------------------------------------- older kernels' arenas
+
+
+def small(*kinds: int) -> list[profiles.Image]:
+    names = [name for name in profiles.NAMES if any(f"heap{kind}_" in name for kind in kinds)]
+    images = (image for name in names for image in profiles.images(name, written=True))
+    return [image for image in images if image.heap == 5 or len(image.memory) <= SMALL]
+
+
+def without(image: profiles.Image, *names: str) -> dict[str, int]:
+    return {key: value for key, value in image.options.items() if key not in names}
+
+
+def test_another_address_in_every_kernel() -> None:
+    """The links tell the address, if there are any."""
+    tried: Counter[int] = Counter()
+    missed = 0
+    for image in small(4, 5):
+        if all(live for _, _, live in image.blocks or ()):
+            continue
+        if image.heap == 5:
+            base = image.memory[0][0]
+            moved = [(at + 0x400, data) for at, data in image.memory]
+            told = inspect(moved, Heap5, **image.options)
+        else:
+            base = image.options["base_address"]
+            told = inspect(image.memory, Heap4, base_address=base + 0x400,
+                           **without(image, "base_address"))  # fmt: skip
+        check_none(told)
+        missed += not any(f"{base:#x}" in fit for fit in told.would_fit)
+        tried[image.heap] += 1
+    assert tried == ADDRESSES
+    assert missed == 2  # one link alone, that fits elsewhere too
+
+
+def test_another_word_and_heap_3_in_every_kernel() -> None:
+    tried: Counter[int] = Counter()
+    for image in small(2, 4):
+        base, word = image.options["base_address"], image.options["word_size"]
+        other = {"word_size": 12 - word, "alignment": max(8, image.options["alignment"])}
+        name = f"heap_{image.heap}"
+        check_none(inspect(image.memory, name, base_address=base, **other), f"words of {word}")
+        check_none(inspect(image.memory, Heap3, base_address=base), name)
+        tried[image.heap] += 1
+    assert tried == SMALL_ARENAS
+
+
+def test_another_kind_in_every_kernel() -> None:
+    """With a free block: without one heap_4's bytes are heap_2's of V10.5 or later."""
+    tried: Counter[int] = Counter()
+    for image in small(2, 4):
+        if any(not live for _, _, live in image.blocks or ()):
+            other = "heap_4" if image.heap == 2 else "heap_2"
+            told = inspect(image.memory, other, **image.options)
+            check_none(told, f"heap_{image.heap}")
+            tried[image.heap] += 1
+    assert tried == FREE_ARENAS
+
+
+ADDRESSES = Counter({4: 98, 5: 458})
+SMALL_ARENAS = Counter({2: 261, 4: 168})
+FREE_ARENAS = Counter({2: 157, 4: 98})
+
+# ---------------------------------------------------------------------- certain, and suspected
+
+
+@pytest.mark.parametrize("options", [{}, {"word_size": 8}, {"canary": 0xDEADBEEF}], ids=str)
+def test_a_size_that_grew_blames_nobody(options: dict[str, int]) -> None:
+    """A size word that is 8 too large: between which headers the chain is broken is certain."""
+    heap = used(Heap4, **options)
+    word, tried = heap.word_size, 0
+    for block in heap.blocks():
+        memory = bytearray(heap.memory)
+        at = block.address - BASE + word
+        size = int.from_bytes(memory[at : at + word], "little") + 8
+        memory[at : at + word] = size.to_bytes(word, "little")
+        report = inspect(memory, base_address=BASE, word_size=word)
+        (found,) = [damage for damage in report.damage if damage.kind == "header"]
+        assert found.address == block.address
+        assert (found.culprit, found.how) == (None, "")
+        assert found.suspicion.startswith("nobody in particular: the size changed")
+        after = block.address + block.size
+        ends = f"the chain of headers is broken between {block.address:#010x} and {after:#010x}"
+        # In a free block an old header may be taken for the next.
+        assert ends in found.message or not block.allocated
+        assert f"is broken between {block.address:#010x} and " in found.message
+        assert f"the size {block.size + 8:,} leads" in found.message
+        assert found.message + "\n    suspected: nobody" in str(report)
+        tried += 1
+    assert tried > 15
+
+
+def test_what_the_first_bytes_alone_would_be_is_noted() -> None:
+    """The zeros may be an overflow's, or those behind a smaller arena."""
+    heap = Heap4(1000, base_address=BASE)
+    p, _ = heap.malloc(24), heap.malloc(40)
+    heap.free(p)
+    memory = bytearray(heap.memory)
+    memory[72:96] = bytes(24)  # over the end of the second block, and the header of the rest
+    report = inspect(memory, base_address=BASE)
+    assert [(d.kind, d.culprit) for d in report.damage][:1] == [("header", BASE + 32)]
+    assert "its first 88 bytes are a sound heap_4 by themselves" in report.notes
+
+
+# ---------------------------------------------------------------------- any bytes
+
+
+def test_a_last_block_that_is_smaller_than_a_header() -> None:
+    """heap_2's last block may have any size, but not less than its header's."""
+    memory = bytes(8) + b"\x18" + bytes(26)
+    assert inspect(memory, Heap2, word_size=8, base_address=0x1000).is_none
+
+
+def test_small_memories_of_any_bytes() -> None:
+    rng, tried = random.Random(3), 0
+    for _ in range(4000):
+        heap = rng.choice([Heap1, Heap2, Heap3, Heap4, Heap5])
+        word = 4 if heap is Heap3 else rng.choice([4, 8])
+        align = 8 if heap is Heap3 else rng.choice([a for a in (4, 8, 16, 32) if a >= word])
+        data = bytes(rng.choice([0, 0, 0, 1, 8, 16, 24, 0x80, 0x20, 255])
+                     for _ in range(rng.randrange(80)))  # fmt: skip
+        base = rng.choice([0x1000, 0x2000_0000]) + rng.randrange(8)
+        memory = [(base, data)] if heap is Heap5 else data
+        where = {} if heap is Heap5 else {"base_address": base}
+        try:
+            report = inspect(memory, heap, word_size=word, alignment=align, **where)
+        except ValueError as error:
+            assert "memory has" in str(error)  # noqa: PT017
+            continue
+        assert str(report)
+        tried += 1
+    assert tried > 1000
