@@ -333,3 +333,30 @@ def test_signals_are_looked_at_however_much_is_copied_cleared_or_counted() -> No
     ):
         seen, _ = looks(Trace.from_events(rows), heap, ["free_block_count"])
         assert max(b - a for a, b in pairwise(seen)) < BETWEEN_LOOKS / each + 1
+
+
+@pytest.mark.parametrize("name", HEAPS)
+@pytest.mark.parametrize("column", COLUMNS)
+def test_each_column_by_itself(name: str, column: str) -> None:
+    """It holds what it holds beside the others, whatever the others are looked up for."""
+    trace = demanding_trace(3)
+    whole = replay(trace, HEAPS[name](), record="all")
+    alone = replay(trace, HEAPS[name](), record=[column])
+    assert list(alone) == [column]
+    assert np.array_equal(alone[column], whole[column])
+    assert alone[column].any() or (name, column) == ("heap_1", "nodes")
+    assert alone.failures == whole.failures == np.count_nonzero(whole["failed"])
+    assert alone.most_nodes == whole.most_nodes == whole["nodes"].max()
+
+
+def test_a_summary_says_why_only_where_that_was_recorded() -> None:
+    rows = [("m", 0, 100), ("m", 1, 8), ("m", 2, 100), ("f", 0), ("f", 2), ("m", 3, 200)]
+    trace = Trace.from_events([*rows, ("m", 4, 10**6)])
+    for record, split in ((["failure"], "1"), (["failed"], None), ((), None)):
+        result = replay(trace, Heap4(256), record=record)
+        summary = dict(result.summary())
+        assert summary["failures"] == "2"
+        assert summary.get("  for fragmentation") == split
+        assert str(result).count("for fragmentation") == (split is not None)
+    served = dict(replay(trace[:3], Heap4(256)).summary())
+    assert "  for fragmentation" not in served
