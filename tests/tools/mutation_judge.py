@@ -264,9 +264,9 @@ class Judge:
         source = (self.tree / mutant.path).read_text()
         self.write(mutant.path, mutated(source, mutant))
         try:
-            if target.compiled and self.same_code(mutant.path, source):
-                return "the same code"
-            return self._verdict(mutant, target)
+            verdict = self._verdict(mutant, target)
+            same = verdict == "survived" and target.compiled and self.same_code(mutant.path, source)
+            return "the same code" if same else verdict
         finally:
             self.write(mutant.path, source)
             if target.compiled:
