@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -97,8 +98,9 @@ HEAPS = tuple(f"csrc/core/heap_{n}.c" for n in range(1, 6))
 HOST = tuple(f"csrc/host/{name}.c" for name in ("core_w32", "core_w64", "ops"))
 REPLAY = "csrc/host/replay.c"
 CORE = "tests/c/test_core.c"
-HOSTED = "-DRH_HOSTED=1 -DRH_CHECKS=2"
 PYTHON = "-fPIC -DPy_LIMITED_API=0x030B0000"
+#: Of the programs, too: so what they have in common with the extension is compiled once.
+HOSTED = f"-DRH_HOSTED=1 -DRH_CHECKS=2 {PYTHON}"
 
 
 def folder(path: str) -> tuple[str, ...]:
@@ -123,7 +125,7 @@ BINARIES = (
     ),
     Binary(
         "_core",
-        f"{HOSTED} {PYTHON}",
+        HOSTED,
         (*folder("csrc/python"), *HOST, REPLAY),
         "-shared -pthread",
         extension=True,
@@ -175,6 +177,8 @@ class Judge:
         self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python")]
         self.include += ["-isystem", include]
         self.depends: dict[tuple[str, str], set[str]] = {}
+        self.fresh: set[Path] = set()  # objects of the present mutant
+        self.mutated: set[Binary] = set()  # extensions of some mutant
         self.writes = 0
 
     def write(self, path: str, text: str) -> None:
@@ -202,14 +206,15 @@ class Judge:
         """The binary, of which what depends on the changed file is compiled anew."""
         objects = []
         for source in binary.sources:
-            kept = self.objects / binary.name / source.replace("/", "_")
-            kept = kept.with_suffix(".o")
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            to = kept
-            if changed in self.dependencies(source, binary.options):
-                to = kept.with_suffix(".new.o")
-            if (to != kept or not kept.exists()) and not self.compile(source, binary.options, to):
+            folder = self.objects / re.sub(r"\W", "_", binary.options)
+            folder.mkdir(parents=True, exist_ok=True)
+            new = changed in self.dependencies(source, binary.options)
+            to = folder / (source.replace("/", "_") + (".new.o" if new else ".o"))
+            there = to in self.fresh if new else to.exists()
+            if not there and not self.compile(source, binary.options, to):
                 return None
+            if new:
+                self.fresh.add(to)
             objects.append(str(to))
         if binary.extension:
             program = self.tree / "rtosheap" / f"{binary.name}.abi3.so"
@@ -276,20 +281,20 @@ class Judge:
             return "the same code" if same else verdict
         finally:
             self.write(mutant.path, source)
-            if target.compiled:
-                for binary in self.affected(mutant.path):
-                    if binary.extension:
-                        self.link(binary, None)
+            self.fresh.clear()
 
     def _verdict(self, mutant: Mutant, target: Target) -> str:
-        if target.compiled:
-            for binary in self.affected(mutant.path):
-                program = self.link(binary, mutant.path)
-                if program is None:
-                    return "does not compile"
-                for arguments in () if binary.extension else binary.runs:
-                    if not succeeds([str(program), *arguments.split()], RUNNING):
-                        return f"killed by {binary.name}"
+        affected = self.affected(mutant.path) if target.compiled else []
+        for binary in self.mutated.difference(affected):
+            self.link(binary, None)
+        self.mutated = {binary for binary in affected if binary.extension}
+        for binary in affected:
+            program = self.link(binary, mutant.path)
+            if program is None:
+                return "does not compile"
+            for arguments in () if binary.extension else binary.runs:
+                if not succeeds([str(program), *arguments.split()], RUNNING):
+                    return f"killed by {binary.name}"
         for tests in target.tests:
             if not self.passes(tests, target.marked):
                 return f"killed by {tests[0]} and those after it"
