@@ -133,6 +133,14 @@ def test_up_to_the_last_address(kind: Any) -> None:
     heap.check()
 
 
+def test_a_heap_1_without_a_byte() -> None:
+    heap = Heap1(8)
+    assert (heap.free_size, heap.blocks(), heap.free_blocks()) == (0, [], [])
+    assert heap.stats().free_block_count == 0
+    assert heap.malloc(1) is None
+    heap.check()
+
+
 @pytest.mark.parametrize("kind", ARENA_HEAPS)
 @pytest.mark.parametrize("size", [264, 1000])
 def test_on_both_sides_of_the_top_bit(kind: Any, size: int) -> None:
