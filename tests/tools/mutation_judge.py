@@ -55,6 +55,7 @@ HEAP_TESTS = (
         "test_heaps_damaged.py",
         "test_heaps_construction.py",
         "test_heap_pickles.py",
+        "test_heap_snapshots.py",
     ),
     (
         "test_conformance.py",
