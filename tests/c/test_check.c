@@ -204,6 +204,8 @@ static void test_check4(void) {
     REQUIRE(rh4_free(&heap4, b) == RH_INVALID_FREE);
     begin4(SIZE, 8), heap4.free_size -= 8;
     CHECK4(RH_RULE_FREE_SIZE, 0);
+    begin4(SIZE, 8), poke(BASE + 20, 0); /* a size of 0 ends the search, as the end marker's does */
+    REQUIRE(rh4_malloc(&heap4, 8, &a) == RH_FRAGMENTED);
 }
 
 static void test_check5(void) {
