@@ -381,3 +381,22 @@ def test_a_summary_says_why_only_where_that_was_recorded() -> None:
         assert str(result).count("for fragmentation") == (split is not None)
     served = dict(replay(trace[:3], Heap4(256)).summary())
     assert "  for fragmentation" not in served
+
+
+def test_the_entries_that_heap_3_reads() -> None:
+    """Counted by hand: those that are passed, the one that ends a search, the one swallowed."""
+    rows: list[tuple[Any, int]] = [
+        *((("m", i, 16), 0) for i in range(6)),  # from sbrk: the list is empty
+        (("f", 3), 0),
+        (("f", 1), 0),  # it goes before 3, which is not read
+        (("f", 4), 2),  # behind 1 and 3, and into 3
+        (("f", 0), 1),  # swallows 1
+        (("m", 6, 16), 1),  # from what 0 and 1 became
+        (("m", 7, 30), 2),  # the first is too small
+        (("m", 8, 100), 1),  # the one that is left, then sbrk
+        (("f", 2), 1),  # behind the first, which it does not adjoin
+        (("f", 8), 2),
+        (("f", 5), 3),  # behind both, and swallows 8
+    ]
+    result = replay(Trace.from_events([event for event, _ in rows]), Heap3(2000), record="all")
+    assert result["nodes"].tolist() == [nodes for _, nodes in rows]

@@ -206,6 +206,10 @@ static void test_check4(void) {
     CHECK4(RH_RULE_FREE_SIZE, 0);
     begin4(SIZE, 8), poke(BASE + 20, 0); /* a size of 0 ends the search, as the end marker's does */
     REQUIRE(rh4_malloc(&heap4, 8, &a) == RH_FRAGMENTED);
+    begin4(SIZE, 8), poke(BASE + 20, 15); /* one byte less than is wanted is too little */
+    REQUIRE(rh4_malloc(&heap4, 8, &a) == RH_OK && a == BASE + 64);
+    begin4(SIZE, 8), poke(BASE + 60, 47);
+    REQUIRE(rh4_malloc(&heap4, 40, &a) == RH_FRAGMENTED);
 }
 
 static void test_check5(void) {
