@@ -164,8 +164,23 @@ static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned
     }
 }
 
+/* There are five kinds and two words, and newlib-nano's is of 32 bits. */
+static void test_find(void) {
+    static const int none[][2] = {{0, 4},  {6, 4},  {0, 8},       {6, 8},      {4, 0},
+                                  {4, 5},  {4, 16}, {-100000, 4}, {-1, 8},     {3, 8},
+                                  {4, -4}, {1, 3},  {5, 9},       {100000, 4}, {100000, 8}};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        REQUIRE(rh_ops_find(none[i][0], none[i][1]) == NULL);
+    for (int kind = 1; kind <= 5; kind++)
+        for (int word = 4; word <= (kind == 3 ? 4 : 8); word += 4) {
+            const struct rh_ops *ops = rh_ops_find(kind, word);
+            REQUIRE(ops != NULL && ops->kind == kind && ops->word_bytes == word);
+        }
+}
+
 int main(void) {
     unsigned seed = 1;
+    test_find();
     for (int kind = 1; kind <= 5; kind++)
         for (int word = 4; word <= 8; word += 4)
             for (uint64_t alignment = 4; alignment <= 32; alignment *= 2)
