@@ -133,6 +133,25 @@ def test_up_to_the_last_address(kind: Any) -> None:
     heap.check()
 
 
+def test_a_heap_1_without_a_byte() -> None:
+    heap = Heap1(8)
+    assert (heap.free_size, heap.blocks(), heap.free_blocks()) == (0, [], [])
+    assert heap.stats().free_block_count == 0
+    assert heap.malloc(1) is None
+    heap.check()
+
+
+@pytest.mark.parametrize("kind", ARENA_HEAPS)
+@pytest.mark.parametrize("size", [264, 1000])
+def test_on_both_sides_of_the_top_bit(kind: Any, size: int) -> None:
+    heap = kind(size, base_address=0x7FFF_FF80)
+    twin = kind(size, base_address=BASE)
+    while (address := heap.malloc(16)) is not None:
+        assert address - heap.base_address == twin.malloc(16) - BASE
+    assert twin.malloc(16) is None
+    heap.check()
+
+
 def test_construction_writes_its_headers_and_clears_nothing_else() -> None:
     for kind in ARENA_HEAPS:
         memory = bytearray(b"\xa5" * 256)

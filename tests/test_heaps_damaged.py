@@ -94,3 +94,24 @@ def test_heap_3_corruption() -> None:
         heap.free(blocks[2])
     with pytest.raises(HeapCorruptionError):
         heap.check()
+
+
+@pytest.mark.parametrize("kind", [Heap2, Heap4, Heap5])
+@pytest.mark.parametrize("word", [4, 8])
+@pytest.mark.parametrize("at", [0, 1])
+def test_both_words_are_shown(kind: Any, word: int, at: int) -> None:
+    """What the header holds, and what the heap wrote there."""
+    heap = make_heap(kind, 2048, word_size=word)
+    blocks = [heap.malloc(56) for _ in range(3)]
+    header, mark = 2 * word, 1 << (8 * word - 1)
+    wrong = 0x1122_3344
+    stray_write(heap, blocks[1] - header + at * word, wrong.to_bytes(word, "little"))
+    expected = [0, (56 + header) | mark]
+    found = [wrong if i == at else expected[i] for i in range(2)]
+    shown = " ".join(f"{value:#010x}" for value in found)
+    right = " ".join(f"{value:#010x}" for value in expected)
+    with pytest.raises(HeapCorruptionError) as raised:
+        heap.free(blocks[1])
+    assert str(raised.value).endswith(f"it holds {shown} for {right}")
+    assert raised.value.address == blocks[1] - header
+    assert raised.value.previous == blocks[0] - header

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -290,16 +289,26 @@ def test_a_replay_is_a_table() -> None:
     assert result in {result}
 
 
-#: Steps between two looks at signals, and what goes uncounted in as many events as there may be.
-BETWEEN_LOOKS = 1_000_000 + 4096 * 256
+#: After so many events, or so many steps, signals are looked at; what has fewer steps has none.
+EVENTS_AT_ONCE, STEPS_AT_ONCE, FEW_STEPS = 4096, 1_000_000, 256
 
 
 def looks(trace: Trace, heap: Any, record: Any) -> tuple[list[int], Any]:
     """After which events signals were looked at, which is where progress() is called."""
-    seen = [0]
+    seen: list[int] = []
     result = replay(trace, heap, record=record, progress=lambda done, total: seen.append(done))
-    assert seen[-1] == len(trace)
     return seen, result
+
+
+def looks_due(steps: list[list[int]]) -> list[int]:
+    """The same, of what each event does: numbers of entries, of 64 bytes."""
+    seen, left, last = [], STEPS_AT_ONCE, 0
+    for event, parts in enumerate(steps, 1):
+        left -= sum(part for part in parts if part >= FEW_STEPS)
+        if left <= 0 or event - last == EVENTS_AT_ONCE or event == len(steps):
+            seen.append(event)
+            left, last = STEPS_AT_ONCE, event
+    return seen
 
 
 def holes(count: int) -> list[tuple[Any, ...]]:
@@ -309,27 +318,85 @@ def holes(count: int) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("kind", [Heap2, Heap3, Heap4, Heap5])
-def test_signals_are_looked_at_however_many_entries_an_event_reads(kind: Any) -> None:
-    size = 200_000
-    heap = Heap5([(BASE, 60_000), (BASE + 100_000, size)]) if kind is Heap5 else kind(size)
+@pytest.mark.parametrize("column", ["nodes", "largest_free_block", "free_block_count"])
+def test_signals_are_looked_at_however_many_entries_an_event_reads(kind: Any, column: str) -> None:
+    """By the calls, and by the statistics of a column."""
+
+    def heap() -> Any:
+        if kind is Heap5:
+            return Heap5([(BASE, 60_000), (BASE + 100_000, 200_000)])
+        return kind(200_000)
+
     turns = [(op, 10**6, 100) if op == "m" else (op, 10**6) for op in "mf" * 1000]
     trace = Trace.from_events([*holes(3000), *turns])
-    seen, result = looks(trace, heap, ["nodes"])
-    steps = [int(result["nodes"][start : end - 1].sum()) for start, end in pairwise(seen)]
-    assert max(steps) < BETWEEN_LOOKS
-    assert result["nodes"].sum() > 2 * BETWEEN_LOOKS
-    assert max(end - start for start, end in pairwise(seen)) <= 4096
+    known = replay(trace, heap(), record="all")
+    columns = ["nodes"] if column == "nodes" else ["nodes", "free_block_count"]
+    seen, result = looks(trace, heap(), [column])
+    due = looks_due(np.column_stack([known[name] for name in columns]).tolist())
+    assert len(due) > 6
+    assert seen == due
+    assert np.array_equal(result[column], known[column])
 
 
-def test_signals_are_looked_at_however_much_is_copied_cleared_or_counted() -> None:
-    megabyte = 2**20
-    copies = [("m", 0, megabyte), *(("r", 0, megabyte) for _ in range(400))]
-    clears = [(op, 0, megabyte) if op == "m" else (op, 0) for op in "mf" * 400]
-    for rows, each, heap in (
-        (copies, megabyte // 64, Heap4(3 * megabyte)),
-        (clears, megabyte // 128, Heap4(2 * megabyte, clear_on_free=True)),
-        # Each of the first 3,000 events of 1 to 3,000 holes: 1,500 on the average.
-        (holes(3000), 500, Heap4(100_000)),
-    ):
-        seen, _ = looks(Trace.from_events(rows), heap, ["free_block_count"])
-        assert max(b - a for a, b in pairwise(seen)) < BETWEEN_LOOKS / each + 1
+def test_signals_are_looked_at_however_much_is_copied_or_cleared() -> None:
+    size = 2**17
+    copies = [("m", 0, size), *(("r", 0, size) for _ in range(1000))]
+    clears = [(op, 0, size) if op == "m" else (op, 0) for op in "mf" * 1000]
+    for rows, last in ((copies, "r"), (clears, "f")):
+        seen, _ = looks(Trace.from_events(rows), Heap4(4 * size, clear_on_free=True), ())
+        assert seen == looks_due([[size // 64 if row[0] == last else 0] for row in rows])
+        assert len(seen) > 2
+
+
+def test_signals_are_looked_at_however_far_a_realloc_looks_ahead() -> None:
+    """It reads what its malloc reads, what its free reads, and that before either."""
+    rows = [*holes(3000), ("m", 10**6, 100), *[("r", 10**6, 100)] * 1000]
+    seen, result = looks(Trace.from_events(rows), Heap4(200_000), ["nodes"])
+    steps = [[int(nodes), 3001 * (event > 9000)] for event, nodes in enumerate(result["nodes"])]
+    assert len(seen) == len(looks_due(steps)) > 8
+
+
+@pytest.mark.parametrize("name", HEAPS)
+@pytest.mark.parametrize("column", COLUMNS)
+def test_each_column_by_itself(name: str, column: str) -> None:
+    """It holds what it holds beside the others, whatever the others are looked up for."""
+    trace = demanding_trace(3)
+    whole = replay(trace, HEAPS[name](), record="all")
+    alone = replay(trace, HEAPS[name](), record=[column])
+    assert list(alone) == [column]
+    assert np.array_equal(alone[column], whole[column])
+    assert alone[column].any() or (name, column) == ("heap_1", "nodes")
+    assert alone.failures == whole.failures == np.count_nonzero(whole["failed"])
+    assert alone.most_nodes == whole.most_nodes == whole["nodes"].max()
+
+
+def test_a_summary_says_why_only_where_that_was_recorded() -> None:
+    rows = [("m", 0, 100), ("m", 1, 8), ("m", 2, 100), ("f", 0), ("f", 2), ("m", 3, 200)]
+    trace = Trace.from_events([*rows, ("m", 4, 10**6)])
+    for record, split in ((["failure"], "1"), (["failed"], None), ((), None)):
+        result = replay(trace, Heap4(256), record=record)
+        summary = dict(result.summary())
+        assert summary["failures"] == "2"
+        assert summary.get("  for fragmentation") == split
+        assert str(result).count("for fragmentation") == (split is not None)
+    served = dict(replay(trace[:3], Heap4(256)).summary())
+    assert "  for fragmentation" not in served
+
+
+def test_the_entries_that_heap_3_reads() -> None:
+    """Counted by hand: those that are passed, the one that ends a search, the one swallowed."""
+    rows: list[tuple[Any, int]] = [
+        *((("m", i, 16), 0) for i in range(6)),  # from sbrk: the list is empty
+        (("f", 3), 0),
+        (("f", 1), 0),  # it goes before 3, which is not read
+        (("f", 4), 2),  # behind 1 and 3, and into 3
+        (("f", 0), 1),  # swallows 1
+        (("m", 6, 16), 1),  # from what 0 and 1 became
+        (("m", 7, 30), 2),  # the first is too small
+        (("m", 8, 100), 1),  # the one that is left, then sbrk
+        (("f", 2), 1),  # behind the first, which it does not adjoin
+        (("f", 8), 2),
+        (("f", 5), 3),  # behind both, and swallows 8
+    ]
+    result = replay(Trace.from_events([event for event, _ in rows]), Heap3(2000), record="all")
+    assert result["nodes"].tolist() == [nodes for _, nodes in rows]

@@ -105,10 +105,7 @@ RH_INLINE enum rh_status rh4_test_region(const struct rh_region *region, rh_word
     const enum rh_status status = rh_test_addresses(region);
     if (status != RH_OK) return status;
     const rh_word lost = rh_up(region->base, alignment) - region->base;
-    if (region->size < lost + 2 * header) return RH_TOO_SMALL;
-    const struct rh_range range = rh_ff_range(region, alignment, header);
-    if (range.end < range.start || range.end - range.start < header) return RH_TOO_SMALL;
-    return RH_OK;
+    return region->size < lost + 2 * header ? RH_TOO_SMALL : RH_OK;
 }
 
 /* Is the region one that heap_5 can take? FreeRTOS asserts the order of starts and end markers; in
@@ -122,7 +119,6 @@ RH_INLINE enum rh_status rh5_test_region(const struct rh_region *region, rh_word
     const rh_word lost = rh_up(region->base, alignment) - region->base;
     if (region->size < lost + header) return RH_TOO_SMALL;
     const struct rh_range range = rh_ff_range(region, alignment, header);
-    if (range.end < range.start) return RH_TOO_SMALL;
     const rh_word usable = range.end - range.start;
     /* No block at all is well where other regions follow; less than a header is never. */
     if (usable < header && (usable != 0 || last)) return RH_TOO_SMALL;

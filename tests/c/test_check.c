@@ -51,6 +51,13 @@ static void poke(rh_word address, rh_word value) {
     memcpy(&memory[i][address - regions[i].base], &value, sizeof value);
 }
 
+static bool count(void *context, rh_word address, rh_word size, bool allocated) {
+    (void)address;
+    (void)size;
+    (void)allocated;
+    return --*(int *)context > 0;
+}
+
 #define TOP 0x80000000u
 #define EXPECT(call, broken, at)                                                                   \
     do {                                                                                           \
@@ -124,6 +131,18 @@ static void test_check2(void) {
     CHECK2(RH_RULE_FREE_SIZE, 0);
 }
 
+/* Of an unaligned base up to 7 bytes lie behind the blocks; here one does, so that the sanitizers
+ * see a header read that is cut short. */
+static void test_unaligned2(void) {
+    int limit = 9;
+    reset(BASE + 1, SIZE + 4);
+    REQUIRE(rh2_init(&heap2, regions, &options) == RH_OK);
+    CHECK2(RH_RULE_NONE, 0);
+    poke(BASE + 12, SIZE - 8); /* of 156: and now 4 bytes are left */
+    CHECK2(RH_RULE_SIZE, BASE + SIZE);
+    REQUIRE(rh2_walk(&heap2, regions, count, &limit) == RH_CORRUPT && limit == 8);
+}
+
 /* --- heap_4: the same blocks, and a marker at the end -------------------------------------------
  */
 
@@ -185,13 +204,12 @@ static void test_check4(void) {
     REQUIRE(rh4_free(&heap4, b) == RH_INVALID_FREE);
     begin4(SIZE, 8), heap4.free_size -= 8;
     CHECK4(RH_RULE_FREE_SIZE, 0);
-}
-
-static bool count(void *context, rh_word address, rh_word size, bool allocated) {
-    (void)address;
-    (void)size;
-    (void)allocated;
-    return --*(int *)context > 0;
+    begin4(SIZE, 8), poke(BASE + 20, 0); /* a size of 0 ends the search, as the end marker's does */
+    REQUIRE(rh4_malloc(&heap4, 8, &a) == RH_FRAGMENTED);
+    begin4(SIZE, 8), poke(BASE + 20, 15); /* one byte less than is wanted is too little */
+    REQUIRE(rh4_malloc(&heap4, 8, &a) == RH_OK && a == BASE + 64);
+    begin4(SIZE, 8), poke(BASE + 60, 47);
+    REQUIRE(rh4_malloc(&heap4, 40, &a) == RH_FRAGMENTED);
 }
 
 static void test_check5(void) {
@@ -324,6 +342,7 @@ static void test_set_up(void) {
     SETUP(BASE, 16, 8, RH_OK, RH_OK, RH_OK);
     SETUP(BASE + 1, 22, 8, RH_OK, RH_OK, RH_TOO_SMALL);
     SETUP(BASE + 1, 23, 8, RH_OK, RH_OK, RH_OK);
+    SETUP(0x7FFFFF80u, 264, 8, RH_OK, RH_OK, RH_OK); /* on both sides of the top bit */
     reset(BASE, SIZE);
     wrong = 9;
     REQUIRE(rh5_init(&heap4, regions, 0, &options, &wrong) == RH_TOO_SMALL && wrong == 0);
@@ -394,6 +413,7 @@ static void test_least_rest(void) {
 
 int main(void) {
     test_check2();
+    test_unaligned2();
     test_check3();
     test_check4();
     test_check5();

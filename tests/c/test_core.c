@@ -164,8 +164,23 @@ static void run(int kind, int word, uint64_t alignment, size_t regions, unsigned
     }
 }
 
+/* There are five kinds and two words, and newlib-nano's is of 32 bits. */
+static void test_find(void) {
+    static const int none[][2] = {{0, 4},  {6, 4},  {0, 8},       {6, 8},      {4, 0},
+                                  {4, 5},  {4, 16}, {-100000, 4}, {-1, 8},     {3, 8},
+                                  {4, -4}, {1, 3},  {5, 9},       {100000, 4}, {100000, 8}};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        REQUIRE(rh_ops_find(none[i][0], none[i][1]) == NULL);
+    for (int kind = 1; kind <= 5; kind++)
+        for (int word = 4; word <= (kind == 3 ? 4 : 8); word += 4) {
+            const struct rh_ops *ops = rh_ops_find(kind, word);
+            REQUIRE(ops != NULL && ops->kind == kind && ops->word_bytes == word);
+        }
+}
+
 int main(void) {
     unsigned seed = 1;
+    test_find();
     for (int kind = 1; kind <= 5; kind++)
         for (int word = 4; word <= 8; word += 4)
             for (uint64_t alignment = 4; alignment <= 32; alignment *= 2)
@@ -273,6 +288,15 @@ static void release(struct rh_region *region, unsigned char *memory) {
 #endif
 }
 
+/* For the next heap: what a set-up finds is all zero. */
+static void clear_shadow(struct rh_region *region) {
+#if RH_HAS_SHADOW
+    memset(region->shadow, 0, rh_shadow_bytes(region->size, RH_ALIGNMENT));
+#else
+    (void)region;
+#endif
+}
+
 static struct rh_options options = {.canary = (rh_word)0x1234567u * 0x1001u};
 
 static void run_heap_1(struct rh_region *region, unsigned seed) {
@@ -288,6 +312,28 @@ static void run_heap_1(struct rh_region *region, unsigned seed) {
 #endif
 }
 
+/* A forged header in a payload, where no block can start: it looks allocated, and is refused. */
+#if RH_CHECKS == 1
+static void forge_unaligned(void *heap,
+                            enum rh_status (*release_block)(void *heap, rh_word address),
+                            rh_word payload, rh_word canary) {
+    const rh_word header[2] = {canary, RH_TOP_BIT | (2 * RH_ALIGNMENT)};
+    for (rh_word at = 1; at < RH_ALIGNMENT; at++) {
+        memcpy((void *)(uintptr_t)(payload + at), header, sizeof header);
+        const rh_word block_payload = payload + at + rh_header_bytes(RH_ALIGNMENT);
+        REQUIRE(release_block(heap, block_payload) == RH_INVALID_FREE);
+    }
+}
+
+static enum rh_status free2(void *heap, rh_word address) {
+    return rh2_free(heap, address);
+}
+
+static enum rh_status free4(void *heap, rh_word address) {
+    return rh4_free(heap, address);
+}
+#endif
+
 static void run_heap_2(struct rh_region *region, unsigned seed) {
     const rh_word whole = region->size - RH_ALIGNMENT;
     struct rh_heap2 heap;
@@ -299,6 +345,12 @@ static void run_heap_2(struct rh_region *region, unsigned seed) {
     REQUIRE(rh2_stats(&heap, &stats) == RH_OK && stats.available == whole);
     REQUIRE(rh2_walk(&heap, region, count, &free_bytes) == RH_OK && free_bytes == whole);
     REQUIRE(rh2_check(&heap, region, &fault) == RH_OK);
+#if RH_CHECKS == 1
+    rh_word payload;
+    REQUIRE(rh2_init(&heap, region, &options) == RH_OK); /* else no hole is large enough */
+    REQUIRE(rh2_malloc(&heap, 100, &payload) == RH_OK);
+    forge_unaligned(&heap, free2, payload, 0);
+#endif
 }
 
 /* A forged header in a payload, of a size that no block has. */
@@ -312,6 +364,7 @@ static void forge_headers(struct rh_heap4 *heap) {
         memcpy((void *)(uintptr_t)payload, header, sizeof header);
         REQUIRE(rh4_free(heap, payload + RH_HEADER_OF(heap)) == RH_INVALID_FREE);
     }
+    forge_unaligned(heap, free4, payload, RH_CANARY_OF(heap));
     REQUIRE(rh4_free(heap, payload) == RH_OK);
 #else
     (void)heap;
@@ -379,7 +432,9 @@ static void run(size_t size, unsigned seed) {
     unsigned char *memory;
     struct rh_region region = region_of(size, &memory);
     run_heap_1(&region, seed);
+    clear_shadow(&region);
     run_heap_2(&region, seed);
+    clear_shadow(&region);
     program(NULL, take3, give3, seed);
     run_heap_4(&region, seed);
     release(&region, memory);

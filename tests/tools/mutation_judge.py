@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,10 +26,10 @@ MEMORY = 8 * 2**20
 
 
 class Target(NamedTuple):
-    """Files, and what is to notice their mutants: the test files, those that tell most first."""
+    """Files, and what is to notice their mutants: the test files of each run of pytest."""
 
     files: tuple[str, ...]
-    tests: tuple[str, ...]
+    tests: tuple[tuple[str, ...], ...]
     marked: str = "not long"  # which of their tests
     compiled: bool = False  # is it in the extensions, and in the programs of tests/c?
 
@@ -44,46 +45,51 @@ class Binary(NamedTuple):
     extension: bool = False
 
 
+#: In two runs of pytest, since most mutants are killed by the first.
 HEAP_TESTS = (
-    "test_heaps_calls.py",
-    "test_heaps_copies.py",
-    "test_heaps_statistics.py",
-    "test_replay.py",
-    "test_heaps_damaged.py",
-    "test_heaps_construction.py",
-    "test_heap_pickles.py",
-    "test_conformance.py",
-    "test_metamorphic.py",
-    "test_stateful.py",
-    "test_layout.py",
-    "test_corruption.py",
+    (
+        "test_heaps_calls.py",
+        "test_heaps_copies.py",
+        "test_heaps_statistics.py",
+        "test_replay.py",
+        "test_heaps_damaged.py",
+        "test_heaps_construction.py",
+        "test_heap_pickles.py",
+        "test_heap_snapshots.py",
+    ),
+    (
+        "test_conformance.py",
+        "test_metamorphic.py",
+        "test_stateful.py",
+        "test_layout.py",
+        "test_corruption.py",
+    ),
 )
 FORMAT_TESTS = (
-    "test_formats_text.py",
-    "test_formats_csv.py",
-    "test_formats_rep.py",
-    "test_formats_npz.py",
-    "test_importers.py",
-    "test_formats_runs.py",
-    "test_recorder_streams.py",
-    "test_formats_files.py",
+    ("test_formats_text.py", "test_formats_csv.py", "test_formats_rep.py", "test_formats_npz.py"),
+    ("test_importers*.py", "test_recorder_streams.py"),
+    ("test_formats_runs.py", "test_formats_files.py"),
 )
 TARGETS = {
     "host": Target(("csrc/host/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "core": Target(("csrc/core/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "sizing": Target(
         ("rtosheap/sizing/*.py",),
-        ("test_sizing.py", "test_compare.py", "test_what_if.py", "test_plot_sizing.py"),
+        (("test_sizing.py",), ("test_compare.py", "test_what_if.py", "test_plot_sizing.py")),
     ),
     "replays": Target(
         ("rtosheap/replays/*.py",),
-        ("test_replay.py", "test_fragmentation.py", "test_pickles.py", "test_compare.py"),
+        (("test_replay.py", "test_fragmentation.py", "test_pickles.py", "test_compare.py"),),
     ),
     "recorder": Target(
-        ("csrc/recorder/*.[ch]",), ("test_recorder_streams.py", "test_recorder_devices.py"), ""
+        ("csrc/recorder/*.[ch]",),
+        (("test_recorder_streams.py",), ("test_recorder_devices.py",)),
+        "",
     ),
-    "freertos": Target(("csrc/freertos/*.[ch]",), ("test_dropins.py",), ""),
-    "inspection": Target(("rtosheap/inspection/*.py",), ("test_inspect*.py", "test_cli.py")),
+    "freertos": Target(("csrc/freertos/*.[ch]",), (("test_dropins*.py",),), ""),
+    "inspection": Target(
+        ("rtosheap/inspection/*.py",), (("test_inspect*.py",), ("test_cli.py", "test_device.py"))
+    ),
     "formats": Target(("rtosheap/traces/formats/*.py",), FORMAT_TESTS),
 }
 #: Of those, a test that takes minutes and tells nothing of its own.
@@ -93,8 +99,9 @@ HEAPS = tuple(f"csrc/core/heap_{n}.c" for n in range(1, 6))
 HOST = tuple(f"csrc/host/{name}.c" for name in ("core_w32", "core_w64", "ops"))
 REPLAY = "csrc/host/replay.c"
 CORE = "tests/c/test_core.c"
-HOSTED = "-DRH_HOSTED=1 -DRH_CHECKS=2"
 PYTHON = "-fPIC -DPy_LIMITED_API=0x030B0000"
+#: Of the programs, too: so what they have in common with the extension is compiled once.
+HOSTED = f"-DRH_HOSTED=1 -DRH_CHECKS=2 {PYTHON}"
 
 
 def folder(path: str) -> tuple[str, ...]:
@@ -119,7 +126,7 @@ BINARIES = (
     ),
     Binary(
         "_core",
-        f"{HOSTED} {PYTHON}",
+        HOSTED,
         (*folder("csrc/python"), *HOST, REPLAY),
         "-shared -pthread",
         extension=True,
@@ -171,6 +178,8 @@ class Judge:
         self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python")]
         self.include += ["-isystem", include]
         self.depends: dict[tuple[str, str], set[str]] = {}
+        self.fresh: set[Path] = set()  # objects of the present mutant
+        self.mutated: set[Binary] = set()  # extensions of some mutant
         self.writes = 0
 
     def write(self, path: str, text: str) -> None:
@@ -198,14 +207,15 @@ class Judge:
         """The binary, of which what depends on the changed file is compiled anew."""
         objects = []
         for source in binary.sources:
-            kept = self.objects / binary.name / source.replace("/", "_")
-            kept = kept.with_suffix(".o")
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            to = kept
-            if changed in self.dependencies(source, binary.options):
-                to = kept.with_suffix(".new.o")
-            if (to != kept or not kept.exists()) and not self.compile(source, binary.options, to):
+            folder = self.objects / re.sub(r"\W", "_", binary.options)
+            folder.mkdir(parents=True, exist_ok=True)
+            new = changed in self.dependencies(source, binary.options)
+            to = folder / (source.replace("/", "_") + (".new.o" if new else ".o"))
+            there = to in self.fresh if new else to.exists()
+            if not there and not self.compile(source, binary.options, to):
                 return None
+            if new:
+                self.fresh.add(to)
             objects.append(str(to))
         if binary.extension:
             program = self.tree / "rtosheap" / f"{binary.name}.abi3.so"
@@ -223,7 +233,7 @@ class Judge:
             if any(path in self.dependencies(s, binary.options) for s in binary.sources)
         ]
 
-    def passes(self, test: str, marked: str) -> bool:
+    def passes(self, tests: tuple[str, ...], marked: str) -> bool:
         environment = {**os.environ, "PYTHONPATH": str(self.tree)}
         command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider"]
         command += [
@@ -232,21 +242,20 @@ class Judge:
             "-m",
             marked,
             f"--deselect={LEFT_OUT}",
-            test,
+            *self.test_files(tests),
         ]
         where = self.tree / "tests"
         return succeeds(command, TESTING, MEMORY, cwd=where, env=environment)
 
-    def test_files(self, target: Target) -> list[str]:
+    def test_files(self, names: tuple[str, ...]) -> list[str]:
         """The files that a target names, each of which must be there."""
-        found = {name: sorted((self.tree / "tests").glob(name)) for name in target.tests}
+        found = {name: sorted((self.tree / "tests").glob(name)) for name in names}
         for name, paths in found.items():
             if not paths:
                 sys.exit(f"a target names {name}, and tests/ has no such file")
-        return list(dict.fromkeys(path.name for paths in found.values() for path in paths))
+        return [path.name for paths in found.values() for path in paths]
 
-    def check_whole(self, targets: list[Target]) -> None:
-        """Builds everything once; what fails now tells nothing of any mutant."""
+    def build(self) -> None:
         for binary in BINARIES:
             program = self.link(binary, None)
             if program is None:
@@ -254,38 +263,42 @@ class Judge:
             for arguments in () if binary.extension else binary.runs:
                 if not succeeds([str(program), *arguments.split()], RUNNING):
                     sys.exit(f"{binary.name} {arguments} fails on the code as it is")
-        tests = [(test, target.marked) for target in targets for test in self.test_files(target)]
-        for test, marked in dict.fromkeys(tests):
-            print(f"{test} on the code as it is", file=sys.stderr, flush=True)
-            if not self.passes(test, marked):
-                sys.exit(f"{test} fails on the code as it is")
+
+    def check_tests(self, targets: list[Target]) -> None:
+        """What fails now tells nothing of any mutant."""
+        for tests, marked in dict.fromkeys(
+            (t, target.marked) for target in targets for t in target.tests
+        ):
+            print(f"{' '.join(tests)} on the code as it is", file=sys.stderr, flush=True)
+            if not self.passes(tests, marked):
+                sys.exit(f"{' '.join(tests)} fails on the code as it is")
 
     def verdict(self, mutant: Mutant, target: Target) -> str:
         source = (self.tree / mutant.path).read_text()
         self.write(mutant.path, mutated(source, mutant))
         try:
-            if target.compiled and self.same_code(mutant.path, source):
-                return "the same code"
-            return self._verdict(mutant, target)
+            verdict = self._verdict(mutant, target)
+            same = verdict == "survived" and target.compiled and self.same_code(mutant.path, source)
+            return "the same code" if same else verdict
         finally:
             self.write(mutant.path, source)
-            if target.compiled:
-                for binary in self.affected(mutant.path):
-                    if binary.extension:
-                        self.link(binary, None)
+            self.fresh.clear()
 
     def _verdict(self, mutant: Mutant, target: Target) -> str:
-        if target.compiled:
-            for binary in self.affected(mutant.path):
-                program = self.link(binary, mutant.path)
-                if program is None:
-                    return "does not compile"
-                for arguments in () if binary.extension else binary.runs:
-                    if not succeeds([str(program), *arguments.split()], RUNNING):
-                        return f"killed by {binary.name}"
-        for test in self.test_files(target):
-            if not self.passes(test, target.marked):
-                return f"killed by {test}"
+        affected = self.affected(mutant.path) if target.compiled else []
+        for binary in self.mutated.difference(affected):
+            self.link(binary, None)
+        self.mutated = {binary for binary in affected if binary.extension}
+        for binary in affected:
+            program = self.link(binary, mutant.path)
+            if program is None:
+                return "does not compile"
+            for arguments in () if binary.extension else binary.runs:
+                if not succeeds([str(program), *arguments.split()], RUNNING):
+                    return f"killed by {binary.name}"
+        for tests in target.tests:
+            if not self.passes(tests, target.marked):
+                return f"killed by {tests[0]} and those after it"
         return "survived"
 
     def same_code(self, path: str, original: str) -> bool:
