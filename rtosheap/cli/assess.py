@@ -23,7 +23,6 @@ from rtosheap.cli._recordings import (
     that_fails,
     was_interrupted,
 )
-from rtosheap.heaps.layout import up
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
 from rtosheap.risk.duration import spoken
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             raise
         print(risk)
         return INTERRUPTED
-    size = rounded(risk, needed, args.round)
+    size = rounded(risk, needed, args.round or 1024)
     if args.output is not None:
         draw(risk, args.probability, args.output)
     line = closing_line(risk, args.probability, size)
@@ -106,12 +105,12 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if was_interrupted(risk) else 0
 
 
-def rounded(risk: Risk, size: int, step: int | None) -> int:
+def rounded(risk: Risk, size: int, step: int) -> int:
     """The size rounded up, of heap_5 its last region's; what was tried stays as it is."""
     if risk.tested:
         return size
     fixed = _fixed(risk)
-    return fixed + up(size - fixed, step or 1024)
+    return fixed - (fixed - size) // step * step
 
 
 def _fixed(risk: Risk) -> int:
