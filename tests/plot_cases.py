@@ -113,7 +113,7 @@ def some_risk(**changed):
     sizes = (40_000 + 25_000 * np.linspace(0, 1, 500) ** 3).astype(np.int64) // 8 * 8
     tail = Tail(
         threshold=48_000,
-        peaks=10,
+        peaks=1000,  # so many that the rate is known
         rate=2e-6,
         shapes=np.array([-0.2, -0.1, 0.0, 0.1]),
         scales=np.array([5_000.0, 6_000.0, 7_000.0, 9_000.0]),

@@ -39,7 +39,7 @@ def test_every_kind_of_risk(kind):
 def test_the_models_are_drawn_as_they_are():
     risk = some_risk()
     ax = plot.risk(risk, ax=new_axes())
-    runs, tail = named(ax, "500 modelled days"), named(ax, "tail of the 10")
+    runs, tail = named(ax, "500 modelled days"), named(ax, "tail of the 1,000")
     for size in (44_000, 50_000, 60_000, 64_000):
         share = (risk.sizes > size).mean()
         assert abs(at(runs, size) - share) < 0.01

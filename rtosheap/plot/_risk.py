@@ -83,11 +83,12 @@ def risk(
     ax.set_yscale("log")
     floor = _floor(risk, probability, chosen)
     low, high = _reach(risk, floor, chosen)
-    places = np.linspace(low, high, _PLACES)
-    handles = [_draw_tried(ax, risk, floor)] if risk.tested else [_draw_runs(ax, risk, low, high)]
+    end = 2 * high  # for whoever widens the axis
+    handles = [_draw_tried(ax, risk, floor)] if risk.tested else [_draw_runs(ax, risk, low, end)]
     if risk.tail is not None:
-        handles.append(_draw_tail(ax, risk, places))
-    handles += _draw_recorded(ax, risk, low, high)
+        inside, outside = np.linspace(low, high, _PLACES), np.linspace(high, end, _PLACES // 4)
+        handles.append(_draw_tail(ax, risk, np.append(inside, outside)))
+    handles += _draw_recorded(ax, risk, low, end)
     if chosen is not None:
         handles.append(_mark(ax, risk, chosen, probability))
     ax.set_xlim(low / 1024, high / 1024)
