@@ -215,7 +215,7 @@ def test_check_of_the_recordings_alone(run: Any) -> None:
     done = run("check", "recorder", "--heap-size", "56K")
     assert (done.status, done.err) == (1, "")
     assert one_line(done.out).startswith(
-        "not enough: 2 of 5 recordings fails in heap_4 of 57,344 bytes, first recorder-seed002 at "
+        "not enough: 2 of 5 recordings fail in heap_4 of 57,344 bytes, first recorder-seed002 at "
     )
 
 

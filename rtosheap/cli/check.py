@@ -116,7 +116,8 @@ def _recorded(
     heap = f"{args.heap} of {size:,} bytes"
     if failed:
         share = f"{len(failed):,} of {count_of(len(traces), 'recording')}"
-        return Verdict(False, f"{share} fails in {heap}, first {failed[0]}")
+        verb = "fails" if len(failed) == 1 else "fail"
+        return Verdict(False, f"{share} {verb} in {heap}, first {failed[0]}")
     return Verdict(True, f"{heap} serves {count_of(len(traces), 'recording')}")
 
 
