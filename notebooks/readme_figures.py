@@ -1,9 +1,9 @@
-"""Draw the README's two pictures anew, from the bundled traces.
+"""Draw the README's pictures anew, from the bundled traces.
 
     python notebooks/readme_figures.py [FOLDER]
 
-writes ``comparison.png`` and ``memory_over_time.png`` into FOLDER, by default ``figures`` beside
-this file. It takes a few seconds.
+writes ``comparison.png``, ``memory_over_time.png`` and ``risk.png`` into FOLDER, by default
+``figures`` beside this file. It takes some ten seconds.
 """
 
 import sys
@@ -15,7 +15,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from rtosheap import Heap2, Heap4, compare, data, plot, replay
+from rtosheap import Heap2, Heap4, assess, compare, data, plot, replay
 
 
 def comparison() -> plt.Figure:
@@ -36,10 +36,17 @@ def memory_over_time() -> plt.Figure:
     return figure
 
 
+def risk() -> plt.Figure:
+    """How likely another day fails, from five recorded ones."""
+    figure, ax = plt.subplots(figsize=(8.0, 4.6), layout="constrained")
+    plot.risk(assess(data.days("recorder"), Heap4), ax=ax, probability=0.001)
+    return figure
+
+
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "figures")
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (comparison, memory_over_time):
+    for draw in (comparison, memory_over_time, risk):
         path = folder / f"{draw.__name__}.png"
         draw().savefig(path, dpi=150, metadata={"Software": None})
         print(path)

@@ -12,12 +12,14 @@ A recorded trace is run through it, and says how large it must be::
     result = rtosheap.replay(trace, rtosheap.Heap4(48 * 1024))
     size = rtosheap.minimum_heap_size(trace, rtosheap.Heap4)
     print(rtosheap.compare(trace))
+    print(rtosheap.assess([trace], rtosheap.Heap4))  # another day: how much, and how sure
 
 Names: Heap1 ... Heap5 with Block, FreeBlock, HeapStats, Region and the errors HeapError,
 InvalidFreeError, DoubleFreeError, HeapCorruptionError; Trace, Op, TraceError; replay, Replay, Pin;
-minimum_heap_size, MinimumSize, UnservableError; compare, Comparison, HeapResult.
+minimum_heap_size, MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary,
+Risk.
 
-Modules, loaded when they are used: heaps, traces, replays, sizing, comparison, fragmentation;
+Modules, loaded when they are used: heaps, traces, replays, sizing, comparison, risk, fragmentation;
 plot (pictures), data (bundled traces), testing (Hypothesis strategies), inspection (RAM dumps),
 corruption (the laboratory of faults), cortexm (what a call costs on a device), freertos
 (FreeRTOS's own names). ``help(rtosheap.Heap4)`` and the like say more; so does the command line,
@@ -51,6 +53,7 @@ _NAMES = {
         "Region",
     ),
     "replays": ("Pin", "Replay", "replay"),
+    "risk": ("Risk", "assess", "vary"),
     "sizing": ("MinimumSize", "UnservableError", "minimum_heap_size"),
     "traces": ("Op", "Trace", "TraceError"),
 }

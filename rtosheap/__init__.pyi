@@ -12,6 +12,7 @@ from rtosheap import inspection as inspection
 from rtosheap import kinds as kinds
 from rtosheap import plot as plot
 from rtosheap import replays as replays
+from rtosheap import risk as risk
 from rtosheap import sizing as sizing
 from rtosheap import testing as testing
 from rtosheap import traces as traces
@@ -33,6 +34,7 @@ from rtosheap.heaps import (
     Region,
 )
 from rtosheap.replays import Pin, Replay, replay
+from rtosheap.risk import Risk, assess, vary
 from rtosheap.sizing import MinimumSize, UnservableError, minimum_heap_size
 from rtosheap.traces import Op, Trace, TraceError
 
@@ -59,10 +61,13 @@ __all__ = [
     "Pin",
     "Region",
     "Replay",
+    "Risk",
     "Trace",
     "TraceError",
     "UnservableError",
+    "assess",
     "compare",
     "minimum_heap_size",
     "replay",
+    "vary",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["cell", "pairs", "parse_size", "plain_table"]
 
-_NUMBER = re.compile(r"-|-?inf|-?[0-9][0-9,.]*")
+_NUMBER = re.compile(r"-|[-+]?inf|[-+]?[0-9][0-9,.]*")
 _SIZE = re.compile(r"(0x[0-9a-f_]+|[0-9][0-9_]*) *(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
 _FACTOR = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 

@@ -1,6 +1,7 @@
 """What the tests of plots draw, each function with what it is called on, and figures to draw in."""
 
 import warnings
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -27,6 +28,7 @@ from rtosheap import (
     replay,
 )
 from rtosheap.plot._axes import LEGEND_LABEL
+from rtosheap.risk import Day, Risk, Tail
 
 REGIONS = [(0x1000_0000, 16 * 1024), (0x2000_0000, 24 * 1024)]
 EMPTY = Trace("", id=[], size=[])
@@ -103,6 +105,76 @@ HEAPS = {
 }
 
 
+# ---------------------------------------------------------------------- risks
+
+
+def some_risk(**changed):
+    """Five recorded days and 500 modelled ones, made up: no model's numbers are in it."""
+    sizes = (40_000 + 25_000 * np.linspace(0, 1, 500) ** 3).astype(np.int64) // 8 * 8
+    tail = Tail(
+        threshold=48_000,
+        peaks=1000,  # so many that the rate is known
+        rate=2e-6,
+        shapes=np.array([-0.2, -0.1, 0.0, 0.1]),
+        scales=np.array([5_000.0, 6_000.0, 7_000.0, 9_000.0]),
+        weights=np.array([0.3, 0.4, 0.2, 0.1]),
+    )
+    needs = (51_384, 53_352, 56_672, 60_600, 62_208)
+    risk = Risk(
+        heap="heap_4",
+        options={},
+        regions=(),
+        days=tuple(Day(f"day{at}", size, 9, 10**6, size) for at, size in enumerate(needs)),
+        duration=10**6,
+        time_unit="ms",
+        sizes=sizes,
+        tested=(),
+        failed=np.zeros(0, np.int64),
+        tail=tail,
+        guaranteed_size=700_000,
+        seed=0,
+        runs=500,
+        assumptions=(),
+        warnings=(),
+    )
+    return replace(risk, **changed)
+
+
+def tried_risk():
+    """One of a heap that is assessed at given sizes."""
+    tried = (48_000, 56_000, 64_000, 72_000)
+    fails = ((True, False, True, False), (True, True, False, False))
+    days = [
+        Day(f"day{at}", size, 9, 10**6, 40_000, failed)
+        for at, (size, failed) in enumerate(zip((72_000, 64_000), fails, strict=True))
+    ]
+    return some_risk(
+        heap="heap_2",
+        days=tuple(days),
+        sizes=np.repeat(tried, 125),
+        tested=tried,
+        failed=np.array([400, 60, 90, 0]),
+        tail=None,
+        guaranteed_size=None,
+    )
+
+
+#: What a risk can be like.
+RISKS = {
+    "modelled": some_risk,
+    "tried": tried_risk,
+    "no tail": lambda: some_risk(tail=None),
+    "one day": lambda: some_risk(days=some_risk().days[:1]),
+    "no guarantee": lambda: some_risk(guaranteed_size=None),
+    "guarantee in sight": lambda: some_risk(guaranteed_size=64_000),
+    "all alike": lambda: some_risk(sizes=np.full(500, 48_000), tail=None),
+    "one run": lambda: some_risk(sizes=np.array([48_000]), runs=1),
+    "never": lambda: some_risk(sizes=np.append(some_risk().sizes, [2**63 - 1] * 9)),
+    "events": lambda: some_risk(time_unit=None),
+    "longer days": lambda: some_risk(duration=10**8),
+}
+
+
 # ---------------------------------------------------------------------- functions
 
 
@@ -134,6 +206,12 @@ def every_function(coap_comparison, coap_sizing):
     calls |= {name: (function, heap) for name, function in OF_HEAPS.items()}
     calls["comparison"] = (plot.comparison, coap_comparison)
     calls["sizing"] = (plot.sizing, coap_sizing)
+    calls["risk"] = (plot.risk, some_risk())
+    calls["risk, tried"] = (plot.risk, tried_risk())
+    calls["risk, marked"] = (
+        lambda risk, **kw: plot.risk(risk, probability=0.001, **kw),
+        some_risk(),
+    )
     return calls
 
 

@@ -21,7 +21,7 @@ LAYERS = (
     {"kinds", "freertos", "data", "device", "replays"},
     {"fragmentation"},
     {"sizing", "corruption", "inspection", "testing"},
-    {"comparison", "cortexm"},
+    {"comparison", "cortexm", "risk"},
     {"plot"},
     {"cli"},
 )

@@ -1,4 +1,4 @@
-"""The layout of all nine plots, by measuring: no two labels overlap, no legend lies on data."""
+"""The layout of all ten plots, by measuring: no two labels overlap, no legend lies on data."""
 
 from itertools import pairwise
 
@@ -9,6 +9,7 @@ from plot_cases import (
     HEAPS,
     OF_REPLAYS,
     REPLAYS,
+    RISKS,
     coap_replay,
     draw,
     every_function,
@@ -50,6 +51,8 @@ def test_labels_do_not_overlap_and_legends_hide_nothing(width, coap_comparison, 
     for kind, make in HEAPS.items():
         calls[f"heap_map, {kind}"] = (plot.heap_map, make())
         calls[f"free_blocks, {kind}"] = (plot.free_blocks, make())
+    for kind, make in RISKS.items():
+        calls[f"risk, {kind}"] = (plot.risk, make())
     for kind in ("failures", "regions"):
         for name, function in OF_REPLAYS.items():
             calls[f"{name}, {kind}"] = (function, REPLAYS[kind]())

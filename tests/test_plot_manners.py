@@ -1,4 +1,4 @@
-"""All nine plots: what they return and leave alone, what they refuse, and how much they take."""
+"""All ten plots: what they return and leave alone, what they refuse, and how much they take."""
 
 import subprocess
 import sys
@@ -18,6 +18,7 @@ from plot_cases import (
     OF_HEAPS,
     OF_REPLAYS,
     REPLAYS,
+    RISKS,
     axes_of,
     coap_replay,
     draw,
@@ -26,6 +27,8 @@ from plot_cases import (
     finish,
     legends,
     new_axes,
+    some_risk,
+    tried_risk,
     used_heap,
 )
 from steps import steps
@@ -64,12 +67,12 @@ def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
         plt.close("all")
 
 
-def test_every_function_of_the_nine_is_tested(coap_comparison, coap_sizing):
-    nine = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
-    nine += ["comparison", "cost", "animate"]
-    assert set(nine) <= set(plot.__all__)
+def test_every_function_of_the_ten_is_tested(coap_comparison, coap_sizing):
+    ten = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
+    ten += ["comparison", "cost", "animate", "risk"]
+    assert set(ten) <= set(plot.__all__)
     tested = {name.split(",")[0] for name in every_function(coap_comparison, coap_sizing)}
-    assert tested == set(nine)
+    assert tested == set(ten)
 
 
 @pytest.mark.parametrize("data_name", REPLAYS)
@@ -165,6 +168,20 @@ WRONG = {
         "sizes is an option",
     ),
     "heaps": (lambda: plot.sizing(EMPTY, heaps=["heap_6"]), ValueError, "heap_6"),
+    "risk": (lambda: plot.risk(3), TypeError, "risk is 3"),
+    "both": (
+        lambda: plot.risk(some_risk(), size=9, probability=0.1),
+        TypeError,
+        "size is 9 and probability 0.1",
+    ),
+    "size": (lambda: plot.risk(some_risk(), size=0), ValueError, "size is 0"),
+    "untried size": (lambda: plot.risk(tried_risk(), size=3), ValueError, "size is 3; heap_2"),
+    "probability": (lambda: plot.risk(some_risk(), probability=1), ValueError, "probability is 1"),
+    "few runs": (
+        lambda: plot.risk(RISKS["no tail"](), probability=0.001),
+        ValueError,
+        "500 runs say nothing",
+    ),
     "no columns": (lambda: plot.usage(no_columns()), ValueError, "address"),
     "no nodes": (lambda: plot.cost(no_columns()), ValueError, "nodes"),
     "no blocks": (lambda: plot.memory_over_time(no_columns()), ValueError, "address"),

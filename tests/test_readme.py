@@ -55,7 +55,8 @@ def test_c(tmp_path: Path) -> None:
 
 
 def commands() -> list[list[str]]:
-    lines = [line.split("#")[0].split() for line in fenced("sh")[2].splitlines()]
+    (block,) = [block for block in fenced("sh") if block.startswith("rtosheap demo")]
+    lines = [line.split("#")[0].split() for line in block.splitlines()]
     return [line[1:] for line in lines if line]
 
 

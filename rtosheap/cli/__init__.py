@@ -17,13 +17,24 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from rtosheap.cli import compare, convert, cortexm, demo, inspect, replay, size
+from rtosheap.cli import (
+    assess,
+    check,
+    compare,
+    convert,
+    cortexm,
+    demo,
+    diff,
+    inspect,
+    replay,
+    size,
+)
 from rtosheap.heaps import HeapError
 from rtosheap.sizing import UnservableError
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, compare, size, replay, convert, inspect, cortexm)
+_COMMANDS = (demo, compare, size, assess, check, diff, replay, convert, inspect, cortexm)
 _BAD_INPUT = (ValueError, TypeError, OverflowError, OSError, EOFError, MemoryError, HeapError)
 
 _EXAMPLES = """\
@@ -31,12 +42,15 @@ examples:
   rtosheap demo                                     a recorded trace through all five heaps
   rtosheap compare lwip-3cli -o heaps.png           which heap needs the least memory
   rtosheap size my.trace --heap heap_4              how large configTOTAL_HEAP_SIZE must be
+  rtosheap assess day*.trace --probability 1e-3     how large on a day that nobody recorded
+  rtosheap check day*.trace --heap-size 64K         a gate: is that enough
+  rtosheap diff old.trace new.trace                 what a new version needs more
   rtosheap replay my.trace --heap-size 48K          what fails in 48 KiB, when, and why
   rtosheap convert my.csv my.trace.gz               between formats of traces
   rtosheap inspect dump.bin --base 0x20000400       a RAM dump as a heap, and what damaged it
   rtosheap cortexm lwip-3cli --cpu cortex-m4        what a call costs on the device
 
-exit status: 0 all was served, 1 allocations failed, 2 bad input
+exit status: 0 all was served, 1 allocations failed or a gate is shut, 2 bad input
 """
 
 

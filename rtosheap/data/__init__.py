@@ -13,7 +13,7 @@ from rtosheap.traces import Trace
 from rtosheap.traces.formats.streams import opened
 from rtosheap.traces.formats.text import Header
 
-__all__ = ["describe", "load", "names", "path"]
+__all__ = ["days", "describe", "load", "names", "path"]
 
 _SUFFIX = ".trace.gz"
 
@@ -72,6 +72,38 @@ def load(name: str) -> Trace:
     <Trace 'lwip-3cli': 17288 events (8722 malloc, 0 realloc, 8566 free)>
     """
     return Trace.load(path(name))
+
+
+def days(firmware: str) -> list[Trace]:
+    """Recordings of the same firmware from power-on, each with other inputs and arrivals.
+
+    Parameters
+    ----------
+    firmware : str
+        ``"gateway"`` (sensors to MQTT), ``"server"`` (HTTP, a task for each connection) or
+        ``"recorder"`` (samples to a flash file system).
+
+    Returns
+    -------
+    list of Trace
+        Five "days" of four to six minutes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such firmware; it lists those that there are.
+
+    Examples
+    --------
+    >>> [day.name for day in days("server")][:2]
+    ['server-seed001', 'server-seed002']
+    """
+    files = sorted((Path(__file__).parent / "days").glob(f"*{_SUFFIX}"))
+    mine = [file for file in files if file.name.rpartition("-")[0] == firmware]
+    if not mine:
+        known = sorted({file.name.rpartition("-")[0] for file in files})
+        raise ValueError(f"firmware is {firmware!r}; there are days of {', '.join(known)}")
+    return [Trace.load(file) for file in mine]
 
 
 def describe(name: str) -> str:

@@ -16,6 +16,7 @@ from rtosheap.plot._fragmentation import fragmentation
 from rtosheap.plot._free_blocks import free_blocks
 from rtosheap.plot._heap_map import heap_map
 from rtosheap.plot._memory_over_time import memory_over_time
+from rtosheap.plot._risk import risk
 from rtosheap.plot._sizing import sizing
 from rtosheap.plot._usage import usage
 from rtosheap.replays import Calibration
@@ -33,6 +34,7 @@ __all__ = [
     "free_blocks",
     "heap_map",
     "memory_over_time",
+    "risk",
     "sizing",
     "sizing_points",
     "usage",

@@ -235,6 +235,13 @@ def minimum_heap_size(
     return result
 
 
+def smallest_size(problem: SizingProblem) -> int:
+    """Bytes of the smallest heap that serves, heap_5's fixed regions included; not replayed again,
+    as :func:`solve` does.
+    """
+    return problem.fixed_bytes + find_smallest(problem, full=False).size
+
+
 def solve(problem: SizingProblem, *, full: bool = False) -> MinimumSize:
     """What :func:`minimum_heap_size` returns, of a problem."""
     found = find_smallest(problem, full=full)
