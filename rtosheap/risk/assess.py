@@ -20,7 +20,7 @@ from rtosheap.risk.lives import Lives
 from rtosheap.risk.needs import needs_in_windows
 from rtosheap.risk.recordings import Recordings
 from rtosheap.risk.result import Day, Risk
-from rtosheap.risk.runs import NEVER, Lost, Method, Outcome, Plan, do_runs
+from rtosheap.risk.runs import NEVER, Lost, Method, Outcome, Plan, do_runs, made_by
 from rtosheap.risk.signs import signs
 from rtosheap.risk.tail import Tail, fit_tail
 from rtosheap.sizing.minimum import smallest_size, solve
@@ -53,7 +53,7 @@ def vary(
         ``"bursts"``: see the notes. A function ``(traces, rng) -> Trace`` replaces it.
     duration : int, float or str, optional
         How long the day is: a number in the traces' unit, or such as ``"7d"``. By default the
-        median of the recordings.
+        median of the recordings. A `method` of your own knows it by itself.
 
     Returns
     -------
@@ -63,6 +63,8 @@ def vary(
     ------
     ValueError
         For traces that cannot be taken together, an unknown method, or a bad duration.
+    TypeError
+        For what is no trace, also if `method` returned it.
 
     Notes
     -----
@@ -95,11 +97,12 @@ def vary(
     length = None if duration is None else in_units(duration, recordings.time_unit)
     if _named(method) is None:
         return BurstModel(recordings).day(rng, length)
+    if duration is not None:
+        raise ValueError(
+            f"duration is {duration!r}; a method that is given makes its days as long as it does"
+        )
     assert callable(method)
-    made = method(recordings.traces, rng)
-    if not isinstance(made, Trace):
-        raise TypeError(f"method returned {made!r}; it must return a Trace")
-    return made
+    return made_by(method, recordings.traces, rng)
 
 
 def assess(
@@ -135,7 +138,8 @@ def assess(
         Called as ``progress(done, runs)``. KeyboardInterrupt keeps the runs that are done.
     duration : int, float or str, optional
         How long a day is to be: a number in the traces' unit, or such as ``"7d"``. By default the
-        median of the recordings.
+        median of the recordings. A `method` of your own makes its days as long as it does, and
+        the tail alone knows of `duration`.
     method : {"bursts"} or callable, default "bursts"
         How a day is made; see :func:`vary`.
     sizes : sequence of int, optional
@@ -258,14 +262,13 @@ def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Pla
 
 def _tail(plan: Plan, recordings: Recordings, sizes: list[int]) -> Tail | None:
     """The tail of what the recordings' windows need; None for a heap that has none."""
-    window = max(recordings.duration / WINDOWS, 1)
+    window = recordings.duration / WINDOWS
     needs = []
     for trace, life, size in zip(recordings.traces, recordings.lives, sizes, strict=True):
-        if len(trace):
-            need = needs_in_windows(plan.problem(trace), life.time, window, size)
-            if need is None:
-                return None
-            needs.append(need)
+        need = needs_in_windows(plan.problem(trace), life.time, window, size)
+        if need is None:
+            return None
+        needs.append(need)
     return fit_tail(needs, [life.duration for life in recordings.lives])
 
 
@@ -305,13 +308,15 @@ def _assumptions(risk: Risk, layout: Layout, *, modelled: bool) -> Iterator[str]
             f"{layout.name} may fail in more memory and serve in less: days are tried at "
             f"{len(risk.tested)} sizes, and what lies between is not known; there is no tail"
         )
+    elif layout.frees:
+        yield "no tail: the recordings have too few peaks that differ to tell one from"
     else:
-        yield f"no tail: what {layout.name} needs is not a matter of the moment"
+        yield f"no tail: {layout.name} gives nothing back, so that its need has no peaks"
     if risk.guaranteed_size is not None:
         yield (
-            "guaranteed: any order of events whose live blocks and largest block are no larger "
-            "than the recorded ones (Robson's bound for first fit); large, since nothing a program "
-            "does to the order can exceed it"
+            "guaranteed: any order of events whose live blocks are no more, in bytes and in "
+            "number, and whose largest is no larger than the recorded ones (Robson's bound for "
+            "first fit); large, since nothing a program does to the order can exceed it"
         )
     else:
         yield f"guaranteed: no bound is known for {layout.name} here"
@@ -329,7 +334,7 @@ def _doubts(risk: Risk, lost: Lost | None) -> Iterator[str]:
         return
     by_runs = int(np.quantile(risk.sizes, 0.99, method="higher"))
     by_tail = risk.tail.size(0.01, risk.duration)
-    if max(by_runs, by_tail) > _DISAGREE * min(by_runs, by_tail):
+    if by_runs < NEVER and max(by_runs, by_tail) > _DISAGREE * min(by_runs, by_tail):
         yield (
             f"the models disagree: 1 day in 100 exceeds {by_runs:,} bytes by the modelled days, "
             f"{by_tail:,} by the tail; the larger counts"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
-from scipy import stats
+import numpy as np
+from scipy import special, stats
 
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Trace
@@ -29,10 +31,11 @@ def most_allowed(runs: int, probability: float, confidence: float) -> int:
     """How many of the runs may fail for :func:`chance_at_most` to stay below a probability; -1 if
     none may, as there are too few.
     """
-    failed = -1
-    while failed + 1 < runs and chance_at_most(failed + 1, runs, confidence) <= probability:
-        failed += 1
-    return failed
+
+    def chance(failed: int) -> float:
+        return chance_at_most(failed, runs, confidence)
+
+    return bisect_right(range(runs), probability, key=chance) - 1
 
 
 def interval(failed: int, runs: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -44,8 +47,9 @@ def interval(failed: int, runs: int, confidence: float = 0.95) -> tuple[float, f
 
 
 def guaranteed_size(problems: Sequence[SizingProblem]) -> int | None:
-    """Bytes of a heap that serves any order of mallocs and frees whose live blocks and whose
-    largest block are no larger than those of these recordings; None where no such size is known.
+    """Bytes of a heap that serves any order of mallocs and frees whose live blocks are no more,
+    in bytes and in number, and whose largest block is no larger, than in these recordings; None
+    where no such size is known.
 
     Notes
     -----
@@ -66,8 +70,9 @@ def guaranteed_size(problems: Sequence[SizingProblem]) -> int | None:
     largest = max(int(one.blocks.max(initial=0)) for one in problems)
     if not largest:
         return problem.smallest
-    live = max(int(one.in_use().max()) + rest * _most_blocks(one.trace) for one in problems)
-    harmonic = sum(1.0 / i for i in range(1, (largest + rest) // unit + 1))
+    live = max(int(one.in_use().max()) for one in problems)
+    live += rest * max(_most_blocks(one.trace) for one in problems)
+    harmonic = float(special.digamma((largest + rest) // unit + 1)) + np.euler_gamma
     units = math.ceil(live / unit * harmonic / math.log(2) * (1 + 1e-12))
     return max(units * unit + layout.least_loss(problem.base), problem.smallest)
 

@@ -128,7 +128,7 @@ def _drawn(
     chance = np.cumsum(weights[bursts.day] * bursts.length)
     chance /= chance[-1]
     drawn: list[Ints] = []
-    covered = 0
+    covered = 0.0
     while covered < length:
         start = np.minimum(np.searchsorted(chance, rng.random(64), "right"), len(chance) - 1)
         count = rng.geometric(1 / STRETCH, 64)
@@ -137,11 +137,11 @@ def _drawn(
         first, of_day = bursts.day_first[start], bursts.day_count[start]
         some = first[stretch] + ((start - first)[stretch] + step) % of_day[stretch]
         drawn.append(some)
-        covered += int(bursts.length[some].sum())
+        covered += float(bursts.length[some].sum(dtype=np.float64))
     which = np.concatenate(drawn)
+    until = np.cumsum(bursts.length[which], dtype=np.float64)  # as integers it may not fit
+    which = which[: np.searchsorted(until, length, side="left") + 1]
     at = np.cumsum(bursts.length[which]) - bursts.length[which]
-    which = which[: np.searchsorted(at, length, side="right")]
-    at = at[: len(which)]
     count = bursts.count[which]
     burst = np.repeat(np.arange(len(which)), count)
     step = np.arange(len(burst)) - np.repeat(np.cumsum(count) - count, count)

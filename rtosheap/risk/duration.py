@@ -42,7 +42,10 @@ def in_units(duration: int | float | str, unit: str | None) -> int:
     else:
         value = float(duration)
     if not 1 <= value < 2**62:
-        raise ValueError(f"duration is {duration!r}; it must be at least one {unit or 'event'}")
+        raise ValueError(
+            f"duration is {duration!r}; it must be from 1 to 2**62 in the traces' unit, "
+            f"{unit or 'events'}"
+        )
     return round(value)
 
 

@@ -74,7 +74,7 @@ def most_in_windows(when: Ints, change: Floats, duration: int) -> Floats:
     edges = np.linspace(0, duration, WINDOWS + 1)[:-1]
     begins = np.searchsorted(when[order], edges, side="left")
     at_start = np.concatenate([[0.0], level])[begins]
-    window = np.minimum(when[order] * WINDOWS // max(duration, 1), WINDOWS - 1)
+    window = np.searchsorted(edges, when[order], side="right") - 1
     most: Floats = at_start
     np.maximum.at(most, window, level)
     return most

@@ -59,7 +59,10 @@ class Lives:
     @property
     def duration(self) -> int:
         """From the first event to the last."""
-        return int(self.time[-1]) if len(self.time) else 0
+        time = self.trace.time
+        if not len(self.trace):
+            return 0
+        return len(self.trace) - 1 if time is None else int(time[-1]) - int(time[0])
 
     @cached_property
     def freed(self) -> Mask:

@@ -44,7 +44,7 @@ def needs_in_windows(
     if problem.replay(heap, columns).failures:
         return None
     in_last = (problem.trace.op != Op.FREE) & (columns["address"] >= problem.base)
-    end = (columns["address"] + columns["block_size"])[in_last].astype(np.float64)
+    end = (columns["address"] - problem.base + columns["block_size"])[in_last].astype(np.float64)
     count = max(int(time[-1] / window), 1)
     needs = np.zeros(count)
     np.maximum.at(needs, np.minimum((time[in_last] / window).astype(np.int64), count - 1), end)

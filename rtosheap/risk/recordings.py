@@ -18,6 +18,7 @@ from rtosheap.traces import Trace
 _START = 0.1
 _LATE = 2
 _SPREAD = 0.25
+_LONGEST = 2**61  # so that a few of them together fit an int64
 
 
 def as_traces(traces: Trace | Sequence[Trace]) -> tuple[Trace, ...]:
@@ -57,7 +58,8 @@ class Recordings:
     Raises
     ------
     ValueError
-        If they are measured in different units, or some have times and others have none.
+        If they are measured in different units, some have times and others have none, or one
+        lasts no time, or too long a time for sums of it.
     """
 
     def __init__(self, traces: Trace | Sequence[Trace]) -> None:
@@ -68,8 +70,16 @@ class Recordings:
             raise ValueError(f"traces are timed in {said}; all must have the same unit")
         self.time_unit = units.pop()
         self.lives = [Lives.of_trace(trace) for trace in self.traces]
-        if not any(life.duration for life in self.lives):
-            raise ValueError("traces last no time: none has two events at different times")
+        for at, life in enumerate(self.lives):
+            if not life.duration:
+                raise ValueError(
+                    f"traces[{at}] lasts no time: no two of its events are at different times"
+                )
+            if life.duration >= _LONGEST:
+                raise ValueError(
+                    f"traces[{at}] lasts {life.duration} {self.time_unit}; it must be less than "
+                    "2**61"
+                )
 
     @property
     def duration(self) -> int:
@@ -146,7 +156,7 @@ class Recordings:
         for life, fate in zip(self.lives, self.fates, strict=True):
             leaked = (fate.end < 0) & ~fate.stays
             blocks += int(leaked.sum())
-            size += int(life.size[leaked].astype(np.int64).sum())
+            size += sum(life.size[leaked].tolist())
         return blocks, size
 
 

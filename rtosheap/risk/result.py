@@ -153,10 +153,10 @@ class Risk:
         Returns
         -------
         Estimate
-            ``(estimate, low, high)``. Where the modelled days decide: the share that fails, with
-            its Clopper-Pearson interval. Where the tail decides: its mean and its 95 % interval.
-            `high` is the larger of both. Where the recordings themselves fail more often, d of n,
-            the estimate is d / (n + 1).
+            ``(estimate, low, high)``. The estimate is the largest of three: the share of the
+            modelled days that fails; the tail's mean; and d / (n + 1), where d of n recordings
+            fail. The interval spans those of both models: Clopper and Pearson's of the modelled
+            days' share, and the tail's, of 95 % each.
 
         Raises
         ------
@@ -166,9 +166,9 @@ class Risk:
         failed = self._failed(size)
         runs = Estimate(failed / len(self.sizes), *interval(failed, len(self.sizes)))
         tail = runs if self.tail is None else self.tail.probability(size, self.duration)
-        decides = max(runs, tail, key=lambda one: one.estimate)
-        estimate = max(decides.estimate, self._recorded_failing(size) / (len(self.days) + 1))
-        return Estimate(estimate, decides.low, max(runs.high, tail.high, estimate))
+        recorded = self._recorded_failing(size) / (len(self.days) + 1)
+        estimate = max(runs.estimate, tail.estimate, recorded)
+        return Estimate(estimate, min(runs.low, tail.low), max(runs.high, tail.high, estimate))
 
     def size_for(self, probability: float, confidence: float = 0.95) -> int:
         """The smallest heap in which a day fails with at most this probability.
@@ -191,8 +191,8 @@ class Risk:
         Raises
         ------
         ValueError
-            The probability or the confidence is not between 0 and 1; or there are too few runs,
-            and no tail.
+            The probability or the confidence is not between 0 and 1; there are too few runs, and
+            no tail; or no size serves so many days.
         """
         _share(probability, "probability")
         _share(confidence, "confidence")
@@ -206,21 +206,26 @@ class Risk:
         found = [self._serving(max(most, 0)), *self._recorded_above(probability)]
         if self.tail is not None:
             found.append(self.tail.size(probability, self.duration))
+        if max(found) == NEVER:
+            raise ValueError(self._no_size())
         return max(found)
 
     def quantile(self, q: float) -> int:
-        """The size that serves this share of the days, by the more cautious of the models.
+        """The size that serves this share of the days: of the two models' answers the larger from
+        one half on, and the smaller below, so that two quantiles are a band that spans both.
 
         Raises
         ------
         ValueError
-            `q` is not between 0 and 1.
+            `q` is not between 0 and 1, or no size serves so many days.
         """
         _share(q, "q")
-        by_runs = int(np.quantile(self.sizes, q, method="higher"))
+        by_runs = int(np.quantile(self.sizes, q, method="higher" if q >= 0.5 else "lower"))
+        if by_runs == NEVER:
+            raise ValueError(self._no_size())
         if self.tail is None:
             return by_runs
-        return max(by_runs, self.tail.size(1 - q, self.duration))
+        return (max if q >= 0.5 else min)(by_runs, self.tail.size(1 - q, self.duration))
 
     @cached_property
     def _ascending(self) -> Ints:
@@ -252,16 +257,16 @@ class Risk:
         if self.tested:
             over = np.flatnonzero(self.failed > failing)
             after = int(over[-1]) + 1 if len(over) else 0
-            if after == len(self.tested):
-                raise ValueError(
-                    f"none of the tested sizes, {self.tested[0]:,} to {self.tested[-1]:,} bytes, "
-                    "is enough; give larger ones as `sizes`"
-                )
-            return self.tested[after]
-        size = int(self._ascending[len(self.sizes) - 1 - failing])
-        if size == NEVER:
-            raise ValueError("no size is enough: modelled days exceed what the heap can address")
-        return size
+            return self.tested[after] if after < len(self.tested) else NEVER
+        return int(self._ascending[len(self.sizes) - 1 - failing])
+
+    def _no_size(self) -> str:
+        if self.tested:
+            return (
+                f"none of the tested sizes, {self.tested[0]:,} to {self.tested[-1]:,} bytes, is "
+                "enough; give larger ones as `sizes`"
+            )
+        return "no size is enough: modelled days exceed what the heap can address"
 
     def _tested(self, size: int) -> int:
         if size in self.tested:

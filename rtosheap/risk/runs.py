@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+import platform
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from itertools import count
+from threading import get_ident
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import numpy as np
@@ -77,22 +82,37 @@ class Plan:
         rng = np.random.default_rng(seeds)
         if self.method is None:
             return self.outcome(self._model.day(rng, self.duration))
-        day = self.method(self.traces, rng)
-        if not isinstance(day, Trace):
-            raise TypeError(f"method returned {day!r}; it must return a Trace")
-        return self.outcome(day)
+        return self.outcome(made_by(self.method, self.traces, rng))
 
 
-class _Job(NamedTuple):
+def made_by(method: Method, traces: tuple[Trace, ...], rng: np.random.Generator) -> Trace:
+    """What a method that was given returns."""
+    day = method(traces, rng)
+    if not isinstance(day, Trace):
+        raise TypeError(f"method returned {day!r}; it must return a Trace")
+    return day
+
+
+@dataclass(frozen=True)
+class _Job:
     """Runs to do; the plan is left out where the worker may have it already."""
 
-    key: str
+    key: str  # of the plan
+    number: int  # no two jobs are equal, lest one be answered with what another gave
     plan: Plan | None
     runs: tuple[int, ...]
 
+    def __dask_tokenize__(self) -> tuple[str, int]:
+        return self.key, self.number  # else Dask pickles the plan to tell jobs apart
+
+
+_Process: TypeAlias = tuple[str, int]
+
 
 class _Done(NamedTuple):
-    outcomes: list[Outcome] | None  #: None: the worker does not have the plan.
+    process: _Process
+    thread: int
+    outcomes: list[Outcome] | None  #: None: the process does not have the plan.
     error: Exception | None = None
 
 
@@ -106,19 +126,21 @@ def _work(job: _Job) -> _Done:
         while len(_PLANS) > 2:
             _PLANS.popitem(last=False)
     plan = _PLANS.get(job.key)
+    here = (platform.node(), os.getpid())
     if plan is None:
-        return _Done(None)
+        return _Done(here, get_ident(), None)
     try:
-        return _Done([plan.run(number) for number in job.runs])
+        return _Done(here, get_ident(), [plan.run(number) for number in job.runs])
+    except MemoryError:
+        raise  # another worker may have more
     except Exception as error:
-        return _Done(None, error)
+        return _Done(here, get_ident(), None, error)
 
 
 class Lost(NamedTuple):
     """Why runs are missing."""
 
     reason: str
-    interrupted: bool = False
 
 
 def do_runs(
@@ -132,79 +154,112 @@ def do_runs(
     lost = None
     steps = _here(plan, runs) if executor is None else _Sent(plan, runs, executor).results()
     try:
-        for some in steps:
-            if isinstance(some, Lost):
-                lost = some
-            else:
-                found.update(some)
-            if progress is not None:
-                progress(len(found), runs)
+        with closing(steps):
+            for some in steps:
+                if isinstance(some, Lost):
+                    lost = some
+                else:
+                    found.update(some)
+                if progress is not None:
+                    progress(len(found), runs)
     except KeyboardInterrupt:
         if not found:
             raise
-        lost = Lost("interrupted", interrupted=True)
+        lost = Lost("interrupted")
     return [found[number] for number in sorted(found)], lost
 
 
-def _here(plan: Plan, runs: int) -> Iterator[dict[int, Outcome]]:
+_Steps: TypeAlias = Generator[dict[int, Outcome] | Lost, None, None]
+
+
+def _here(plan: Plan, runs: int) -> _Steps:
     for number in range(runs):
         yield {number: plan.run(number)}
 
 
 class _Sent:
-    """Runs on an executor: each worker is sent the plan once, when it says that it lacks it."""
+    """Runs on an executor, of which nothing is known but that it takes jobs.
+
+    A process that was given a job and lacks the plan says so, and then the plan is sent, once;
+    until it has come, no more is asked of the executor than what the others are busy with.
+    """
 
     def __init__(self, plan: Plan, runs: int, executor: Executor) -> None:
         self._plan, self._executor = plan, executor
         self._key = uuid4().hex
+        self._numbers = count()
         chunk = max(1, min(_CHUNK, runs // 16))
-        self._todo = [tuple(range(at, min(at + chunk, runs))) for at in range(0, runs, chunk)]
-        self._tries: dict[tuple[int, ...], int] = {}
-        self._waiting: dict[Future[_Done], tuple[int, ...]] = {}
+        #: Runs, and the process that lacks the plan, where one said so.
+        self._todo: deque[tuple[tuple[int, ...], _Process | None]] = deque(
+            (tuple(range(at, min(at + chunk, runs))), None) for at in range(0, runs, chunk)
+        )
+        self._waiting: dict[Future[_Done], tuple[tuple[int, ...], _Process | None]] = {}
+        self._lacking: set[_Process] = set()  # to which the plan is under way
+        self._able: set[tuple[_Process, int]] = set()  # threads that have done runs
+        self._held = False  # a process asked again for the plan that is under way to it
+        self._failed: Counter[int] = Counter()  # how often each run was lost
 
-    def results(self) -> Iterator[dict[int, Outcome] | Lost]:
+    def results(self) -> _Steps:
         """What comes back, as it does."""
         try:
-            for runs in self._todo:
-                yield from self._submit(runs, None)
-            while self._waiting:
+            while self._todo or self._waiting:
+                try:
+                    self._submit()
+                except Exception as error:  # whatever an executor raises that is broken
+                    self._todo.clear()
+                    yield Lost(_said(error))
                 done, _ = wait(self._waiting, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
                 if not done:
                     yield {}
                 for future in done:
-                    yield from self._received(future, self._waiting.pop(future))
+                    yield from self._received(future, *self._waiting.pop(future))
         finally:
             for future in self._waiting:
                 future.cancel()
 
-    def _submit(self, runs: tuple[int, ...], plan: Plan | None) -> Iterator[Lost]:
-        try:
-            future = self._executor.submit(_work, _Job(self._key, plan, runs))
-        except Exception as error:  # whatever an executor raises that is broken
-            yield Lost(f"{type(error).__name__}: {error}")
-        else:
-            self._waiting[future] = runs
+    def _submit(self) -> None:
+        """Jobs without the plan: one for each thread, and, unless some process lacks it, as many
+        and one more to find others by.
+        """
+        able = len(self._able)
+        most = 0 if self._held else able if self._lacking else 2 * able + 1
+        bare = sum(to is None for _, to in self._waiting.values())
+        while self._todo and (self._todo[0][1] is not None or bare < most):
+            runs, to = self._todo.popleft()
+            plan = None if to is None else self._plan
+            job = _Job(self._key, next(self._numbers), plan, runs)
+            self._waiting[self._executor.submit(_work, job)] = (runs, to)
+            bare += to is None
 
     def _received(
-        self, future: Future[_Done], runs: tuple[int, ...]
+        self, future: Future[_Done], runs: tuple[int, ...], to: _Process | None
     ) -> Iterator[dict[int, Outcome] | Lost]:
+        if to is not None:
+            self._lacking.discard(to)
+        held, self._held = self._held, False
         try:
             done = future.result()
         except Exception as error:  # the worker's end, not the run's
-            tries = self._tries[runs] = self._tries.get(runs, 1) + 1
-            if tries > _TRIES:
-                yield Lost(f"{type(error).__name__}: {error}")
-            else:
-                yield from self._submit(runs, self._plan)
+            # One by one from here on, so that no run is lost for another's sake.
+            self._failed.update(runs)
+            again = [number for number in runs if self._failed[number] < _TRIES]
+            self._todo.extend(((number,), None) for number in again)
+            if len(again) < len(runs):
+                yield Lost(_said(error))
             return
         if done.error is not None:
             raise done.error
-        if done.outcomes is None:
-            yield from self._submit(runs, self._plan)
-        else:
+        if done.outcomes is not None:
+            self._able.add((done.process, done.thread))
             yield dict(zip(runs, done.outcomes, strict=True))
+        elif done.process in self._lacking:
+            self._held = True
+            self._todo.append((runs, None))
+        else:
+            self._held = held
+            self._lacking.add(done.process)
+            self._todo.appendleft((runs, done.process))
 
 
-def outcomes_of(plan: Plan, traces: Sequence[Trace]) -> list[Outcome]:
-    """What each recording needs."""
-    return [plan.outcome(trace) for trace in traces]
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -15,10 +15,13 @@ Floats = npt.NDArray[np.float64]
 #: Peaks that the threshold leaves over, per duration of a recording, and in all at the least.
 _PEAKS = 2
 _FEWEST = 8
-#: What is held likely before anything is seen: mean and standard deviation of the shape, and of
-#: the logarithm of the scale over the threshold.
+#: What is held likely before anything is seen: mean and standard deviation of the shape; the
+#: scale over the threshold, and standard deviations of its logarithm below and above that. Peaks
+#: that spread little are doubted more than such as spread much.
 _SHAPE = (-0.2, 0.2)
-_SCALE = (np.log(0.12), 0.3)
+_SCALE = (0.12, 0.3, 0.6)
+#: The shares of the posterior of the rate that intervals are computed from.
+_RATES = (np.arange(9) + 0.5) / 9
 
 
 class Estimate(NamedTuple):
@@ -40,7 +43,7 @@ class Tail:
     peaks : int
         How many were seen.
     rate : float
-        Peaks per unit of time.
+        Peaks per unit of time; that it is known from so many peaks only is allowed for.
     shapes, scales, weights : ndarray, shape (g,)
         The posterior of the tail's parameters, on a grid.
 
@@ -60,24 +63,26 @@ class Tail:
     weights: Floats
 
     def probability(self, size: float, duration: float) -> Estimate:
-        """The chance that something larger than `size` is needed within `duration`; 1 below the
-        threshold, of which the tail does not speak.
+        """The chance that something larger than `size` is needed within `duration`. Below the
+        threshold, of which the tail does not speak, it is anything from that at the threshold to 1.
         """
-        if size < self.threshold:
-            return Estimate(1.0, 1.0, 1.0)
-        chances = self._chances(size, duration)
+        survival = self._survival(max(size, self.threshold))
+        rates = stats.gamma.ppf(_RATES, self.peaks + 0.5) / (self.peaks / self.rate)
+        chances = -np.expm1(-duration * rates[:, None] * survival).ravel()
         order = np.argsort(chances)
-        share = np.cumsum(self.weights[order])
+        share = np.cumsum(np.tile(self.weights, len(rates))[order]) / len(rates)
         low, high = np.searchsorted(share, [0.025, 0.975])
         last = len(order) - 1
         ends = chances[order[[min(int(low), last), min(int(high), last)]]]
-        return Estimate(float(self.weights @ chances), float(ends[0]), float(ends[1]))
+        if size < self.threshold:
+            return Estimate(1.0, float(ends[0]), 1.0)
+        return Estimate(self._mean(size, duration), float(ends[0]), float(ends[1]))
 
     def size(self, probability: float, duration: float) -> int:
         """The least size at which :meth:`probability` is at most `probability`."""
 
         def excess(size: float) -> float:
-            return float(self.weights @ self._chances(size, duration)) - probability
+            return self._mean(size, duration) - probability
 
         low = float(self.threshold)
         if excess(low) <= 0:
@@ -87,10 +92,19 @@ class Tail:
             high += high - low
         return int(np.ceil(optimize.brentq(excess, low, high)))
 
-    def _chances(self, size: float, duration: float) -> Floats:
-        survival = stats.genpareto.sf(size - self.threshold, self.shapes, scale=self.scales)
-        chances: Floats = -np.expm1(-self.rate * duration * survival)
-        return chances
+    def _survival(self, size: float) -> Floats:
+        """The share of the peaks above a size, for each pair of parameters."""
+        return np.asarray(
+            stats.genpareto.sf(size - self.threshold, self.shapes, scale=self.scales), np.float64
+        )
+
+    def _mean(self, size: float, duration: float) -> float:
+        """The chance, over all parameters: that of no peak, of so many and a half in the time
+        recorded (Jeffreys' prior), is a gamma distribution's Laplace transform.
+        """
+        seen = duration * self.rate / self.peaks
+        none = -(self.peaks + 0.5) * np.log1p(seen * self._survival(size))
+        return float(self.weights @ -np.expm1(none))
 
 
 def fit_tail(needs: Sequence[Floats], durations: Sequence[int]) -> Tail | None:
@@ -104,15 +118,18 @@ def fit_tail(needs: Sequence[Floats], durations: Sequence[int]) -> Tail | None:
         How long each recording is.
     """
     levels = np.unique(np.concatenate(needs))[::-1]
+    levels = levels[levels > 0]
     total = float(sum(durations))
     typical = float(np.median(durations))
     wanted = max(round(_PEAKS * total / typical), _FEWEST)
     threshold, peaks = 0.0, np.array([])
     for level in levels[1:]:
-        threshold, peaks = float(level), _peaks(needs, float(level))
+        found = _peaks(needs, float(level))
+        if len(found) > len(peaks):
+            threshold, peaks = float(level), found
         if len(peaks) >= wanted:
             break
-    if len(peaks) < 2 or threshold <= 0:
+    if len(peaks) < 2:
         return None
     shapes, scales, weights = _posterior(peaks - threshold, threshold)
     return Tail(int(threshold), len(peaks), len(peaks) / total, shapes, scales, weights)
@@ -130,18 +147,23 @@ def _peaks(needs: Sequence[Floats], threshold: float) -> Floats:
 
 
 def _posterior(excesses: Floats, threshold: float) -> tuple[Floats, Floats, Floats]:
-    """Shapes, scales and their weights; scales as shares of the threshold up to 1.5."""
-    shapes, scales = (
+    """Shapes, scales and their weights, where these are of any; scales as shares of the threshold
+    up to 3.
+    """
+    shapes, shares = (
         grid.ravel()
         for grid in np.meshgrid(
-            np.linspace(-0.8, 0.4, 49), threshold * np.geomspace(0.005, 1.5, 97), indexing="ij"
+            np.linspace(-0.8, 0.5, 53), np.geomspace(0.005, 3, 97), indexing="ij"
         )
     )
     with np.errstate(divide="ignore"):
-        each = stats.genpareto.logpdf(excesses[:, None], shapes[None, :], scale=scales[None, :])
-    likelihood = np.asarray(each).sum(axis=0)
-    prior = stats.norm.logpdf(shapes, *_SHAPE)
-    prior = prior + stats.norm.logpdf(np.log(scales / threshold), *_SCALE)
-    log = likelihood + prior
+        each = stats.genpareto.logpdf(excesses[:, None], shapes, scale=threshold * shares)
+    center, below, above = _SCALE
+    ratio = np.log(shares / center)
+    prior = (
+        stats.norm.logpdf(shapes, *_SHAPE) - (ratio / np.where(ratio < 0, below, above)) ** 2 / 2
+    )
+    log = np.asarray(each).sum(axis=0) + prior
     weights = np.exp(log - log.max())
-    return shapes, scales, weights / weights.sum()
+    some = weights > 1e-9
+    return shapes[some], threshold * shares[some], weights[some] / weights[some].sum()
