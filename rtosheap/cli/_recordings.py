@@ -80,7 +80,7 @@ def add_traces(parser: Any) -> None:
         help="recordings of the same firmware, each from power-on: files as for the other "
         f"commands, or {', '.join(BUNDLED)}, of which five days each are bundled",
     )
-    _arguments.add_strict(parser)
+    _arguments.add_reading(parser)
 
 
 def add_model(parser: Any) -> None:
@@ -104,14 +104,14 @@ def add_model(parser: Any) -> None:
     )  # fmt: skip
 
 
-def load_all(names: Sequence[str], *, strict: bool) -> list[Trace]:
+def load_all(names: Sequence[str], args: argparse.Namespace) -> list[Trace]:
     """The recordings of these names; of a bundled firmware all its days."""
     found: list[Trace] = []
     for name in names:
         if name in BUNDLED and not Path(name).exists():
             found += data.days(name)
         else:
-            found.append(_arguments.load(name, strict=strict))
+            found.append(_arguments.load(name, args))
     return found
 
 

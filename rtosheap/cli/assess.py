@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"--round: only sizes that were tried are known of {args.heap}; name them by --sizes"
         )
-    traces = load_all(args.traces, strict=args.strict)
+    traces = load_all(args.traces, args)
     risk = run_assess(args, traces, sizes=args.sizes, regions=regions)
     try:
         needed = risk.size_for(args.probability)

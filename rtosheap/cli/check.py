@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     size, regions = _asked(args)
-    traces = load_all(args.traces, strict=args.strict)
+    traces = load_all(args.traces, args)
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
         tried = [size] if layout_of(args.heap).by_size else None

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
             f"--{side}", nargs="+", default=[], metavar="TRACE",
             help=f"recordings of the {side} version, where there are several",
         )  # fmt: skip
-    _arguments.add_strict(parser)
+    _arguments.add_reading(parser)
     _arguments.add_heap(parser)
     parser.add_argument(
         "--allow", type=parse_allowed, metavar="GROWTH",
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     regions = needed_regions(args)
-    old, new = (load_all(names, strict=args.strict) for names in _sides(args))
+    old, new = (load_all(names, args) for names in _sides(args))
     with _output.progress_bar("comparing versions") as progress:
         found = difference(
             old,

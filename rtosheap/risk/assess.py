@@ -221,7 +221,7 @@ def assess(
     return replace(
         risk,
         assumptions=tuple(_assumptions(risk, layout, modelled=plan.method is None)),
-        warnings=(*_doubts(risk, lost), *signs(recordings)),
+        warnings=(*_doubts(risk, lost), *signs(recordings, layout.word)),
     )
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from rtosheap.risk.groups import WINDOWS, held_in_windows, most_in_windows
 from rtosheap.risk.recordings import Recordings
+from rtosheap.traces.doubts import doubts
 
 #: A recording grows when its low-water marks rise by this share of its peak, and so steadily
 #: (Kendall's tau) that chance would do it less often than this.
@@ -26,9 +27,9 @@ _FEW = 5
 Floats = npt.NDArray[np.float64]
 
 
-def signs(recordings: Recordings) -> list[str]:
+def signs(recordings: Recordings, word_size: int) -> list[str]:
     """Warnings, the gravest first."""
-    return [*_too_few(recordings), *_missing(recordings), *_behaviour(recordings)]
+    return [*_too_few(recordings), *_missing(recordings, word_size), *_behaviour(recordings)]
 
 
 def _too_few(recordings: Recordings) -> Iterator[str]:
@@ -42,13 +43,10 @@ def _too_few(recordings: Recordings) -> Iterator[str]:
         yield f"{days} recordings: how much days differ is known from few of them; record {_FEW}"
 
 
-def _missing(recordings: Recordings) -> Iterator[str]:
+def _missing(recordings: Recordings, word_size: int) -> Iterator[str]:
     for at, trace in enumerate(recordings.traces):
-        lost = [line for line in trace.loss.lines() if line]
-        if lost:
-            yield f"recording {trace.name or at} is not complete: {'; '.join(lost)}"
-        if trace.dropped:
-            yield f"recording {trace.name or at} left out {trace.dropped.events} events"
+        for text in doubts(trace, word_size):
+            yield f"recording {trace.name or at}: {text}"
     if recordings.time_unit is None:
         yield "no times: the order of the events stands for time"
     if recordings.task_names == ("",):
