@@ -270,6 +270,12 @@ def test_compiles_in_every_kernel(tmp_path: Path, kernel: str) -> None:
         compile_for_kernel([require("gcc"), "-O1"], heap, kernel, tmp_path)
 
 
+def test_refuses_a_kernel_that_is_older(tmp_path: Path) -> None:
+    require("gcc")
+    with pytest.raises(AssertionError, match=r"V9.0.0 is the oldest kernel"):
+        compile_dropin(["gcc"], 4, {"TEST_KERNEL": 80203}, tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "compiler",

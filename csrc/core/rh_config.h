@@ -110,6 +110,8 @@
 /* Firmware in C++ may include the headers, too. */
 #ifdef __cplusplus
 #define RH_STATIC_ASSERT static_assert
+#elif defined(_Static_assert) /* C99: a C library's makeshift, of which gcc warns */
+#define RH_STATIC_ASSERT(condition, why) struct rh_static_assert
 #else
 #define RH_STATIC_ASSERT _Static_assert
 #endif

@@ -11,6 +11,9 @@
 #define MPU_WRAPPERS_INCLUDED_FROM_API_FILE
 #include "FreeRTOS.h"
 #include "task.h"
+#ifndef PRIVILEGED_DATA
+#include "mpu_wrappers.h" /* V9.0.0 */
+#endif
 #undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
 
 #include "rh_freertos_kernel.h"

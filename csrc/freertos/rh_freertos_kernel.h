@@ -11,6 +11,10 @@
 #define rhKERNEL                                                                                   \
     (tskKERNEL_VERSION_MAJOR * 10000 + tskKERNEL_VERSION_MINOR * 100 + tskKERNEL_VERSION_BUILD)
 
+#if rhKERNEL < 90000
+#error FreeRTOS V9.0.0 is the oldest kernel that this file supports
+#endif
+
 #define rhHAS_STATS (rhKERNEL >= 100300)
 #define rhHAS_CALLOC (rhKERNEL >= 100500)
 #define rhHAS_RESET_STATE (rhKERNEL >= 110100)

@@ -63,8 +63,8 @@ extern void vAssertCalled(void);
 #ifndef PRIVILEGED_FUNCTION
 #define PRIVILEGED_FUNCTION
 #endif
-#ifndef PRIVILEGED_DATA
-#define PRIVILEGED_DATA
+#if TEST_SINCE(100001)
+#include "mpu_wrappers.h" /* V9.0.0: PRIVILEGED_DATA stands in that header alone */
 #endif
 
 #ifndef portBYTE_ALIGNMENT
