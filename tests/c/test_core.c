@@ -49,11 +49,24 @@ struct block {
     unsigned size;
 };
 
+/* What is said of a live payload, and of addresses that a word cannot hold. */
+static void look_at(const struct rh_ops *ops, void *state, const struct block *block) {
+    const struct rh_block found = ops->block(state, block->address);
+    REQUIRE(found.allocated && found.address <= block->address);
+    REQUIRE(block->address + block->size <= found.address + found.size);
+    REQUIRE(ops->verify(state, block->address) == RH_OK);
+    REQUIRE(ops->live(state, block->address) == RH_OK);
+    REQUIRE(ops->live(state, block->address + 1) == RH_INVALID_FREE);
+    const uint64_t beyond = block->address + ((uint64_t)1 << 32);
+    REQUIRE(ops->live(state, beyond) == RH_INVALID_FREE);
+    REQUIRE(ops->free(state, beyond) == RH_INVALID_FREE);
+}
+
 static void free_slot(const struct rh_ops *ops, void *state, struct block *block) {
     const unsigned char *bytes = ops->pointer(state, block->address);
     for (unsigned i = 0; i < block->size; i++)
         REQUIRE(bytes[i] == (unsigned char)(block->address + i));
-    REQUIRE(ops->live(state, block->address) == RH_OK);
+    look_at(ops, state, block);
     const enum rh_status status = ops->free(state, block->address);
     REQUIRE(status == (ops->kind == 1 ? RH_INVALID_FREE : RH_OK));
     if (ops->kind != 1) REQUIRE(ops->free(state, block->address) == RH_DOUBLE_FREE);
@@ -110,7 +123,7 @@ static void program(const struct rh_ops *ops, void *state, unsigned seed) {
         unsigned char *bytes = ops->pointer(state, block->address);
         for (unsigned i = 0; i < block->size; i++)
             bytes[i] = (unsigned char)(block->address + i);
-        REQUIRE(ops->verify(state, block->address) == RH_OK);
+        look_at(ops, state, block);
     }
     for (int i = 0; i < SLOTS; i++)
         if (blocks[i].address != 0) free_slot(ops, state, &blocks[i]), frees++;

@@ -147,9 +147,6 @@ class PythonChanges(ast.NodeVisitor):
         self.lines = source.splitlines(keepends=True)
         self.changes: list[Change] = []
 
-    def visit(self, node: ast.AST) -> None:
-        super().visit(node)
-
     def generic_visit(self, node: ast.AST) -> None:
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns"):
@@ -243,6 +240,12 @@ class PythonChanges(ast.NodeVisitor):
             segment = ast.get_source_segment("".join(self.lines), node)
             assert segment is not None
             self.at(node, segment, str(node.value + 1))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """But for zip()'s `strict`, which says what holds in any case."""
+        is_zip = isinstance(node.func, ast.Name) and node.func.id == "zip"
+        for child in [node.func, *node.args, *([] if is_zip else node.keywords)]:
+            self.visit(child)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         """Inside of an f-string nodes have no places before Python 3.12."""
