@@ -24,17 +24,10 @@ RH_INLINE enum rh_status rh_ff_walk_free(struct rh_heap4 *heap, rh_visitor visit
 RH_INLINE enum rh_status rh_ff_stats(struct rh_heap4 *heap, struct rh_stats *stats, bool many) {
     /* Before set-up head and end are 0: the list is empty, and there is no smallest block. */
     rh_stats_begin(stats, 0);
-    if (RH_IS_OLD(heap, RH_OLD_EMPTY) && heap->end != 0 &&
-        (heap->head.next ^ RH_CANARY_OF(heap)) == heap->end)
-        return RH_ASSERTION;
     enum rh_status status = rh_ff_walk_free(heap, rh_stats_add, stats, many);
     stats->available = heap->free_size;
     RH_STATS_MINIMUM(heap, stats);
     RH_STATS_COUNTS(heap, stats);
-#if RH_HOSTED
-    if (RH_IS_OLD(heap, RH_OLD_SMALLEST) && stats->smallest_free_block > 0xFFFFFFFFu)
-        stats->smallest_free_block = 0xFFFFFFFFu;
-#endif
     return status;
 }
 
@@ -66,7 +59,7 @@ static inline enum rh_status rh_ff_check_region(const struct rh_heap4 *heap,
         if (list->expected < block) RH_FAULT(RH_RULE_LINK, list->entry);
         if (allocated) {
             if (list->expected == block) RH_FAULT(RH_RULE_NOT_FREE, block);
-            if (rh_load(region, block) != RH_LIVE_LINK(heap)) RH_FAULT(RH_RULE_LIVE_LINK, block);
+            if (next != 0) RH_FAULT(RH_RULE_LIVE_LINK, block);
         } else {
             if (list->expected != block) RH_FAULT(RH_RULE_NOT_LISTED, block);
             if (previous_free) RH_FAULT(RH_RULE_NOT_COALESCED, block);

@@ -25,8 +25,6 @@ struct rh_setup {
     uint64_t canary;
     uint64_t end_marker; /* heap_2 */
     bool clear_on_free;
-    unsigned old;     /* enum rh_old: what an older kernel does otherwise */
-    unsigned version; /* heap_3: enum rh_nano_version */
     size_t region_count;
     const struct rh_setup_region *regions;
 };

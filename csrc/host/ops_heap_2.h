@@ -68,7 +68,7 @@ static void heap2_last_fault(void *state, struct rh_fault64 *wide) {
 
 #if RH_HAS_SHADOW
 static struct rh_range heap2_range(const struct rh_common *common, const struct rh_region *region) {
-    return rh2_range(region, common->alignment, (common->old & RH_OLD_START) != 0);
+    return rh2_range(region, common->alignment);
 }
 
 static enum rh_status heap2_restore(void *state, const struct rh_snapshot *snapshot) {

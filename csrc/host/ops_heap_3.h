@@ -9,7 +9,7 @@ static struct rh_nano *heap3_of(const void *state) {
 static enum rh_status heap3_init(void *state, const struct rh_setup *setup, size_t *wrong) {
     struct rh_options options;
     if (!take_setup(state, setup, &options, wrong)) return RH_OUT_OF_RANGE;
-    return rhn_init(heap3_of(state), regions_of(state), (enum rh_nano_version)setup->version);
+    return rhn_init(heap3_of(state), regions_of(state));
 }
 
 static enum rh_status heap3_malloc(void *state, uint64_t size, uint64_t *address) {
@@ -33,8 +33,7 @@ static struct rh_block heap3_block(const void *state, uint64_t payload) {
 static enum rh_status heap3_verify(void *state, uint64_t payload) {
 #if RH_HAS_SHADOW
     const rh_word chunk = rhn_chunk(heap3_of(state), (rh_word)payload);
-    if (!nano_live_intact(regions_of(state), (rh_word)payload))
-        return rh_overwritten(common_of(state), chunk);
+    if (!nano_live_intact(regions_of(state), chunk)) return rh_overwritten(common_of(state), chunk);
 #else
     (void)state;
     (void)payload;
