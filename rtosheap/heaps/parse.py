@@ -155,9 +155,11 @@ def _parse_region(region: ParsedRegion, layout: Layout, follow: tuple[int, ...])
         leap = BROKEN + cost[jump]
         # Where both are as cheap the size is believed: a damaged one is hardly ever possible, and
         # what looks like a header inside a block is one that was, before blocks were merged. But
-        # such a one does not span the place where the size leads, and no header is.
+        # those have no allocated mark, and hardly one spans a place, right behind it, of a header.
         spanned = j and broken[j] and jump < j < reach[jump] and not broken[jump]
-        if leap < price or (leap == price and spanned):
+        if leap < price or (
+            spanned and leap == price and (j - jump <= least or sizes[jump] >= top)
+        ):
             price, j, broken[i] = leap, jump, 1
         cost[i], reach[i] = price, j
         free[i] = not broken[i] and not allocated
