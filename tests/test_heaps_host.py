@@ -25,7 +25,7 @@ def test_host() -> None:
     heap.free(address)
     with pytest.raises(DoubleFreeError):
         heap.free(address)
-    for wrong in (address + 1, 0, -1, 2**70):
+    for wrong in (address + 1, 1, -1, 2**70):
         with pytest.raises(InvalidFreeError):
             heap.free(wrong)
     zeroed = heap.calloc(10, 10)
@@ -34,6 +34,7 @@ def test_host() -> None:
     assert heap.malloc(2**63 - 1) is None
     assert (heap.allocation_count, heap.free_count, heap.malloc_failed_count) == (2, 1, 1)
     heap.free(None)
+    heap.free(0)
     assert repr(heap) == "<Heap3.host(): 1 live blocks>"
 
 

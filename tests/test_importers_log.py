@@ -27,14 +27,23 @@ def test_blank_lines_and_comments_are_passed_over(line: str, place: int) -> None
     assert trace.size.tolist() == [10, 30, 0]
 
 
-@pytest.mark.parametrize("line", ["boot", "=3 0 100", "M 0x20000008 10", " # late", "=a 0 0 0"])
 @pytest.mark.parametrize("place", range(5))
-def test_another_line_is_refused(line: str, place: int) -> None:
+def test_a_damaged_event_is_refused(place: int) -> None:
     lines = [*EVENTS, TOTAL]
-    lines.insert(place, line)
+    lines.insert(place, "M 0x20000008 10")
     with pytest.raises(TraceError) as raised:
         load(*lines)
     assert f"line {place + 1}" in str(raised.value)
+
+
+@pytest.mark.parametrize("line", ["boot", "=3 0 100", " # late", "=a 0 0 0"])
+@pytest.mark.parametrize("place", range(1, 4))
+def test_other_text_among_the_events_is_left_out_and_counted(line: str, place: int) -> None:
+    lines = [*EVENTS, TOTAL]
+    lines.insert(place, line)
+    trace = load(*lines)
+    assert trace == load(*EVENTS, TOTAL)
+    assert trace.dropped.bad_line == 1
 
 
 def test_there_is_one_total() -> None:

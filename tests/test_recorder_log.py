@@ -158,9 +158,12 @@ def test_a_free_that_is_missing_is_lost_though_it_is_implied():
 def test_convert_says_what_lines_it_reads(capsys):
     assert main(["convert", "--help"]) == 0
     said = capsys.readouterr().out
-    lines = [line.split("   ")[0].strip() for line in said.splitlines() if " 0x" in line]
-    assert lines == ["M 0xADDR REQUESTED BLOCK TICK", "F 0xADDR BLOCK TICK",
-                     "X 0x0 REQUESTED 0 TICK"]  # fmt: skip
+    lines = {line.split("   ")[0].strip() for line in said.splitlines()}
+    assert lines > {
+        "M 0xADDR REQUESTED BLOCK TICK",
+        "F 0xADDR BLOCK TICK",
+        "X 0x0 REQUESTED 0 TICK",
+    }
 
 
 def test_a_log_without_a_total_does_not_know():

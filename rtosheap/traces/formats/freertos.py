@@ -98,7 +98,9 @@ class _Reader(SerialReader):
 
     def _other(self, raw: bytes, number: int) -> None:
         match = _END.find(raw)
-        if match is not None and self.end is None:
+        if match is not None:
+            if self.end is not None:
+                raise TraceError("a second last line '=EVENTS FAILS MINEVERFREE FREE'")
             self.end = tuple(int(part) for part in match.groups())
         elif _EVENTS.begins(raw):
             raise bad_line(raw, _RIGHT)
