@@ -23,7 +23,7 @@ GENERATE_ONLY = settings(
     suppress_health_check=list(HealthCheck),
 )
 FEW = settings(GENERATE_ONLY, max_examples=25)
-#: For what must be found: a run ends there. Hypothesis takes constants from whatever is imported, so
+#: For what must be found: a run ends there. Hypothesis takes constants from what is imported, so
 #: that a seed alone does not say when.
 MANY = settings(GENERATE_ONLY, max_examples=2000)
 
