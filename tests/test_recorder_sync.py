@@ -408,3 +408,76 @@ def test_a_free_and_its_task(device):
     found = load(device.bytes())
     assert found.time.tolist() == [20, 29]
     assert found.task.tolist() == ["a", "b"]
+
+
+# ---------------------------------------------------------------------- where a reader goes on
+
+
+def event(number):
+    """A malloc of 8 bytes."""
+    return record(0, number, 0, number | 8 << 20)
+
+
+def around(number, first):
+    """A whole record, whose fields happen to hold two records that follow each other."""
+    inside = event(first) + event(first + 1)
+    words = [int.from_bytes(inside[at : at + 4], "little") for at in range(0, 16, 4)]
+    return record(2, number, 0, *words)
+
+
+SYNC = record(3, 0, 0, 0x31454852, 0, 0, 0x2000_0000, 0, 0x0008_0403)
+NOISE = b"\xff\xff"  # of no record
+
+
+def numbers(data):
+    return [found.number for found in wire.records(data) if found.kind in "mfrx"]
+
+
+@pytest.mark.parametrize("expected", [0, 1, 23, 30, 63])
+@pytest.mark.parametrize(("ahead", "believed"), [(0, True), (40, True), (41, False), (63, False)])
+def test_a_record_alone_is_believed_if_its_number_is_likely(expected, ahead, believed):
+    before = b"".join(event(number) for number in range(expected))
+    alone = (expected + ahead) % 64
+    after = event(7) + event(8)
+    found = numbers(SYNC + before + NOISE + event(alone) + NOISE + after)
+    assert found == [*range(expected), *([alone] if believed else []), 7, 8]
+    # the same where the record before it is whole
+    found = numbers(SYNC + before + event(alone) + NOISE + after)
+    assert found == [*range(expected), *([alone] if believed else []), 7, 8]
+
+
+def test_an_unlikely_record_is_believed_if_another_follows_it_or_nothing():
+    start = SYNC + event(0) + NOISE
+    assert numbers(start + event(60) + event(61)) == [0, 60, 61]
+    assert numbers(start + event(63) + event(0) + NOISE) == [0, 63, 0]
+    assert numbers(start + event(60)) == [0, 60]
+    assert numbers(start + event(60) + NOISE) == [0]
+    assert numbers(start + event(60) + event(62) + NOISE) == [0]
+
+
+@pytest.mark.parametrize("number", [0, 5, 50, 63])
+def test_the_first_record_of_all_may_have_any_number(number):
+    assert numbers(event(number) + NOISE + SYNC) == [number]
+    assert numbers(NOISE + event(number) + NOISE + SYNC) == [number]
+
+
+@pytest.mark.parametrize("count", [1, 10, 64])
+def test_a_record_in_its_place_is_believed_whatever_it_holds(count):
+    before = b"".join(event(number) for number in range(count))
+    assert numbers(SYNC + before + around(count % 64, 20) + NOISE) == [*range(count), count % 64]
+
+
+def test_a_doubtful_record_gives_way_to_better_ones_that_begin_in_it():
+    start = SYNC + event(0) + NOISE
+    assert numbers(start + around(5, 20) + NOISE) == [0, 20, 21]
+    assert numbers(start + around(5, 20) + event(6)) == [0, 5, 6]
+    assert numbers(start + around(5, 20)) == [0, 5]
+
+
+@pytest.mark.parametrize("tick", [90, 99, 100 + 2**31])
+def test_a_time_before_what_is_known_changes_nothing(tick):
+    sync = record(3, 0, 0, 0x31454852, 0, 100, 0x2000_0000, 0, 0x0008_0403)
+    found = load(sync + record(3, 0, 1, tick) + record(0, 0, 4 << 4, 8 << 20))
+    assert found.time.tolist() == [100]
+    found = load(sync + record(3, 0, 1, 99 + 2**31) + record(0, 0, 3 << 4, 8 << 20))
+    assert found.time.tolist() == [99 + 2**31]
