@@ -342,7 +342,8 @@ def test_heap_5_without_regions_says_why_it_has_none():
 
 def test_a_heap_5_whose_first_regions_are_more_than_was_asked_about() -> None:
     """Its row says so in words of its own, and the summary what is not to blame."""
-    trace, regions = data.load("coap-server"), [(0x1000_0000, 800 << 10), (0x2000_0000, None)]
+    trace = rtosheap.data.load("coap-server")
+    regions = [(0x1000_0000, 800 << 10), (0x2000_0000, None)]
     result = compare(trace, heaps=["heap_5"], regions=regions, heap_size=44 << 10)
     reason = "its regions but the last have 819200 bytes"
     assert result["heap_5"].failure_reason == reason
