@@ -20,7 +20,6 @@ the same functions as methods, for more than one heap at a time. Pointers are ta
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -102,8 +101,7 @@ class Port:
         InvalidFreeError
             Where FreeRTOS asserts: not the address of a live block. heap_1 frees nothing.
         """
-        if pv is not None and operator.index(pv) != 0:
-            self.heap.free(pv)
+        self.heap.free(pv)
 
     def xPortGetFreeHeapSize(self) -> int:
         """Free bytes, headers included."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 __all__ = ["cell", "pairs", "parse_size", "plain_table"]
 
+_WIDTH = 96  # of a text
 _NUMBER = re.compile(r"-|[-+]?inf|[-+]?[0-9][0-9,.]*")
 _SIZE = re.compile(r"(0x[0-9a-f_]+|[0-9][0-9_]*) *(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
 _FACTOR = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -70,7 +72,7 @@ def plain_table(
 
 
 def pairs(facts: Sequence[tuple[str, str]], indent: str = "") -> str:
-    """A line of what and value for each fact.
+    """A line of what and value for each fact; what is long goes on below itself.
 
     Examples
     --------
@@ -79,7 +81,13 @@ def pairs(facts: Sequence[tuple[str, str]], indent: str = "") -> str:
     failures  0
     """
     width = max((len(what) for what, _ in facts), default=0)
-    return "\n".join(f"{indent}{what:<{width}}  {value}" for what, value in facts)
+    room = max(_WIDTH - width, _WIDTH // 2)
+    lines = []
+    for what, value in facts:
+        parts = [value] if len(value) <= room else wrap(value, room, break_on_hyphens=False)
+        names = [what, *("" for _ in parts[1:])]
+        lines += [f"{indent}{n:<{width}}  {part}" for n, part in zip(names, parts, strict=True)]
+    return "\n".join(lines)
 
 
 def parse_size(text: str) -> int:

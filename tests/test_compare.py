@@ -338,3 +338,18 @@ def test_heap_5_without_regions_says_why_it_has_none():
     trace = Trace("m", id=[0], size=[1 << 33])
     row = compare(trace, heaps=["heap_4", "heap_5"])["heap_5"]
     assert row.error.startswith("heap_5 was given no regions, and heap_4's minimum")
+
+
+def test_a_heap_5_whose_first_regions_are_more_than_was_asked_about() -> None:
+    """Its row says so in words of its own, and the summary what is not to blame."""
+    trace = rtosheap.data.load("coap-server")
+    regions = [(0x1000_0000, 800 << 10), (0x2000_0000, None)]
+    result = compare(trace, heaps=["heap_5"], regions=regions, heap_size=44 << 10)
+    reason = "its regions but the last have 819200 bytes"
+    assert result["heap_5"].failure_reason == reason
+    assert f"heap_5 cannot be set up ({reason})" in result.verdict
+    found = minimum_heap_size(trace, "heap_5", regions=regions)
+    assert ("needed by", "the last region itself: none smaller can be constructed") in (
+        found.summary()
+    )
+    assert found.advice_fails_at is None

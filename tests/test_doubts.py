@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import needs
 import numpy as np
 import pytest
+from plot_cases import legends
 
-from rtosheap import Heap4, Trace, compare, minimum_heap_size, replay
+from rtosheap import Heap4, Trace, compare, minimum_heap_size, plot, replay
 from rtosheap.cli import main
+from rtosheap.comparison import compare_what_if
+from rtosheap.sizing import sizing_points
 from rtosheap.traces import Dropped, Loss
+from rtosheap.traces.doubts import doubts
 from rtosheap.traces.formats.files import write
 from rtosheap.traces.loss import _DROPPED_WORDS, _HARMLESS, _WORDS
 
 LOSS = Loss(lost_events=22, damaged_bytes=600, free_null_lines=3)
 DROPPED = Dropped(bad_line=4, time_set=1)
-PROGRAM = [sys.executable, "-m", "rtosheap"]
+SAMPLES = Path(__file__).parent / "data" / "recorders"
 
 
 def with_losses(loss: Loss = LOSS, dropped: Dropped = DROPPED) -> Trace:
@@ -113,8 +111,8 @@ def test_heaptracks_own_block() -> None:
     meta = {"source": "heaptrack (raw)"}
     trace = Trace("mm", id=[0, 1], size=[72_704, 100], meta=meta)
     (warning,) = minimum_heap_size(trace, Heap4, word_size=8).warnings
-    assert "the first block, of 72,704 bytes, is the recorder's" in warning
-    without = trace.what_if("static:size=72704")
+    assert "the first block, of 72,704 bytes, is the C++ runtime's" in warning
+    without = trace.what_if("without:size=72704")
     result = minimum_heap_size(without, Heap4, word_size=8)
     assert (result.peak_live_bytes, result.warnings) == (100, ())
     for other in (
@@ -137,92 +135,144 @@ def test_a_64_bit_hosts_recording_for_a_32_bit_device() -> None:
         assert minimum_heap_size(trace, Heap4).exact  # of what was recorded
 
 
-# ---------------------------------------------------------------------- the command line's ends
+# ---------------------------------------------------------------------- from other machines
+
+WIDE = "recorded on a 64-bit host, for a heap of 32-bit words"
+OWN = "the first block, of 72,704 bytes, is the C++ runtime's"
+UNKNOWN = "valgrind's log does not tell how large a pointer was"
+#: What is said of the samples of each recorder, beside what they lack.
+SAID = {
+    "heaptrack/cjson-tele12.raw.zst": [OWN, WIDE],
+    "heaptrack/cjson-tele12.interp.zst": [OWN, WIDE],
+    "heaptrack/threads.interp.zst": [OWN, WIDE],
+    "mtrace/cjson-tele12.log": [WIDE],
+    "mtrace/lua-arm.log": [],
+    "ltrace/cjson-tele12.libc.log": [WIDE],
+    "valgrind/cjson-tele12.log": [UNKNOWN],
+    "valgrind/edge.log": [OWN, UNKNOWN],
+}
 
 
-def shell(line: str) -> subprocess.CompletedProcess[str]:
-    command = line.replace("rtosheap", f"{sys.executable} -m rtosheap", 1)
-    return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=needs.LAST_RESORT
-    )
+def said_of(trace: Trace, word_size: int = 4) -> list[str]:
+    """What is said of a trace, beside what it lacks."""
+    return [text for text in doubts(trace, word_size) if not text.startswith("the recording is")]
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_hosts_recording_for_a_small_device(name: str, tmp_path: Path) -> None:
+    """However it was saved, cut, put together or changed."""
+    trace = Trace.load(SAMPLES / name)
+    trace.save(tmp_path / "a.trace")
+    again = Trace.load(tmp_path / "a.trace")
+    for known in (
+        trace,
+        again,
+        trace[:-1],
+        trace + again,
+        trace.repeat(2),
+        trace.what_if("round:8"),
+    ):
+        told = said_of(known)
+        assert len(told) == len(SAID[name])
+        assert all(map(str.startswith, told, SAID[name]))
+    assert WIDE not in " ".join(said_of(trace, 8))
+
+
+def test_the_runtimes_block_is_left_out_by_a_change(tmp_path: Path, capsys) -> None:
+    name = str(SAMPLES / "heaptrack/cjson-tele12.raw.zst")
+    with_it = minimum_heap_size(Trace.load(name), Heap4)
+    assert with_it.peak_live_bytes == 72_704 + 4_452
+    out = tmp_path / "own.trace"
+    assert main(["convert", name, str(out), "--what-if", "without:size=72704"]) == 0
+    assert "0 bytes are needed outside the heap" in capsys.readouterr().out
+    trace = Trace.load(out)
+    assert trace.meta["what_if"] == "without:size=72704"
+    without = minimum_heap_size(trace, Heap4)
+    assert without.peak_live_bytes == 4_452
+    (warning,) = said_of(trace)
+    assert warning.startswith(WIDE)
+
+
+def test_a_change_that_leaves_blocks_out_spells_itself() -> None:
+    changed = Trace("mmff", [0, 1, 1, 0], [8, 99, 0, 0]).what_if("without:size>=10")
+    assert changed.size.tolist() == [8, 0]
+    assert (changed.meta["what_if"], changed.meta["set_aside_bytes"]) == ("without:size>=10", "0")
+    with pytest.raises(ValueError, match="without"):
+        changed.what_if("without:")
 
 
 @pytest.mark.parametrize(
-    ("line", "complaint"),
+    ("abi", "word_size", "less"),
     [
-        ("rtosheap size coap-server >&-", "standard output is closed"),
-        ("rtosheap size - <&-", "-: standard input is closed"),
-        ("rtosheap size coap-server >/dev/full", "No space left on device"),
-        ("rtosheap compare coap-server --json >/dev/full", "No space left on device"),
+        ("LP64 (x86-64, 8-byte pointers)", 4, "smaller"),
+        ("8-byte pointers", 4, "smaller"),
+        ("LP64 (x86-64, 8-byte pointers)", 8, None),
+        ("ILP32 (ARM EABI, 4-byte pointers)", 4, None),
+        ("ILP32 (ARM EABI, 4-byte pointers)", 8, "larger"),
+        ("", 4, None),
     ],
 )
-def test_a_stream_that_is_closed_or_full(line: str, complaint: str) -> None:
-    done = shell(line)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert complaint in done.stderr
+def test_pointers_of_two_machines(abi: str, word_size: int, less: str | None) -> None:
+    trace = Trace("m", [0], [8], meta={"abi": abi} if abi else {})
+    other = Trace("m", [0], [8], meta={"abi": "4-byte pointers" if word_size == 4 else "LP64"})
+    found = doubts(trace, word_size)
+    assert [f"is {less} on the device" in text for text in found] == [True] * (less is not None)
+    assert doubts(trace + other, word_size) == doubts(other + trace, word_size) == found
 
 
-def test_standard_error_that_is_closed() -> None:
-    assert shell("rtosheap size nothing-here 2>&-").returncode == 2
+def test_what_is_known_of_a_valgrind_log_can_be_said() -> None:
+    trace = Trace.load(SAMPLES / "valgrind/cjson-tele12.log")
+    told = Trace(trace.op, trace.id, trace.size, meta={**trace.meta, "abi": "4-byte pointers"})
+    assert said_of(trace)
+    assert said_of(told) == []
 
 
-def test_an_interrupt_with_workers() -> None:
-    """One line, however many processes were at work."""
-    begun = subprocess.Popen(
-        [*PROGRAM, "compare", "sqlite-log", "--jobs", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    children = Path(f"/proc/{begun.pid}/task/{begun.pid}/children")
-    last = time.monotonic() + needs.LAST_RESORT
-    while begun.poll() is None and len(children.read_text().split()) < 2:
-        assert time.monotonic() < last
-    os.killpg(begun.pid, signal.SIGINT)
-    _, complaint = begun.communicate(timeout=needs.LAST_RESORT)
-    if begun.returncode != 0:  # else it was faster
-        assert begun.returncode in (130, -signal.SIGINT)
-        assert "Traceback" not in complaint
-        assert complaint in ("rtosheap: interrupted\n", "")
+# ---------------------------------------------------------------------- what else rests on a trace
 
 
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-from rtosheap.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
+def test_traces_that_are_repeated_lack_so_many_times_as_much() -> None:
+    trace = with_losses()
+    assert trace.repeat(2).loss == (trace + trace).loss == LOSS.times(2) == LOSS.merged(LOSS)
+    assert trace.repeat(3).dropped == DROPPED.times(3) == Dropped(bad_line=12, time_set=3)
+    assert not trace.repeat(0).loss
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["size", "huge.trace", "--word-size", "8"],
-        ["replay", "huge.trace", "--word-size", "8", "--heap-size", "8000M"],
-        ["compare", "huge.trace", "--word-size", "8", "--heap", "heap_4"],
-    ],
-    ids=lambda command: command[0],
-)
-def test_what_is_too_large_for_this_machine_is_named(tmp_path: Path, command: list[str]) -> None:
-    (tmp_path / "huge.trace").write_text(
-        "# rtosheap-trace 1\nm 0 2000000000\nm 1 2000000000\nf 0\nf 1\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *command],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=needs.LAST_RESORT,
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "bytes" in done.stderr
-    assert any(word.replace(",", "").isdigit() for word in done.stderr.split())
+def test_curves_changes_and_pictures_say_them() -> None:
+    trace, whole = with_losses(), Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 300])
+    (warning,) = minimum_heap_size(trace, Heap4).warnings
+    changed = compare_what_if(trace, "round:32", heaps=["heap_4"])
+    assert changed.warnings == (warning,)
+    assert f"Warning: {warning}." in str(changed)
+    assert sizing_points(trace, heaps=["heap_4"], sizes=[512]).warnings == (warning,)
+    draw = [
+        lambda shown: plot.comparison(compare(shown, heaps=["heap_4"])),
+        lambda shown: plot.usage(replay(shown, Heap4(1024))),
+        lambda shown: plot.sizing(shown, heaps=["heap_4"], sizes=[512]),
+    ]
+    for function in draw:
+        titles = [legends(function(shown))[0].get_title().get_text() for shown in (trace, whole)]
+        assert "1 warning" in titles[0]
+        assert "warning" not in titles[1]
 
 
-def test_null_is_0_too() -> None:
-    heap = Heap4(1024)
-    heap.free(0)
-    assert heap.free_count == 0
+def test_a_replay_of_a_part_is_not_exact(tmp_path: Path, capsys) -> None:
+    for trace, exact in (
+        (with_losses(), False),
+        (with_losses(Loss(free_null_lines=1), Dropped()), True),
+    ):
+        trace.save(tmp_path / "t.trace")
+        assert main(["replay", str(tmp_path / "t.trace"), "--heap-size", "1K", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["exact"] is exact
+
+
+def test_what_is_smallest_is_called_so_where_it_is() -> None:
+    whole = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 300])
+    wide = Trace(whole.op, whole.id, whole.size, meta={"abi": "LP64"})
+    named = [
+        ("heap_4", whole, "smallest size"),
+        ("heap_4", wide, "smallest size"),
+        ("heap_2", wide, "smallest size found"),
+        ("heap_4", with_losses(), "smallest size for what was recorded"),
+    ]
+    for heap, trace, name in named:
+        assert minimum_heap_size(trace, heap).summary()[0][0] == name

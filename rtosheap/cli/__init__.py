@@ -8,12 +8,11 @@ makes it one line on standard error and status 2.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
@@ -29,6 +28,7 @@ from rtosheap.cli import (
     replay,
     size,
 )
+from rtosheap.cli._output import complain, discard
 from rtosheap.heaps import HeapError
 from rtosheap.sizing import UnservableError
 
@@ -58,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
     """Errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        _complain(f"{self.prog}: {message} (see {self.prog} --help)")
+        complain(f"{self.prog}: {message} (see {self.prog} --help)")
         raise SystemExit(2)
 
 
@@ -91,54 +91,55 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 when all was served, 1 when allocations failed, 2 for bad input, 130
         after an interrupt, 141 when the reader of standard output has gone.
     """
-    if sys.stdout is None:
-        _complain("rtosheap: standard output is closed")
+    if sys.stdout is None:  # as after >&-
+        complain("rtosheap: standard output is closed; there is nowhere to print to")
         return 2
+    status, complaint = _run(argv)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        discard(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return 141  # nobody reads on
+        status, complaint = 2, f"standard output: {error.strerror}"
+    if complaint:
+        complain(f"rtosheap: {complaint}")
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> tuple[int, str]:
+    """Run the command line: the exit status, and what there is to complain of."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             args = _parser().parse_args(argv)
             status: int = args.run(args)
-            sys.stdout.flush()
-            return status
+            return status, ""
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+        return (stop.code if isinstance(stop.code, int) else 0), ""
     except KeyboardInterrupt:
-        _complain("rtosheap: interrupted")
-        return 130
+        return 130, "interrupted"
     except BrokenPipeError:
-        _give_up_stdout()  # nobody reads on
-        return 141
+        discard(sys.stdout)
+        return 141, ""
     except UnservableError as error:
-        _complain(f"rtosheap: {error}")
-        return 1
+        return 1, str(error)
+    except BrokenProcessPool:
+        return 2, "a process of --jobs was killed, as one is when memory runs out"
     except (*_BAD_INPUT, zlib.error) as error:
-        _complain(f"rtosheap: {_describe(error)}")
-        if isinstance(error, OSError) and error.filename is None:
-            _give_up_stdout()  # it may be standard output that could not be written
-        return 2
-
-
-def _give_up_stdout() -> None:
-    """Write no more: Python would complain once more at its own exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2, _describe(error)
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError) and not str(error):
+        return "out of memory"
     return str(error) or type(error).__name__
 
 
-def _complain(text: str) -> None:
-    """One line on standard error, whatever the text holds."""
-    if sys.stderr is not None:
-        print(" ".join(text.split()), file=sys.stderr)
-
-
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _complain(f"rtosheap: warning: {message}")
+    complain(f"rtosheap: warning: {message}")
 
 
 def _version() -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rtosheap import data, tables
+from rtosheap.cli import _output
 from rtosheap.kinds import NAMES, layout_of
-from rtosheap.traces import Trace, formats
+from rtosheap.traces import Loss, Trace, formats
+from rtosheap.traces.loss import counts
+from rtosheap.work import named
 
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -154,6 +157,16 @@ def add_jobs(parser: Any) -> None:
     parser.add_argument("--jobs", type=parse_jobs, default=1, metavar="N", help=text)
 
 
+def add_what_if(parser: Any, text: str) -> None:
+    """Changes of the trace."""
+    parser.add_argument(
+        "--what-if",
+        metavar="CHANGES",
+        help=f"{text}: changes such as static:size>=1K, round:32 or without:size=72704, with ; "
+        "between them",
+    )
+
+
 def add_options(parser: Any, *, solved: bool) -> None:
     """How the heap is configured; `solved`: the last region's size may be left open."""
     parser.add_argument(
@@ -247,27 +260,28 @@ def regions(
 
 def load(name: str, args: argparse.Namespace) -> Trace:
     """The trace of this name: a file, a bundled trace, or standard input for ``-``."""
+    with named(f"the trace {name}"):
+        trace = _loaded(name, args)
+    if trace.dropped:
+        reasons = counts(Loss(), trace.dropped).items()
+        texts = (f"{count} {reason.replace('_', ' ')}" for reason, count in reasons)
+        _output.complain(f"rtosheap: {name}: left out or mended: {', '.join(texts)}")
+    return trace
+
+
+def _loaded(name: str, args: argparse.Namespace) -> Trace:
     how = {"format": args.format, "strict": args.strict, "max_bytes": args.max_bytes}
     if name == "-":
         if sys.stdin is None:
             raise ValueError("-: standard input is closed")
-        trace = Trace.load(sys.stdin.buffer, **how)
-    elif Path(name).exists():
-        trace = Trace.load(name, **how)
-    elif name in data.names():
-        trace = data.load(name)
-    else:
-        raise ValueError(
-            f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}"
-        )
-    if trace.dropped:
-        counts = (
-            f"{count} {reason.replace('_', ' ')}"
-            for reason, count in trace.dropped._asdict().items()
-            if count
-        )
-        print(f"rtosheap: {name}: left out or mended: {', '.join(counts)}", file=sys.stderr)
-    return trace
+        return Trace.load(sys.stdin.buffer, **how)
+    if Path(name).exists():
+        return Trace.load(name, **how)
+    if name in data.names():
+        return data.load(name)
+    raise ValueError(
+        f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}"
+    )
 
 
 def label(trace: Trace, name: str) -> str:

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rtosheap import tables
 from rtosheap.work import Progress
+
+
+def complain(text: str) -> None:
+    """One line on standard error, whatever the text holds, if anything can be written there."""
+    if sys.stderr is not None:
+        try:
+            print(" ".join(text.split()), file=sys.stderr, flush=True)
+        except OSError:
+            discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Give up a stream that cannot be written to. What it still holds would be tried again, and
+    complained of, at Python's own exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_json(value: Any) -> None:
@@ -29,7 +46,7 @@ def progress_bar(text: str) -> Iterator[Progress | None]:
     """A bar on standard error if that is a terminal, for what takes more than a second; else None,
     which costs nothing.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]

@@ -12,6 +12,7 @@ from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
 from rtosheap.replays import FAILURES, AddressCheck, Replay
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import is_complete
 from rtosheap.traces.loss import counts
 
 
@@ -20,13 +21,15 @@ def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
     with _output.progress_bar("comparing") as progress:
         if jobs == 1:
             return compare(trace, progress=progress, **keywords)
-        with ProcessPoolExecutor(jobs, initializer=leave_interrupts) as executor:
+        with ProcessPoolExecutor(jobs, initializer=_die_of_interrupts) as executor:
             return compare(trace, executor=executor, progress=progress, **keywords)
 
 
-def leave_interrupts() -> None:
-    """In a worker: Ctrl-C is for the process that waits for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _die_of_interrupts() -> None:
+    """A worker is in the terminal's group: Ctrl-C ends it too, without a traceback of its own, and
+    nobody waits until it has done its work.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 _SHOWN_PINS = 8
@@ -48,6 +51,7 @@ def facts_of(result: Replay) -> dict[str, Any]:
         "most_nodes": result.most_nodes,
         "most_nodes_event": result.most_nodes_event,
         "first_failure": _failure(result),
+        "exact": is_complete(result.trace),
         "warnings": list(result.warnings),
         "loss": counts(result.trace.loss, result.trace.dropped),
     }

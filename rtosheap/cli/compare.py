@@ -33,12 +33,7 @@ def add(commands: Any) -> None:
         "count failures in heaps of this size as well, such as 64K; the exit status is then that "
         "of the heaps named by --heap, or else of the best",
     )
-    parser.add_argument(
-        "--what-if",
-        metavar="CHANGES",
-        help="compare the trace as it would be, too: changes such as static:size>=1K, round:32 or "
-        "in-place, with ; between them",
-    )
+    _arguments.add_what_if(parser, "compare the trace as it would be, too")
     _arguments.add_options(parser, solved=True)
     _arguments.add_jobs(parser)
     _arguments.add_json(parser)

@@ -27,6 +27,7 @@ examples:
   rtosheap convert my.csv my.trace.gz
   rtosheap convert lwip-3cli lwip-3cli.npz
   rtosheap convert capture.bin device.trace.gz    recorded addresses are kept
+  rtosheap convert heaptrack.zst my.trace --what-if without:size=72704
   rtosheap convert serial.log my.trace.gz --format freertos
 """
 
@@ -37,14 +38,19 @@ def add(commands: Any) -> None:
     parser = _arguments.add_command(commands, "convert", text, _EXAMPLE, run)
     parser.add_argument("trace", metavar="IN", help="a trace's file, or a bundled trace")
     parser.add_argument("out", metavar="OUT", help="the file to write")
+    _arguments.add_what_if(parser, "write the trace as it would be")
     _arguments.add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     trace = _arguments.load(args.trace, args)
+    if args.what_if is not None:
+        trace = trace.what_if(args.what_if)
     trace.save(args.out)
     print(f"{args.out}: {len(trace):,} events")
+    if args.what_if is not None:
+        print(f"{int(trace.meta['set_aside_bytes']):,} bytes are needed outside the heap.")
     if trace.loss:
         print(trace.loss)
     return 0

@@ -117,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name}, {len(trace):,} events; {measured[0].compiler}, {args.optimize}")
         _print_costs(measured)
         _print_sizes(sizes)
+        for text in measured[0].replay.warnings:
+            print(f"\n{textwrap.fill(f'warning: {text}', 96, break_on_hyphens=False)}")
     return 1 if any(m.replay.failures for m in measured) else 0
 
 

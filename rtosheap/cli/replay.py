@@ -16,7 +16,7 @@ from rtosheap.cli._results import (
 )
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.replays import Replay, replay
-from rtosheap.work import zeroed
+from rtosheap.work import named, zeroed
 
 _EXAMPLE = """\
 examples:
@@ -84,13 +84,15 @@ def _heap(args: argparse.Namespace) -> Any:
     if not layout_of(args.heap).has_regions:
         if args.heap_size is None:
             raise ValueError(f"--heap-size is needed for {args.heap}, such as --heap-size 46K")
-        return kind(zeroed(args.heap_size), **options)
+        with named(f"a {args.heap} of {args.heap_size} bytes"):
+            return kind(zeroed(args.heap_size), **options)
     if args.heap_size is not None:
         raise ValueError("--heap-size: heap_5 has regions instead, --region ADDRESS:SIZE for each")
     if regions is None:
         raise ValueError("heap_5 needs its regions: --region ADDRESS:SIZE for each")
-    memory = [(address, None if size is None else zeroed(size)) for address, size in regions]
-    return kind(memory, **options)
+    sizes = [(address, size or 0) for address, size in regions]
+    with named(f"a heap_5 of {sum(size for _, size in sizes)} bytes"):
+        return kind([(address, zeroed(size)) for address, size in sizes], **options)
 
 
 def draw(result: Replay, plot: str, path: Path) -> None:

@@ -142,7 +142,7 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
                 f"({row.failure_reason})"
             )
         elif row.failure_reason is not None:
-            texts.append(f"{row.heap} cannot be set up")
+            texts.append(f"{row.heap} cannot be set up ({row.failure_reason})")
     return [f"In {heap_size:,} bytes: {'; '.join(texts)}."] if texts else []
 
 

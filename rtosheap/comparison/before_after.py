@@ -30,6 +30,11 @@ class BeforeAfter:
     after: Comparison
     set_aside: int
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of the recording that this rests on."""
+        return tuple(dict.fromkeys((*self.before.warnings, *self.after.warnings)))
+
     def rows(self) -> list[tuple[str, int | None, int | None, int | None]]:
         """Per heap: its name, the minimum before, after, and after with what is set aside."""
         out = []
@@ -54,7 +59,8 @@ class BeforeAfter:
         ]
         headers = ("heap", "before", "after", "with aside", "saved")
         title = f"what if {self.changes} (sets aside {self.set_aside:,} bytes)"
-        return f"{title}\n{plain_table(headers, rows)}"
+        texts = (f"Warning: {text}." for text in self.warnings)
+        return "\n\n".join([f"{title}\n{plain_table(headers, rows)}", *texts])
 
 
 def compare_what_if(trace: Trace, *changes: Change | str, **options: Any) -> BeforeAfter:

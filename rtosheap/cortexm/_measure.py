@@ -17,6 +17,7 @@ from rtosheap.replays import Replay, replay
 from rtosheap.replays.cost import Calibration
 from rtosheap.sizing import minimum_heap_size
 from rtosheap.traces import Op, Trace
+from rtosheap.traces.loss import counts
 
 __all__ = ["Fit", "Measurement", "measure"]
 
@@ -157,7 +158,8 @@ class Measurement:
                 ]
         if self.timing_source is not None:
             facts["cycles_source"] = self.timing_source
-        return facts
+        lost = counts(self.trace.loss, self.trace.dropped)
+        return {**facts, "warnings": list(self.replay.warnings), "loss": lost}
 
     def summary(self) -> list[tuple[str, str]]:
         """The same in words."""
@@ -182,7 +184,7 @@ class Measurement:
             if "most_cycles_between" in row:
                 least, most = row["most_cycles_between"]
                 lines.append((f"{name}, most cycles", f"between {least:,} and {most:,}"))
-        return lines
+        return [*lines, *(("warning", text) for text in facts["warnings"])]
 
     def __repr__(self) -> str:
         return f"<Measurement of {len(self.trace):,} events: {self.heap}, {self.cpu}>"

@@ -156,6 +156,12 @@ def legend_above(ax: Axes, handles: Sequence[Any], *, title: str | None = None) 
     strip.set_axes_locator(_bounds(ax, height, place))
 
 
+def title_of(*parts: str, warnings: Sequence[str]) -> str | None:
+    """What a legend's title says, and how much there is to know of the recording."""
+    count = f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}" if warnings else ""
+    return ", ".join(filter(None, [*parts, count])) or None
+
+
 #: The label of the child axes that holds a legend.
 LEGEND_LABEL = "rtosheap legend"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtosheap.comparison import Comparison
-from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, size_text
+from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, size_text, title_of
 from rtosheap.plot._style import BREAKDOWN
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def _part(row: Any, part: str) -> int:
     return int((row.breakdown or {}).get(part, 0))
 
 
-def _title(result: Comparison) -> str:
-    name = f"{result.trace_name}, " if result.trace_name else ""
-    return f"{name}peak of live bytes {size_text(result.peak_live_bytes)}"
+def _title(result: Comparison) -> str | None:
+    peak = f"peak of live bytes {size_text(result.peak_live_bytes)}"
+    return title_of(result.trace_name, peak, warnings=result.warnings)
 
 
 def _reach(sizes: list[int], peak: int) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short, size_text
+from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short, size_text, title_of
 from rtosheap.plot._series import draw_line
 from rtosheap.plot._style import HEAP_LINES
 from rtosheap.sizing.curve import Sizing, SizingCurve, sizing_points
@@ -75,7 +75,7 @@ def sizing(
     ax.set_xlabel("heap size (KiB)")
     ax.set_ylabel("failed allocations")
     if legend:
-        legend_above(ax, handles, title=data.trace_name or None)
+        legend_above(ax, handles, title=title_of(data.trace_name, warnings=data.warnings))
     return ax
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, kib, legend_above
+from rtosheap.plot._axes import axes_for, kib, legend_above, title_of
 from rtosheap.plot._style import FAILED
 from rtosheap.replays import Replay
 from rtosheap.replays import blocks as _replay_blocks
@@ -92,7 +92,7 @@ def usage(
     _series.label_time(ax, replay.trace, x)
     kib(ax.yaxis, "size")
     if legend:
-        legend_above(ax, handles)
+        legend_above(ax, handles, title=title_of(warnings=replay.warnings))
     return ax
 
 

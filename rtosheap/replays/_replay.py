@@ -8,7 +8,7 @@ from rtosheap.heaps import Heap
 from rtosheap.replays.result import Replay
 from rtosheap.replays.run import COLUMNS, DEFAULT_COLUMNS, empty_columns, run
 from rtosheap.traces import Trace
-from rtosheap.work import Progress
+from rtosheap.work import Progress, named, require
 
 
 def _chosen(record: Iterable[str] | str | None) -> tuple[str, ...]:
@@ -61,6 +61,8 @@ def replay(
         it was before that event.
     ValueError
         If `record` names no column.
+    MemoryError
+        If what is to be recorded, or a copy of the heap as it is before, is too large.
 
     Examples
     --------
@@ -73,9 +75,13 @@ def replay(
         raise TypeError(f"trace must be a Trace, not {type(trace).__name__}")
     if not isinstance(heap, Heap):
         raise TypeError(f"heap must be a heap, such as Heap4(16384), not {heap!r}")
-    columns = empty_columns(_chosen(record), len(trace))
-    before = heap.copy()
-    counts = run(trace, heap, columns, progress=progress)
+    names = _chosen(record)
+    require(heap.size, "a copy of the heap, to come back to,")
+    with named(f"a copy of the heap, {heap.size} bytes,"):
+        before = heap.copy()
+    with named(f"what a replay of {len(trace)} events records"):
+        columns = empty_columns(names, len(trace))
+        counts = run(trace, heap, columns, progress=progress)
     for column in columns.values():
         column.flags.writeable = False
     return Replay(trace, heap, before, columns, counts)

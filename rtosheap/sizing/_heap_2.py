@@ -80,11 +80,12 @@ class Endless:
         """Offsets of the blocks from the arena's first, and their sizes: shape (n,) both."""
         # No decision depends on where the heap and its end marker lie.
         options = {key: problem.options[key] for key in problem.options if "address" not in key}
+        anywhere = SizingProblem(problem.trace, problem.heap_class, options)
         largest = int(problem.blocks.max())
         last = problem.layout.top_bit - 1
         size = problem.first_arena()
         while True:
-            heap = problem.heap_class(size, **options)
+            heap = anywhere.heap(size)
             columns = empty_columns(("address", "block_size"), len(problem.trace))
             counts = problem.replay(heap, columns)
             if counts.failures == 0:

@@ -13,6 +13,7 @@ from rtosheap.sizing.minimum import MinimumSize, minimum_heap_size
 from rtosheap.sizing.problem import SizingProblem, UnservableError
 from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import doubts
 
 _POINTS = 24
 
@@ -56,11 +57,14 @@ class Sizing(NamedTuple):
     peak_live_bytes : int
         Of the trace.
     curves : tuple of SizingCurve
+    warnings : tuple of str
+        What to know of the recording that this rests on.
     """
 
     trace_name: str
     peak_live_bytes: int
     curves: tuple[SizingCurve, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def sizing_points(
@@ -134,7 +138,7 @@ def sizing_points(
             if progress is not None:
                 progress(done, total)
         curves.append(SizingCurve(name, tuple(tried), tuple(failures), found[name]))
-    return Sizing(trace.name, trace.peak_live_bytes, tuple(curves))
+    return Sizing(trace.name, trace.peak_live_bytes, tuple(curves), doubts(trace, 4))
 
 
 def _regions_of(rows: Iterable[Row]) -> list[tuple[int, int | None]] | None:

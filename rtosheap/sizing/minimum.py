@@ -13,7 +13,7 @@ from rtosheap.sizing._search import find_smallest
 from rtosheap.sizing.problem import Found, RegionSizes, SizingProblem
 from rtosheap.traces import Trace
 from rtosheap.traces.doubts import doubts, is_complete
-from rtosheap.traces.loss import counts
+from rtosheap.traces.loss import counts, from_counts, missing
 from rtosheap.work import Progress
 
 
@@ -108,7 +108,9 @@ class MinimumSize:
 
     def summary(self) -> list[tuple[str, str]]:
         """All of it as (what, value) pairs of text, for a table."""
-        smallest = "smallest size" if self.exact or self.warnings else "smallest size found"
+        smallest = "smallest size" if self.exact else "smallest size found"
+        if missing(*from_counts(dict(self.loss))):
+            smallest = "smallest size for what was recorded"
         facts = [(smallest, f"{self.size:,} bytes")]
         if len(self.regions) > 1:
             parts = ", ".join(f"{address:#x}: {size:,}" for address, size in self.regions)
@@ -118,7 +120,8 @@ class MinimumSize:
                 ("peak of live bytes", f"{self.peak_live_bytes:,} (ratio {self.ratio:.3f})")
             )
         if self.witness is None:
-            facts.append(("needed by", "the heap itself: none smaller can be constructed"))
+            own = "the heap itself" if len(self.regions) == 1 else "the last region itself"
+            facts.append(("needed by", f"{own}: none smaller can be constructed"))
         else:
             facts.append(("needed by", f"event {self.witness:,}"))
         if self.safe_size != self.size or self.safe_checked_up_to is not None:

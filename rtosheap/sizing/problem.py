@@ -18,7 +18,7 @@ from rtosheap.heaps.layout import DEFAULT_BASE, Layout
 from rtosheap.kinds import HeapClass
 from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
 from rtosheap.traces import Op, Trace
-from rtosheap.work import Progress, Rounds, zeroed
+from rtosheap.work import Progress, Rounds, named, zeroed
 
 RegionSizes: TypeAlias = Sequence[tuple[SupportsIndex, SupportsIndex | None]]
 
@@ -73,6 +73,7 @@ class SizingProblem:
         if not isinstance(trace, Trace):
             raise TypeError(f"trace is {trace!r}; it must be a Trace")
         self.trace, self.options = trace, dict(options)
+        self.name = Layout(heap.kind).name
         self.heap_class: Any = heap
         self.fixed: tuple[tuple[int, int], ...] = ()
         self._last: int | None = None
@@ -84,7 +85,6 @@ class SizingProblem:
             )
         self.fixed_bytes = sum(size for _, size in self.fixed)
         self.layout, self.base = self._found_layout()
-        self.name = self.layout.name
         self.smallest = self.layout.smallest(self.base)
         self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
         self.largest = self._largest()
@@ -95,16 +95,11 @@ class SizingProblem:
 
     def heap(self, size: int) -> Any:
         """A heap of `size` bytes; ValueError where there can be none."""
-        try:
+        with named(f"a {self.name} of {size} bytes, to replay the trace in,"):
             if self._last is not None:
                 regions = [(address, zeroed(own)) for address, own in self.fixed]
                 return self.heap_class([*regions, (self._last, zeroed(size))], **self.options)
             return self.heap_class(zeroed(size), **self.options)
-        except MemoryError:
-            raise MemoryError(
-                f"a {self.name} of {size} bytes, to replay the trace in, does not fit this "
-                "machine's memory"
-            ) from None
 
     def constructible(self, size: int) -> bool:
         """Can a heap of `size` bytes be constructed?"""
@@ -297,6 +292,8 @@ class SizingProblem:
 
     def failures(self, size: int) -> Failures:
         """All that fails in a heap of `size` bytes, its fixed regions included."""
+        if self.fixed and size <= self.fixed_bytes:
+            return Failures(reason=f"its regions but the last have {self.fixed_bytes} bytes")
         try:
             heap = self.heap(size - self.fixed_bytes)
         except ValueError as error:

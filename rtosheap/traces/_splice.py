@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rtosheap.traces.columns import ID_MAX, TIME_MAX, Columns, Int32, Int64, Links, Tasks
 from rtosheap.traces.events import Op
 from rtosheap.traces.loss import Dropped
-from rtosheap.traces.meta import described
+from rtosheap.traces.meta import ABI, described
 
 
 def cut(columns: Columns, previous: Links, start: int, stop: int) -> Columns:
@@ -96,6 +96,7 @@ def repeat(columns: Columns, copies: int, live: Int64) -> Columns:
         if last > TIME_MAX:
             raise OverflowError(f"the last of {copies} copies would end at time {last}, past int64")
         parts["time"] += np.repeat(np.arange(copies, dtype=np.int64) * span, n)
+    parts |= {"dropped": columns.dropped.times(copies), "loss": columns.loss.times(copies)}
     return replace(columns, **parts, id=all_ids, addresses=None, meta=meta)
 
 
@@ -146,4 +147,7 @@ def _joined_meta(a: dict[str, str], b: dict[str, str]) -> dict[str, str]:
     meta = {key: value for key, value in described(a).items() if b.get(key) == value}
     if "name" in a and "name" in b:
         meta["name"] = f"{a['name']} + {b['name']}"
+    abis = dict.fromkeys(part for one in (a, b) for part in one.get(ABI, "").split(" + ") if part)
+    if abis:
+        meta[ABI] = " + ".join(abis)
     return meta

@@ -406,7 +406,8 @@ class TraceBase:
 
         Ids of `other` that are still live at the end of this trace are renumbered, so that what
         is never freed stays live. If both have times, those of `other` are shifted by as much as
-        is needed for time not to run backwards, if at all. `meta` keeps what both agree on.
+        is needed for time not to run backwards, if at all. `meta` keeps what both agree on, and
+        both ``abi``; `loss` and `dropped` are summed.
 
         Raises
         ------

@@ -10,6 +10,7 @@ text                                         change
 ``static:size>=1024``, ``static:task=net``   :class:`Static`: not on the heap at all (task stacks)
 ``pool:task=net``, ``pool:size<=32``         :class:`Pool`: in a pool of equal blocks
 ``region:task=net``                          `Apart` of ``rtosheap.sizing``: in a heap_4 apart
+``without:size=72704``                       :class:`Without`: not there at all
 ``round:16``, ``round:16/32/64/128``         :class:`Round`: sizes rounded up
 ``in-place``, ``in-place:reserve``           :class:`InPlace`: realloc that does not move
 ``align:32``, ``align:32,task=dma``          :class:`Align`: blocks aligned by hand
@@ -44,6 +45,7 @@ __all__ = [
     "Round",
     "Static",
     "Which",
+    "Without",
     "parse_what_if",
     "register",
     "what_if",
@@ -160,6 +162,20 @@ class Static:
         """See :class:`Change`."""
         kept, apart = split(trace, self.which.events(trace))
         return kept, apart.peak_live_bytes
+
+
+@dataclass(frozen=True)
+class Without:
+    """Some blocks are not there: the recording has them and the target does not."""
+
+    which: Which = field(default_factory=Which)
+
+    def __str__(self) -> str:
+        return f"without:{self.which}"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        return _kept(trace, ~self.which.events(trace)), 0
 
 
 @dataclass(frozen=True)
@@ -469,6 +485,7 @@ def _parse_align(words: Sequence[str]) -> Change:
 _ALIGN = "align:N[,CONDITION …]"
 _ROUND = "round:N[/N …][,CONDITION …]"
 register("static", lambda words: Static(parse_which(words)), "static:CONDITION …")
+register("without", lambda words: Without(parse_which(words)), "without:CONDITION …")
 register("pool", lambda words: Pool(*_conditions(words)), "pool:CONDITION …[,block=N]")
 register("round", lambda words: Round(*_parse_numbers(words, _ROUND)), _ROUND)
 register("in-place", _parse_in_place, "in-place[:reserve]")

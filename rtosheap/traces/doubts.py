@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
+from rtosheap.traces.meta import ABI
 
-#: Every recording of heaptrack begins with a block of so many bytes, which is not the program's.
-_HEAPTRACK_BLOCK = 72_704
+#: What a C++ runtime takes for itself before the program begins. heaptrack brings one along.
+_RUNTIMES_BLOCK = 72_704
+#: Sources on a host, as their readers name them.
+_RECORDERS = ("heaptrack", "valgrind", "glibc mtrace", "ltrace")
+_POINTERS = {8: re.compile(r"\bLP64\b|\b8-byte pointers"), 4: re.compile(r"\bILP32\b|\b4-byte p")}
 
 
 def is_complete(trace: TraceBase) -> bool:
@@ -35,21 +40,38 @@ def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
             "the recording is not complete, so that this holds for what was recorded only: "
             + "; ".join(lacks)
         )
-    by_heaptrack = "heaptrack" in trace.meta.get("source", "")
-    if by_heaptrack and len(trace) and int(trace.size[0]) == _HEAPTRACK_BLOCK:
+    source = trace.meta.get("source", "")
+    if source.startswith(_RECORDERS) and len(trace) and int(trace.size[0]) == _RUNTIMES_BLOCK:
         yield (
-            f"the first block, of {_HEAPTRACK_BLOCK:,} bytes, is the recorder's and not the "
-            f"program's: trace.what_if('static:size={_HEAPTRACK_BLOCK}') leaves it out"
+            f"the first block, of {_RUNTIMES_BLOCK:,} bytes, is the C++ runtime's, which heaptrack "
+            "brings into every program, and not the program's own: "
+            f"trace.what_if('without:size={_RUNTIMES_BLOCK}') or rtosheap convert --what-if leaves "
+            "it out"
         )
-    if word_size == 4 and _has_wide_words(trace):
+    yield from _other_pointers(trace, word_size, source)
+
+
+def _other_pointers(trace: TraceBase, word_size: int, source: str) -> Iterator[str]:
+    """Blocks that hold pointers are of another size where pointers are."""
+    found = _pointers(trace)
+    if found - {word_size}:
+        host, less = (64, "smaller") if word_size == 4 else (32, "larger")
         yield (
-            "recorded on a 64-bit host, for a heap of 32-bit words: what holds pointers or sizes "
-            "is smaller on the device"
+            f"recorded on a {host}-bit host, for a heap of {8 * word_size}-bit words: what holds "
+            f"pointers or sizes is {less} on the device"
+        )
+    if not found and source.startswith("valgrind"):
+        yield (
+            "valgrind's log does not tell how large a pointer was: what holds pointers or sizes is "
+            f"of another size on the device unless it was {word_size} bytes "
+            f"(meta['{ABI}'] = '{word_size}-byte pointers' says that it was)"
         )
 
 
-def _has_wide_words(trace: TraceBase) -> bool:
-    """Whether a trace was recorded where a pointer has 8 bytes, as far as it says."""
-    address = trace.recorded_address
-    wide = address is not None and len(address) > 0 and int(address.max()) >= 1 << 32
-    return wide or trace.meta.get("abi", "").startswith("LP64")
+def _pointers(trace: TraceBase) -> set[int]:
+    """How many bytes pointers had where a trace was recorded, as far as it says."""
+    abi, address = trace.meta.get(ABI, ""), trace.recorded_address
+    found = {size for size, words in _POINTERS.items() if words.search(abi)}
+    if address is not None and len(address) and int(address.max()) >= 1 << 32:
+        found.add(8)
+    return found

@@ -127,6 +127,10 @@ class Loss(NamedTuple):
         """The counts of both, summed kind by kind."""
         return Loss(*(a + b for a, b in zip(self, other, strict=True)))
 
+    def times(self, n: int) -> Loss:
+        """The counts of `n` such traces."""
+        return Loss(*(n * count for count in self))
+
 
 class Dropped(NamedTuple):
     """What a trace does not hold although its source had it: one count per reason.
@@ -188,6 +192,10 @@ class Dropped(NamedTuple):
     def merged(self, other: Dropped) -> Dropped:
         """The counts of both, summed field by field."""
         return Dropped(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def times(self, n: int) -> Dropped:
+        """The counts of `n` such traces."""
+        return Dropped(*(n * count for count in self))
 
 
 def counts(loss: Loss, dropped: Dropped) -> dict[str, int]:

@@ -21,6 +21,9 @@ ADDRESSED = "addressed"
 #: And that under which it writes what is missing of a trace, as ``kind=count`` words.
 MISSING = "missing"
 
+#: What a program's pointers were like where it was recorded: ``LP64 (x86-64, 8-byte pointers)``.
+ABI = "abi"
+
 
 def check_meta(meta: Mapping[Any, Any]) -> None:
     """Raise unless every key and value can stand in the text format's header."""

@@ -14,10 +14,13 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
 from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
 from rtosheap.traces.loss import Dropped, Loss
+from rtosheap.traces.meta import ABI
 
 _MALLOC, _REALLOC, _FREE = int(Op.MALLOC), int(Op.REALLOC), int(Op.FREE)
 _ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
 _DIGITS = 20  # of the largest number of 64 bits
+
+_MAX_32 = 2**32 - 1
 
 
 class AddressLog:
@@ -35,6 +38,7 @@ class AddressLog:
         self.live: dict[int, int] = {}
         self.loss: Counter[str] = Counter()
         self.largest_failed = 0
+        self.highest = 0  # address that was seen elsewhere than in an event
         self.now: int | None = None
         self.who: int | None = None
         self._blocks = 0
@@ -128,6 +132,9 @@ class AddressLog:
             out.task_codes, out.task_names = names_in_use(codes, tasks)
         if self.largest_failed:
             out.meta["largest_failed_request"] = str(self.largest_failed)
+        highest = int(out.addresses.max()) if len(self.address) else 0  # type: ignore[union-attr]
+        if max(highest, self.highest) > _MAX_32:
+            out.meta[ABI] = "8-byte pointers"
         out.meta |= meta
         return out
 

@@ -115,9 +115,13 @@ def write(trace: TraceBase, path: str | os.PathLike[str]) -> None:
     if lost:
         text_ = f"{name}: {suffix} cannot hold {'; nor '.join(lost)}"
         warnings.warn(text_, TraceWarning, stacklevel=3)
-    with open(path, "wb") as file:
-        if suffix.endswith(".gz"):
-            with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-                writer.write(trace, cast(BinaryIO, packed))
-        else:
-            writer.write(trace, file)
+    try:
+        with open(path, "wb") as file:
+            if suffix.endswith(".gz"):
+                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                    writer.write(trace, cast(BinaryIO, packed))
+            else:
+                writer.write(trace, file)
+    except OSError as error:
+        error.filename = error.filename or name  # a full disk is not said to be that of any file
+        raise

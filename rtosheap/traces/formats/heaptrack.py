@@ -51,6 +51,9 @@ class _Reader(LogReader):
 
     def take(self, raw: bytes, number: int) -> None:
         kind = raw[:2]
+        if kind == b"i ":  # an instruction's address tells how wide addresses are
+            word = raw[2:].partition(b" ")[0]
+            self.highest = max(self.highest, int(word, 16) if _HEX.match(word) else 0)
         if kind not in _KINDS or (number == 1 and kind != b"v "):
             return
         words = raw.split()[1:]
