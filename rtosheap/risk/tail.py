@@ -76,7 +76,8 @@ class Tail:
         ends = chances[order[[min(int(low), last), min(int(high), last)]]]
         if size < self.threshold:
             return Estimate(1.0, float(ends[0]), 1.0)
-        return Estimate(self._mean(size, duration), float(ends[0]), float(ends[1]))
+        mean = self._mean(size, duration)  # near 0 and 1 it may lie outside of what is likely
+        return Estimate(mean, min(float(ends[0]), mean), max(float(ends[1]), mean))
 
     def size(self, probability: float, duration: float) -> int:
         """The least size at which :meth:`probability` is at most `probability`."""
