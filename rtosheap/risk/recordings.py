@@ -25,7 +25,10 @@ def as_traces(traces: Trace | Sequence[Trace]) -> tuple[Trace, ...]:
     """The argument `traces` as a tuple; raises for what is none."""
     if isinstance(traces, Trace):
         return (traces,)
-    found = tuple(traces)
+    try:
+        found = tuple(traces)
+    except TypeError:
+        raise TypeError(f"traces is {traces!r}; it must be a Trace or a sequence of them") from None
     for at, trace in enumerate(found):
         if not isinstance(trace, Trace):
             raise TypeError(f"traces[{at}] is {trace!r}; it must be a Trace")
