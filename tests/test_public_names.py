@@ -26,6 +26,7 @@ PUBLIC = (
     "rtosheap.kinds",
     "rtosheap.plot",
     "rtosheap.replays",
+    "rtosheap.risk",
     "rtosheap.sizing",
     "rtosheap.testing",
     "rtosheap.traces",
