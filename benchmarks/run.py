@@ -17,12 +17,16 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtosheap import Heap4, Trace, replay
+from rtosheap import Heap4, Trace, data, replay
+from rtosheap.risk import assess, vary
+from rtosheap.risk.recordings import Recordings
+from rtosheap.risk.runs import Plan
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -191,7 +195,68 @@ def benchmark_memory() -> None:
     )
 
 
+RISK_RUNS = 9
+
+
+def risk_plan() -> tuple[Plan, list[Trace]]:
+    """What a run of `assess` needs, for five recorded days of a server and heap_4, and the days
+    that its first runs make.
+    """
+    traces = tuple(data.days("server"))
+    plan = Plan(traces, None, Heap4, {}, None, (), Recordings(traces).duration, 0)
+    seeds = np.random.SeedSequence(0).spawn(RISK_RUNS)
+    plan.run(0)  # makes the model
+    return plan, [vary(traces, seed=seed) for seed in seeds]
+
+
+def risk_runs(plan: Plan, days: list[Trace], which: str) -> None:
+    """The first runs of `assess`, or bare replays of the same days."""
+    for number, day in enumerate(days):
+        if which == "runs":
+            plan.run(number)
+        else:
+            replay(day, Heap4(1 << 18), record=())
+
+
+def benchmark_risk() -> None:
+    plan, days = risk_plan()
+    events = sum(map(len, days))
+    print(
+        f"\na run of assess (a day of {events // len(days):,} events is made, and its smallest "
+        "heap_4 found) against a bare replay of that day, per event   (bar 6)"
+    )
+    best = {"runs": float("inf"), "replays": float("inf")}
+    for _ in range(15):
+        for which, least in best.items():
+            start = time.process_time()
+            risk_runs(plan, days, which)
+            best[which] = min(least, time.process_time() - start)
+    print(
+        f"{best['runs'] / events * 1e9:.0f} ns and {best['replays'] / events * 1e9:.0f} ns of a "
+        f"processor: ratio {best['runs'] / best['replays']:.2f}"
+    )
+    if shutil.which("valgrind"):
+        command = [sys.executable, __file__, "--risk"]
+        nothing = instructions([*command, "nothing"])
+        count = {which: (instructions([*command, which]) - nothing) / events for which in best}
+        print(
+            f"{count['runs']:.0f} and {count['replays']:.0f} instructions: "
+            f"ratio {count['runs'] / count['replays']:.2f}"
+        )
+    recorded = plan.traces
+    here = seconds(lambda: assess(recorded, Heap4, runs=1000), 3)
+    with ProcessPoolExecutor(2) as pool:
+        two = seconds(lambda: assess(recorded, Heap4, runs=1000, executor=pool), 3)
+    print(f"1,000 runs: {here:.1f} s here, {two:.1f} s on two processes")
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--risk"]:
+        if sys.argv[2] == "nothing":
+            risk_plan()
+        else:
+            risk_runs(*risk_plan(), sys.argv[2])
+        return
     if sys.argv[1:2] == ["--pairs"]:
         _, _, which, folder, n = sys.argv
         made = load_trivial(Path(folder)) if which == "trivial" else holed_heap()
@@ -208,6 +273,7 @@ def main() -> None:
         benchmark_calls(Path(folder))
     benchmark_model()
     benchmark_memory()
+    benchmark_risk()
 
 
 if __name__ == "__main__":

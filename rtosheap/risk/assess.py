@@ -71,10 +71,13 @@ def vary(
     A stationary bootstrap (Politis and Romano 1994) of bursts. Tasks act together when the memory
     they hold rises and falls together (Spearman's rank correlation, over 64 windows of each
     recording, of 0.35 and of four standard errors); each such group is cut into bursts at its
-    longest idle times, 300 at the most in a recording. Stretches of successive bursts, 30 on
+    longest idle times, 300 at the most in a recording. Stretches of a recording, a tenth of it on
     average and geometrically distributed, begin at moments drawn at random and follow one another
-    until the day is full. Each block keeps its size and its lifetime, its reallocs included. The
-    recordings are weighted anew for each day (Dirichlet: Rubin's Bayesian bootstrap, 1981).
+    until the day is full; a burst that begins in a stretch comes whole. So each comes as often as
+    it was recorded. Each block keeps its size and its lifetime, its reallocs included. The
+    recordings are weighted anew for each day (Dirichlet: Rubin's Bayesian bootstrap, 1981). Tasks
+    that allocate within the first hundredth of each recording only are taken as they were in one
+    of them.
 
     A block whose end was not recorded lives as long as the median of those of its task, and of
     sizes within the same power of two, that grew older, or to the recording's end if none did.

@@ -16,8 +16,12 @@ from rtosheap.traces.columns import Columns
 
 #: A recording of a group of tasks is cut at so many of its longest idle times, at most.
 BURSTS = 300
-#: Bursts of a stretch, on average: a tenth of a recording.
-STRETCH = BURSTS // 10
+#: How much of a recording a stretch is, on average.
+STRETCH = 0.1
+#: A task that in no recording allocates after so much of it does so at power-on only.
+_BOOT = 0.01
+#: Events of a day, at the most: some ten gigabytes while it is made.
+_MOST = 10**8
 
 
 @dataclass(frozen=True)
@@ -36,32 +40,55 @@ class _Events:
 
 @dataclass(frozen=True)
 class _Bursts:
-    """The bursts of a group of tasks, recording by recording: arrays of shape (b,)."""
+    """The bursts of a group of tasks, recording by recording: arrays of shape (b,) unless stated.
+
+    Attributes
+    ----------
+    begin : ndarray
+        When each begins, in its recording.
+    first, count, lives : ndarray
+        Its first event, its events, its lives.
+    day_first, day_count : ndarray, shape (days,)
+        The first burst of each recording, and how many it has.
+    durations : ndarray, shape (days,)
+        Of the recordings.
+    """
 
     events: _Events
-    first: Ints  # event
-    count: Ints  # events
+    begin: Ints
+    first: Ints
+    count: Ints
     lives: Ints
-    length: Ints  # from its start to the start of the next
-    day: Ints
-    day_first: Ints  # the first burst of its recording
-    day_count: Ints  # the bursts of its recording
+    day_first: Ints
+    day_count: Ints
+    durations: Ints
+
+    def before(self, day: Ints, time: Ints) -> Ints:
+        """How many bursts of each of these recordings, again and again, begin before a time."""
+        times, rest = np.divmod(time, self.durations[day])
+        ends = np.cumsum(self.durations + 1)  # one day lies behind the other
+        start = ends - self.durations - 1
+        everyday = np.repeat(start, self.day_count) + self.begin
+        within = np.searchsorted(everyday, start[day] + rest, side="left") - self.day_first[day]
+        return times * self.day_count[day] + within
 
 
 class BurstModel:
     """Days like the recorded ones.
 
     The blocks of each group of tasks (:func:`rtosheap.risk.groups.task_groups`) are cut into bursts
-    at the group's longest idle times. A day is made group by group: stretches of successive bursts,
-    of geometrically distributed length, begin at a moment drawn at random, follow one another, and
-    go on at their recording's start where it ends. A block keeps its size and its lifetime. For
-    each day the recordings are weighted anew, Dirichlet with parameters 1. Blocks that stay for
-    ever come from one recording, drawn with the same weights.
+    at the group's longest idle times. A day is made group by group, of stretches that follow one
+    another. A stretch begins at any moment of a recording, lasts a geometrically distributed time,
+    and goes on at its recording's start where that ends; whatever burst begins within it is taken
+    whole. So each burst comes as often as it was recorded, however the bursts crowd. A block keeps
+    its size and its lifetime. For each day the recordings are weighted anew, Dirichlet with
+    parameters 1. Blocks that stay for ever, and those of tasks that allocate at power-on only, come
+    from one recording, drawn with the same weights, at their time.
 
     Notes
     -----
     The stationary bootstrap is that of Politis and Romano, "The stationary bootstrap", Journal of
-    the American Statistical Association 89 (1994), with bursts in the place of observations; the
+    the American Statistical Association 89 (1994), with moments of time for observations; the
     weights are those of Rubin, "The Bayesian bootstrap", Annals of Statistics 9 (1981).
     """
 
@@ -71,26 +98,39 @@ class BurstModel:
         self.duration = recordings.duration
         self.days = len(recordings.traces)
         self._blank = recordings.traces[0][:0]
+        self._rate = float(np.mean([len(one.of) / one.duration for one in recordings.lives]))
         groups = task_groups(recordings)
+        groups[_at_power_on(recordings)] = -1
         of_life = [
             groups[tasks[life.first]]
             for tasks, life in zip(recordings.tasks, recordings.lives, strict=True)
         ]
-        self._stay = [_staying(recordings, day) for day in range(self.days)]
-        self._groups = [
-            _cut(recordings, [of == group for of in of_life]) for group in np.unique(groups)
+        self._once = [
+            _events(recordings, day, np.flatnonzero((fate.stays | (of < 0))[life.of]))
+            for day, (life, fate, of) in enumerate(
+                zip(recordings.lives, recordings.fates, of_life, strict=True)
+            )
         ]
-        self._groups = [group for group in self._groups if len(group.events.time)]
+        self._groups = [
+            _cut(recordings, [of == group for of in of_life])
+            for group in np.unique(groups[groups >= 0])
+        ]
+        self._groups = [group for group in self._groups if len(group.begin)]
 
     def day(self, rng: np.random.Generator, duration: int | None = None) -> Trace:
         """A day of `duration`, that of the recordings by default."""
         length = self.duration if duration is None else duration
+        if length * self._rate > _MOST:
+            raise ValueError(
+                f"duration is {length} {self.time_unit or 'events'}: a day would have some "
+                f"{length * self._rate:.0e} events, of which it may have {_MOST:.0e}"
+            )
         weights = rng.dirichlet(np.ones(self.days))
-        stay = self._stay[rng.choice(self.days, p=weights)]
-        parts, ids = [stay], [stay.life]
-        lives = int(stay.life.max(initial=-1)) + 1
+        once = self._once[rng.choice(self.days, p=weights)]
+        parts, ids = [once], [once.life]
+        lives = int(once.life.max(initial=-1)) + 1
         for bursts in self._groups:
-            events, life, count = _drawn(bursts, rng, weights, length)
+            events, life, count = _drawn(bursts, rng, weights, length, STRETCH * self.duration)
             parts.append(events)
             ids.append(life + lives)
             lives += count
@@ -122,39 +162,49 @@ class BurstModel:
 
 
 def _drawn(
-    bursts: _Bursts, rng: np.random.Generator, weights: npt.NDArray[np.float64], length: int
+    bursts: _Bursts,
+    rng: np.random.Generator,
+    weights: npt.NDArray[np.float64],
+    length: int,
+    mean: float,
 ) -> tuple[_Events, Ints, int]:
     """Stretches of bursts for a day: events, their lives, and how many lives those are."""
-    chance = np.cumsum(weights[bursts.day] * bursts.length)
-    chance /= chance[-1]
-    drawn: list[Ints] = []
-    covered = 0.0
-    while covered < length:
-        start = np.minimum(np.searchsorted(chance, rng.random(64), "right"), len(chance) - 1)
-        count = rng.geometric(1 / STRETCH, 64)
-        stretch = np.repeat(np.arange(64), count)
-        step = np.arange(len(stretch)) - np.repeat(np.cumsum(count) - count, count)
-        first, of_day = bursts.day_first[start], bursts.day_count[start]
-        some = first[stretch] + ((start - first)[stretch] + step) % of_day[stretch]
-        drawn.append(some)
-        covered += float(bursts.length[some].sum(dtype=np.float64))
-    which = np.concatenate(drawn)
-    until = np.cumsum(bursts.length[which], dtype=np.float64)  # as integers it may not fit
-    which = which[: np.searchsorted(until, length, side="left") + 1]
-    at = np.cumsum(bursts.length[which]) - bursts.length[which]
-    count = bursts.count[which]
-    burst = np.repeat(np.arange(len(which)), count)
-    step = np.arange(len(burst)) - np.repeat(np.cumsum(count) - count, count)
-    events = bursts.events.take(bursts.first[which][burst] + step)
-    lives = np.cumsum(bursts.lives[which]) - bursts.lives[which]
-    moved = _Events(events.time + at[burst], events.op, events.size, events.task, events.life)
-    return moved, events.life + lives[burst], int(bursts.lives[which].sum())
+    lasts = np.array([], np.int64)
+    while lasts.sum(dtype=np.float64) < length:
+        lasts = np.append(lasts, rng.geometric(1 / max(mean, 1), 64))
+    lasts = lasts[: np.searchsorted(np.cumsum(lasts, dtype=np.float64), length, side="left") + 1]
+    offset = np.cumsum(lasts) - lasts
+    lasts[-1] = length - offset[-1]
+    day = rng.choice(len(weights), len(lasts), p=weights)
+    start = rng.integers(0, bursts.durations[day])
+    low, high = bursts.before(day, start), bursts.before(day, start + lasts)
+
+    stretch, number = _ranges(high - low)
+    number += low[stretch]
+    of_day = bursts.day_count[day][stretch]
+    times, burst = number // of_day, bursts.day_first[day][stretch] + number % of_day
+    at = (offset - start)[stretch] + times * bursts.durations[day][stretch] + bursts.begin[burst]
+
+    which, number = _ranges(bursts.count[burst])
+    events = bursts.events.take(bursts.first[burst][which] + number)
+    lives = np.cumsum(bursts.lives[burst]) - bursts.lives[burst]
+    moved = _Events(events.time + at[which], events.op, events.size, events.task, events.life)
+    return moved, events.life + lives[which], int(bursts.lives[burst].sum())
 
 
-def _staying(recordings: Recordings, day: int) -> _Events:
-    """The events of the blocks that stay for ever."""
-    lives = recordings.lives[day]
-    return _events(recordings, day, np.flatnonzero(recordings.fates[day].stays[lives.of]))
+def _ranges(counts: Ints) -> tuple[Ints, Ints]:
+    """For ranges of so many: which range each member is of, and its number in it."""
+    of = np.repeat(np.arange(len(counts)), counts)
+    return of, np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _at_power_on(recordings: Recordings) -> npt.NDArray[np.bool_]:
+    """Which tasks allocate at power-on only, what stays aside: shape (tasks,)."""
+    late = np.zeros(len(recordings.task_names), np.bool_)
+    for tasks, life, fate in zip(recordings.tasks, recordings.lives, recordings.fates, strict=True):
+        after = ~fate.stays & (life.birth > _BOOT * life.duration)
+        late[tasks[life.first[after]]] = True
+    return ~late
 
 
 def _events(recordings: Recordings, day: int, at: Ints) -> _Events:
@@ -169,10 +219,9 @@ def _events(recordings: Recordings, day: int, at: Ints) -> _Events:
 def _cut(recordings: Recordings, member: list[npt.NDArray[np.bool_]]) -> _Bursts:
     """The bursts of the lives that are `member` of a group, in each recording."""
     parts = [_cut_day(recordings, day, mine) for day, mine in enumerate(member)]
-    events, counts, lives, lengths = zip(*parts, strict=True)
-    days = [len(length) for length in lengths]
+    events, begins, counts, lives = zip(*parts, strict=True)
+    days = np.array([len(begin) for begin in begins])
     count = np.concatenate(counts)
-    firsts = np.cumsum(days) - days
     return _Bursts(
         events=_Events(
             **{
@@ -180,28 +229,28 @@ def _cut(recordings: Recordings, member: list[npt.NDArray[np.bool_]]) -> _Bursts
                 for name in _Events.__dataclass_fields__
             }
         ),
+        begin=np.concatenate(begins),
         first=np.cumsum(count) - count,
         count=count,
         lives=np.concatenate(lives),
-        length=np.concatenate(lengths),
-        day=np.repeat(np.arange(len(days)), days),
-        day_first=np.repeat(firsts, days),
-        day_count=np.repeat(days, days),
+        day_first=np.cumsum(days) - days,
+        day_count=days,
+        durations=np.array([life.duration for life in recordings.lives]),
     )
 
 
 def _cut_day(
     recordings: Recordings, day: int, member: npt.NDArray[np.bool_]
 ) -> tuple[_Events, Ints, Ints, Ints]:
-    """A recording's events burst by burst, and each burst's events, lives and length."""
+    """A recording's events burst by burst, and when each burst begins, its events and lives."""
     lives, fate, trace = recordings.lives[day], recordings.fates[day], recordings.traces[day]
     mine = np.flatnonzero(member & ~fate.stays)
     birth = lives.birth[mine]
-    idle = np.diff(birth)
-    longest = np.argsort(-idle, kind="stable")[: BURSTS - 1]
-    starts = np.concatenate([[0], np.sort(longest[idle[longest] > 0]) + 1]).astype(np.int64)
-    begin = np.concatenate([[0], birth[starts[1:]]]).astype(np.int64)
-    length = np.diff(np.append(begin, max(lives.duration, int(begin[-1]) + 1)))
+    idle = np.diff(birth, prepend=-(2**62))  # the first begins a burst
+    among_equals = np.random.default_rng(0).permutation(len(idle))  # lest the first be cut alone
+    longest = np.lexsort((among_equals, -idle))[:BURSTS]
+    starts = np.sort(longest[idle[longest] > 0])
+    begin = birth[starts]
     burst_of = np.full(len(lives.first), -1)
     burst_of[mine] = np.searchsorted(starts, np.arange(len(mine)), side="right") - 1
 
@@ -219,4 +268,4 @@ def _cut_day(
     events = _Events(time - begin[burst], op, size, task, born_in).take(order)
     numbers = len(starts)
     counts = np.bincount(burst, minlength=numbers)
-    return events, counts, np.diff(np.append(starts, len(mine))), length
+    return events, begin, counts, np.diff(np.append(starts, len(mine)))

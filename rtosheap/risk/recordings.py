@@ -18,14 +18,17 @@ from rtosheap.traces import Trace
 _START = 0.1
 _LATE = 2
 _SPREAD = 0.25
-_LONGEST = 2**61  # so that a few of them together fit an int64
+_LONGEST = 2**61  # so that sums of two of them fit an int64
 
 
 def as_traces(traces: Trace | Sequence[Trace]) -> tuple[Trace, ...]:
     """The argument `traces` as a tuple; raises for what is none."""
     if isinstance(traces, Trace):
         return (traces,)
-    found = tuple(traces)
+    try:
+        found = tuple(traces)
+    except TypeError:
+        raise TypeError(f"traces is {traces!r}; it must be a Trace or a sequence of them") from None
     for at, trace in enumerate(found):
         if not isinstance(trace, Trace):
             raise TypeError(f"traces[{at}] is {trace!r}; it must be a Trace")
@@ -75,11 +78,11 @@ class Recordings:
                 raise ValueError(
                     f"traces[{at}] lasts no time: no two of its events are at different times"
                 )
-            if life.duration >= _LONGEST:
-                raise ValueError(
-                    f"traces[{at}] lasts {life.duration} {self.time_unit}; it must be less than "
-                    "2**61"
-                )
+        together = sum(life.duration for life in self.lives)
+        if together >= _LONGEST:
+            raise ValueError(
+                f"traces last {together} {self.time_unit} together; it must be less than 2**61"
+            )
 
     @property
     def duration(self) -> int:

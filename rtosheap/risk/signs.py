@@ -13,9 +13,11 @@ from rtosheap.risk.recordings import Recordings
 from rtosheap.traces.doubts import doubts
 
 #: A recording grows when its low-water marks rise by this share of its peak, and so steadily
-#: (Kendall's tau) that chance would do it less often than this.
+#: (Kendall's tau) that chance would do it less often than this. A mark is that of so many windows,
+#: since what lives long makes neighbours alike.
 _GROWTH = 0.05
 _CHANCE = 1e-4
+_MARK = 4
 #: A task matters when it holds this share of what is live at the peak.
 _MATTERS = 0.01
 #: Windows that belong to the start, which no day repeats.
@@ -82,6 +84,7 @@ def grows(recordings: Recordings, day: int) -> bool:
     live = recordings.traces[day].live_bytes().astype(np.float64)
     change = np.diff(live, prepend=0.0)
     low = -most_in_windows(life.time, -change, life.duration)[WINDOWS // 4 :]
+    low = low.reshape(-1, _MARK).min(axis=1)
     test = stats.kendalltau(np.arange(len(low)), low)
     slope = stats.theilslopes(low).slope
     rise = slope * len(low)
@@ -89,14 +92,19 @@ def grows(recordings: Recordings, day: int) -> bool:
 
 
 def _rare(recordings: Recordings, held: list[Floats]) -> Iterator[str]:
-    """Tasks that matter, and hold over half of what they ever hold once or twice only."""
+    """Tasks that matter, and hold over half of what they ever hold once or twice only, and not
+    most of the time.
+    """
     peak = max(float(day.sum(axis=0).max()) for day in held)
     most = np.max([day[:, _BEGUN:].max(axis=1) for day in held], axis=0)
     times = np.zeros(len(most), np.int64)
+    windows = np.zeros(len(most), np.int64)
     for day in held:
         high = day[:, _BEGUN:] > most[:, None] / 2
         times += high[:, 0] + (high[:, 1:] & ~high[:, :-1]).sum(axis=1)
-    rare = np.flatnonzero((times > 0) & (times <= 2) & (most > _MATTERS * peak))
+        windows += high.sum(axis=1)
+    seldom = (times > 0) & (times <= 2) & (2 * windows < len(held) * (WINDOWS - _BEGUN))
+    rare = np.flatnonzero(seldom & (most > _MATTERS * peak))
     if len(rare):
         names = ", ".join(recordings.task_names[at] or "unknown" for at in rare[:_FEW])
         more = f" and {len(rare) - _FEW} more" if len(rare) > _FEW else ""

@@ -15,11 +15,11 @@ Floats = npt.NDArray[np.float64]
 #: Peaks that the threshold leaves over, per duration of a recording, and in all at the least.
 _PEAKS = 2
 _FEWEST = 8
-#: What is held likely before anything is seen: mean and standard deviation of the shape; the
-#: scale over the threshold, and standard deviations of its logarithm below and above that. Peaks
-#: that spread little are doubted more than such as spread much.
-_SHAPE = (-0.2, 0.2)
-_SCALE = (0.12, 0.3, 0.6)
+#: What is held likely before anything is seen, of the shape and of the logarithm of the scale over
+#: the threshold: a value, and the standard deviations below and above it. A ceiling is believed
+#: readily, a heavy tail is not, and peaks that spread much are believed more than such as do not.
+_SHAPE = (-0.2, 0.4, 0.2)
+_SCALE = (float(np.log(0.12)), 0.3, 0.6)
 #: The shares of the posterior of the rate that intervals are computed from.
 _RATES = (np.arange(9) + 0.5) / 9
 
@@ -76,7 +76,8 @@ class Tail:
         ends = chances[order[[min(int(low), last), min(int(high), last)]]]
         if size < self.threshold:
             return Estimate(1.0, float(ends[0]), 1.0)
-        return Estimate(self._mean(size, duration), float(ends[0]), float(ends[1]))
+        mean = self._mean(size, duration)  # near 0 and 1 it may lie outside of what is likely
+        return Estimate(mean, min(float(ends[0]), mean), max(float(ends[1]), mean))
 
     def size(self, probability: float, duration: float) -> int:
         """The least size at which :meth:`probability` is at most `probability`."""
@@ -152,18 +153,14 @@ def _posterior(excesses: Floats, threshold: float) -> tuple[Floats, Floats, Floa
     """
     shapes, shares = (
         grid.ravel()
-        for grid in np.meshgrid(
-            np.linspace(-0.8, 0.5, 53), np.geomspace(0.005, 3, 97), indexing="ij"
-        )
+        for grid in np.meshgrid(np.linspace(-1, 0.5, 61), np.geomspace(0.005, 3, 97), indexing="ij")
     )
     with np.errstate(divide="ignore"):
         each = stats.genpareto.logpdf(excesses[:, None], shapes, scale=threshold * shares)
-    center, below, above = _SCALE
-    ratio = np.log(shares / center)
-    prior = (
-        stats.norm.logpdf(shapes, *_SHAPE) - (ratio / np.where(ratio < 0, below, above)) ** 2 / 2
-    )
-    log = np.asarray(each).sum(axis=0) + prior
+    log = np.asarray(each).sum(axis=0)
+    for value, (likely, below, above) in ((shapes, _SHAPE), (np.log(shares), _SCALE)):
+        away = value - likely
+        log -= (away / np.where(away < 0, below, above)) ** 2 / 2
     weights = np.exp(log - log.max())
     some = weights > 1e-9
     return shapes[some], threshold * shares[some], weights[some] / weights[some].sum()
