@@ -1,5 +1,5 @@
-"""How often the answers are wrong where the truth is known: on other days of the bundled firmwares, and on
-programs that are made up. Each bar stands beside what was measured.
+"""How often the answers are wrong where the truth is known: on other days of the bundled firmwares,
+and on programs that are made up. Each bar stands beside what was measured.
 """
 
 from __future__ import annotations

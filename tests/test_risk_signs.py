@@ -19,7 +19,7 @@ STEADY += [("more", at, 900_000, 300) for at in range(700_000, DAY, 1_000_000)]
 
 def said(*lives, **options):
     """What is said of five recordings, each with these blocks."""
-    return signs(Recordings([from_lives(STEADY + list(more), **options) for more in lives]))
+    return signs(Recordings([from_lives(STEADY + list(more), **options) for more in lives]), 4)
 
 
 FIVE = [[]] * 5
@@ -47,7 +47,7 @@ def test_few_recordings(days):
 def test_no_task_names():
     whole = from_lives(STEADY)
     bare = Trace(whole.op, whole.id, whole.size, time=whole.time, meta=whole.meta)
-    assert signs(Recordings([bare] * 5)) == [
+    assert signs(Recordings([bare] * 5), 4) == [
         "no task names: the whole is taken for one task, and nothing is put together anew"
     ]
 
@@ -55,7 +55,7 @@ def test_no_task_names():
 def test_no_times():
     whole = from_lives(STEADY)
     bare = Trace(whole.op, whole.id, whole.size, task=whole.task)
-    texts = signs(Recordings([bare] * 5))
+    texts = signs(Recordings([bare] * 5), 4)
     assert "no times: the order of the events stands for time" in texts
 
 
@@ -63,10 +63,11 @@ def test_losses():
     """Of one of five recordings events were lost."""
     whole = from_lives(STEADY, name="cut")
     whole._columns.loss = Loss(lost_events=7, cut_lines=1)
-    texts = signs(Recordings([whole] + [from_lives(STEADY)] * 4))
+    texts = signs(Recordings([whole] + [from_lives(STEADY)] * 4), 4)
     assert texts == [
-        "recording cut is not complete: events that the recorder made and the file does not hold: "
-        "7; last lines that were cut off, left out: 1"
+        "recording cut: the recording is not complete, so that this holds for what was recorded "
+        "only: events that the recorder made and the file does not hold: 7; lines cut off where "
+        "the recording begins or ends, left out: 1"
     ]
 
 
@@ -83,7 +84,10 @@ def test_events_that_were_left_out():
         meta=whole.meta,
         strict=False,
     )
-    assert signs(Recordings([from_lives(STEADY)] * 4 + [part])) == ["recording 4 left out 3 events"]
+    assert signs(Recordings([from_lives(STEADY)] * 4 + [part]), 4) == [
+        "recording 4: the recording is not complete, so that this holds for what was recorded "
+        "only: events on an id that was never allocated, left out: 3"
+    ]
 
 
 # ------------------------------------------------------------------ growth
@@ -177,11 +181,11 @@ def test_recordings_whose_bursts_never_overlap():
     turns += [("b", at + 10_000_000, 1_000_000, 900) for at in range(0, DAY, 20_000_000)]
     apart = [from_lives(START + turns, name="apart")] * 5
     assert "in recording apart no two tasks hold memory at once; on another day they may" in signs(
-        Recordings(apart)
+        Recordings(apart), 4
     )
     meeting = [*turns, ("b", 20_000_000, 1_000_000, 900)]
     together = [from_lives(START + meeting)] * 5
-    assert not any("at once" in text for text in signs(Recordings(together)))
+    assert not any("at once" in text for text in signs(Recordings(together), 4))
 
 
 # ------------------------------------------------------------------ an assessment of itself
