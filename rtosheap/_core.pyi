@@ -17,6 +17,7 @@ _H = TypeVar("_H", bound="Heap")
 class HeapError(Exception): ...
 class InvalidFreeError(HeapError): ...
 class DoubleFreeError(InvalidFreeError): ...
+class HeapAssertionError(HeapError): ...
 
 class HeapCorruptionError(HeapError):
     address: int | None
@@ -61,7 +62,12 @@ class Heap:
     def canary(self) -> int | None: ...
     @property
     def end_marker_address(self) -> int | None: ...
-    def _stats(self) -> tuple[int, int, int, int, int, int, int]: ...
+    @property
+    def kernel(self) -> str | None: ...
+    @property
+    def newlib(self) -> str | None: ...
+    # anyway: where the kernel's own would crash, too
+    def _stats(self, anyway: bool = False, /) -> tuple[int, int, int, int, int, int, int]: ...
     # trust: from the shadow outside the arena, without a look at the arena's headers
     def _blocks(self, trust: bool = False, /) -> list[tuple[int, int, bool]]: ...
     def _free_blocks(self) -> list[tuple[int, int]]: ...
@@ -71,19 +77,21 @@ class Heap:
     def _snapshot(self) -> dict[str, Any]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+# kernel and newlib: names of KERNELS and NEWLIBS; None is the newest
 class Heap1(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
         alignment: SupportsIndex = 8,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 class Heap2(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
@@ -91,16 +99,25 @@ class Heap2(Heap):
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
         end_marker_address: SupportsIndex | None = None,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 class Heap3(Heap):
-    def __init__(self, memory: _Memory, *, base_address: SupportsIndex = 0x2000_0000) -> None: ...
+    def __new__(
+        cls,
+        memory: _Memory,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        newlib: str | None = None,
+    ) -> Self: ...
     @classmethod
     def host(cls) -> Self: ...
+    def realloc(self, address: SupportsIndex | None, size: SupportsIndex, /) -> int | None: ...
+    def memalign(self, alignment: SupportsIndex, size: SupportsIndex, /) -> int | None: ...
 
 class Heap4(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
@@ -108,18 +125,20 @@ class Heap4(Heap):
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
         canary: SupportsIndex | None = None,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 class Heap5(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         regions: Sequence[tuple[SupportsIndex, _Memory]],
         *,
         word_size: SupportsIndex = 4,
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
         canary: SupportsIndex | None = None,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 def _restore(
     cls: type[_H], memories: Sequence[Buffer], snapshot: dict[str, Any] | tuple[Any, ...], /
@@ -155,3 +174,10 @@ live_bytes (u8), nodes (u4), failed (?), failure (u1)."""
 
 FAILURES: tuple[str, ...]
 """The meaning of the column failure's values."""
+
+KERNELS: tuple[tuple[str, tuple[int, int, int, int, int]], ...]
+"""The kernel's releases, the newest last, and by the heap's number - 1 what it does otherwise: the
+bits of enum rh_old."""
+
+NEWLIBS: tuple[str, ...]
+"""The releases of newlib since which its malloc is another, the newest last."""

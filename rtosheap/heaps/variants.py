@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
-__all__ = ["NEWEST", "VARIANTS", "Variant"]
+from rtosheap.heaps.releases import find_kernel
+
+__all__ = ["NEWEST", "VARIANTS", "Variant", "variant_of"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Variant:
         heap_4, heap_5: links are stored XOR the heap protector's word.
     plain : bool
         With the protector, an allocated block's link is zero all the same.
+    pads : bool
+        heap_2, heap_4, heap_5: a request that is a multiple of the alignment takes one more. No
+        arena tells.
     """
 
     releases: str
@@ -31,6 +37,7 @@ class Variant:
     higher: bool = False
     protector: bool = False
     plain: bool = False
+    pads: bool = False
 
     def __str__(self) -> str:
         said = {
@@ -43,7 +50,7 @@ class Variant:
         return f"{self.releases} ({what})" if what else self.releases
 
 
-#: What the C core does, and so every live heap.
+#: What a live heap does unless it is an older kernel's.
 NEWEST = Variant("the newest")
 
 _FIRST_FIT = (
@@ -63,3 +70,18 @@ VARIANTS: dict[int, tuple[Variant, ...]] = {
     4: _FIRST_FIT,
     5: _FIRST_FIT,
 }
+
+
+@cache
+def variant_of(kernel: str | None, kind: int, protector: bool) -> Variant:
+    """What the arenas of a release's heap look like; None and ``"main"`` are the newest."""
+    rules = find_kernel(kernel).rules.get(kind, ())
+    arena = {
+        "marked": "unmarked" not in rules,
+        "higher": "start" in rules,
+        "plain": protector and "plain link" in rules,
+        "pads": "pad" in rules,
+    }
+    if arena == {"marked": True, "higher": False, "plain": False, "pads": False}:
+        return NEWEST
+    return Variant(str(kernel), protector=protector, **arena)
