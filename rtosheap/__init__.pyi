@@ -27,14 +27,11 @@ from rtosheap.heaps import (
     Heap3,
     Heap4,
     Heap5,
-    HeapAssertionError,
     HeapCorruptionError,
     HeapError,
     HeapStats,
     InvalidFreeError,
     Region,
-    kernels,
-    newlibs,
 )
 from rtosheap.replays import Pin, Replay, replay
 from rtosheap.risk import Risk, assess, vary

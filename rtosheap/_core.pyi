@@ -66,6 +66,10 @@ class Heap:
     def kernel(self) -> str | None: ...
     @property
     def newlib(self) -> str | None: ...
+    @property
+    def _reached(self) -> int: ...
+    @property
+    def _refused(self) -> int: ...
     # anyway: where the kernel's own would crash, too
     def _stats(self, anyway: bool = False, /) -> tuple[int, int, int, int, int, int, int]: ...
     # trust: from the shadow outside the arena, without a look at the arena's headers
@@ -149,7 +153,8 @@ def _restore(
 
 # One call for everything that replays. The arrays are C-contiguous: op uint8 (b"m", b"r", b"f"),
 # slot int32 (0 <= slot < slots), size uint64. columns: a writable array for each column that is to
-# be recorded, by its name in COLUMNS.
+# be recorded, by its name in COLUMNS. slots: how many ids there are, or SLOT_BYTES for each, all
+# zero or what an earlier replay left there, which are written.
 #
 # Returns done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes,
 # most_nodes_event (-1: none), first_failure (-1: none), need, need_event (-1: none), need_largest.
@@ -160,7 +165,7 @@ def replay(
     op: _Array,
     slot: _Array,
     size: _Array,
-    slots: int,
+    slots: int | bytearray,
     columns: dict[str, _Array],
     stop_at_failure: bool,
     track_need: bool,
@@ -178,6 +183,8 @@ FAILURES: tuple[str, ...]
 KERNELS: tuple[tuple[str, tuple[int, int, int, int, int]], ...]
 """The kernel's releases, the newest last, and by the heap's number - 1 what it does otherwise: the
 bits of enum rh_old."""
+
+SLOT_BYTES: int
 
 NEWLIBS: tuple[str, ...]
 """The releases of newlib since which its malloc is another, the newest last."""

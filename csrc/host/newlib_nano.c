@@ -37,6 +37,7 @@ RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region,
     heap->first = 0;
     heap->lowest = 0;
     heap->reached = 0;
+    heap->refused = 0;
     heap->free_size = region->size;
     RH_RESET_COUNTERS(heap);
     return RH_OK;
@@ -49,17 +50,24 @@ static void nano_put_link(struct rh_nano *heap, rh_word chunk, rh_word link) {
         rh_put(RH_FIRST_REGION(heap), chunk + NANO_LINK_AT, link);
 }
 
+/* sbrk: has it so many bytes left? */
+static bool nano_sbrk(struct rh_nano *heap, rh_word bytes) {
+    if (bytes <= nano_rest(heap)) {
+        heap->reached += bytes;
+        heap->free_size -= bytes;
+        return true;
+    }
+    const rh_word wanted = heap->reached + bytes;
+    if (heap->refused == 0 || wanted < heap->refused) heap->refused = wanted;
+    return false;
+}
+
 /* A chunk of `size` bytes from sbrk, or 0. An unaligned break costs a second call, whose failure
  * loses what the first one gave. */
 static rh_word nano_grow(struct rh_nano *heap, rh_word size) {
     rh_word chunk = nano_break(heap);
     const rh_word more = rh_up(chunk, 4) - chunk;
-    if (size > nano_rest(heap)) return 0;
-    heap->reached += size;
-    heap->free_size -= size;
-    if (more > nano_rest(heap)) return 0;
-    heap->reached += more;
-    heap->free_size -= more;
+    if (!nano_sbrk(heap, size) || !nano_sbrk(heap, more)) return 0;
     chunk += more;
     if (heap->lowest == 0) heap->lowest = chunk;
     rh_put(RH_FIRST_REGION(heap), chunk, size);
@@ -109,16 +117,14 @@ static enum rh_status nano_extend(struct rh_nano *heap, rh_word wanted, const st
     const bool first_try = heap->version < RH_NANO_4_3_0;
     const rh_word last = fit->before;
     *chunk = 0;
-    if (last == 0)
-        return heap->version == RH_NANO_4_2_0 ? nano_bug(heap, RH_NANO_READS_0) : RH_OK;
+    if (last == 0) return heap->version == RH_NANO_4_2_0 ? nano_bug(heap, RH_NANO_READS_0) : RH_OK;
     const rh_word size = rh_get(region, last);
     if (last + size != nano_break(heap)) return RH_OK;
     const rh_word need = wanted - size + (first_try ? 8 : 0);
-    if (need > nano_rest(heap)) return RH_OK;
+    if (!nano_sbrk(heap, need)) return RH_OK;
     if (heap->version == RH_NANO_4_3_0 && fit->before_last == 0)
-        return nano_bug(heap, RH_NANO_WRITES_4);
-    heap->reached += need;
-    heap->free_size -= need + size;
+        return nano_bug(heap, RH_NANO_WRITES_4); /* what sbrk gave, the caller takes back */
+    heap->free_size -= size;
     rh_put(region, last, size + need);
     if (first_try)
         heap->extended = last; /* and stays in the list */

@@ -36,6 +36,8 @@ struct rh_nano {
     rh_word first;        /* the first free chunk, or 0 */
     rh_word lowest;       /* the first chunk ever taken from sbrk, or 0; from there all adjoin */
     rh_word reached;      /* bytes that sbrk has handed out */
+    rh_word refused;      /* the smallest arena in which sbrk would not have refused what it has
+                           * refused so far, or 0: in all from `reached` on and below, all is alike */
     rh_word free_size;
     RH_COUNTERS
 };

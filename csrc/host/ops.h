@@ -44,6 +44,7 @@ struct rh_numbers { /* what a heap counts; also what a snapshot keeps */
     uint64_t failed;
     uint64_t reached;  /* heap_3: bytes that sbrk has handed out */
     uint64_t extended; /* heap_3: a live block that is listed all the same, or 0 */
+    uint64_t refused;  /* heap_3: the least size at which a refused sbrk is granted, or 0: none */
     /* Of now: bytes at the end that nothing has used yet (heap_1, heap_3). If there are any, both
      * walks list them as a last block. */
     uint64_t rest;

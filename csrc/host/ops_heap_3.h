@@ -110,8 +110,8 @@ static uint64_t heap3_nodes(const void *state) {
 static void heap3_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_nano *heap = heap3_of(state);
     struct rh_numbers numbers = {
-        heap->minimum_ever_free, heap->allocations, heap->frees,    heap->failed,
-        heap->reached,           heap->extended,    nano_rest(heap)};
+        heap->minimum_ever_free, heap->allocations, heap->frees,   heap->failed,
+        heap->reached,           heap->extended,    heap->refused, nano_rest(heap)};
     *n = numbers;
 }
 
@@ -169,8 +169,8 @@ static bool restore_chunk_list(void *state, const struct rh_snapshot *snapshot) 
     const size_t count = snapshot->free_count;
     heap->first = 0;
     heap->extended = 0;
-    if (extended != 0 && (heap->version < RH_NANO_4_2_0 || heap->version > RH_NANO_4_2_0_NULL || count == 0 ||
-                          snapshot->free_list[count - 1] != extended))
+    if (extended != 0 && (heap->version < RH_NANO_4_2_0 || heap->version > RH_NANO_4_2_0_NULL ||
+                          count == 0 || snapshot->free_list[count - 1] != extended))
         return false;
     for (size_t i = count; i-- > 0;) {
         const size_t block = find_block(snapshot, snapshot->free_list[i]);

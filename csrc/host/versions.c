@@ -79,12 +79,10 @@ const struct rh_kernel rh_kernels[] = {
 };
 const size_t rh_kernel_count = sizeof rh_kernels / sizeof *rh_kernels;
 
-const char *const rh_nano_names[RH_NANO_VERSIONS] = {[RH_NANO_3_3_0] = "3.3.0",
-                                                     [RH_NANO_4_0_0] = "4.0.0",
-                                                     [RH_NANO_4_2_0] = "4.2.0",
-    [RH_NANO_4_2_0_NULL] = "4.2.0+73d515fcf",
-                                                     [RH_NANO_4_3_0] = "4.3.0",
-                                                     [RH_NANO_4_4_0] = "4.4.0"};
+const char *const rh_nano_names[RH_NANO_VERSIONS] = {
+    [RH_NANO_3_3_0] = "3.3.0", [RH_NANO_4_0_0] = "4.0.0",
+    [RH_NANO_4_2_0] = "4.2.0", [RH_NANO_4_2_0_NULL] = "4.2.0+73d515fcf",
+    [RH_NANO_4_3_0] = "4.3.0", [RH_NANO_4_4_0] = "4.4.0"};
 
 size_t rh_find_kernel(const char *name) {
     size_t i = 0;

@@ -17,8 +17,8 @@ struct rh_kernel {
 /* The releases after which newlib-nano's malloc changed. */
 enum rh_nano_version {
     RH_NANO_3_3_0,
-    RH_NANO_4_0_0, /* realloc, calloc, memalign */
-    RH_NANO_4_2_0, /* a split hands out the front; the last free chunk is extended */
+    RH_NANO_4_0_0,      /* realloc, calloc, memalign */
+    RH_NANO_4_2_0,      /* a split hands out the front; the last free chunk is extended */
     RH_NANO_4_2_0_NULL, /* an empty list is no longer followed; in no release, but shipped */
     RH_NANO_4_3_0,
     RH_NANO_4_4_0,

@@ -151,6 +151,8 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
 /* The names of columns and of failures, as tuples. */
 PyObject *core_column_names(void);
 PyObject *core_failure_names(void);
+/* What a replay keeps of each id, in bytes. */
+long core_slot_bytes(void);
 
 /* --- guards and errors (errors.c) ---------------------------------------------------------------
  */

@@ -484,6 +484,11 @@ static PyGetSetDef heap_getset[] = {
      PyDoc_STR("The kernel's release, \"main\" for the newest; heap_3: None."), NULL},
     {"newlib", get_newlib, NULL,
      PyDoc_STR("heap_3: the newlib release since which its malloc is as it is; else None."), NULL},
+    {"_reached", get_number, NULL, PyDoc_STR("heap_3: bytes that sbrk has handed out."),
+     NUMBER(reached)},
+    {"_refused", get_number, NULL,
+     PyDoc_STR("heap_3: the least arena in which a refused sbrk would have been granted, or 0."),
+     NUMBER(refused)},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -110,6 +110,7 @@ static int core_exec(PyObject *module) {
     if (add_value(module, "COLUMNS", core_column_names()) != 0) return -1;
     if (add_value(module, "KERNELS", kernel_table()) != 0) return -1;
     if (add_value(module, "NEWLIBS", newlib_table()) != 0) return -1;
+    if (PyModule_AddIntConstant(module, "SLOT_BYTES", core_slot_bytes()) != 0) return -1;
     return add_value(module, "FAILURES", core_failure_names());
 }
 

@@ -403,8 +403,8 @@ static bool set_up_on_shadow(struct heap *heap) {
 
 static bool restore_state(struct heap *heap, PyObject *arenas, const struct given_snapshot *given) {
     const uint64_t *n = given->number;
-    struct rh_snapshot snapshot = {
-        .numbers = {n[MINIMUM], n[ALLOCATIONS], n[FREES], n[FAILED], n[REACHED], n[EXTENDED], 0}};
+    struct rh_snapshot snapshot = {.numbers = {n[MINIMUM], n[ALLOCATIONS], n[FREES], n[FAILED],
+                                               n[REACHED], n[EXTENDED], 0, 0}};
     struct rh_block *blocks = blocks_from_bytes(given->object[BLOCKS], &snapshot.block_count);
     uint64_t *list = NULL, *ever = NULL, *moved = NULL;
     if (blocks != NULL) list = from_bytes(given->object[FREE_LIST], 1, &snapshot.free_count);

@@ -90,7 +90,7 @@ class Layout:
     @classmethod
     def of(cls, heap: Heap) -> Layout:
         """The layout of a heap."""
-        variant = variant_of(heap.kernel, heap.kind, heap.canary is not None)
+        variant = variant_of(heap.kind, heap.kernel, heap.newlib, heap.canary is not None)
         return cls(heap.kind, heap.word_size, heap.alignment, heap.canary or 0, variant)
 
     @classmethod
@@ -98,12 +98,13 @@ class Layout:
         """The layout of a heap that is constructed with these options."""
         canary = options.get("canary")
         kernel = find_kernel(options.get("kernel")).name
+        newlib = options.get("newlib")
         return cls(
             kind,
             operator.index(options.get("word_size", 4)),
             operator.index(options.get("alignment", 8)),
             operator.index(canary or 0),
-            variant_of(kernel, kind, canary is not None),
+            variant_of(kind, kernel, newlib, canary is not None),
         )
 
     @classmethod
@@ -146,6 +147,11 @@ class Layout:
         one serves.
         """
         return self.kind == 2
+
+    @property
+    def monotone(self) -> bool:
+        """Whether a heap larger than one that serves a trace serves it, too."""
+        return not self.by_size and (not self.is_newlib or self.variant.final)
 
     @property
     def has_regions(self) -> bool:

@@ -12,8 +12,9 @@ from rtosheap.heaps._newlib import chunks
 from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout, down, up
 from rtosheap.heaps.parse import BROKEN, Parsed, ParsedRegion, Span, parse, span_of, walk
+from rtosheap.heaps.releases import NEWEST_KERNEL
 from rtosheap.heaps.state import ImageState
-from rtosheap.heaps.variants import VARIANTS, Variant
+from rtosheap.heaps.variants import VARIANTS, Variant, newest_kernel, variants_of
 
 #: Address, bytes (header included) and whether it is allocated.
 Triple = tuple[int, int, bool]
@@ -77,10 +78,11 @@ class Reading:
         return tuple((base, len(data)) for base, data in self.regions)
 
     @property
-    def lives(self) -> bool:
-        """Whether a heap of the newest kernel could have left the arena."""
-        variant = self.layout.variant
-        return variant.marked and not variant.higher and not variant.plain
+    def kernel(self) -> str:
+        """The newest release that leaves such an arena."""
+        variant, kind = self.layout.variant, self.layout.kind
+        newest = variants_of(NEWEST_KERNEL, kind)
+        return NEWEST_KERNEL if variant in newest else newest_kernel(variant, kind)
 
     @property
     def unused(self) -> tuple[int, int]:
@@ -103,8 +105,11 @@ def read(
     base_address: SupportsIndex,
     canary: SupportsIndex | None,
     state: ImageState | None,
+    kernel: str | None = None,
 ) -> Reading:
     """Read the bytes of an arena; the parameters are those of :func:`~rtosheap.heaps.from_image`.
+
+    Of a release, if one is named; else of the one that fits best.
 
     Raises
     ------
@@ -115,7 +120,7 @@ def read(
     regions = _regions_of(layout, memory, operator.index(base_address))
     if canary is not None:
         known = replace(known, canary=operator.index(canary))
-    variants = VARIANTS[layout.kind]
+    variants = VARIANTS[layout.kind] if kernel is None else variants_of(kernel, layout.kind)
     if not layout.has_headers:
         readings = [_without_headers(replace(layout, variant=v), regions, known) for v in variants]
         return _best(readings)

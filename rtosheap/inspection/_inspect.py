@@ -160,8 +160,6 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
 
 def _rebuilt(cls: HeapClass, reading: Reading) -> Any:
     """The heap, if one could be so."""
-    if not reading.lives:
-        return None
     try:
         return restored(cls, reading)
     except (ValueError, HeapError):
@@ -185,7 +183,7 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         damage = (Damage("header", 0, reading.fault),)
     else:
         heap = _rebuilt(cls, reading)
-        if heap is None and reading.lives:
+        if heap is None:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
         if not layout.frees and reading.unused[1] <= 0:
             said = f"{reading.state.used} bytes were handed out, it is said, of {size} in the arena"

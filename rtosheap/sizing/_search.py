@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtosheap.sizing import _heap_2
+from rtosheap.sizing import _heap_2, _heap_3
 from rtosheap.sizing.problem import Found, SizingProblem, bisect
 
 
@@ -23,6 +23,8 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
         return Found(_wilderness(problem, floor))
     if problem.layout.by_size:
         return _heap_2.find_smallest(problem, floor, full)
+    if not problem.layout.monotone:
+        return _heap_3.find_smallest(problem, floor)
     return Found(_last_break(problem))
 
 
@@ -46,8 +48,8 @@ def _wilderness(problem: SizingProblem, floor: int) -> int:
 
 
 def _last_break(problem: SizingProblem) -> int:
-    """heap_3: where an `sbrk` that is never refused ends. Until one is refused, nothing depends on
-    the arena's size.
+    """heap_3 up to newlib 4.1.0: where an `sbrk` that is never refused ends. Until one is refused,
+    nothing depends on the arena's size.
     """
     size, heap, _ = next(problem.doubling())
     address, _, allocated = heap._blocks()[-1]
