@@ -16,7 +16,8 @@ A recorded trace is run through it, and says how large it must be::
 
 Names: Heap1 ... Heap5 with Block, FreeBlock, HeapStats, Region and the errors HeapError,
 InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; kernels, newlibs (what
-`kernel=` and `newlib=` take); Trace, Op, TraceError; replay, Replay, Pin; MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk.
+kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_heap_size,
+MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk.
 
 Modules, loaded when they are used: heaps, traces, replays, sizing, comparison, risk, fragmentation;
 plot (pictures), data (bundled traces), testing (Hypothesis strategies), inspection (RAM dumps),

@@ -67,9 +67,9 @@ class Sizes:
 
     def _replay(self) -> tuple[list[_Moment], int]:
         problem = self._problem
-        for size, heap, _ in problem.doubling():
-            if not heap._refused:
-                break
+        size = next((size for size, heap, _ in problem.doubling() if not heap._refused), None)
+        if size is None:
+            size = problem.largest
         events = len(problem.trace)
         heap, slots = problem.heap(size), empty_slots(problem.trace)
         moments: list[_Moment] = []
