@@ -32,8 +32,8 @@ def make_heap3(case: vectors.NanoCase) -> rtosheap.Heap3:
 
 @pytest.mark.parametrize("name", vectors.NAMES)
 def test_heap_follows_the_vectors(name: str) -> None:
-    refusals = {"errors": (rtosheap.InvalidFreeError,), "init_error": ValueError}
-    compared = [vectors.run_case(case, make_heap, **refusals) for case in vectors.load(name)]
+    refusals = vectors.Refusals(regions=ValueError, free=(rtosheap.InvalidFreeError,))
+    compared = [vectors.run_case(case, make_heap, refusals) for case in vectors.load(name)]
     assert len(compared) == vectors.RECORDED[name].cases
     assert sum(compared) == vectors.RECORDED[name].operations
 
