@@ -10,9 +10,9 @@ import vectors
 import rtosheap
 
 
-def make_heap(case: vectors.Case) -> Any:
+def make_heap(case: vectors.Case, **more: Any) -> Any:
     address, size = case.target_regions[0]
-    common: dict[str, Any] = {"word_size": case.word, "alignment": case.align}
+    common: dict[str, Any] = {"word_size": case.word, "alignment": case.align, **more}
     if case.heap == 1:
         return rtosheap.Heap1(size, base_address=address, **common)
     common["clear_on_free"] = case.clear_on_free
