@@ -28,7 +28,7 @@ def make_model(
 
 
 def make_model3(case: vectors.NanoCase) -> Model3:
-    return Model3(case.size, base_address=case.address)
+    return Model3(case.size, base_address=case.address, newlib=case.version)
 
 
 @pytest.mark.parametrize("name", vectors.NAMES)

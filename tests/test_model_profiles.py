@@ -172,7 +172,8 @@ def test_the_newest(heap: int, first: str | None) -> None:
 def test_releases_without_statistics() -> None:
     for heap in (4, 5):
         assert Kernel("V10.2.1").rules(heap) == Kernel("V8.2.3").rules(heap)
-        assert Kernel("V8.2.3").rules(heap) == Kernel("V10.3.0").rules(heap) - {Rule.EMPTYCRASH}
+        of_statistics = {Rule.EMPTYCRASH, Rule.MINCAP}
+        assert Kernel("V8.2.3").rules(heap) == Kernel("V10.3.0").rules(heap) - of_statistics
 
 
 @pytest.mark.parametrize("name", ["V8.2.2", "V11.3.1", "V11.4", "newest", "", "V10", "V10.x.1"])
@@ -221,7 +222,9 @@ HEADERS = {
 
 @pytest.mark.parametrize("name", [name for name in profiles.NAMES if "heap1" not in name])
 def test_headers_are_those_of_the_arenas_that_are_built(name: str) -> None:
-    """Marks and links of allocated blocks: here by the model, there from the final state."""
+    """Marks and links of allocated blocks: here by the model, there from the final state. Where no
+    block is marked, nothing says what its link is.
+    """
     cases = {case.id: case for case in profiles.cases(name)}
     compared = 0
     for image in profiles.images(name, written=False):
@@ -232,9 +235,10 @@ def test_headers_are_those_of_the_arenas_that_are_built(name: str) -> None:
         length = 2 * model.word_size
         regions = image.memory if image.heap == 5 else [(model.region_list[0][0], image.memory)]
         for (start, built), own in zip(regions, model.regions_bytes(), strict=True):
-            for address, _, _ in model.blocks():
+            for address, _, allocated in model.blocks():
                 if start <= address < start + len(built):
-                    at = slice(address - start, address - start + length)
+                    known = length // 2 if allocated and Rule.NODETECT in model.rules else 0
+                    at = slice(address - start + known, address - start + length)
                     assert own[at] == built[at], f"{image.case}, {image.kernel}: {address:#x}"
                     compared += 1
     assert compared == HEADERS[name]

@@ -127,7 +127,7 @@ class Model(ABC):
     def _served(self, found: tuple[int, int] | None) -> int | None:
         """Count what an allocation gave."""
         # Outside the branch below: a refused malloc of heap_3 can waste memory.
-        self.minimum_ever_free_size = min(self.minimum_ever_free_size, self.free_size)
+        self._see_minimum()
         if found is None:
             self.malloc_failed_count += 1
             return None
@@ -136,6 +136,9 @@ class Model(ABC):
         self._returned.add(payload)
         self.allocation_count += 1
         return payload
+
+    def _see_minimum(self) -> None:
+        self.minimum_ever_free_size = min(self.minimum_ever_free_size, self.free_size)
 
     def calloc(self, n: int, size: int) -> int | None:
         self.nodes = 0

@@ -90,7 +90,8 @@ class HeaderModel(Model):
         else:
             self._take(index, None)
         self._write_size(block, allocated=True)
-        self.write_word(block, self._allocated_link())
+        if Rule.NODETECT not in self.rules:
+            self.write_word(block, self._allocated_link())
         self._free_size -= self._sizes[block]
         return block + self.header_size, block
 

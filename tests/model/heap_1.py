@@ -25,10 +25,10 @@ class Model1(Model):
         # The alignment's loss is taken off whether or not there is any.
         self._limit = size - alignment
         self._first = round_up(base_address, alignment)
-        if Rule.START in self.rules:
-            self._first = round_down(base_address + alignment, alignment)
         if self._limit <= 0 or self._first == 0:
             raise ValueError(f"size {size} at {base_address:#x}")
+        if Rule.START in self.rules:
+            self._first = round_down(base_address + alignment, alignment)
         self.reset()
 
     def reset(self) -> None:

@@ -11,7 +11,7 @@ class Model2(HeaderModel):
     """heap_2: best fit over a list ordered by size. Nothing is ever merged.
 
     Of NODETECT no recording has a free that the newest refuses, nor an arena's bytes: here such a
-    free is refused, as in Python, and the link of an allocated block is zero, as in the newest.
+    free is refused, as in Python, and an allocated block keeps the header that it had in the list.
     """
 
     kind = 2
@@ -35,11 +35,11 @@ class Model2(HeaderModel):
             end_marker_address = round_down(base_address - 2 * word_size, word_size)
         self._terminator = end_marker_address
         self._first = round_up(base_address, alignment)
-        if Rule.START in self.rules:
-            self._first = round_down(base_address + alignment, alignment)
         self._limit = size - alignment
         if self._limit < self.header_size or self._first == 0:
             raise ValueError(f"size {size} at {base_address:#x}")
+        if Rule.START in self.rules:
+            self._first = round_down(base_address + alignment, alignment)
         self.reset()
 
     def reset(self) -> None:

@@ -241,7 +241,9 @@ class Model3(Model):
             raise RequestWraps(hex(size))
         found = self._allocate(wanted)
         if found is not None:
-            chunk = found[1]
+            inner, chunk = found
+            self._returned.add(inner)
+            self._see_minimum()
             payload = round_up(chunk + self.CHUNK_HEADER, alignment)
             found = payload, self._trim(chunk, payload, body)
         return self._served(found)

@@ -31,8 +31,8 @@ class Rule(Enum):
     PLAINLINK = "the link of an allocated block is zero, not zero XOR the canary"
 
 
-#: By rule and heap, the first and the last release. Statistics are there since V10.3.0 only: what
-#: MINCAP says of earlier ones is this model's, no kernel's.
+#: By rule and heap, the first and the last release. There are statistics since V10.3.0: what a
+#: model says of earlier kernels is as in the newest.
 SPANS: dict[tuple[Rule, int], tuple[Version, Version]] = {
     (Rule.START, 1): (OLDEST, (10, 4, 5)),
     (Rule.START, 2): (OLDEST, (10, 4, 5)),
@@ -43,8 +43,8 @@ SPANS: dict[tuple[Rule, int], tuple[Version, Version]] = {
     (Rule.STRICT, 2): (OLDEST, (10, 4, 2)),
     (Rule.NODETECT, 2): (OLDEST, (10, 4, 6)),
     (Rule.ABSORB, 5): (OLDEST, (10, 6, 2)),
-    (Rule.MINCAP, 4): (OLDEST, (11, 2, 0)),
-    (Rule.MINCAP, 5): (OLDEST, (11, 2, 0)),
+    (Rule.MINCAP, 4): ((10, 3, 0), (11, 2, 0)),
+    (Rule.MINCAP, 5): ((10, 3, 0), (11, 2, 0)),
     (Rule.EMPTYCRASH, 4): ((10, 3, 0), (10, 4, 6)),
     (Rule.EMPTYCRASH, 5): ((10, 3, 0), (10, 4, 6)),
     (Rule.PROTASSERT, 5): ((11, 0, 0), (11, 3, 0)),
