@@ -66,16 +66,30 @@ HEAP_TESTS = (
     ),
 )
 FORMAT_TESTS = (
-    ("test_formats_text.py", "test_formats_csv.py", "test_formats_rep.py", "test_formats_npz.py"),
-    ("test_importers*.py", "test_recorder_streams.py"),
-    ("test_formats_runs.py", "test_formats_files.py"),
+    (
+        "test_formats_text.py",
+        "test_formats_csv.py",
+        "test_formats_rep.py",
+        "test_formats_npz.py",
+        "test_formats_addresses.py",
+        "test_importers*.py",
+        "test_recorder_streams.py",
+        "test_recorder_sync.py",
+        "test_recorder_log.py",
+    ),
+    (
+        "test_formats_runs.py",
+        "test_formats_files.py",
+        "test_formats_hostile.py",
+        "test_formats_fuzz.py",
+    ),
 )
 TARGETS = {
     "host": Target(("csrc/host/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "core": Target(("csrc/core/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "sizing": Target(
         ("rtosheap/sizing/*.py",),
-        (("test_sizing.py",), ("test_compare.py", "test_what_if.py", "test_plot_sizing.py")),
+        (("test_sizing.py", "test_compare.py", "test_what_if.py", "test_plot_sizing.py"),),
     ),
     "replays": Target(
         ("rtosheap/replays/*.py",),
@@ -83,7 +97,14 @@ TARGETS = {
     ),
     "recorder": Target(
         ("csrc/recorder/*.[ch]",),
-        (("test_recorder_streams.py",), ("test_recorder_devices.py",)),
+        (
+            (
+                "test_recorder_streams.py",
+                "test_recorder_sync.py",
+                "test_recorder_wrap.py",
+                "test_recorder_devices.py",
+            ),
+        ),
         "",
     ),
     "freertos": Target(("csrc/freertos/*.[ch]",), (("test_dropins*.py",),), ""),
@@ -233,17 +254,13 @@ class Judge:
             if any(path in self.dependencies(s, binary.options) for s in binary.sources)
         ]
 
-    def passes(self, tests: tuple[str, ...], marked: str) -> bool:
-        environment = {**os.environ, "PYTHONPATH": str(self.tree)}
-        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider"]
-        command += [
-            "-p",
-            "no:xdist",
-            "-m",
-            marked,
-            f"--deselect={LEFT_OUT}",
-            *self.test_files(tests),
-        ]
+    def passes(self, tests: tuple[str, ...], marked: str, changed: str = "nothing") -> bool:
+        """All of the tests, first those that failed for the last mutant of the changed file."""
+        # CI: Hypothesis's examples are the same each time
+        environment = {**os.environ, "PYTHONPATH": str(self.tree), "CI": "1"}
+        command = [sys.executable, "-m", "pytest", "-qx", "--failed-first", "-p", "no:xdist"]
+        command += ["-o", f"cache_dir={self.work / 'failed' / changed}", "-m", marked]
+        command += [f"--deselect={LEFT_OUT}", *self.test_files(tests)]
         where = self.tree / "tests"
         return succeeds(command, TESTING, MEMORY, cwd=where, env=environment)
 
@@ -297,7 +314,7 @@ class Judge:
                 if not succeeds([str(program), *arguments.split()], RUNNING):
                     return f"killed by {binary.name}"
         for tests in target.tests:
-            if not self.passes(tests, target.marked):
+            if not self.passes(tests, target.marked, mutant.path):
                 return f"killed by {tests[0]} and those after it"
         return "survived"
 
