@@ -93,9 +93,11 @@ def run(options: Any) -> None:
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
         judge = Judge(Path(directory))
         judge.build()
-        if not options.unchecked:
-            judge.check_tests([TARGETS[name] for name in options.targets])
+        checked = set(options.targets if options.unchecked else [])
         for name, mutant in waiting:
+            if name not in checked:
+                judge.check_tests(TARGETS[name])
+                checked.add(name)
             verdict = judge.verdict(mutant, TARGETS[name])
             with results.open("a") as file:
                 file.write(json.dumps({"key": mutant.key, "verdict": verdict}) + "\n")
