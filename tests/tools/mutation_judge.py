@@ -32,6 +32,7 @@ class Target(NamedTuple):
     tests: tuple[tuple[str, ...], ...]
     marked: str = "not long"  # which of their tests
     compiled: bool = False  # is it in the extensions, and in the programs of tests/c?
+    alone: bool = False  # does each of its .c compile without a kernel's headers?
 
 
 class Binary(NamedTuple):
@@ -106,6 +107,7 @@ TARGETS = {
             ),
         ),
         "",
+        alone=True,
     ),
     "freertos": Target(("csrc/freertos/*.[ch]",), (("test_dropins*.py",),), ""),
     "inspection": Target(
@@ -196,7 +198,7 @@ class Judge:
             else:
                 shutil.copy(ROOT / name, self.tree / name)
         include = sysconfig.get_paths()["include"]
-        self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python")]
+        self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python", "recorder")]
         self.include += ["-isystem", include]
         self.depends: dict[tuple[str, str], set[str]] = {}
         self.fresh: set[Path] = set()  # objects of the present mutant
@@ -300,6 +302,9 @@ class Judge:
             self.fresh.clear()
 
     def _verdict(self, mutant: Mutant, target: Target) -> str:
+        alone = target.alone and mutant.path.endswith(".c")
+        if alone and not self.compile(mutant.path, "", self.work / "alone.o"):
+            return "does not compile"
         affected = self.affected(mutant.path) if target.compiled else []
         for binary in self.mutated.difference(affected):
             self.link(binary, None)
