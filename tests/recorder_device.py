@@ -71,13 +71,14 @@ class Device:
 
 
 def build(option, folder):
-    """It, with this compiler option or none."""
+    """It, with this compiler option or none. What is undefined ends the process."""
     path = folder / "recorder.so"
     csrc, here = recorder_images.CSRC / "recorder", recorder_images.HERE
     recorder_images.run([
         tools.require("gcc"), "-std=c11", "-O1", "-Wall", "-Wextra", "-Wconversion",
         "-Wsign-conversion", "-Wcast-align", "-Wmissing-prototypes", "-Wshadow", "-Werror", "-fPIC",
-        "-shared", f"-I{csrc}", f"-I{here}", '-DRHR_CONFIG_FILE="recorder_config.h"',
-        *option.split(), csrc / "rh_recorder.c", here / "recorder_host.c", "-o", path,
+        "-fsanitize=undefined,bounds-strict", "-fsanitize-undefined-trap-on-error", "-shared",
+        f"-I{csrc}", f"-I{here}", '-DRHR_CONFIG_FILE="recorder_config.h"', *option.split(),
+        csrc / "rh_recorder.c", here / "recorder_host.c", "-o", path,
     ])  # fmt: skip
     return Device(path)
