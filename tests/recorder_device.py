@@ -37,23 +37,28 @@ class Device:
         self._buffer = ctypes.create_string_buffer(ring or 1 << 22)
         self._library.host_start(self._buffer, base, meaning, overhead, ring)
 
-    def start_ring(self, size):
-        """A smaller ring in the same memory, which is zeroed."""
-        ctypes.memset(self._buffer, 0, self._ring)
+    def start_ring(self, size, fill=0):
+        """A smaller ring in the same memory, which is filled before."""
+        ctypes.memset(self._buffer, fill, self._ring)
         self._library.host_start(self._buffer, BASE, 0, 0, size)
 
     def ring_started(self):
         return bool(self._library.host_started())
 
     def event(self, kind, address, size=0, old=0, tick=0, task=None):
-        name = None
-        if task:
-            name = self._names.setdefault(task, ctypes.create_string_buffer(task.encode()))
-            name = ctypes.addressof(name)
+        name = ctypes.addressof(self._buffer_of(task)) if task else None
         self._library.host_event(ord(kind), address, size, old, tick, name)
+
+    def _buffer_of(self, task):
+        return self._names.setdefault(task, ctypes.create_string_buffer(task.encode()))
 
     def forget(self, task):
         self._library.host_forget(self._names[task])
+
+    def rename(self, task, name):
+        """Another task with the same handle, and a name that is no longer."""
+        self._names[name] = self._names.pop(task)
+        self._names[name].value = name.encode()
 
     def bytes(self):
         return self._buffer.raw[: self._ring or self._library.host_written()]
@@ -71,13 +76,14 @@ class Device:
 
 
 def build(option, folder):
-    """It, with this compiler option or none."""
+    """It, with this compiler option or none. What is undefined ends the process."""
     path = folder / "recorder.so"
     csrc, here = recorder_images.CSRC / "recorder", recorder_images.HERE
     recorder_images.run([
         tools.require("gcc"), "-std=c11", "-O1", "-Wall", "-Wextra", "-Wconversion",
         "-Wsign-conversion", "-Wcast-align", "-Wmissing-prototypes", "-Wshadow", "-Werror", "-fPIC",
-        "-shared", f"-I{csrc}", f"-I{here}", '-DRHR_CONFIG_FILE="recorder_config.h"',
-        *option.split(), csrc / "rh_recorder.c", here / "recorder_host.c", "-o", path,
+        "-fsanitize=undefined,bounds-strict", "-fsanitize-undefined-trap-on-error", "-shared",
+        f"-I{csrc}", f"-I{here}", '-DRHR_CONFIG_FILE="recorder_config.h"', *option.split(),
+        csrc / "rh_recorder.c", here / "recorder_host.c", "-o", path,
     ])  # fmt: skip
     return Device(path)

@@ -45,6 +45,13 @@ def test_the_smallest_ring_is_a_ring(plain):
     assert plain.bytes()[21:] == bytes(4096 - 21)
 
 
+def test_a_ring_starts_in_memory_that_holds_anything(plain):
+    plain.start(ring=4096)
+    plain.start_ring(4096, fill=0xFF)
+    header = plain.bytes()[:20]
+    assert (header[:8], np.frombuffer(header[8:], "<u4").tolist()) == (b"RHRING1\0", [4076, 0, 0])
+
+
 @pytest.mark.parametrize("data", [b"RHE1" + b"x" * 20, b"RHE1" * 3000, b"RHE1", b"xRHE1" * 9])
 def test_marks_without_a_sync_are_no_stream(data):
     with pytest.raises(TraceError, match="no whole sync record"):
@@ -127,6 +134,30 @@ def test_a_forgotten_tasks_handle_is_used_again(device):
     assert load(device.bytes()).task.tolist() == [f"t{i}" for i in range(14)] + ["new"]
 
 
+def test_a_new_task_may_have_a_forgotten_ones_handle(device):
+    device.start()
+    device.event("m", BASE, 8, task="one")
+    device.event("m", BASE + 64, 8, task="two")
+    device.forget("one")
+    device.rename("one", "new")
+    device.event("m", BASE + 128, 8, task="new")
+    device.event("m", BASE + 192, 8, task="two")
+    found = list(wire.records(device.bytes()))
+    assert [(r.task, r.name) for r in found if r.kind == "n"] == [
+        (1, "one"),
+        (2, "two"),
+        (1, "new"),
+    ]
+    assert load(device.bytes()).task.tolist() == ["one", "two", "new", "two"]
+
+
+def test_a_name_ends_at_its_zero_alone(device):
+    device.start()
+    device.event("m", BASE, 8, task="a\x01b")
+    device.event("m", BASE + 64, 8, task="c")
+    assert [r.name for r in wire.records(device.bytes()) if r.kind == "n"] == ["a\x01b", "c"]
+
+
 def test_the_clock_may_wrap(device):
     device.start()
     for i, tick in enumerate([2**32 - 20, 2**32 - 3, 2, 40]):
@@ -147,10 +178,12 @@ def test_what_sizes_mean(device):
 
 def test_callers_are_recorded(tmp_path):
     device = build("-DRHR_CALLERS=1", tmp_path)
-    device.start()
-    device.event("m", BASE, 8)
-    found = [record for record in wire.records(device.bytes()) if record.kind == "c"]
-    assert [record.address for record in found] == [0xCA11E4]
+    for _ in range(2):
+        device.start()
+        device.event("u", BASE, 8)
+        device.event("m", BASE + 64, 8)
+        found = [record for record in wire.records(device.bytes()) if record.kind == "c"]
+        assert [record.address for record in found] == [0, 0xCA11E4]
 
 
 def test_regions_of_heap_5_record_like_others(plain):

@@ -10,9 +10,10 @@ from typing import Any
 
 from rtosheap import data, tables
 from rtosheap.cli import _output
+from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.toolchains import find_newlib
-from rtosheap.kinds import NAMES, layout_of
+from rtosheap.kinds import NAMES, heap_class, layout_of
 from rtosheap.traces import Loss, Trace, formats
 from rtosheap.traces.loss import counts
 from rtosheap.work import named
@@ -262,6 +263,11 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
             flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
             raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
     return chosen
+
+
+def layout(args: argparse.Namespace) -> Layout:
+    """The layout of the one heap that is asked for, with the options that were given."""
+    return Layout.from_options(heap_class(args.heap).kind, options(args, args.heap))
 
 
 #: Why a heap does not have an option.

@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     regions = needed_regions(args)
-    if args.round is not None and layout_of(args.heap).by_size:
+    if args.round is not None and not _arguments.layout(args).monotone:
         raise ValueError(
             f"--round: only sizes that were tried are known of {args.heap}; name them by --sizes"
         )

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     traces = load_all(args.traces, args)
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
-        tried = [size] if layout_of(args.heap).by_size else None
+        tried = None if _arguments.layout(args).monotone else [size]
         risk = run_assess(args, traces, sizes=tried, regions=regions)
         verdict = _modelled(risk, size, args.probability)
     if args.json:

@@ -245,7 +245,7 @@ def _whole(value: Any, name: str, least: int) -> int:
 
 def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Plan:
     """The plan with the sizes that are tried, where given sizes are all that can be."""
-    if not layout.by_size:
+    if layout.monotone:
         if sizes is not None:
             raise ValueError(
                 f"sizes is {list(sizes)}; {layout.name} serves in every larger heap too, so that "
@@ -253,7 +253,7 @@ def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Pla
             )
         return plan
     if sizes is None:
-        largest = max(solve(plan.problem(trace)).safe_size for trace in plan.traces)
+        largest = max(solve([plan.problem(trace)]).safe_size for trace in plan.traces)
         step = layout.step
         found = {int(share * largest) // step * step for share in _TESTED}
     else:

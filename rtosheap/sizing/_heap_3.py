@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rtosheap._core import _restore
 from rtosheap.replays.run import empty_slots, run
-from rtosheap.sizing.problem import Found, SizingProblem
+from rtosheap.sizing.problem import SizingProblem
 
 #: Moments of the endless replay from which others go on.
 _MOMENTS = 64
@@ -93,14 +93,3 @@ class Sizes:
             stop_at_failure=True, progress=problem.rounds.next(),
         )  # fmt: skip
         return heap._reached, heap._refused or self.top, not counts.failures
-
-
-def find_smallest(problem: SizingProblem, floor: int) -> Found:
-    """The smallest heap_3 from `floor` on: every size is tried."""
-    sizes = Sizes(problem)
-    step, start = sizes.step, sizes.grid(floor)
-    found = next(size for size in range(start, sizes.top + step, step) if sizes.serves(size))
-    safe = sizes.top
-    while safe > found and sizes.serves(safe - step):
-        safe -= step
-    return Found(found, True, safe)

@@ -47,6 +47,10 @@ void host_event(int kind, uint64_t address, uint64_t size, uint64_t old, uint32_
                 const char *task) {
     recorder_tick = tick;
     current = task;
+    if (kind == 'u') { /* a malloc whose caller is not known */
+        rhr_malloc(&recorder, (uintptr_t)address, size);
+        return;
+    }
     rhr_caller(&recorder, 0xCA11E4);
     if (kind == 'm') rhr_malloc(&recorder, (uintptr_t)address, size);
     if (kind == 'f') rhr_free(&recorder, (uintptr_t)address);

@@ -1,6 +1,6 @@
 """Mutation testing: each comparison, constant and operator changed, one at a time.
 
-    python tests/tools/mutate.py --results FILE [--targets host core …] [--percent 20]
+    python tests/tools/mutate.py --results FILE [--targets host core …] [--sample 40]
     python tests/tools/mutate.py --results FILE --report > tests/coverage/MUTATION.md
 
 A mutant that no test notices survives. One of the C core first meets the C programs of tests/c in
@@ -8,8 +8,9 @@ six configurations, then extensions of its own and the Python tests; one of Pyth
 package. Mutants that do not compile, or that compile to the same code, do not count.
 
 Each verdict is written to FILE as it is known, and what FILE has is not tried again (but with
---again, for survivors): so a run may end at any time and go on later. The report holds what FILE
-says of the files as they are now, with the reasons that tests/coverage/MUTATION.md gives.
+--again, for survivors): so a run may end at any time and go on later, with a larger sample, too.
+The report holds what FILE says of the files as they are now, with the reasons that
+tests/coverage/MUTATION.md gives.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ from mutants import Mutant, mutants_of
 from mutation_judge import ROOT, TARGETS, Judge
 
 REASONS = ROOT / "tests" / "coverage" / "MUTATION.md"
+SAMPLE = """\
+This is a sample: of each target {0} mutants of all that it has, those with the lowest SHA-256 of
+what names them (file, line's text, column, change), which has nothing to do with how well they are
+tested. The table counts the sample alone. The list also has survivors that other runs found.
+"""
 HEAD = """\
 # Mutation testing
 
@@ -44,20 +50,22 @@ def files_of(name: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in paths)
 
 
-def is_chosen(mutant: Mutant, percent: int) -> bool:
-    """The same ones each time, and however the file changes around them."""
-    digest = hashlib.sha256(repr(mutant.key).encode()).digest()
-    return int.from_bytes(digest[:4], "big") % 100 < percent
+def digest(mutant: Mutant) -> bytes:
+    return hashlib.sha256(repr(mutant.key).encode()).digest()
 
 
-def all_mutants(names: list[str], percent: int) -> list[tuple[str, Mutant]]:
+def all_mutants(name: str) -> list[Mutant]:
+    """Of a target."""
     return [
-        (name, mutant)
-        for name in names
-        for path in files_of(name)
-        for mutant in mutants_of(path, (ROOT / path).read_text())
-        if is_chosen(mutant, percent)
+        mutant for path in files_of(name) for mutant in mutants_of(path, (ROOT / path).read_text())
     ]
+
+
+def sample_of(name: str, size: int | None) -> list[Mutant]:
+    """As if drawn by lot, but the same ones each time, and nearly so when the files change."""
+    mutants = all_mutants(name)
+    lowest = set(sorted(mutants, key=digest)[:size])
+    return [mutant for mutant in mutants if mutant in lowest]
 
 
 def known_verdicts(results: Path) -> dict[tuple[object, ...], str]:
@@ -68,21 +76,28 @@ def known_verdicts(results: Path) -> dict[tuple[object, ...], str]:
     return {tuple(row["key"]): row["verdict"] for row in rows}
 
 
+def again(mutant: Mutant, options: Any) -> bool:
+    return options.again is not None and options.again in mutant.name
+
+
 def run(options: Any) -> None:
     results = Path(options.results)
     known = known_verdicts(results)
     waiting = [
         (name, mutant)
-        for name, mutant in all_mutants(options.targets, options.percent)
-        if mutant.key not in known or (options.again and known[mutant.key] == "survived")
+        for name in options.targets
+        for mutant in sample_of(name, options.sample)
+        if mutant.key not in known or (known[mutant.key] == "survived" and again(mutant, options))
     ]
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
         judge = Judge(Path(directory))
         judge.build()
-        if not options.unchecked:
-            judge.check_tests([TARGETS[name] for name in options.targets])
+        checked = set(options.targets if options.unchecked else [])
         for name, mutant in waiting:
+            if name not in checked:
+                judge.check_tests(TARGETS[name])
+                checked.add(name)
             verdict = judge.verdict(mutant, TARGETS[name])
             with results.open("a") as file:
                 file.write(json.dumps({"key": mutant.key, "verdict": verdict}) + "\n")
@@ -107,28 +122,31 @@ def report(options: Any) -> int:
     """The report; how many survivors it does not explain."""
     known, reasons = known_verdicts(Path(options.results)), known_reasons()
     print(HEAD)
-    if options.percent < 100:
-        print(
-            f"Of each file {options.percent} % of the mutants, always the same ones, were tried.\n"
-        )
-    print("| | killed | equivalent | survived otherwise | share | no other code | not tried |")
-    print("| --- |" + " --- |" * 6)
+    if options.sample:
+        print(SAMPLE.format(options.sample))
+    columns = (
+        "mutants | killed | equivalent | survived otherwise | share | no other code | not tried"
+    )
+    print(f"| | {columns} |\n| --- |" + " --- |" * 7)
     survivors, unexplained = [], 0
     for name in options.targets:
         count: Counter[str] = Counter()
-        for _, mutant in all_mutants([name], options.percent):
+        mutants, sample = all_mutants(name), set(sample_of(name, options.sample))
+        for mutant in mutants:
             verdict = known.get(mutant.key, "not tried")
-            if verdict == "survived":
-                reason = reasons.get(line_of(mutant), "  NOT EXPLAINED")
+            reason = reasons.get(line_of(mutant), "  NOT EXPLAINED")
+            is_explained = "NOT EXPLAINED" not in reason
+            if verdict == "survived" or (verdict == "not tried" and is_explained):
                 survivors.append((mutant, reason))
-                unexplained += "NOT EXPLAINED" in reason
-                verdict = "equivalent" if reason.lstrip().startswith("equivalent") else verdict
-            count[verdict.split(" by ")[0]] += 1
+                unexplained += not is_explained
+            if verdict == "survived" and reason.lstrip().startswith("equivalent"):
+                verdict = "equivalent"
+            count[verdict.split(" by ")[0]] += mutant in sample
         none = count["the same code"] + count["does not compile"]
         share = 100 * count["killed"] / max(1, count["killed"] + count["survived"])
         print(
-            f"| {name} | {count['killed']} | {count['equivalent']} | {count['survived']} | "
-            f"{share:.1f} % | {none} | {count['not tried']} |"
+            f"| {name} | {len(mutants)} | {count['killed']} | {count['equivalent']} | "
+            f"{count['survived']} | {share:.1f} % | {none} | {count['not tried']} |"
         )
     print("\n## Survivors\n")
     for mutant, reason in survivors:
@@ -142,8 +160,10 @@ def main() -> None:
     )
     parser.add_argument("--results", required=True, help="a file of verdicts, which is added to")
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
-    parser.add_argument("--percent", type=int, default=100, help="of each file's mutants")
-    parser.add_argument("--again", action="store_true", help="try the survivors anew")
+    parser.add_argument("--sample", type=int, help="so many of each target's mutants, not all")
+    parser.add_argument(
+        "--again", nargs="?", const="", help="try the survivors anew (whose name has this)"
+    )
     parser.add_argument("--unchecked", action="store_true", help="the tests passed a moment ago")
     parser.add_argument("--work", help="a folder for the copied tree")
     parser.add_argument("--report", action="store_true")

@@ -32,6 +32,7 @@ class Target(NamedTuple):
     tests: tuple[tuple[str, ...], ...]
     marked: str = "not long"  # which of their tests
     compiled: bool = False  # is it in the extensions, and in the programs of tests/c?
+    alone: bool = False  # does each of its .c compile without a kernel's headers?
 
 
 class Binary(NamedTuple):
@@ -66,16 +67,30 @@ HEAP_TESTS = (
     ),
 )
 FORMAT_TESTS = (
-    ("test_formats_text.py", "test_formats_csv.py", "test_formats_rep.py", "test_formats_npz.py"),
-    ("test_importers*.py", "test_recorder_streams.py"),
-    ("test_formats_runs.py", "test_formats_files.py"),
+    (
+        "test_formats_text.py",
+        "test_formats_csv.py",
+        "test_formats_rep.py",
+        "test_formats_npz.py",
+        "test_formats_addresses.py",
+        "test_importers*.py",
+        "test_recorder_streams.py",
+        "test_recorder_sync.py",
+        "test_recorder_log.py",
+    ),
+    (
+        "test_formats_runs.py",
+        "test_formats_files.py",
+        "test_formats_hostile.py",
+        "test_formats_fuzz.py",
+    ),
 )
 TARGETS = {
     "host": Target(("csrc/host/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "core": Target(("csrc/core/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "sizing": Target(
         ("rtosheap/sizing/*.py",),
-        (("test_sizing.py",), ("test_compare.py", "test_what_if.py", "test_plot_sizing.py")),
+        (("test_sizing.py", "test_compare.py", "test_what_if.py", "test_plot_sizing.py"),),
     ),
     "replays": Target(
         ("rtosheap/replays/*.py",),
@@ -83,8 +98,16 @@ TARGETS = {
     ),
     "recorder": Target(
         ("csrc/recorder/*.[ch]",),
-        (("test_recorder_streams.py",), ("test_recorder_devices.py",)),
+        (
+            (
+                "test_recorder_streams.py",
+                "test_recorder_sync.py",
+                "test_recorder_wrap.py",
+                "test_recorder_devices.py",
+            ),
+        ),
         "",
+        alone=True,
     ),
     "freertos": Target(("csrc/freertos/*.[ch]",), (("test_dropins*.py",),), ""),
     "inspection": Target(
@@ -175,7 +198,7 @@ class Judge:
             else:
                 shutil.copy(ROOT / name, self.tree / name)
         include = sysconfig.get_paths()["include"]
-        self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python")]
+        self.include = [f"-Icsrc/{name}" for name in ("core", "host", "lab", "python", "recorder")]
         self.include += ["-isystem", include]
         self.depends: dict[tuple[str, str], set[str]] = {}
         self.fresh: set[Path] = set()  # objects of the present mutant
@@ -233,17 +256,13 @@ class Judge:
             if any(path in self.dependencies(s, binary.options) for s in binary.sources)
         ]
 
-    def passes(self, tests: tuple[str, ...], marked: str) -> bool:
-        environment = {**os.environ, "PYTHONPATH": str(self.tree)}
-        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider"]
-        command += [
-            "-p",
-            "no:xdist",
-            "-m",
-            marked,
-            f"--deselect={LEFT_OUT}",
-            *self.test_files(tests),
-        ]
+    def passes(self, tests: tuple[str, ...], marked: str, changed: str = "nothing") -> bool:
+        """All of the tests, first those that failed for the last mutant of the changed file."""
+        # CI: Hypothesis's examples are the same each time
+        environment = {**os.environ, "PYTHONPATH": str(self.tree), "CI": "1"}
+        command = [sys.executable, "-m", "pytest", "-qx", "--failed-first", "-p", "no:xdist"]
+        command += ["-o", f"cache_dir={self.work / 'failed' / changed}", "-m", marked]
+        command += [f"--deselect={LEFT_OUT}", *self.test_files(tests)]
         where = self.tree / "tests"
         return succeeds(command, TESTING, MEMORY, cwd=where, env=environment)
 
@@ -264,13 +283,11 @@ class Judge:
                 if not succeeds([str(program), *arguments.split()], RUNNING):
                     sys.exit(f"{binary.name} {arguments} fails on the code as it is")
 
-    def check_tests(self, targets: list[Target]) -> None:
+    def check_tests(self, target: Target) -> None:
         """What fails now tells nothing of any mutant."""
-        for tests, marked in dict.fromkeys(
-            (t, target.marked) for target in targets for t in target.tests
-        ):
+        for tests in target.tests:
             print(f"{' '.join(tests)} on the code as it is", file=sys.stderr, flush=True)
-            if not self.passes(tests, marked):
+            if not self.passes(tests, target.marked):
                 sys.exit(f"{' '.join(tests)} fails on the code as it is")
 
     def verdict(self, mutant: Mutant, target: Target) -> str:
@@ -285,6 +302,9 @@ class Judge:
             self.fresh.clear()
 
     def _verdict(self, mutant: Mutant, target: Target) -> str:
+        alone = target.alone and mutant.path.endswith(".c")
+        if alone and not self.compile(mutant.path, "", self.work / "alone.o"):
+            return "does not compile"
         affected = self.affected(mutant.path) if target.compiled else []
         for binary in self.mutated.difference(affected):
             self.link(binary, None)
@@ -297,7 +317,7 @@ class Judge:
                 if not succeeds([str(program), *arguments.split()], RUNNING):
                     return f"killed by {binary.name}"
         for tests in target.tests:
-            if not self.passes(tests, target.marked):
+            if not self.passes(tests, target.marked, mutant.path):
                 return f"killed by {tests[0]} and those after it"
         return "survived"
 
