@@ -80,6 +80,8 @@ class OneByOne:
         if state == "zero":
             del self.blocks[block]
             return self.malloc(block, size)
+        if self.heap.newlib:
+            return self.realloc_by_call(block, *state, size)
         address, failure = self.malloc(block, size)
         if failure:
             return 0, failure
@@ -88,3 +90,15 @@ class OneByOne:
             self.heap.view(address)[:kept] = bytes(self.heap.view(state[0])[:kept])
         self.release(*state)
         return address, 0
+
+    def realloc_by_call(self, block: int, old: int, before: int, size: int) -> tuple[int, int]:
+        """The C library's own."""
+        needed = self.heap.free_size
+        address = self.heap.realloc(old, size)
+        if address is None and size != 0:
+            self.counts["failures"] += 1
+            return 0, 2 if self.fits(size, needed) else 1
+        self.live_bytes += size - before
+        self.counts["zero_size"] += size == 0
+        self.blocks[block] = (address, size) if size else "zero"
+        return address or 0, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex
+from typing import Any, NamedTuple, Self, SupportsIndex
 
 from rtosheap import _core
 from rtosheap._core import DoubleFreeError as DoubleFreeError
@@ -15,9 +15,6 @@ from rtosheap.heaps.image import from_image
 from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.html import heap_html
-
-if TYPE_CHECKING:
-    from rtosheap._core import _Memory
 
 
 class HeapStats(NamedTuple):
@@ -206,7 +203,7 @@ class Heap1(_core.Heap1, _InOneArena):
 
     def __new__(
         cls,
-        memory: _Memory,
+        memory: _core._Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
@@ -255,7 +252,7 @@ class Heap2(_core.Heap2, _InOneArena):
 
     def __new__(
         cls,
-        memory: _Memory,
+        memory: _core._Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
@@ -303,7 +300,7 @@ class Heap3(_core.Heap3, _InOneArena):
 
     def __new__(
         cls,
-        memory: _Memory,
+        memory: _core._Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         newlib: str | None = None,
@@ -342,7 +339,7 @@ class Heap4(_core.Heap4, _InOneArena):
 
     def __new__(
         cls,
-        memory: _Memory,
+        memory: _core._Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
@@ -388,7 +385,7 @@ class Heap5(_core.Heap5, Heap):
 
     def __new__(
         cls,
-        regions: Sequence[tuple[SupportsIndex, _Memory]],
+        regions: Sequence[tuple[SupportsIndex, _core._Memory]],
         *,
         word_size: SupportsIndex = 4,
         alignment: SupportsIndex = 8,

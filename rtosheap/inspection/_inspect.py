@@ -195,6 +195,8 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
     unused = (*reading.unused, False)
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
     free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
+    if layout.is_newlib and reading.blocks and not reading.blocks[-1][2]:
+        free.append(reading.blocks[-1][1] + reading.unused[1])  # the last chunk can grow
     hurt = reading.fault_at
     if not layout.frees:
         notes = (
