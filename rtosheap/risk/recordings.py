@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rtosheap.risk.lives import Ints, Lives, Mask
 from rtosheap.traces import Trace
-from rtosheap.traces.several import as_traces
+from rtosheap.traces.several import as_traces, unique_names
 
 #: A kind of block (task and size) that no recording frees is a leak if, past the first `_START` of
 #: a recording, more than `_LATE` of it are born, over more than `_SPREAD` of the recording.
@@ -51,7 +51,7 @@ class Recordings:
     """
 
     def __init__(self, traces: Trace | Sequence[Trace]) -> None:
-        self.traces = as_traces(traces)
+        self.traces = as_traces(traces, distinct=False)
         units = {None if trace.time is None else trace.time_unit for trace in self.traces}
         if len(units) > 1:
             said = ", ".join(sorted("no times" if unit is None else unit for unit in units))
@@ -68,6 +68,11 @@ class Recordings:
             raise ValueError(
                 f"traces last {together} {self.time_unit} together; it must be less than 2**61"
             )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What to call each."""
+        return unique_names(self.traces)
 
     @property
     def duration(self) -> int:
