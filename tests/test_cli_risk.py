@@ -375,7 +375,12 @@ BAD = [
     (["diff", "--old", "a"], "OLD and NEW are needed"),
     (["diff", "a", "b", "--old", "c"], "a: give OLD and NEW, or --old and --new"),
     (["diff", "coap-server", "coap-server", "--allow", "much"], "'much' is no growth; write a"),
+    (["diff", "coap-server", "coap-server", "--allow=-5%"], "'-5%' is no growth; write a"),
+    (["diff", "coap-server", "coap-server", "--allow", "nan%"], "'nan%' is no growth; write a"),
+    (["diff", "coap-server", "coap-server", "--allow", "inf%"], "'inf%' is no growth; write a"),
     (["diff", "coap-server", "missing.trace"], "missing.trace: no such file"),
+    (["assess", "srever"], "and five days each of gateway, recorder, server"),
+    (["assess", "coap-server", "recorder"], "no times (coap-server), us (recorder-seed005)"),
 ]  # fmt: skip
 
 

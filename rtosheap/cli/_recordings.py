@@ -119,6 +119,11 @@ def load_all(names: Sequence[str], args: argparse.Namespace) -> list[Trace]:
     for name in names:
         if name in BUNDLED and not Path(name).exists():
             found += [(f"{name}'s {day.name}", day) for day in data.days(name)]
+        elif name not in ("-", *data.names()) and not Path(name).exists():
+            raise ValueError(
+                f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}, "
+                f"and five days each of {', '.join(BUNDLED)}"
+            )
         else:
             found.append((name, _arguments.load(name, args)))
     traces = [trace for _, trace in found]

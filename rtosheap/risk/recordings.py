@@ -52,16 +52,21 @@ class Recordings:
 
     def __init__(self, traces: Trace | Sequence[Trace]) -> None:
         self.traces = as_traces(traces, distinct=False)
-        units = {None if trace.time is None else trace.time_unit for trace in self.traces}
+        units = {
+            "no times" if trace.time is None else trace.time_unit: name
+            for trace, name in zip(self.traces, self.names, strict=True)
+        }
         if len(units) > 1:
-            said = ", ".join(sorted("no times" if unit is None else unit for unit in units))
+            said = ", ".join(f"{unit} ({name})" for unit, name in sorted(units.items()))
             raise ValueError(f"traces are timed in {said}; all must have the same unit")
-        self.time_unit = units.pop()
+        first = self.traces[0]
+        self.time_unit = None if first.time is None else first.time_unit
         self.lives = [Lives.of_trace(trace) for trace in self.traces]
         for at, life in enumerate(self.lives):
             if not life.duration:
                 raise ValueError(
-                    f"traces[{at}] lasts no time: no two of its events are at different times"
+                    f"traces[{at}] lasts no time: no two of its events are at different times "
+                    f"({self.names[at]})"
                 )
         together = sum(life.duration for life in self.lives)
         if together >= _LONGEST:
