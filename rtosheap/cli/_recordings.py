@@ -14,6 +14,7 @@ from rtosheap import data
 from rtosheap.cli import _arguments, _output
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk, assess
+from rtosheap.sizing.problem import larger_serves_too
 from rtosheap.traces import Trace
 from rtosheap.traces.several import duplicate, name_of_all, renamed
 
@@ -89,8 +90,9 @@ def add_traces(parser: Any) -> None:
 def add_model(parser: Any) -> None:
     """How the days are modelled."""
     parser.add_argument(
-        "--runs", type=parse_count, default=1000, metavar="N",
-        help="how many days are modelled (default: %(default)s)",
+        "--runs", type=parse_count, metavar="N",
+        help="how many days are modelled (default: 1000; of heap_1 and heap_2, of which the "
+        "modelled days are all there is, as many as the probability takes, if that is more)",
     )  # fmt: skip
     parser.add_argument(
         "--duration", type=parse_duration, metavar="TIME",
@@ -117,6 +119,11 @@ def load_all(names: Sequence[str], args: argparse.Namespace) -> list[Trace]:
     for name in names:
         if name in BUNDLED and not Path(name).exists():
             found += [(f"{name}'s {day.name}", day) for day in data.days(name)]
+        elif name not in ("-", *data.names()) and not Path(name).exists():
+            raise ValueError(
+                f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}, "
+                f"and five days each of {', '.join(BUNDLED)}"
+            )
         else:
             found.append((name, _arguments.load(name, args)))
     traces = [trace for _, trace in found]
@@ -156,10 +163,27 @@ def needed_regions(args: argparse.Namespace) -> list[tuple[int, int | None]] | N
     return regions
 
 
+def runs_for(args: argparse.Namespace) -> int:
+    """How many days to model; ValueError if so few cannot tell the probability that was asked for,
+    where a heap has no tail that could.
+    """
+    layout = layout_of(args.heap)
+    needed = 1
+    if not (layout.frees and larger_serves_too(layout)):
+        needed = Risk.days_needed(args.probability)
+    if args.runs is not None and args.runs < needed:
+        raise ValueError(
+            f"--runs is {args.runs}; to tell {odds(args.probability)}, {args.heap} takes "
+            f"{needed:,} or more, since it has no tail: name as many, or none, or a larger "
+            "--probability"
+        )
+    return max(needed, 1000) if args.runs is None else args.runs
+
+
 def run_assess(args: argparse.Namespace, traces: Sequence[Trace], **more: Any) -> Risk:
     """Assess, with a progress bar, in as many processes."""
     keywords = {
-        "runs": args.runs,
+        "runs": runs_for(args),
         "seed": args.seed,
         "duration": args.duration,
         **more,
@@ -172,11 +196,6 @@ def run_assess(args: argparse.Namespace, traces: Sequence[Trace], **more: Any) -
         quiet = (signal.SIGINT, signal.SIG_IGN)
         with ProcessPoolExecutor(args.jobs, initializer=signal.signal, initargs=quiet) as pool:
             return assess(traces, args.heap, executor=pool, progress=progress, **keywords)
-
-
-def was_interrupted(risk: Risk) -> bool:
-    """Whether somebody wanted no more of it, and so got what there was."""
-    return any("(interrupted)" in warning for warning in risk.warnings)
 
 
 def odds(chance: float) -> str:

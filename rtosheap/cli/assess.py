@@ -20,8 +20,8 @@ from rtosheap.cli._recordings import (
     parse_probability,
     parse_sizes,
     run_assess,
+    runs_for,
     that_fails,
-    was_interrupted,
 )
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
@@ -73,12 +73,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"--round: only sizes that were tried are known of {args.heap}; name them by --sizes"
         )
+    runs_for(args)  # before anything is read
     traces = load_all(args.traces, args)
     risk = run_assess(args, traces, sizes=args.sizes, regions=regions)
     try:
         needed = risk.size_for(args.probability)
     except ValueError:
-        if not was_interrupted(risk):
+        if not risk.interrupted:
             raise
         print(risk)
         return INTERRUPTED
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         if args.output is not None:
             print(f"\nfigure: {args.output}")
         print(f"\n{line}")
-    return INTERRUPTED if was_interrupted(risk) else 0
+    return INTERRUPTED if risk.interrupted else 0
 
 
 def rounded(risk: Risk, size: int, step: int) -> int:

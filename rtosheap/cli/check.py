@@ -16,8 +16,8 @@ from rtosheap.cli._recordings import (
     odds,
     parse_probability,
     run_assess,
+    runs_for,
     that_fails,
-    was_interrupted,
 )
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
@@ -63,6 +63,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     size, regions = _asked(args)
+    if args.probability is not None:
+        runs_for(args)  # before anything is read
     traces = load_all(args.traces, args)
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
@@ -76,12 +78,13 @@ def run(args: argparse.Namespace) -> int:
                 "heap_size": size,
                 "probability": args.probability,
                 **verdict._asdict(),
+                "interrupted": risk is not None and risk.interrupted,
                 "warnings": [] if risk is None else list(risk.warnings),
             }
         )
     else:
         print(f"{'ok' if verdict.enough else 'not enough'}: {verdict.why}")
-    if risk is not None and was_interrupted(risk):
+    if risk is not None and risk.interrupted:
         return INTERRUPTED
     return 0 if verdict.enough else 1
 
