@@ -138,6 +138,31 @@ def test_an_interrupt_of_several_processes(tmp_path: Path) -> None:
     assert (run.returncode, out, error) == (130, "", "rtosheap: interrupted\n")
 
 
+LOADING = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rtosheap.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+import rtosheap.__main__
+"""
+
+
+def test_an_interrupt_while_modules_are_loaded() -> None:
+    """Ends the command without a word, unless it is to ignore interrupts, as under nohup."""
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    ignored = LOADING.replace("class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass")
+    done = subprocess.run([sys.executable, "-c", ignored], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    raising = "import signal, rtosheap.__main__; signal.raise_signal(signal.SIGINT)"
+    done = subprocess.run([sys.executable, "-c", raising], capture_output=True, text=True)
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
 def _at_work(pid: int, count: int) -> bool:
     """Whether a process has so many children that do not catch SIGINT."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

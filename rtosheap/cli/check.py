@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 from rtosheap.cli import _arguments, _output
@@ -23,6 +24,7 @@ from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import doubts
 
 _EXAMPLE = """\
 examples:
@@ -71,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         tried = None if _arguments.layout(args).monotone else [size]
         risk = run_assess(args, traces, sizes=tried, regions=regions)
         verdict = _modelled(risk, size, args.probability)
+    lacks = _doubts(args, traces)
     if args.json:
         _output.print_json(
             {
@@ -79,11 +82,13 @@ def run(args: argparse.Namespace) -> int:
                 "probability": args.probability,
                 **verdict._asdict(),
                 "interrupted": risk is not None and risk.interrupted,
-                "warnings": [] if risk is None else list(risk.warnings),
+                "warnings": lacks if risk is None else list(risk.warnings),
             }
         )
     else:
         print(f"{'ok' if verdict.enough else 'not enough'}: {verdict.why}")
+        for text in lacks:
+            print(fill(f"Warning: {text}.", break_on_hyphens=False))
     if risk is not None and risk.interrupted:
         return INTERRUPTED
     return 0 if verdict.enough else 1
@@ -122,6 +127,13 @@ def _recorded(
         verb = "fails" if len(failed) == 1 else "fail"
         return Verdict(False, f"{share} {verb} in {heap}, first {failed[0]}")
     return Verdict(True, f"{heap} serves {count_of(len(traces), 'recording')}")
+
+
+def _doubts(args: argparse.Namespace, traces: Sequence[Trace]) -> list[str]:
+    """What the recordings lack."""
+    word = _arguments.options(args, args.heap).get("word_size", 4)
+    named = zip(traces, _names(traces), strict=True)
+    return [f"{name}: {text}" for trace, name in named for text in doubts(trace, word)]
 
 
 def _names(traces: Sequence[Trace]) -> list[str]:

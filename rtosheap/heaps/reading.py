@@ -19,6 +19,7 @@ from rtosheap.heaps.variants import VARIANTS, Variant, newest_kernel, variants_o
 #: Address, bytes (header included) and whether it is allocated.
 Triple = tuple[int, int, bool]
 
+_PLAIN = "@=<>!^ 0123456789xcbB?hHiIlLqQnNefdgFDGZs"  # what the formats of plain items consist of
 _FOREIGN = 1000  # the misfit of what another variant alone would write
 
 
@@ -215,11 +216,22 @@ def _is_marked(span: Span, block: Parsed, layout: Layout) -> bool:
 def _regions_of(layout: Layout, memory: Any, base: int) -> tuple[tuple[int, bytes], ...]:
     """The arena as (address, bytes) pairs, whatever the heap."""
     if not layout.has_regions:
-        return ((base, bytes(memoryview(memory))),)
-    pairs = tuple((operator.index(at), bytes(memoryview(data))) for at, data in memory)
+        return ((base, _plain(memory)),)
+    pairs = tuple((operator.index(at), _plain(data)) for at, data in memory)
     if not pairs:
         raise ValueError("memory is an empty sequence; heap_5 has at least one region")
     return pairs
+
+
+def _plain(memory: Any) -> bytes:
+    """The bytes of a buffer of bytes or numbers; those of objects say nothing of a heap."""
+    view = memoryview(memory)
+    if view.format.strip(_PLAIN):
+        raise TypeError(
+            "memory must be memory of plain bytes or numbers, not of items of the format "
+            f"{view.format!r}"
+        )
+    return bytes(view)
 
 
 def _counted(blocks: Sequence[Triple], state: ImageState) -> Numbers:

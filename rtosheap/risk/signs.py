@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from rtosheap.risk.groups import WINDOWS, held_in_windows, most_in_windows
 from rtosheap.risk.recordings import Recordings
@@ -85,8 +85,8 @@ def grows(recordings: Recordings, day: int) -> bool:
     change = np.diff(live, prepend=0.0)
     low = -most_in_windows(life.time, -change, life.duration)[WINDOWS // 4 :]
     low = low.reshape(-1, _MARK).min(axis=1)
-    test = stats.kendalltau(np.arange(len(low)), low)
-    slope = stats.theilslopes(low).slope
+    test = scipy.stats.kendalltau(np.arange(len(low)), low)
+    slope = scipy.stats.theilslopes(low).slope
     rise = slope * len(low)
     return bool(test.statistic > 0 and test.pvalue < _CHANCE and rise > _GROWTH * live.max())
 
