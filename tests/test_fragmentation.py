@@ -90,6 +90,7 @@ def test_blocks_from_before_the_trace_are_there_when_asked_for():
     assert block_table(whole).size.tolist() == [64]
     blocks = block_table(whole, earlier=True)
     assert (blocks.event.tolist(), blocks.size.tolist()) == ([-1, 0], [112, 64])
+    assert blocks.requested.tolist() == [104, 50]  # of those before, all that the block has
     assert blocks.live_at(0).all()
 
 

@@ -48,8 +48,8 @@ def _separators(heap: Heap) -> Iterator[Block]:
 
 
 def _last_given(trace: TraceBase, addresses: Array) -> dict[int, int]:
-    """The last event that was given each payload address."""
-    given = np.flatnonzero((trace.op[: len(addresses)] != Op.FREE) & (addresses != 0))
+    """The last event that was given each payload address, and 0 where there was no room."""
+    given = np.flatnonzero(trace.op[: len(addresses)] != Op.FREE)
     return dict(zip(addresses[given].tolist(), given.tolist(), strict=True))
 
 

@@ -94,7 +94,15 @@ TARGETS = {
     ),
     "replays": Target(
         ("rtosheap/replays/*.py",),
-        (("test_replay.py", "test_fragmentation.py", "test_pickles.py", "test_compare.py"),),
+        (
+            (
+                "test_replay.py",
+                "test_fragmentation.py",
+                "test_formats_addresses.py",
+                "test_pickles.py",
+                "test_compare.py",
+            ),
+        ),
     ),
     "recorder": Target(
         ("csrc/recorder/*.[ch]",),
