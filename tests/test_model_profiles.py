@@ -28,6 +28,7 @@ from model import (
     Rule,
     StaysListed,
     WritesAddress4,
+    ZeroesBeyond,
 )
 from test_model import break_offset, make_model
 
@@ -271,6 +272,16 @@ def test_a_block_smaller_than_its_header() -> None:
     with pytest.raises(HeaderOverHeader):
         model.malloc(0xFFFF_FFF9)
     assert model.malloc(0xFFFF_FFFD) == BASE + 12  # wraps to two
+
+
+def test_a_calloc_of_a_size_that_wraps() -> None:
+    """WRAP: malloc gives a header, and none of what calloc would zero is its block's."""
+    for model in (Model2(256, kernel="V10.4.2"), Model2(256, word_size=8, kernel="V10.4.2")):
+        for below in range(8):
+            with pytest.raises(ZeroesBeyond):
+                model.calloc(1, model.word_max - below)
+        assert model.calloc(2, model.word_max) is None  # the product does not fit the word
+        assert model.blocks() == [(BASE + 8, 248, False)]
 
 
 # ---------------------------------------------------------------------- the smallest examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from model.base import HeaderOverHeader, MallocAsserts, Model, round_down, round_up
+from model.base import HeaderOverHeader, MallocAsserts, Model, ZeroesBeyond, round_down, round_up
 from model.versions import Kernel, Rule
 
 
@@ -97,6 +97,11 @@ class HeaderModel(Model):
 
     def _allocated_link(self) -> int:
         return 0 if Rule.PLAINLINK in self.rules else self.canary or 0
+
+    def calloc(self, n: int, size: int) -> int | None:
+        if Rule.WRAP in self.rules and self.word_max - self.header_size < n * size <= self.word_max:
+            raise ZeroesBeyond(f"{n} * {size}")
+        return super().calloc(n, size)
 
     @abstractmethod
     def _take(self, index: int, remainder: int | None) -> None:
