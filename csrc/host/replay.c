@@ -188,6 +188,17 @@ static enum rh_status reallocate_by_call(struct rh_replay *replay, struct rh_slo
     return RH_OK;
 }
 
+/* Bytes from a payload to its block's end; in older kernels a request may be given fewer than it
+ * asked for. */
+static uint64_t usable(const struct rh_replay *replay, uint64_t payload) {
+    const struct rh_block block = replay->ops->block(replay->state, payload);
+    return block.address + block.size - payload;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 /* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
 static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
                                  struct outcome *outcome) {
@@ -200,7 +211,9 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
     if (status == RH_OK) status = allocate(replay, slot, size, outcome);
     if (status != RH_OK || outcome->failure != RH_FAILURE_NONE) return status;
     if (slot->state == RH_SLOT_LIVE) {
-        const uint64_t kept = size < old.size ? size : old.size;
+        uint64_t kept = least(size, old.size);
+        if (kept != 0)
+            kept = least(kept, least(usable(replay, old.address), usable(replay, slot->address)));
         if (kept != 0)
             memmove(ops->pointer(replay->state, slot->address),
                     ops->pointer(replay->state, old.address), (size_t)kept);

@@ -49,7 +49,7 @@ int heap_attach(struct heap *heap) {
     return 0;
 }
 
-static uint64_t header_bytes(const struct heap *heap) {
+uint64_t heap_header_bytes(const struct heap *heap) {
     const uint64_t words = 2 * (uint64_t)heap->ops->word_bytes;
     return (words + heap->alignment - 1) / heap->alignment * heap->alignment;
 }
@@ -87,7 +87,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
         PyErr_Format(PyExc_ValueError,
                      "%s of %llu bytes at %U is too small for heap_%d's bookkeeping (header of "
                      "%llu bytes, alignment %llu)",
-                     which, size, address, ops->kind, (unsigned long long)header_bytes(heap),
+                     which, size, address, ops->kind, (unsigned long long)heap_header_bytes(heap),
                      (unsigned long long)heap->alignment);
         break;
     case RH_BAD_ALIGNMENT: raise_alignment(heap); break;

@@ -94,6 +94,8 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 struct heap *heap_allocate(PyTypeObject *type);
 /* The versions of the kernel and of newlib by name, the newest by default; -1 with an exception. */
 int heap_take_versions(struct heap *heap, PyObject *kernel, PyObject *newlib);
+/* Bytes of a header, rounded up to the alignment. */
+uint64_t heap_header_bytes(const struct heap *heap);
 /* Set-up writes the arenas, or the shadows in their place: a restored arena is kept. */
 int heap_set_up(struct heap *heap, bool on_shadow);
 /* The state over its arenas, not yet set up: for copy() and _restore(), too. */

@@ -81,6 +81,14 @@ static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t g
                              address);
     if (size != 0 && count > max / size) Py_RETURN_NONE; /* as FreeRTOS: malloc is not called */
     if (heap->ops == NULL) return host_malloc(heap, count * size, true);
+    const unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
+    if ((old & RH_OLD_UNBOUNDED) != 0 && count * size > max - heap_header_bytes(heap) + 1) {
+        PyErr_Format(heap->core->heap_error,
+                     "calloc(): the block's size wraps, so that malloc would give fewer bytes than "
+                     "calloc clears (%s)",
+                     rh_kernels[heap->kernel].name);
+        return NULL;
+    }
     enum rh_status status = heap->ops->malloc(heap->state, count * size, &address);
     if (status == RH_OK && count * size != 0)
         memset(heap->ops->pointer(heap->state, address), 0, (size_t)(count * size));

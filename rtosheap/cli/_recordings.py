@@ -14,7 +14,6 @@ from rtosheap import data
 from rtosheap.cli import _arguments, _output
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk, assess
-from rtosheap.sizing.problem import larger_serves_too
 from rtosheap.traces import Trace
 from rtosheap.traces.several import duplicate, name_of_all, renamed
 
@@ -169,7 +168,7 @@ def runs_for(args: argparse.Namespace) -> int:
     """
     layout = layout_of(args.heap)
     needed = 1
-    if not (layout.frees and larger_serves_too(layout)):
+    if not (layout.frees and layout.monotone):
         needed = Risk.days_needed(args.probability)
     if args.runs is not None and args.runs < needed:
         raise ValueError(
