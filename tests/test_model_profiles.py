@@ -277,9 +277,10 @@ def test_a_block_smaller_than_its_header() -> None:
 def test_a_calloc_of_a_size_that_wraps() -> None:
     """WRAP: malloc gives a header, and none of what calloc would zero is its block's."""
     for model in (Model2(256, kernel="V10.4.2"), Model2(256, word_size=8, kernel="V10.4.2")):
-        for below in range(8):
+        for below in range(model.header_size - 1):
             with pytest.raises(ZeroesBeyond):
                 model.calloc(1, model.word_max - below)
+        assert model.calloc(1, model.word_max - model.header_size + 1) is None  # wraps to 0
         assert model.calloc(2, model.word_max) is None  # the product does not fit the word
         assert model.blocks() == [(BASE + 8, 248, False)]
 

@@ -99,7 +99,8 @@ class HeaderModel(Model):
         return 0 if Rule.PLAINLINK in self.rules else self.canary or 0
 
     def calloc(self, n: int, size: int) -> int | None:
-        if Rule.WRAP in self.rules and self.word_max - self.header_size < n * size <= self.word_max:
+        wraps = Rule.WRAP in self.rules and n * size + self.header_size > self.word_max
+        if wraps and n * size <= self.word_max and self._block_size(n * size):
             raise ZeroesBeyond(f"{n} * {size}")
         return super().calloc(n, size)
 
