@@ -34,8 +34,10 @@ static uint64_t heap2_nodes(const void *state) {
 
 static void heap2_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_heap2 *heap = heap2_of(state);
-    struct rh_numbers numbers = {heap->minimum_ever_free, heap->allocations, heap->frees,
-                                 heap->failed};
+    struct rh_numbers numbers = {.minimum_ever_free = heap->minimum_ever_free,
+                                 .allocations = heap->allocations,
+                                 .frees = heap->frees,
+                                 .failed = heap->failed};
     *n = numbers;
 }
 

@@ -54,8 +54,10 @@ static uint64_t heap4_nodes(const void *state) {
 
 static void heap4_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_heap4 *heap = heap4_of(state);
-    struct rh_numbers numbers = {heap->minimum_ever_free, heap->allocations, heap->frees,
-                                 heap->failed};
+    struct rh_numbers numbers = {.minimum_ever_free = heap->minimum_ever_free,
+                                 .allocations = heap->allocations,
+                                 .frees = heap->frees,
+                                 .failed = heap->failed};
     *n = numbers;
 }
 

@@ -76,9 +76,10 @@ static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t g
     if (!convert_size(args[0], "count", max, &count) || !convert_size(args[1], "size", max, &size))
         return NULL;
     if (!heap_ready(heap)) return NULL;
-    if (heap->ops != NULL && heap->ops->has_calls)
-        return finish_malloc(heap, "calloc", heap->ops->calloc(heap->state, count, size, &address),
-                             address);
+    if (heap->ops != NULL && heap->ops->has_calls) {
+        const enum rh_status called = heap->ops->calloc(heap->state, count, size, &address);
+        return finish_malloc(heap, "calloc", called, address);
+    }
     if (size != 0 && count > max / size) Py_RETURN_NONE; /* as FreeRTOS: malloc is not called */
     if (heap->ops == NULL) return host_malloc(heap, count * size, true);
     const unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
