@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtosheap.fragmentation import external_fragmentation
+from rtosheap.heaps import HeapStats
 from rtosheap.replays.run import empty_columns
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces.events import Op
@@ -42,10 +43,11 @@ def at_peak(problem: SizingProblem, size: int) -> Peak | None:
     taken = (problem.trace.op[:end] != Op.FREE) & (block != 0)
     live = taken & (problem.trace.ends()[:end] >= end)
     asked = _total(problem.trace.size[:end][live])
-    wanted = _total(problem.blocks[:end][live])
+    # newlib's realloc leaves a block where it is while that suffices, if with less around it
+    wanted = _total(np.minimum(problem.blocks[:end][live], block[live]))
     given = _total(block[live])
     headers = layout.header * int(np.count_nonzero(live))
-    stats = heap.stats()
+    stats = HeapStats._make(heap._stats(True))
     parts = dict.fromkeys(PARTS, 0)
     parts["payload"] = asked
     parts["headers"] = headers

@@ -271,6 +271,8 @@ def measure(
         heap_size = minimum_heap_size(trace, configuration.heap, **options, **solved).size
     own = [(ARENA, heap_size or 0)] if regions is None else list(regions)
     python = _python_heap(configuration, own, options)
+    if layout.is_newlib:
+        trace = _reallocs_apart(trace)
     run = replay(trace, python, record=("address", "nodes"))
     target = _Target(configuration, own)
     costs = _run(trace, run, target, progress)
@@ -289,6 +291,29 @@ def _options(configuration: Configuration) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in own}
 
 
+def _reallocs_apart(trace: Trace) -> Trace:
+    """The trace with each realloc as a malloc and a free: what the image can be asked for, where
+    the heap's own realloc would leave a block in its place.
+    """
+    if not (trace.op == Op.REALLOC).any():
+        return trace
+    events: list[tuple[Any, ...]] = []
+    now: dict[int, int] = {}
+    rows = zip(trace.op.tolist(), trace.id.tolist(), trace.size.tolist(), strict=True)
+    for number, (op, block, size) in enumerate(rows):
+        old = now.pop(block, None)
+        if op != Op.FREE:
+            now[block] = number
+            events.append(("m", number, size))
+        if old is not None:
+            events.append(("f", old))
+    return Trace.from_events(events, meta=trace.meta)
+
+
+#: Whose malloc the image's heap_3 is taken to be: Debian 12's toolchain's. The first address tells.
+_NEWLIB = "debian-12"
+
+
 def _python_heap(
     configuration: Configuration, regions: list[tuple[int, int]], options: dict[str, Any]
 ) -> Any:
@@ -296,6 +321,8 @@ def _python_heap(
     if layout_of(kind).has_regions:
         return kind(regions, **options)
     ((address, size),) = regions
+    if layout_of(kind).is_newlib:
+        options = {"newlib": _NEWLIB, **options}
     return kind(size, base_address=address, **options)
 
 

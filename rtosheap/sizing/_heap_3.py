@@ -90,6 +90,6 @@ class Sizes:
         heap = _restore(problem.heap_class, (memory,), moment.snapshot)
         counts = run(
             problem.trace, heap, start=moment.event, slots=bytearray(moment.slots),
-            stop_at_failure=True, progress=problem.rounds.next(),
+            stop_at_failure=True,
         )  # fmt: skip
         return heap._reached, heap._refused or self.top, not counts.failures

@@ -25,7 +25,10 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
         return Found(_wilderness(problem, floor))
     if problem.layout.by_size:
         problem.rounds.plan(4 + 2 * _holes.WINDOW)
-        return _holes.find_smallest(problem, _heap_2.Sizes(problem), floor, full=full)
+        tried = _heap_2.Sizes(problem)
+        if full:
+            problem.rounds.plan((tried.top - floor) // tried.step)
+        return _holes.find_smallest(problem, tried, floor, full=full)
     if not problem.layout.monotone:
         sizes = _heap_3.Sizes(problem)
         return _holes.find_smallest(problem, sizes, sizes.grid(floor), full=True)
