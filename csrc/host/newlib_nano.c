@@ -4,7 +4,7 @@
 
 /* The smallest chunk that malloc gives, and the smallest rest that it splits off. */
 #define NANO_LEAST 12u
-/* What memalign can leave: a size and a link. */
+/* What memalign can leave of one: a size and a link. */
 #define NANO_SMALLEST 8u
 #define NANO_MINUS_4 ((rh_word)-4)
 #define NANO_MINUS_8 ((rh_word)-8)
@@ -38,6 +38,7 @@ RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region,
     heap->lowest = 0;
     heap->reached = 0;
     heap->refused = 0;
+    heap->least = NANO_LEAST;
     heap->free_size = region->size;
     RH_RESET_COUNTERS(heap);
     return RH_OK;
@@ -372,6 +373,7 @@ RH_API enum rh_status rhn_memalign(struct rh_nano *heap, rh_word alignment, rh_w
         rh_put(region, aligned + body, end - (aligned + body));
         status = nano_release(heap, aligned + body);
     }
+    if (rh_get(region, chunk) < NANO_LEAST) heap->least = NANO_SMALLEST;
     RH_MARK_LIVE(heap, region, aligned);
     *address = aligned;
     return status;
@@ -409,7 +411,7 @@ RH_API enum rh_status rhn_walk(const struct rh_nano *heap, rh_visitor visit, voi
     rh_word due = heap->first, size;
     for (rh_word chunk = heap->lowest; chunk != 0 && chunk != end; chunk += size) {
         size = rh_get(region, chunk);
-        if (size < NANO_SMALLEST || size > end - chunk) return RH_CORRUPT;
+        if (size < heap->least || size > end - chunk) return RH_CORRUPT;
         const bool is_free = chunk == due && chunk != heap->extended;
         if (is_free) due = rh_get(region, chunk + NANO_LINK_AT);
         if (!visit(context, chunk, size, !is_free)) return RH_OK;
@@ -447,7 +449,7 @@ RH_API enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
     fault->address = 0;
     for (rh_word chunk = heap->lowest; chunk != 0 && chunk != end; chunk += size) {
         /* By offsets: the break may lie at the end of the address space, which is 0. */
-        if (chunk - region->base > heap->reached || end - chunk < NANO_SMALLEST)
+        if (chunk - region->base > heap->reached || end - chunk < heap->least)
             RH_FAULT(RH_RULE_SIZE, chunk);
         if (due == heap->extended) due = 0;
         const bool is_free = chunk == due;
@@ -457,7 +459,7 @@ RH_API enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
             RH_FAULT(RH_RULE_OVERWRITTEN, chunk);
 #endif
         size = rh_load(region, chunk);
-        if (size < NANO_SMALLEST || size > end - chunk || size % 4 != 0)
+        if (size < heap->least || size > end - chunk || size % 4 != 0)
             RH_FAULT(RH_RULE_SIZE, chunk);
         if (due != 0 && due < chunk) RH_FAULT(RH_RULE_LINK, entry);
         if (is_free) {

@@ -38,6 +38,7 @@ struct rh_nano {
     rh_word reached;      /* bytes that sbrk has handed out */
     rh_word refused;      /* the smallest arena in which sbrk would not have refused what it has
                            * refused so far, or 0: in all from `reached` on and below, all is alike */
+    rh_word least;        /* bytes of the smallest chunk that there can be */
     rh_word free_size;
     RH_COUNTERS
 };

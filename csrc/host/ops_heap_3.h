@@ -212,6 +212,7 @@ static enum rh_status heap3_restore(void *state, const struct rh_snapshot *snaps
         if (block->address != chunk || block->size < NANO_SMALLEST || block->size % 4 != 0 ||
             block->size > end - chunk)
             return RH_CORRUPT;
+        if (block->size < NANO_LEAST) heap->least = NANO_SMALLEST;
         rh_put(region, chunk, (rh_word)block->size);
         if (!block->allocated)
             heap->free_size += (rh_word)block->size;
