@@ -166,7 +166,7 @@ def runs_for(args: argparse.Namespace) -> int:
     """How many days to model; ValueError if so few cannot tell the probability that was asked for,
     where a heap has no tail that could.
     """
-    layout = layout_of(args.heap)
+    layout = _arguments.layout(args)
     needed = 1
     if not (layout.frees and layout.monotone):
         needed = Risk.days_needed(args.probability)

@@ -264,6 +264,8 @@ def measure(
     if regions is not None and heap_size is not None:
         raise ValueError("regions and heap_size are both given; one of them serves")
     options = _options(configuration)
+    if layout.is_newlib:
+        trace = _reallocs_apart(trace)
     if heap_size is None and regions is None:
         solved: dict[str, Any] = {"base_address": ARENA}
         if layout.has_regions:
@@ -271,13 +273,15 @@ def measure(
         heap_size = minimum_heap_size(trace, configuration.heap, **options, **solved).size
     own = [(ARENA, heap_size or 0)] if regions is None else list(regions)
     python = _python_heap(configuration, own, options)
-    if layout.is_newlib:
-        trace = _reallocs_apart(trace)
     run = replay(trace, python, record=("address", "nodes"))
     target = _Target(configuration, own)
     costs = _run(trace, run, target, progress)
     target.compare(python)
     return Measurement(configuration, run, costs)
+
+
+#: Whose malloc the image's heap_3 is taken to be: Debian 12's toolchain's. The first address tells.
+_NEWLIB = "debian-12"
 
 
 def _options(configuration: Configuration) -> dict[str, Any]:
@@ -286,6 +290,7 @@ def _options(configuration: Configuration) -> dict[str, Any]:
         "alignment": configuration.kernel.alignment,
         "clear_on_free": configuration.kernel.clear_on_free,
         "canary": CANARY if configuration.kernel.protector else None,
+        "newlib": _NEWLIB,
     }
     own = layout_of(configuration.heap).options
     return {name: value for name, value in given.items() if name in own}
@@ -310,10 +315,6 @@ def _reallocs_apart(trace: Trace) -> Trace:
     return Trace.from_events(events, meta=trace.meta)
 
 
-#: Whose malloc the image's heap_3 is taken to be: Debian 12's toolchain's. The first address tells.
-_NEWLIB = "debian-12"
-
-
 def _python_heap(
     configuration: Configuration, regions: list[tuple[int, int]], options: dict[str, Any]
 ) -> Any:
@@ -321,8 +322,6 @@ def _python_heap(
     if layout_of(kind).has_regions:
         return kind(regions, **options)
     ((address, size),) = regions
-    if layout_of(kind).is_newlib:
-        options = {"newlib": _NEWLIB, **options}
     return kind(size, base_address=address, **options)
 
 
