@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Run
 from hypothesis import HealthCheck, settings
 
 from rtosheap import data
@@ -36,6 +38,21 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:
     if report.skipped and not expected and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped, where CI must skip nothing: {report.longrepr}"
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command line, called in a folder of its own."""
+    from rtosheap.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> Run:
+        status = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Run(status, captured.out, captured.err)
+
+    return call
 
 
 @pytest.fixture

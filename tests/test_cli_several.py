@@ -6,23 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import Run, one_line
+from test_cli import one_line
 
 from rtosheap import compare, data, minimum_heap_size
-from rtosheap.cli import main
 from rtosheap.traces import Trace
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> Run:
-        status = main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture

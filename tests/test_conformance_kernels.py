@@ -46,11 +46,7 @@ def test_heap_follows_the_profiles(name: str) -> None:
 def test_heap3_follows_every_newlib(name: str) -> None:
     recorded = vectors.RECORDED_NANO[name]
     cases = vectors.load_nano(name)
-    (version,) = {case.version for case in cases}
-    newlibs = [version]
-    if version == "3.3.0" and "calls" not in name:
-        newlibs.append("4.0.0")  # realloc, calloc and memalign alone tell them apart
-    for newlib in newlibs:
+    for newlib in vectors.newlibs_of(name, cases):
 
         def make(case: vectors.NanoCase, newlib: str | None = newlib) -> rtosheap.Heap3:
             return rtosheap.Heap3(case.size, base_address=case.address, newlib=newlib)
