@@ -144,6 +144,13 @@ struct rh_ops {
     uint64_t (*last_region_start)(const void *state);
 };
 
+/* Bytes from a live payload to its block's end; heap_2 of an older kernel may have given fewer than
+ * were asked for. */
+static inline uint64_t rh_usable(const struct rh_ops *ops, const void *state, uint64_t payload) {
+    const struct rh_block block = ops->block(state, payload);
+    return block.address + block.size - payload;
+}
+
 /* The heap of a kind (1 to 5) for a word of 4 or 8 bytes; NULL where there is none. */
 const struct rh_ops *rh_ops_find(int kind, int word_bytes);
 

@@ -62,9 +62,13 @@ static void take_steps(struct rh_replay *replay, uint64_t steps) {
     if (replay->steps_left <= 0) replay->end = 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 /* What the target's size_t cannot hold, no target can ask for: it fails as the largest does. */
 static uint64_t askable(const struct rh_ops *ops, uint64_t size) {
-    return size <= ops->word_max ? size : ops->word_max;
+    return least(size, ops->word_max);
 }
 
 static enum rh_failure failure_of(enum rh_status status) {
@@ -177,7 +181,7 @@ static enum rh_status reallocate_by_call(struct rh_replay *replay, struct rh_slo
     outcome->failure = failure_of(status);
     if (outcome->failure != RH_FAILURE_NONE) return RH_OK; /* the old block stays */
     if (status != RH_OK) return status;
-    take_steps(replay, (size < old.size ? size : old.size) / 64);
+    take_steps(replay, least(size, old.size) / 64);
     replay->live_bytes += size - old.size;
     slot->state = size == 0 ? RH_SLOT_ZERO : RH_SLOT_LIVE;
     slot->size = size;
@@ -186,17 +190,6 @@ static enum rh_status reallocate_by_call(struct rh_replay *replay, struct rh_slo
     slot->address = outcome->address = address;
     if (wants_block_size(replay)) outcome->block_size = ops->block(replay->state, address).size;
     return RH_OK;
-}
-
-/* Bytes from a payload to its block's end; in older kernels a request may be given fewer than it
- * asked for. */
-static uint64_t usable(const struct rh_replay *replay, uint64_t payload) {
-    const struct rh_block block = replay->ops->block(replay->state, payload);
-    return block.address + block.size - payload;
-}
-
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
 }
 
 /* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
@@ -213,7 +206,8 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
     if (slot->state == RH_SLOT_LIVE) {
         uint64_t kept = least(size, old.size);
         if (kept != 0)
-            kept = least(kept, least(usable(replay, old.address), usable(replay, slot->address)));
+            kept = least(kept, least(rh_usable(ops, replay->state, old.address),
+                                     rh_usable(ops, replay->state, slot->address)));
         if (kept != 0)
             memmove(ops->pointer(replay->state, slot->address),
                     ops->pointer(replay->state, old.address), (size_t)kept);

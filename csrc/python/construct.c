@@ -154,13 +154,16 @@ struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow) {
     return regions;
 }
 
+unsigned heap_old(const struct heap *heap) {
+    const unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
+    return heap->has_canary ? old : old & ~(unsigned)RH_OLD_ASSERT; /* the heap protector's test */
+}
+
 int heap_set_up(struct heap *heap, bool on_shadow) {
     struct rh_setup_region *regions = heap_renew_shadow(heap, on_shadow);
     if (regions == NULL) return -1;
-    unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
-    if (!heap->has_canary) old &= ~(unsigned)RH_OLD_ASSERT; /* the heap protector's test */
     const struct rh_setup setup = {.alignment = heap->alignment,
-                                   .old = old,
+                                   .old = heap_old(heap),
                                    .newlib = heap->newlib,
                                    .canary = heap->canary,
                                    .end_marker = heap->end_marker,

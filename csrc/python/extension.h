@@ -94,6 +94,8 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 struct heap *heap_allocate(PyTypeObject *type);
 /* The versions of the kernel and of newlib by name, the newest by default; -1 with an exception. */
 int heap_take_versions(struct heap *heap, PyObject *kernel, PyObject *newlib);
+/* What its kernel does otherwise than the newest, enum rh_old. */
+unsigned heap_old(const struct heap *heap);
 /* Bytes of a header, rounded up to the alignment. */
 uint64_t heap_header_bytes(const struct heap *heap);
 /* Set-up writes the arenas, or the shadows in their place: a restored arena is kept. */

@@ -46,6 +46,11 @@ static int heap_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 
 /* --- allocation ------------------------------------------------------------------------------- */
 
+/* What the target's size_t can hold. */
+static uint64_t largest_size(const struct heap *heap) {
+    return heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+}
+
 static PyObject *finish_malloc(struct heap *heap, const char *method, enum rh_status status,
                                uint64_t address) {
     if (status == RH_OK) return PyLong_FromUnsignedLongLong(address);
@@ -57,7 +62,7 @@ static PyObject *finish_malloc(struct heap *heap, const char *method, enum rh_st
 static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     uint64_t size, address;
-    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    const uint64_t max = largest_size(heap);
     if (!convert_size(argument, "size", max, &size) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_malloc(heap, size, false);
     enum rh_status status = heap->ops->malloc(heap->state, size, &address);
@@ -66,7 +71,7 @@ static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
 
 static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t given) {
     struct heap *heap = HEAP(self);
-    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    const uint64_t max = largest_size(heap);
     uint64_t count, size, address;
     if (given != 2) {
         PyErr_Format(PyExc_TypeError, "calloc takes 2 arguments, count and size (%zd given)",
@@ -82,8 +87,8 @@ static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t g
     }
     if (size != 0 && count > max / size) Py_RETURN_NONE; /* as FreeRTOS: malloc is not called */
     if (heap->ops == NULL) return host_malloc(heap, count * size, true);
-    const unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
-    if ((old & RH_OLD_UNBOUNDED) != 0 && count * size > max - heap_header_bytes(heap) + 1) {
+    if ((heap_old(heap) & RH_OLD_UNBOUNDED) != 0 &&
+        count * size > max - heap_header_bytes(heap) + 1) {
         PyErr_Format(heap->core->heap_error,
                      "calloc(): the block's size wraps, so that malloc would give fewer bytes than "
                      "calloc clears (%s)",
@@ -106,7 +111,7 @@ static PyObject *heap_realloc(PyObject *self, PyObject *const *args, Py_ssize_t 
                      given);
         return NULL;
     }
-    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    const uint64_t max = largest_size(heap);
     if ((args[0] != Py_None && !convert_address(args[0], &old)) ||
         !convert_size(args[1], "size", max, &size) || !heap_ready_arena(heap, "realloc()"))
         return NULL;
@@ -130,7 +135,7 @@ static PyObject *heap_memalign(PyObject *self, PyObject *const *args, Py_ssize_t
                      given);
         return NULL;
     }
-    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    const uint64_t max = largest_size(heap);
     if (!convert_size(args[0], "alignment", max, &alignment) ||
         !convert_size(args[1], "size", max, &size) || !heap_ready_arena(heap, "memalign()"))
         return NULL;
@@ -169,18 +174,13 @@ static bool test_live(struct heap *heap, const char *method, struct given_addres
     return status == RH_OK;
 }
 
-static uint64_t usable_bytes(const struct heap *heap, uint64_t payload) {
-    const struct rh_block block = heap->ops->block(heap->state, payload);
-    return block.address + block.size - payload;
-}
-
 static PyObject *heap_usable_size(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     struct given_address address;
     if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_usable_size(heap, address);
     if (!test_live(heap, "usable_size", address)) return NULL;
-    return PyLong_FromUnsignedLongLong(usable_bytes(heap, address.value));
+    return PyLong_FromUnsignedLongLong(rh_usable(heap->ops, heap->state, address.value));
 }
 
 static PyObject *slice_of(PyObject *arena, Py_ssize_t start, Py_ssize_t bytes) {
@@ -197,7 +197,7 @@ static PyObject *heap_view(PyObject *self, PyObject *argument) {
     if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_view(heap, address);
     if (!test_live(heap, "view", address)) return NULL;
-    const Py_ssize_t bytes = (Py_ssize_t)usable_bytes(heap, address.value);
+    const Py_ssize_t bytes = (Py_ssize_t)rh_usable(heap->ops, heap->state, address.value);
     for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
         struct arena *arena = heap_arena(heap, i);
         const uint64_t offset = address.value - arena->address;

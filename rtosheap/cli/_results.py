@@ -9,7 +9,7 @@ from typing import Any
 from rtosheap.cli import _output
 from rtosheap.comparison import Comparison, compare
 from rtosheap.fragmentation import requested_sizes
-from rtosheap.heaps import Heap, HeapStats
+from rtosheap.heaps import Heap
 from rtosheap.replays import FAILURES, AddressCheck, Replay
 from rtosheap.traces.doubts import is_complete
 from rtosheap.traces.loss import counts
@@ -63,7 +63,7 @@ def _failure(result: Replay) -> dict[str, Any] | None:
     if index is None:
         return None
     event = result.trace[index]
-    stats = HeapStats._make(result.heap_at(index)._stats(True))
+    stats = result.heap_at(index)._numbers()
     why = FAILURES[int(result.column("failure")[index])]
     pins = result.pins(index) if why == "fragmentation" else []
     return {

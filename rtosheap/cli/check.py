@@ -25,6 +25,7 @@ from rtosheap.risk import Risk
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Trace
 from rtosheap.traces.doubts import doubts
+from rtosheap.traces.several import unique_names
 
 _EXAMPLE = """\
 examples:
@@ -114,7 +115,7 @@ def _recorded(
     """Whether the recordings run in it."""
     options = _arguments.options(args, args.heap)
     failed: list[str] = []
-    for trace, name in zip(traces, _names(traces), strict=True):
+    for trace, name in zip(traces, unique_names(traces), strict=True):
         problem = SizingProblem(trace, heap_class(args.heap), options, regions=regions)
         problem.heap(size - problem.fixed_bytes)  # what is no size of a heap is bad input
         event = problem.failure(size - problem.fixed_bytes)
@@ -132,12 +133,8 @@ def _recorded(
 def _doubts(args: argparse.Namespace, traces: Sequence[Trace]) -> list[str]:
     """What the recordings lack."""
     word = _arguments.options(args, args.heap).get("word_size", 4)
-    named = zip(traces, _names(traces), strict=True)
+    named = zip(traces, unique_names(traces), strict=True)
     return [f"{name}: {text}" for trace, name in named for text in doubts(trace, word)]
-
-
-def _names(traces: Sequence[Trace]) -> list[str]:
-    return [trace.name or f"number {at + 1}" for at, trace in enumerate(traces)]
 
 
 def _modelled(risk: Risk, size: int, probability: float) -> Verdict:

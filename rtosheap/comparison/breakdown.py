@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtosheap.fragmentation import external_fragmentation
-from rtosheap.heaps import HeapStats
 from rtosheap.replays.run import empty_columns
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces.events import Op
@@ -47,7 +46,7 @@ def at_peak(problem: SizingProblem, size: int) -> Peak | None:
     wanted = _total(np.minimum(problem.blocks[:end][live], block[live]))
     given = _total(block[live])
     headers = layout.header * int(np.count_nonzero(live))
-    stats = HeapStats._make(heap._stats(True))
+    stats = heap._numbers()
     parts = dict.fromkeys(PARTS, 0)
     parts["payload"] = asked
     parts["headers"] = headers

@@ -89,6 +89,10 @@ class Heap(_core.Heap):
         """
         return HeapStats._make(self._stats())
 
+    def _numbers(self) -> HeapStats:
+        """The same of any kernel, one whose own statistics would crash included."""
+        return HeapStats._make(self._stats(True))
+
     def blocks(self) -> list[Block]:
         """Every block, free or allocated, in address order.
 
@@ -128,7 +132,7 @@ class Heap(_core.Heap):
     def __repr__(self) -> str:
         name = type(self).__name__
         try:
-            stats = HeapStats._make(self._stats(True))
+            stats = self._numbers()
             word = f", {8 * self.word_size}-bit" if self.word_size != 4 else ""
             version = self._version()
             return (

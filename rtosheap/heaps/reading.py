@@ -12,7 +12,6 @@ from rtosheap.heaps._newlib import chunks
 from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout, down, up
 from rtosheap.heaps.parse import BROKEN, Parsed, ParsedRegion, Span, parse, span_of, walk
-from rtosheap.heaps.releases import NEWEST_KERNEL
 from rtosheap.heaps.state import ImageState
 from rtosheap.heaps.variants import VARIANTS, Variant, newest_kernel, variants_of
 
@@ -82,9 +81,7 @@ class Reading:
     @property
     def kernel(self) -> str:
         """The newest release that leaves such an arena."""
-        variant, kind = self.layout.variant, self.layout.kind
-        newest = variants_of(NEWEST_KERNEL, kind)
-        return NEWEST_KERNEL if variant in newest else newest_kernel(variant, kind)
+        return newest_kernel(self.layout.variant, self.layout.kind)
 
     @property
     def unused(self) -> tuple[int, int]:

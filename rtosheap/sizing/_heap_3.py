@@ -42,7 +42,6 @@ class Sizes:
 
     def __init__(self, problem: SizingProblem) -> None:
         self._problem = problem
-        self._base = problem.base
         self.step = problem.layout.step
         self._moments, self.top = self._replay()
         self._starts: list[int] = []  # of the runs of alike sizes that are known, ascending
@@ -50,7 +49,7 @@ class Sizes:
 
     def grid(self, size: int) -> int:
         """The largest size at or below one that is not alike to the size before it."""
-        return size - (size + self._base) % self.step
+        return size - (size + self._problem.base) % self.step
 
     def serves(self, size: int) -> bool:
         """Does a heap of `size` bytes serve the trace?"""
