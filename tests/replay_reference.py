@@ -8,10 +8,13 @@ from rtosheap import Op, Trace
 
 
 class OneByOne:
-    """What replay() documents, as single calls on a heap."""
+    """What replay() documents, as single calls on a heap. `apart`: a realloc is a malloc, a copy
+    and a free on heap_3, too.
+    """
 
-    def __init__(self, heap: Any) -> None:
+    def __init__(self, heap: Any, *, apart: bool = False) -> None:
         self.heap = heap
+        self.by_call = heap.newlib is not None and not apart
         self.blocks: dict[int, Any] = {}  # id -> (address, size), "failed" or "zero"
         self.live_bytes = 0
         self.counts = dict.fromkeys(("failures", "zero_size", "skipped", "ignored_frees"), 0)
@@ -80,7 +83,7 @@ class OneByOne:
         if state == "zero":
             del self.blocks[block]
             return self.malloc(block, size)
-        if self.heap.newlib:
+        if self.by_call:
             return self.realloc_by_call(block, *state, size)
         address, failure = self.malloc(block, size)
         if failure:
