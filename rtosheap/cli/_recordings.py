@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rtosheap import data
 from rtosheap.cli import _arguments, _output
+from rtosheap.cli._workers import workers
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk, assess
 from rtosheap.traces import Trace
@@ -191,9 +190,7 @@ def run_assess(args: argparse.Namespace, traces: Sequence[Trace], **more: Any) -
     with _output.progress_bar("modelling days") as progress:
         if args.jobs == 1:
             return assess(traces, args.heap, progress=progress, **keywords)
-        # an interrupt is for this process, which tells the others
-        quiet = (signal.SIGINT, signal.SIG_IGN)
-        with ProcessPoolExecutor(args.jobs, initializer=signal.signal, initargs=quiet) as pool:
+        with workers(args.jobs) as pool:
             return assess(traces, args.heap, executor=pool, progress=progress, **keywords)
 
 
