@@ -6,16 +6,14 @@ rules there, with none of the package's code.
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vectors import BASE
+from vectors import BASE, Case, case_of, rows
 
 from rtosheap.heaps import ImageState
 
@@ -36,7 +34,40 @@ RECORDED = {
     "padnodetect_heap2_w32": 68, "padnodetect_heap2_w64": 28,
     "protassert_heap5_w32": 60, "protassert_heap5_w64": 20,
 }  # fmt: skip
+#: Operations of each file.
+OPERATIONS = {
+    "absorb_heap5_w32": 9_431, "absorb_heap5_w64": 3_333,
+    "early_heap1_w32": 3_770, "early_heap1_w64": 1_163,
+    "early_heap2_w32": 8_164, "early_heap2_w64": 2_571,
+    "early_heap4_w32": 7_956, "early_heap4_w64": 2_821,
+    "early_heap5_w32": 9_518, "early_heap5_w64": 3_313,
+    "mincap_heap4_w32": 9_479, "mincap_heap4_w64": 3_472,
+    "mincap_heap5_w32": 9_023, "mincap_heap5_w64": 3_140,
+    "pad_heap2_w32": 8_485, "pad_heap2_w64": 2_731,
+    "pad_heap4_w32": 7_800, "pad_heap4_w64": 3_125,
+    "pad_heap5_w32": 8_201, "pad_heap5_w64": 3_729,
+    "padearly_heap2_w32": 8_163, "padearly_heap2_w64": 2_585,
+    "padnodetect_heap2_w32": 7_896, "padnodetect_heap2_w64": 2_620,
+    "protassert_heap5_w32": 8_629, "protassert_heap5_w64": 3_516,
+}  # fmt: skip
 NAMES = list(RECORDED)
+#: By profile and heap, the first and the last release that it describes: of early heap_4 and heap_5
+#: the first one with statistics.
+KERNELS = {
+    ("early", 1): ("V8.2.3", "V10.4.5"),
+    ("early", 2): ("V8.2.3", "V10.4.2"),
+    ("padearly", 2): ("V10.4.3", "V10.4.5"),
+    ("padnodetect", 2): ("V10.4.6", "V10.4.6"),
+    ("pad", 2): ("V10.5.0", "V10.6.2"),
+    ("early", 4): ("V10.3.0", "V10.4.6"),
+    ("pad", 4): ("V10.5.0", "V10.5.1"),
+    ("mincap", 4): ("V10.6.0", "V11.2.0"),
+    ("early", 5): ("V10.3.0", "V10.4.6"),
+    ("pad", 5): ("V10.5.0", "V10.5.1"),
+    ("absorb", 5): ("V10.6.0", "V10.6.2"),
+    ("mincap", 5): ("V11.0.0", "V11.2.0"),
+    ("protassert", 5): ("V11.3.0", "V11.3.0"),
+}
 
 #: By profile and heap, how ``inspect`` calls the releases; with the heap protector, and without.
 RELEASES = {
@@ -71,10 +102,20 @@ class Image(NamedTuple):
 
 def load(name: str) -> list[dict[str, Any]]:
     """All cases of a file."""
-    with gzip.open(PROFILES / f"{name}.jsonl.gz", "rt", encoding="ascii") as lines:
-        cases = [json.loads(line) for line in lines]
+    cases = list(rows(name, PROFILES))
     assert len(cases) == RECORDED[name]
     return cases
+
+
+def cases(name: str) -> list[Case]:
+    """The same for ``vectors.run_case``."""
+    return [case_of(row) for row in load(name)]
+
+
+def kernels(name: str) -> tuple[str, str]:
+    """The first and the last release that a file's cases hold for."""
+    profile, heap, _ = name.split("_")
+    return KERNELS[profile, int(heap[-1])]
 
 
 def images(name: str, *, written: bool) -> Iterator[Image]:

@@ -10,9 +10,9 @@ import vectors
 import rtosheap
 
 
-def make_heap(case: vectors.Case) -> Any:
+def make_heap(case: vectors.Case, **more: Any) -> Any:
     address, size = case.target_regions[0]
-    common: dict[str, Any] = {"word_size": case.word, "alignment": case.align}
+    common: dict[str, Any] = {"word_size": case.word, "alignment": case.align, **more}
     if case.heap == 1:
         return rtosheap.Heap1(size, base_address=address, **common)
     common["clear_on_free"] = case.clear_on_free
@@ -32,8 +32,8 @@ def make_heap3(case: vectors.NanoCase) -> rtosheap.Heap3:
 
 @pytest.mark.parametrize("name", vectors.NAMES)
 def test_heap_follows_the_vectors(name: str) -> None:
-    refusals = {"errors": (rtosheap.InvalidFreeError,), "init_error": ValueError}
-    compared = [vectors.run_case(case, make_heap, **refusals) for case in vectors.load(name)]
+    refusals = vectors.Refusals(regions=ValueError, free=(rtosheap.InvalidFreeError,))
+    compared = [vectors.run_case(case, make_heap, refusals) for case in vectors.load(name)]
     assert len(compared) == vectors.RECORDED[name].cases
     assert sum(compared) == vectors.RECORDED[name].operations
 

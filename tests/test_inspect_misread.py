@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from typing import Any
@@ -237,6 +238,109 @@ def test_what_the_first_bytes_alone_would_be_is_noted() -> None:
     report = inspect(memory, base_address=BASE)
     assert [(d.kind, d.culprit) for d in report.damage][:1] == [("header", BASE + 32)]
     assert "its first 88 bytes are a sound heap_4 by themselves" in report.notes
+
+
+# ---------------------------------------------------------------------- what cannot be known
+
+#: What of another size is made of an arena.
+SIZED = {
+    "shorter": lambda memory: memory[:-8],
+    "half": lambda memory: memory[: len(memory) // 2],
+    "zeros behind it": lambda memory: memory + bytes(64),
+    "bytes behind it": lambda memory: memory + b"\x55" * 64,
+    "anything behind it": lambda memory: memory + random.Random(1).randbytes(len(memory)),
+}
+#: How many are called damaged, and in how many of these a block is suspected without the word that
+#: the size may be wrong: nearly all of them have a heap protector's word that was cut off.
+SAID = {"shorter": (235, 3), "half": (194, 4), "zeros behind it": (251, 0),
+        "bytes behind it": (210, 0), "anything behind it": (233, 0)}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", SIZED)
+def test_a_wrong_size_that_may_be_damage_is_told_as_either(way: str) -> None:
+    damaged = silent = tried = 0
+    for image in small(2, 4):
+        if len(image.memory) < 100:
+            continue
+        memory = SIZED[way](bytes(image.memory))
+        report = inspect(memory, f"heap_{image.heap}", **image.options)
+        tried += 1
+        if image.heap == 2 and not report.is_none:
+            assert any("whether its size is right, nothing tells" in note for note in report.notes)
+        if report.is_none or not report.damage:
+            continue
+        damaged += 1
+        named = [item for item in report.damage if item.culprit is not None]
+        silent += any("; or nobody wrote it, and the heap " not in d.suspicion for d in named)
+    assert tried == 393
+    assert (damaged, silent) == SAID[way]
+
+
+def test_where_the_size_is_known_nothing_is_said_of_it() -> None:
+    """An ELF tells it."""
+    heap = used(Heap4)
+    memory = bytearray(heap.memory)
+    memory[-8:] = b"overflow"
+    last = heap.blocks()[-1].address
+    unknown = inspect(memory, base_address=BASE).damage
+    known = inspect(memory, base_address=BASE, state=ImageState(free_size=heap.free_size)).damage
+    assert [(d.kind, d.culprit) for d in unknown] == [(d.kind, d.culprit) for d in known]
+    assert known[0].culprit == last
+    assert unknown[0].suspicion == (
+        known[0].suspicion + "; or nobody wrote it, and the heap has another size than these "
+        "4,096 bytes"
+    )
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("what", [b"\xff" * 4, bytes(4), b"\x07\0\0\0", b"abcd"])
+def test_a_chunk_of_heap_3_that_leads_nowhere(what: bytes, known: bool) -> None:
+    """Chunks that go on behind it make it damage; all others are as they were."""
+    heap = used(Heap3)
+    blocks = heap.blocks()
+    tried = 0
+    for before, hurt in itertools.pairwise(blocks[:-4]):
+        memory = bytearray(heap.memory)
+        at = hurt.address - BASE
+        memory[at : at + 4] = what
+        state = ImageState(used=blocks[-1].address - BASE) if known else None
+        report = inspect(memory, Heap3, base_address=BASE, state=state)
+        (damage,) = report.damage
+        assert (damage.kind, damage.address, damage.found) == ("header", hurt.address, what)
+        assert f"chunks go on at {hurt.address + hurt.size:#x}, " in damage.message
+        assert damage.culprit is None
+        assert f"the chunk at {before.address:#010x} before it was" in damage.suspicion
+        assert [(b.address, b.size) for b in report.blocks] == [b[:2] for b in blocks]
+        assert [b.address for b in report.blocks if b.broken] == [hurt.address]
+        assert report.heap is None
+        with pytest.raises(ValueError, match="which leads nowhere; chunks go on at"):
+            Heap3.from_image(memory, base_address=BASE, state=state)
+        tried += 1
+    assert tried == 4
+
+
+def test_what_lies_behind_the_chunks_of_heap_3() -> None:
+    """Anything may, in memory that was never handed out."""
+    heap = used(Heap3)
+    report = inspect(heap.memory, Heap3, base_address=BASE)
+    assert not any("leads anywhere" in note for note in report.notes)
+    end = heap.blocks()[-1].address - BASE
+    for tail in (b"\x55" * 2048, random.Random(1).randbytes(2048)):
+        memory = heap.memory[:-2048] + tail
+        report = inspect(memory, Heap3, base_address=BASE)
+        assert report.damage == ()
+        said = f"from {BASE + end:#010x} on no size leads anywhere, but not all is 0: "
+        assert any(note.startswith(said) for note in report.notes)
+        known = inspect(memory, Heap3, base_address=BASE, state=ImageState(used=end))
+        assert known.damage == known.notes[1:] == ()
+
+
+def test_a_free_list_of_heap_3_that_leads_nowhere() -> None:
+    heap = used(Heap3)
+    state = ImageState(used=heap.blocks()[-1].address - BASE, head=BASE + 4)
+    report = inspect(heap.memory, Heap3, base_address=BASE, state=state)
+    assert [(item.kind, item.address) for item in report.damage] == [("head", 0)]
+    assert len(report.blocks) == len(heap.blocks())
 
 
 # ---------------------------------------------------------------------- any bytes

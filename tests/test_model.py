@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import vectors
-from model import Model, Model1, Model2, Model3, Model4, Model5, ModelError
+from model import Kernel, Model, Model1, Model2, Model3, Model4, Model5, ModelError
 
 
-def make_model(case: vectors.Case) -> Model:
+def make_model(
+    case: vectors.Case, kernel: Kernel | str | None = None, end_marker: int | None = None
+) -> Model:
     address, size = case.target_regions[0]
+    options: dict[str, Any] = {"word_size": case.word, "alignment": case.align, "kernel": kernel}
     if case.heap == 1:
-        return Model1(size, base_address=address, word_size=case.word, alignment=case.align)
+        return Model1(size, base_address=address, **options)
+    options["clear_on_free"] = case.clear_on_free
     if case.heap == 2:
-        return Model2(
-            size,
-            base_address=address,
-            word_size=case.word,
-            alignment=case.align,
-            clear_on_free=case.clear_on_free,
-            end_marker_address=case.end_marker,
-        )
+        marker = case.end_marker or end_marker
+        return Model2(size, base_address=address, end_marker_address=marker, **options)
+    options["canary"] = case.canary
     if case.heap == 4:
-        return Model4(
-            size,
-            base_address=address,
-            word_size=case.word,
-            alignment=case.align,
-            clear_on_free=case.clear_on_free,
-            canary=case.canary,
-        )
-    return Model5(
-        case.target_regions,
-        word_size=case.word,
-        alignment=case.align,
-        clear_on_free=case.clear_on_free,
-        canary=case.canary,
-    )
+        return Model4(size, base_address=address, **options)
+    return Model5(case.target_regions, **options)
 
 
 def make_model3(case: vectors.NanoCase) -> Model3:
-    return Model3(case.size, base_address=case.address)
+    return Model3(case.size, base_address=case.address, newlib=case.version)
 
 
 @pytest.mark.parametrize("name", vectors.NAMES)
 def test_model_follows_the_vectors(name: str) -> None:
-    refusals = {"errors": (ModelError,), "init_error": ValueError}
-    compared = [vectors.run_case(case, make_model, **refusals) for case in vectors.load(name)]
+    refusals = vectors.Refusals(regions=ValueError, free=(ModelError,))
+    compared = [vectors.run_case(case, make_model, refusals) for case in vectors.load(name)]
     assert len(compared) == vectors.RECORDED[name].cases
     assert sum(compared) == vectors.RECORDED[name].operations
 

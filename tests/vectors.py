@@ -14,11 +14,13 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 DATA = Path(__file__).parent / "data"
 CONFORMANCE = DATA / "conformance"
+NEWLIB = DATA / "newlib"
 LOGS = DATA / "freertos-logs"
 
 BASE = 0x2000_0000  # where the arena images were recorded
@@ -44,7 +46,29 @@ RECORDED = {
     "heap5_w64": Recorded(cases=209, operations=54_037, images=203, shown=87),
 }
 NAMES = list(RECORDED)
+NANO = "heap3_newlib_nano_w32"
 NANO_CASES, NANO_OPERATIONS = 300, 89_480
+
+
+class RecordedNano(NamedTuple):
+    """How much a file of newlib-nano's cases holds."""
+
+    cases: int
+    operations: int
+    images: int  # cases with the checksum of their arena
+    cut: int  # cases that end before a fault, or with an extended chunk
+
+
+RECORDED_NANO = {
+    NANO: RecordedNano(cases=300, operations=89_480, images=300, cut=0),
+    "heap3_newlib_nano_3.3.0_extra_w32": RecordedNano(180, 16_764, 180, 0),
+    "heap3_newlib_nano_4.2.0_w32": RecordedNano(427, 39_447, 427, 180),
+    "heap3_newlib_nano_4.3.0_w32": RecordedNano(450, 82_825, 450, 79),
+    "heap3_newlib_nano_4.4.0_w32": RecordedNano(480, 106_244, 480, 0),
+    "heap3_newlib_nano_calls_3.3.0_w32": RecordedNano(60, 8_400, 0, 0),
+    "heap3_newlib_nano_calls_4.0.0_w32": RecordedNano(60, 8_400, 60, 0),
+    "heap3_newlib_nano_calls_4.4.0_w32": RecordedNano(60, 8_400, 60, 0),
+}
 #: Events of each log of a running kernel.
 LOG_EVENTS = {"cm3-mode0.log.gz": 43_660, "posix-mode0.log.gz": 33_366}
 
@@ -80,7 +104,10 @@ class Case:
 
 @dataclass(frozen=True)
 class NanoCase:
-    """One run of newlib-nano's malloc over ``sbrk``."""
+    """One run of newlib-nano's malloc over ``sbrk``.
+
+    `cut` says why it ends early; then `next_op` is what would have come next.
+    """
 
     id: str
     base: int
@@ -89,29 +116,37 @@ class NanoCase:
     ops: list[Op]
     expect: list[list[Any]]
     free_list: list[list[int]]
-    crc32: str
+    crc32: str | None = None
+    version: str = "3.3.0"
+    cut: str | None = None
+    next_op: Op | None = None
 
     @property
     def address(self) -> int:
         return self.base + self.offset
 
 
-def _rows(name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(CONFORMANCE / f"{name}.jsonl.gz", "rt", encoding="ascii") as lines:
+def rows(name: str, folder: Path = CONFORMANCE) -> Iterator[dict[str, Any]]:
+    """The lines of a file, as they are."""
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="ascii") as lines:
         for line in lines:
             yield json.loads(line)
 
 
+def case_of(row: dict[str, Any], image: dict[str, Any] | None = None) -> Case:
+    fields = {key: row[key] for key in Case.__annotations__ if key in row}
+    return Case(**fields, **(image or {}))
+
+
 def load(name: str) -> list[Case]:
     """All cases of one of ``NAMES``, with their arena images."""
-    images = {image["id"]: image for image in _rows(f"arena_{name}")}
+    images = {image["id"]: image for image in rows(f"arena_{name}")}
     cases = []
-    for row in _rows(name):
+    for row in rows(name):
         image = images.pop(row["id"], {})
         assert image.get("base", BASE) == BASE
-        fields = {key: row[key] for key in Case.__annotations__ if key in row}
-        fields |= {key: image[key] for key in ("sha256", "bytes", "end_marker") if key in image}
-        cases.append(Case(**fields))
+        taken = {key: image[key] for key in ("sha256", "bytes", "end_marker") if key in image}
+        cases.append(case_of(row, taken))
     assert not images, f"images without a case: {list(images)}"
     found = Recorded(
         cases=len(cases),
@@ -123,12 +158,31 @@ def load(name: str) -> list[Case]:
     return cases
 
 
-def load_nano() -> list[NanoCase]:
-    rows = _rows("heap3_newlib_nano_w32")
-    cases = [NanoCase(**{key: row[key] for key in NanoCase.__annotations__}) for row in rows]
-    assert len(cases) == NANO_CASES
-    assert sum(len(case.ops) for case in cases) == NANO_OPERATIONS
+def load_nano(name: str = NANO) -> list[NanoCase]:
+    """All cases of one of ``RECORDED_NANO``."""
+    cases = []
+    for row in rows(name, CONFORMANCE if name == NANO else NEWLIB):
+        fields = {key: row[key] for key in NanoCase.__annotations__ if key in row}
+        if "cut" in row:
+            whole = _whole_lists()[row["id"]]
+            assert whole[: len(row["ops"])] == row["ops"]
+            fields["next_op"] = next(iter(whole[len(row["ops"]) :]), None)
+        cases.append(NanoCase(**fields))
+    found = RecordedNano(
+        cases=len(cases),
+        operations=sum(len(case.ops) for case in cases),
+        images=sum(case.crc32 is not None for case in cases),
+        cut=sum(case.cut is not None for case in cases),
+    )
+    assert found == RECORDED_NANO[name]
     return cases
+
+
+@cache
+def _whole_lists() -> dict[str, list[Op]]:
+    """By id, the operations that were given to every version: under 3.3.0 none was cut."""
+    whole = [*rows(NANO), *rows("heap3_newlib_nano_3.3.0_extra_w32", NEWLIB)]
+    return {row["id"]: row["ops"] for row in whole}
 
 
 def region_bytes(heap: Any) -> list[bytes]:
@@ -151,12 +205,31 @@ class _Checker:
         )
 
 
-def _call(heap: Any, op: Op, addresses: list[int | None], base: int, errors: Errors) -> Any:
+class Refusals(NamedTuple):
+    """What a heap raises where the real one refuses, stops or crashes; () where it never does."""
+
+    regions: type[Exception]  # that cannot be a heap
+    free: Errors  # of what is not live
+    malloc: Errors = ()  # that asserts
+    stats: Errors = ()  # that follow a null link
+
+
+def _call(heap: Any, op: Op, addresses: list[int | None], base: int, refusals: Refusals) -> Any:
     """Make one call; the result is what ``expect`` has. Its address goes to ``addresses``."""
     kind = op[0]
     addresses.append(None)
-    if kind in ("m", "c"):
-        address = heap.malloc(op[1]) if kind == "m" else heap.calloc(op[1], op[2])
+    allocations: dict[str, Callable[[], int | None]] = {
+        "m": lambda: heap.malloc(op[1]),
+        "c": lambda: heap.calloc(op[1], op[2]),
+        "a": lambda: heap.memalign(op[1], op[2]),
+    }
+    if kind == "r" and len(op) == 3:  # of heap_3; the others' resets the mark
+        allocations["r"] = lambda: heap.realloc(addresses[op[1]], op[2])
+    if kind in allocations:
+        try:
+            address = allocations[kind]()
+        except refusals.malloc:
+            return "assert"
         addresses[-1] = address
         return None if address is None else address - base
     if kind == "s":
@@ -172,7 +245,7 @@ def _call(heap: Any, op: Op, addresses: list[int | None], base: int, errors: Err
     }
     try:
         heap.free(targets[kind]())
-    except errors:
+    except refusals.free:
         return "assert"
     return "ok"
 
@@ -183,19 +256,16 @@ def _sets_up_heap_4(op: Op, word: int) -> bool:
     return kind == "m" or (kind == "c" and math.prod(numbers) < 1 << (8 * word))
 
 
-def run_case(
-    case: Case, make_heap: Callable[[Case], Any], *, errors: Errors, init_error: type[Exception]
-) -> int:
+def run_case(case: Case, make_heap: Callable[[Case], Any], refusals: Refusals) -> int:
     """Replay a case on the heap that ``make_heap`` builds; how many operations were compared.
 
-    ``errors`` are what an invalid free raises, ``init_error`` is what refused regions raise.
     Raises AssertionError, with the case and the operation, at the first difference.
     """
     check = _Checker(case.id)
     if case.init == ["assert"]:
         try:
             make_heap(case)
-        except init_error:
+        except refusals.regions:
             return 0
         raise AssertionError(f"{case.id}: the regions should have been refused")
 
@@ -213,7 +283,7 @@ def run_case(
     for index, (op, expected) in enumerate(zip(case.ops, case.expect, strict=True)):
         check.where = f"op {index} {op}"
         is_set_up = is_set_up or _sets_up_heap_4(op, case.word)
-        result = _call(heap, op, addresses, BASE, errors)
+        result = _call(heap, op, addresses, BASE, refusals)
         if is_set_up or op[0] != "s":
             check.same("result", result, expected[0])
         if is_set_up:
@@ -228,9 +298,14 @@ def run_case(
         return len(addresses)
     if case.heap != 1:
         _check_final_blocks(check, case, heap)
-    if "stats" in case.final:
-        check.same("statistics", list(heap.stats()), case.final["stats"])
-    _check_image(check, case, region_bytes(heap))
+    if case.heap in (4, 5):
+        try:
+            stats = list(heap.stats())
+        except refusals.stats:
+            stats = None
+        check.same("statistics", stats, case.final.get("stats"))
+    if case.sha256 is not None:
+        _check_image(check, case, region_bytes(heap))
     return len(addresses)
 
 
@@ -253,7 +328,6 @@ def _check_final_blocks(check: _Checker, case: Case, heap: Any) -> None:
 
 
 def _check_image(check: _Checker, case: Case, images: Sequence[bytes]) -> None:
-    assert case.sha256 is not None
     check.same("number of regions", len(images), len(case.sha256))
     if case.bytes is not None:  # first, for it shows where the difference is
         check.same("arena", [image.hex() for image in images], case.bytes)
@@ -266,18 +340,29 @@ def run_nano_case(
     make_heap: Callable[[NanoCase], Any],
     *,
     break_of: Callable[[Any], int] | None = None,
+    faults: dict[str, type[Exception]] | None = None,
 ) -> int:
     """Replay a newlib-nano case on a heap_3; how many operations were compared.
 
     ``break_of`` gives the bytes that ``sbrk`` has handed out. Without it the break is where the
-    last entry of the free list, the part that ``sbrk`` has not reached, starts.
+    last entry of the free list, the part that ``sbrk`` has not reached, starts. ``faults`` are what
+    the heap raises, by the reason why a case was cut: in the operation that is not in the case any
+    more. For an extended chunk, if at all, in the last, with the ``address`` that it got.
     """
+    faults = faults or {}
+    refusals = Refusals(regions=ValueError, free=())
     check = _Checker(case.id)
     heap = make_heap(case)
     addresses: list[int | None] = []
     for index, (op, (result, reached)) in enumerate(zip(case.ops, case.expect, strict=True)):
         check.where = f"op {index} {op}"
-        check.same("result", _call(heap, op, addresses, case.base, ()), result)
+        is_last = index == len(case.ops) - 1
+        if is_last and case.cut == "extended" and case.cut in faults:
+            call = partial(_call, heap, op, addresses, case.base, refusals)
+            error: Any = _fault(check, case, call, faults)
+            check.same("result", error.address - case.base, result)
+        else:
+            check.same("result", _call(heap, op, addresses, case.base, refusals), result)
         if break_of is not None:
             check.same("break", break_of(heap), reached)
         elif reached < case.size:
@@ -292,8 +377,28 @@ def run_nano_case(
     free_list = [[address - case.base, size] for address, size in heap.free_blocks()]
     check.same("free list", free_list, expected)
     (image,) = region_bytes(heap)
-    check.same("CRC-32 of the arena", f"{zlib.crc32(image):08x}", case.crc32)
-    return len(addresses)
+    if case.crc32 is not None:
+        check.same("CRC-32 of the arena", f"{zlib.crc32(image):08x}", case.crc32)
+    if case.next_op is not None and case.cut != "extended":
+        check.where = f"op {len(case.ops)} {case.next_op}, which is cut"
+        call = partial(_call, heap, case.next_op, addresses, case.base, refusals)
+        _fault(check, case, call, faults)
+    return len(case.ops)
+
+
+def _fault(
+    check: _Checker,
+    case: NanoCase,
+    call: Callable[[], Any],
+    faults: dict[str, type[Exception]],
+) -> Exception:
+    """What the call raises, which must be the fault for which the case is cut."""
+    assert case.cut is not None
+    try:
+        result = call()
+    except faults[case.cut] as error:
+        return error
+    raise AssertionError(f"{check.case_id}, {check.where}: {result!r}, not: {case.cut}")
 
 
 class LogEvent(NamedTuple):

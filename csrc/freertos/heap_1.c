@@ -66,6 +66,7 @@ void vPortInitialiseBlocks(void) {
 /* For a scheduler that is started again. */
 void vPortHeapResetState(void) {
     vPortInitialiseBlocks();
+    RH_RESET_ALLOCATIONS(&xHeap);
 }
 #endif
 

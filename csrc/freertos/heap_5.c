@@ -35,11 +35,12 @@ static enum rh_status prvAppendRegion(const HeapRegion_t *pxHeapRegion) {
  * without memory. Defined once more, it begins anew: what was allocated before is nobody's. */
 void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
     configASSERT(xHeap.end == 0);
-    xHeap.end = 0;
-    xHeap.free_size = 0;
 #if (configENABLE_HEAP_PROTECTOR == 1)
     xHeap.canary = prvGetCanary();
 #endif
+    xHeap.head.next = RH_CANARY_OF(&xHeap); /* an empty list, should there be no region */
+    xHeap.end = 0;
+    xHeap.free_size = 0;
     for (const HeapRegion_t *pxRegion = pxHeapRegions; pxRegion->xSizeInBytes > 0; pxRegion++) {
         const enum rh_status xStatus = prvAppendRegion(pxRegion);
         configASSERT(xStatus == RH_OK);

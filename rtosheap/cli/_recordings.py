@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk, assess
 from rtosheap.traces import Trace
+from rtosheap.traces.several import duplicate, name_of_all, renamed
 
 #: The exit status after an interrupt, also where it left something to show.
 INTERRUPTED = 130
@@ -77,8 +79,9 @@ def add_traces(parser: Any) -> None:
         "traces",
         nargs="+",
         metavar="TRACE",
-        help="recordings of the same firmware, each from power-on: files as for the other "
-        f"commands, or {', '.join(BUNDLED)}, of which five days each are bundled",
+        help="recordings of the same firmware, each from power-on: files (see --format; plain, "
+        "gzip or Zstandard), - for standard input, or what is bundled: a trace "
+        f"({', '.join(data.names())}) or five days of a firmware ({', '.join(BUNDLED)})",
     )
     _arguments.add_reading(parser)
 
@@ -105,14 +108,41 @@ def add_model(parser: Any) -> None:
 
 
 def load_all(names: Sequence[str], args: argparse.Namespace) -> list[Trace]:
-    """The recordings of these names; of a bundled firmware all its days."""
-    found: list[Trace] = []
+    """The recordings of these names; of a bundled firmware all its days. Several that have no
+    name, or the same, are called by their files.
+    """
+    if names.count("-") > 1:
+        raise ValueError("-: standard input can be read once")
+    found: list[tuple[str, Trace]] = []
     for name in names:
         if name in BUNDLED and not Path(name).exists():
-            found += data.days(name)
+            found += [(f"{name}'s {day.name}", day) for day in data.days(name)]
         else:
-            found.append(_arguments.load(name, args))
-    return found
+            found.append((name, _arguments.load(name, args)))
+    traces = [trace for _, trace in found]
+    twice = duplicate(traces)
+    if twice is not None:
+        first, second = (found[at][0] for at in twice)
+        what = "is given twice" if first == second else f"is the same recording as {first}"
+        raise ValueError(f"{second}: {what}; give each recording once")
+    known = Counter(trace.name for trace in traces)
+    return [
+        renamed(trace, name)
+        if len(found) > 1 and (known[trace.name] > 1 or not trace.name)
+        else trace
+        for name, trace in found
+    ]
+
+
+def load_one_or_all(names: Sequence[str], args: argparse.Namespace) -> Trace | list[Trace]:
+    """The recordings of these names; where it is one, that."""
+    traces = load_all(names, args)
+    return traces if len(traces) > 1 else traces[0]
+
+
+def label_of(given: Trace | list[Trace], names: Sequence[str]) -> str:
+    """What to call what was loaded."""
+    return _arguments.label(given, names[0]) if isinstance(given, Trace) else name_of_all(given)
 
 
 def needed_regions(args: argparse.Namespace) -> list[tuple[int, int | None]] | None:

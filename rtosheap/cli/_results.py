@@ -11,12 +11,12 @@ from rtosheap.comparison import Comparison, compare
 from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
 from rtosheap.replays import FAILURES, AddressCheck, Replay
-from rtosheap.traces import Trace
 from rtosheap.traces.doubts import is_complete
 from rtosheap.traces.loss import counts
+from rtosheap.traces.several import Traces
 
 
-def run_compare(trace: Trace, jobs: int, **keywords: Any) -> Comparison:
+def run_compare(trace: Traces, jobs: int, **keywords: Any) -> Comparison:
     """Compare, with a progress bar, in as many processes."""
     with _output.progress_bar("comparing") as progress:
         if jobs == 1:

@@ -26,6 +26,7 @@ from rtosheap.cli._recordings import (
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
 from rtosheap.risk.duration import spoken
+from rtosheap.sizing.problem import larger_serves_too
 
 _EXAMPLE = """\
 examples:
@@ -69,7 +70,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     regions = needed_regions(args)
-    if args.round is not None and layout_of(args.heap).by_size:
+    if args.round is not None and not larger_serves_too(layout_of(args.heap)):
         raise ValueError(
             f"--round: only sizes that were tried are known of {args.heap}; name them by --sizes"
         )

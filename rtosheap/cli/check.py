@@ -21,7 +21,7 @@ from rtosheap.cli._recordings import (
 )
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
-from rtosheap.sizing.problem import SizingProblem
+from rtosheap.sizing.problem import SizingProblem, larger_serves_too
 from rtosheap.traces import Trace
 
 _EXAMPLE = """\
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     traces = load_all(args.traces, args)
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
-        tried = [size] if layout_of(args.heap).by_size else None
+        tried = None if larger_serves_too(layout_of(args.heap)) else [size]
         risk = run_assess(args, traces, sizes=tried, regions=regions)
         verdict = _modelled(risk, size, args.probability)
     if args.json:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
+from rtosheap.cli._recordings import add_traces, label_of, load_one_or_all
 from rtosheap.cli._results import run_compare
 from rtosheap.comparison import Comparison
+from rtosheap.comparison.before_after import set_aside
 from rtosheap.kinds import NAMES
 from rtosheap.traces import Trace
 from rtosheap.traces.changes import what_if
@@ -16,6 +18,7 @@ from rtosheap.traces.changes import what_if
 _EXAMPLE = """\
 examples:
   rtosheap compare lwip-3cli
+  rtosheap compare day*.trace.gz --heap-size 64K
   rtosheap compare my.trace --heap-size 64K --jobs 4 -o heaps.svg
   rtosheap compare my.trace --what-if 'static:size>=1K;round:32'
   rtosheap compare my.trace --heap heap_4 --heap heap_5 --region 0x10000000:8K --region 0x20000000:
@@ -26,7 +29,7 @@ def add(commands: Any) -> None:
     """Add the command."""
     text = "put the five heaps side by side: how small each can be, where its bytes go, its cost"
     parser = _arguments.add_command(commands, "compare", text, _EXAMPLE, run)
-    _arguments.add_trace(parser)
+    add_traces(parser)
     _arguments.add_heaps(parser, f": {', '.join(NAMES)} (default: all five)")
     _arguments.add_heap_size(
         parser,
@@ -44,37 +47,44 @@ def run(args: argparse.Namespace) -> int:
     """Run it."""
     heaps = args.heaps or list(NAMES)
     regions = _arguments.regions(args, heaps, solved=True)
-    trace = _arguments.load(args.trace, args)
-    changed = None if args.what_if is None else what_if(trace, args.what_if)
+    traces = load_one_or_all(args.traces, args)
+    changed = None if args.what_if is None else changed_by(args.what_if, traces)
     keywords = {
         "heaps": heaps,
         "regions": regions,
         "heap_size": args.heap_size,
         **_arguments.options(args),
     }
-    before = run_compare(trace, args.jobs, **keywords)
+    before = run_compare(traces, args.jobs, **keywords)
     after = None if changed is None else run_compare(changed, args.jobs, **keywords)
     result = before if after is None else after
     if args.output is not None:
         draw(result, args.output)
     if args.json:
-        shown = {**before.to_dict(), "trace": _arguments.label(trace, args.trace)}
+        shown = {**before.to_dict(), "trace": label_of(traces, args.traces)}
         if after is not None and changed is not None:
-            shown["what_if"] = {**after.to_dict(), "changes": args.what_if, **set_aside(changed)}
+            shown["what_if"] = {**after.to_dict(), "changes": args.what_if, **outside(changed)}
         _output.print_json(shown)
         return status(result, all_count=args.heaps is not None)
     print(before)
     if after is not None and changed is not None:
         print(f"\n\nwhat if {args.what_if}\n\n{after}")
-        print(f"\n{set_aside(changed)['set_aside_bytes']:,} bytes are needed outside the heap.")
+        print(f"\n{outside(changed)['set_aside_bytes']:,} bytes are needed outside the heap.")
     if args.output is not None:
         print(f"\nfigure: {args.output}")
     return status(result, all_count=args.heaps is not None)
 
 
-def set_aside(changed: Trace) -> dict[str, int]:
-    """What a changed trace needs outside the heap."""
-    return {"set_aside_bytes": int(changed.meta["set_aside_bytes"])}
+def changed_by(changes: str, traces: Trace | list[Trace]) -> Trace | list[Trace]:
+    """A trace, or each of several, with changes."""
+    if isinstance(traces, Trace):
+        return what_if(traces, changes)
+    return [what_if(trace, changes) for trace in traces]
+
+
+def outside(changed: Trace | list[Trace]) -> dict[str, int]:
+    """What changed traces need outside the heap: the one that needs most."""
+    return {"set_aside_bytes": set_aside([changed] if isinstance(changed, Trace) else changed)}
 
 
 def status(result: Comparison, *, all_count: bool) -> int:

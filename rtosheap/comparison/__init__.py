@@ -1,15 +1,16 @@
-"""The five heaps side by side, on one trace: which serves it, in how little, and at what cost."""
+"""The five heaps side by side, on one trace or several: which serves, in how little, how fast."""
 
 from rtosheap.comparison.before_after import BeforeAfter, compare_what_if
 from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.comparison.difference import Difference, difference
-from rtosheap.comparison.result import HeapResult
+from rtosheap.comparison.result import HeapResult, RecordingResult
 
 __all__ = [
     "BeforeAfter",
     "Comparison",
     "Difference",
     "HeapResult",
+    "RecordingResult",
     "compare",
     "compare_what_if",
     "difference",

@@ -11,8 +11,27 @@ from rtosheap.comparison.result import HeapResult
 Table: TypeAlias = tuple[list[str], list[list[object]]]
 
 
-def tables(results: Sequence[HeapResult], heap_size: int | None) -> list[Table]:
-    """Headers and rows of what each heap needs, and of where its bytes are at the peak."""
+def tables(
+    results: Sequence[HeapResult], heap_size: int | None, recordings: Sequence[str] = ()
+) -> list[Table]:
+    """Headers and rows of what each heap needs, of what each of several recordings needs, and of
+    where the bytes are at the peak.
+    """
+    if recordings:
+        found = [_of_all(results, heap_size), _by_recording(results, recordings)]
+    else:
+        found = [_of_one(results, heap_size)]
+    parts: list[list[object]] = [
+        [row.heap, *(row.breakdown[part] for part in PARTS), row.external_fragmentation]
+        for row in results
+        if row.breakdown is not None
+    ]
+    if parts:
+        found.append((["bytes at the peak", *PARTS, "ext. frag."], parts))
+    return found
+
+
+def _of_one(results: Sequence[HeapResult], heap_size: int | None) -> Table:
     headers = ["heap", "smallest", "ratio", "needed at", "advice", "fails at", "most nodes"]
     rows: list[list[object]] = [
         [
@@ -30,15 +49,40 @@ def tables(results: Sequence[HeapResult], heap_size: int | None) -> list[Table]:
         headers += [f"failures in {heap_size:,}", "first at"]
         for cells, row in zip(rows, results, strict=True):
             cells += [row.failures, row.failure_event]
-    found: list[Table] = [(headers, rows)]
-    parts: list[list[object]] = [
-        [row.heap, *(row.breakdown[part] for part in PARTS), row.external_fragmentation]
+    return headers, rows
+
+
+def _of_all(results: Sequence[HeapResult], heap_size: int | None) -> Table:
+    headers = ["heap", "smallest", "ratio", "decided by", "at", "advice", "fails in", "most nodes"]
+    rows: list[list[object]] = [
+        [
+            row.heap,
+            row.size,
+            row.ratio,
+            row.recording,
+            row.witness,
+            row.advice_size,
+            sum(one.advice_fails_at is not None for one in row.recordings)
+            if row.recordings
+            else None,
+            row.most_nodes,
+        ]
         for row in results
-        if row.breakdown is not None
     ]
-    if parts:
-        found.append((["bytes at the peak", *PARTS, "ext. frag."], parts))
-    return found
+    if heap_size is not None:
+        headers += [f"failures in {heap_size:,}", "in"]
+        for cells, row in zip(rows, results, strict=True):
+            cells += [row.failures, None if row.failures is None else len(row.failing)]
+    return headers, rows
+
+
+def _by_recording(results: Sequence[HeapResult], recordings: Sequence[str]) -> Table:
+    """What each recording needs by itself."""
+    rows: list[list[object]] = [
+        [name, *(row.recordings[at].size if row.recordings else None for row in results)]
+        for at, name in enumerate(recordings)
+    ]
+    return ["smallest by itself", *(row.heap for row in results)], rows
 
 
 def remarks(rows: Iterable[HeapResult]) -> list[str]:

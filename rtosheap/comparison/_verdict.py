@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
 from rtosheap.kinds import layout_of
+from rtosheap.sizing.problem import larger_serves_too
 from rtosheap.traces import Trace
+from rtosheap.traces.several import name_of_all
 
 
 def best(rows: Iterable[HeapResult], *, regions_given: bool) -> HeapResult | None:
@@ -24,22 +26,22 @@ def best(rows: Iterable[HeapResult], *, regions_given: bool) -> HeapResult | Non
 
 
 def judged(
-    rows: Sequence[HeapResult], least: HeapResult | None, trace: Trace
+    rows: Sequence[HeapResult], least: HeapResult | None, traces: Sequence[Trace]
 ) -> tuple[HeapResult, ...]:
     """The rows with their verdicts; `least` is the best one."""
-    return tuple(row._replace(verdict=_judge(row, least, trace)) for row in rows)
+    return tuple(row._replace(verdict=_judge(row, least, traces)) for row in rows)
 
 
-def _judge(row: HeapResult, least: HeapResult | None, trace: Trace) -> str:
+def _judge(row: HeapResult, least: HeapResult | None, traces: Sequence[Trace]) -> str:
     if least is None or row.size is None:
-        return "cannot serve this trace"
+        return f"cannot serve {'this trace' if len(traces) == 1 else 'these recordings'}"
     words = []
     if row.heap == least.heap:
-        ratio = "" if row.ratio is None or not trace.peak_live_bytes else _times(row.ratio)
+        ratio = "" if row.ratio is None or not _peak(traces) else _times(row.ratio)
         words.append(f"serves with the least memory{ratio}")
     else:
         words.append(f"needs {_more(row, least)} {least.heap}")
-    if not layout_of(row.heap).frees and not trace.frees and not trace.reallocs:
+    if not layout_of(row.heap).frees and _frees_nothing(traces):
         words.append("and will do: nothing is ever freed")
     elif not layout_of(row.heap).frees or row.heap != least.heap:
         words += _why(row)
@@ -49,30 +51,44 @@ def _judge(row: HeapResult, least: HeapResult | None, trace: Trace) -> str:
 
 
 def overall(
-    rows: Sequence[HeapResult], least: HeapResult | None, trace: Trace, heap_size: int | None
+    rows: Sequence[HeapResult],
+    least: HeapResult | None,
+    traces: Sequence[Trace],
+    heap_size: int | None,
 ) -> str:
     """The verdict on the whole comparison; `least` is the best of the rows."""
     if least is None:
         names = ", ".join(row.heap for row in rows)
-        return f"No heap that was asked about ({names}) can serve this trace."
-    sentences = [_winner(least, trace), *_at_peak(least)]
+        what = "this trace" if len(traces) == 1 else f"all {len(traces)} recordings"
+        return f"No heap that was asked about ({names}) can serve {what}."
+    sentences = [_winner(least, traces), *_at_peak(least)]
     sentences += _others(rows, least)
     sentences += _slowest(rows)
-    sentences += _advice(least, trace)
+    sentences += _advice(least, traces)
     if heap_size is not None:
         sentences += _at_size(rows, heap_size)
     return " ".join(sentences)
 
 
-def _winner(least: HeapResult, trace: Trace) -> str:
-    name = trace.name or "the trace"
-    peak = trace.peak_live_bytes
+def _peak(traces: Sequence[Trace]) -> int:
+    return max(trace.peak_live_bytes for trace in traces)
+
+
+def _frees_nothing(traces: Sequence[Trace]) -> bool:
+    return not any(trace.frees or trace.reallocs for trace in traces)
+
+
+def _winner(least: HeapResult, traces: Sequence[Trace]) -> str:
+    name = name_of_all(traces) or "the trace"
+    peak = _peak(traces)
     ratio = f", {least.ratio:.3f} times the peak of {peak:,} live bytes" if peak else ""
     text = f"{least.heap} serves {name} with the least memory: {least.size:,} bytes{ratio}."
-    if not layout_of(least.heap).frees and not trace.frees and not trace.reallocs:
+    if least.recording is not None and len(traces) > 1:
+        text += f" {least.recording} decides."
+    if not layout_of(least.heap).frees and _frees_nothing(traces):
         text += " Nothing is ever freed, so heap_1 will do; it is also the simplest and fastest."
-    if layout_of(least.heap).by_size and not least.exact:
-        text += " But heap_2 can fail in a larger heap where it serves in a smaller one."
+    if not larger_serves_too(layout_of(least.heap)) and not least.exact:
+        text += f" But {least.heap} can fail in a larger heap where it serves in a smaller one."
     return text
 
 
@@ -91,8 +107,9 @@ def _at_peak(least: HeapResult) -> list[str]:
         "unreclaimed": "freed but kept",
         "fixed": "the heap's own",
     }[largest]
+    where = "At that peak" if least.recording is None else f"At the peak of {least.recording}"
     return [
-        f"At that peak {total / least.size:.1%} of it is not payload, most of that "
+        f"{where} {total / least.size:.1%} of it is not payload, most of that "
         f"{words} ({rest[largest]:,} bytes)."
     ]
 
@@ -120,11 +137,15 @@ def _slowest(rows: Sequence[HeapResult]) -> list[str]:
     return [f"The slowest call reads {_listed(texts)}."]
 
 
-def _advice(least: HeapResult, trace: Trace) -> list[str]:
-    if least.advice_size is None or not trace.peak_live_bytes:
+def _advice(least: HeapResult, traces: Sequence[Trace]) -> list[str]:
+    if least.advice_size is None or not _peak(traces):
         return []
     fails = least.advice_fails_at
     fate = "which serves here" if fails is None else f"which fails at event {fails:,}"
+    failing = [one.name for one in least.recordings if one.advice_fails_at is not None]
+    if failing:
+        share = f"{len(failing)} of {len(traces)} recordings"
+        fate = f"which fails in {share}, first at event {fails:,} of {failing[0]}"
     return [
         f'"Total minus minimum ever free" would have said {least.advice_size:,} bytes for '
         f"{least.heap}, {fate}."
@@ -137,9 +158,13 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
         if row.failures == 0:
             texts.append(f"{row.heap} serves all")
         elif row.failures is not None:
+            failing, where = row.failing, "first"
+            if failing:
+                where = f"in {len(failing)} of {len(row.recordings)} recordings, first in "
+                where += failing[0].name
             texts.append(
-                f"{row.heap} fails {row.failures:,} times, first at event {row.failure_event:,} "
-                f"({row.failure_reason})"
+                f"{row.heap} fails {row.failures:,} times, {where} at event "
+                f"{row.failure_event:,} ({row.failure_reason})"
             )
         elif row.failure_reason is not None:
             texts.append(f"{row.heap} cannot be set up ({row.failure_reason})")

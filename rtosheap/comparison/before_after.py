@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
 from rtosheap.traces.changes import Change
+from rtosheap.traces.several import Traces, as_traces, renamed, unique_names
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class BeforeAfter:
     before, after : Comparison
         The heaps side by side, without and with it.
     set_aside : int
-        Bytes that the change needs outside the heap, to be added to each size after it.
+        Bytes that the change needs outside the heap, to be added to each size after it; of several
+        recordings, what the one needs that needs most.
     """
 
     changes: str
@@ -63,20 +66,36 @@ class BeforeAfter:
         return "\n\n".join([f"{title}\n{plain_table(headers, rows)}", *texts])
 
 
-def compare_what_if(trace: Trace, *changes: Change | str, **options: Any) -> BeforeAfter:
+def compare_what_if(trace: Traces, *changes: Change | str, **options: Any) -> BeforeAfter:
     """The heaps before and after changes.
 
     Parameters
     ----------
-    trace, *changes
+    trace : Trace or sequence of Trace
+        What the program asks for; of several recordings each is changed.
+    *changes
         As for :meth:`rtosheap.Trace.what_if`.
     **options
         For :func:`rtosheap.compare`.
     """
-    changed = trace.what_if(*changes)
+    if isinstance(trace, Trace):
+        changed: Traces = trace.what_if(*changes)
+    else:
+        trace = as_traces(trace, "trace")
+        # by names of their own, lest a change that leaves nothing make them one
+        names = unique_names(trace)
+        changed = [
+            renamed(one.what_if(*changes), name) for one, name in zip(trace, names, strict=True)
+        ]
+    every = as_traces(changed)
     return BeforeAfter(
-        changed.meta["what_if"],
+        every[0].meta["what_if"],
         compare(trace, **options),
         compare(changed, **options),
-        int(changed.meta["set_aside_bytes"]),
+        set_aside(every),
     )
+
+
+def set_aside(changed: Sequence[Trace]) -> int:
+    """Bytes that changes need outside the heap: the most of any of the changed traces."""
+    return max(int(trace.meta["set_aside_bytes"]) for trace in changed)

@@ -18,8 +18,14 @@ from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
-from rtosheap.traces.doubts import doubts
-from rtosheap.traces.loss import counts
+from rtosheap.traces.several import (
+    Traces,
+    as_traces,
+    doubts_of_all,
+    lost_of_all,
+    name_of_all,
+    unique_names,
+)
 from rtosheap.work import Progress
 from rtosheap.work.spread import spread
 
@@ -38,11 +44,11 @@ class Comparison(Sequence[HeapResult]):
     results : tuple of HeapResult
         In the order in which the heaps were asked for.
     trace_name : str
-        The trace's name, ``""`` if it has none.
+        The trace's name, ``""`` if it has none; of several, how many recordings.
     events : int
-        Length of the trace.
+        Length of the trace; of several, of all together.
     peak_live_bytes : int
-        Most bytes that are live at once in the trace, as requested.
+        Most bytes that are live at once in the trace, or in any of several, as requested.
     heap_size : int or None
         The size at which failures were counted.
     columns : tuple of str
@@ -58,6 +64,8 @@ class Comparison(Sequence[HeapResult]):
     loss : tuple of (str, int)
         What is missing of it, each kind and its count: those of :class:`rtosheap.traces.Loss` and
         :class:`rtosheap.traces.Dropped` that occurred.
+    recordings : tuple of str
+        The names of several recordings, made unique; empty for a trace that was given alone.
     """
 
     results: tuple[HeapResult, ...]
@@ -69,6 +77,7 @@ class Comparison(Sequence[HeapResult]):
     verdict: str
     warnings: tuple[str, ...] = ()
     loss: tuple[tuple[str, int], ...] = ()
+    recordings: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -96,8 +105,10 @@ class Comparison(Sequence[HeapResult]):
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values that ``json.dumps`` takes; a ratio of inf is None."""
         best = self.best
+        several = {"recordings": list(self.recordings)} if self.recordings else {}
         return {
             "trace": self.trace_name,
+            **several,
             "events": self.events,
             "peak_live_bytes": self.peak_live_bytes,
             "heap_size": self.heap_size,
@@ -109,7 +120,7 @@ class Comparison(Sequence[HeapResult]):
         }
 
     def _tables(self) -> list[_tables.Table]:
-        return _tables.tables(self.results, self.heap_size)
+        return _tables.tables(self.results, self.heap_size, self.recordings)
 
     def _texts(self) -> list[str]:
         warnings = [f"Warning: {text}." for text in self.warnings]
@@ -140,7 +151,7 @@ class Comparison(Sequence[HeapResult]):
 
 
 def compare(
-    trace: Trace,
+    trace: Traces,
     *,
     heaps: Iterable[HeapKind] = NAMES,
     regions: RegionSizes | None = None,
@@ -153,8 +164,9 @@ def compare(
 
     Parameters
     ----------
-    trace : Trace
-        What the program asks for.
+    trace : Trace or sequence of Trace
+        What the program asks for. Several are recordings of the same program, each from its start:
+        each heap is as large as serves every one of them.
     heaps : iterable of type or str
         Which heaps, as classes or names; all five by default.
     regions : sequence of (int, int or None), optional
@@ -179,10 +191,10 @@ def compare(
     Raises
     ------
     TypeError
-        For an option that none of the heaps has.
+        For what is no trace, or an option that none of the heaps has.
     ValueError
-        For an argument that is wrong. A heap that cannot serve the trace is no error: its row says
-        why in `error`.
+        For an argument that is wrong; no recording, or one twice. A heap that cannot serve the
+        trace is no error: its row says why in `error`.
 
     Examples
     --------
@@ -196,20 +208,24 @@ def compare(
     >>> result.best.heap
     'heap_4'
     """
-    work = jobs(trace, heaps, regions=regions, heap_size=heap_size, options=options)
+    traces = as_traces(trace, "trace")
+    alone = isinstance(trace, Trace)
+    names = ("",) if alone else unique_names(traces)
+    work = jobs(traces, names, heaps, regions=regions, heap_size=heap_size, options=options)
     results = spread(evaluate, work, executor, progress)
     least = _verdict.best(results, regions_given=regions is not None)
-    rows = _verdict.judged(results, least, trace)
+    rows = _verdict.judged(results, least, traces)
     return Comparison(
         results=rows,
-        trace_name=trace.name,
-        events=len(trace),
-        peak_live_bytes=trace.peak_live_bytes,
+        trace_name=name_of_all(traces),
+        events=sum(map(len, traces)),
+        peak_live_bytes=max(one.peak_live_bytes for one in traces),
         heap_size=heap_size,
         best=next((row for row in rows if least is not None and row.heap == least.heap), None),
-        verdict=_verdict.overall(results, least, trace, heap_size),
-        warnings=doubts(trace, operator.index(options.get("word_size", 4))),
-        loss=tuple(counts(trace.loss, trace.dropped).items()),
+        verdict=_verdict.overall(results, least, traces, heap_size),
+        warnings=doubts_of_all(traces, operator.index(options.get("word_size", 4))),
+        loss=lost_of_all(traces),
+        recordings=() if alone else names,
     )
 
 

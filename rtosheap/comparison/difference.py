@@ -17,6 +17,7 @@ from rtosheap.sizing.minimum import MinimumSize, minimum_heap_size
 from rtosheap.sizing.problem import RegionSizes, SizingProblem
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
+from rtosheap.traces.several import Traces, as_traces
 from rtosheap.work import Progress, part
 
 #: Rows of a table of sizes; what changed less is one row.
@@ -85,6 +86,12 @@ class Difference:
     rest : tuple of (int, int)
         What lies in no live block at the peak, before and after: holes, and what a heap needs for
         itself.
+    old_size, new_size : int
+        Bytes of the smallest heap that serves all recordings of the version.
+    decides : tuple of (str, str)
+        The recording of each version that decides that.
+    warnings : tuple of str
+        What to know of the recordings that this rests on.
     """
 
     heap: str
@@ -93,16 +100,10 @@ class Difference:
     tasks: tuple[Part, ...]
     sizes: tuple[Part, ...]
     rest: tuple[int, int]
-
-    @property
-    def old_size(self) -> int:
-        """Bytes of the smallest heap that serves all recordings of the old version."""
-        return max(need.size for need in self.old)
-
-    @property
-    def new_size(self) -> int:
-        """Bytes of the smallest heap that serves all recordings of the new version."""
-        return max(need.size for need in self.new)
+    old_size: int
+    new_size: int
+    decides: tuple[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def growth(self) -> int:
@@ -143,7 +144,9 @@ class Difference:
             "tasks": [part._asdict() for part in self.tasks],
             "sizes": [part._asdict() for part in self.sizes],
             "rest": list(self.rest),
+            "decides": list(self.decides),
             "notes": self.notes,
+            "warnings": list(self.warnings),
         }
 
     def _rows(self) -> list[tuple[object, ...]]:
@@ -171,13 +174,17 @@ class Difference:
 
     def __str__(self) -> str:
         texts = [
-            _side("old", self.old) + "\n" + _side("new", self.new),
+            _side("old", self.old, self.old_size, self.decides[0])
+            + "\n"
+            + _side("new", self.new, self.new_size, self.decides[1]),
             plain_table([f"{self.heap}, at the peak", "old", "new", "change"], self._rows()),
         ]
         by_size = self._size_rows()
         if by_size:
             texts.append(plain_table(["blocks of", "old", "new", "change"], by_size))
-        notes = [fill(f"Note: {note}.", _WIDTH) for note in self.notes]
+        said = [f"Note: {note}." for note in self.notes]
+        said += [f"Warning: {text}." for text in self.warnings]
+        notes = [fill(text, _WIDTH, break_on_hyphens=False) for text in said]
         return "\n\n".join([*texts, *notes])
 
     def __repr__(self) -> str:
@@ -191,8 +198,8 @@ class Difference:
 
 
 def difference(
-    old: Trace | Sequence[Trace],
-    new: Trace | Sequence[Trace],
+    old: Traces,
+    new: Traces,
     heap: HeapKind,
     *,
     regions: RegionSizes | None = None,
@@ -224,7 +231,7 @@ def difference(
     UnservableError
         A `ValueError`: no heap of this kind serves one of the recordings.
     ValueError
-        There are no recordings of a version, or an argument is wrong.
+        There are no recordings of a version, or one is given twice, or an argument is wrong.
     TypeError
         What is given is no trace, or for an option that the heap does not have.
 
@@ -239,47 +246,62 @@ def difference(
     >>> found.tasks[0]
     Part(what='log', old=48, new=104, old_blocks=1, new_blocks=1)
     """
-    sides = (_traces(old, "old"), _traces(new, "new"))
-    every = [*sides[0], *sides[1]]
-    found = [
-        minimum_heap_size(
-            trace, heap, regions=regions, progress=part(progress, at, len(every)), **options
-        )
-        for at, trace in enumerate(every)
+    both = (as_traces(old, "old"), as_traces(new, "new"))
+    sides = [
+        _Side.of(traces, heap, regions, part(progress, at, len(both)), options)
+        for at, traces in enumerate(both)
     ]
-    counts: list[tuple[Counter[Hashable], ...]] = []
-    rests = []
-    for traces, minima in zip(sides, (found[: len(sides[0])], found[len(sides[0]) :]), strict=True):
-        at = max(range(len(minima)), key=lambda index: minima[index].size)
-        problem = SizingProblem(traces[at], heap_class(heap), options, regions=regions)
-        held = _held(problem, minima[at])
-        counts.append(held)
-        rests.append(minima[at].size - sum(held[0].values()))
-    tasks, task_blocks, sizes, size_blocks = zip(*counts, strict=True)
-    needs = [
-        Need(trace.name, minimum.size, minimum.witness)
-        for trace, minimum in zip(every, found, strict=True)
+    minima = [side.minimum for side in sides]
+    held = [
+        _held(SizingProblem(side.decides, heap_class(heap), options, regions=regions), side.minimum)
+        for side in sides
     ]
+    tasks, task_blocks, sizes, size_blocks = zip(*held, strict=True)
+    rests = [found.size - sum(own[0].values()) for found, own in zip(minima, held, strict=True)]
     return Difference(
-        heap=found[0].heap,
-        old=tuple(needs[: len(sides[0])]),
-        new=tuple(needs[len(sides[0]) :]),
+        heap=minima[0].heap,
+        old=sides[0].needs,
+        new=sides[1].needs,
         tasks=_parts(tasks, task_blocks),
         sizes=_parts(sizes, size_blocks),
         rest=(rests[0], rests[1]),
+        old_size=minima[0].size,
+        new_size=minima[1].size,
+        decides=(sides[0].name, sides[1].name),
+        warnings=tuple(
+            f"{version}{' ' if side.minimum.recordings else ': '}{text}"
+            for version, side in zip(("old", "new"), sides, strict=True)
+            for text in side.minimum.warnings
+        ),
     )
 
 
-def _traces(given: Trace | Sequence[Trace], name: str) -> list[Trace]:
-    if isinstance(given, Trace):
-        return [given]
-    traces = list(given)
-    for at, trace in enumerate(traces):
-        if not isinstance(trace, Trace):
-            raise TypeError(f"{name}[{at}] is {trace!r}; it must be a Trace")
-    if not traces:
-        raise ValueError(f"{name} is empty; at least one recording is needed")
-    return traces
+class _Side(NamedTuple):
+    """A version: what it needs, and the recording that decides."""
+
+    minimum: MinimumSize
+    needs: tuple[Need, ...]
+    decides: Trace
+    name: str
+
+    @classmethod
+    def of(
+        cls,
+        traces: tuple[Trace, ...],
+        heap: HeapKind,
+        regions: RegionSizes | None,
+        progress: Progress | None,
+        options: Mapping[str, Any],
+    ) -> _Side:
+        """Find it."""
+        given = traces[0] if len(traces) == 1 else traces
+        found = minimum_heap_size(given, heap, regions=regions, progress=progress, **options)
+        if not found.recordings:
+            need = Need(traces[0].name, found.size, found.witness)
+            return cls(found, (need,), traces[0], need.name)
+        needs = tuple(Need(one.name, one.size, one.witness) for one in found.recordings)
+        at = [need.name for need in needs].index(found.recording or "")
+        return cls(found, needs, traces[at], needs[at].name)
 
 
 def _held(problem: SizingProblem, minimum: MinimumSize) -> tuple[Counter[Hashable], ...]:
@@ -332,11 +354,11 @@ def _recordings(count: int) -> str:
     return f"{count} recording{'' if count == 1 else 's'}"
 
 
-def _side(what: str, needs: Sequence[Need]) -> str:
+def _side(what: str, needs: Sequence[Need], size: int, decides: str) -> str:
     """A version in a line."""
-    largest = max(needs, key=lambda need: need.size)
-    text = f"{what}  {largest.size:,} bytes"
     if len(needs) == 1:
-        return text + (f", {largest.name}" if largest.name else "")
-    each = f"{min(need.size for need in needs):,} to {largest.size:,} bytes"
-    return f"{what}  {each} in {_recordings(len(needs))}, most in {largest.name or 'one of them'}"
+        return f"{what}  {size:,} bytes" + (f", {decides}" if decides else "")
+    sizes = [need.size for need in needs]
+    each = f"{min(sizes):,} to {max(sizes):,} bytes in {_recordings(len(needs))}"
+    together = f", {size:,} for all of them" if size > max(sizes) else ""
+    return f"{what}  {each}{together}, most in {decides}"

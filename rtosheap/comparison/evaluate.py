@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rtosheap.comparison.breakdown import at_peak
-from rtosheap.comparison.result import HeapResult
+from rtosheap.comparison.result import HeapResult, RecordingResult
 from rtosheap.heaps import Heap4, Heap5
 from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.kinds import HeapClass, HeapKind, heap_class, heap_name, layout_of
+from rtosheap.replays.run import Counts
 from rtosheap.sizing.minimum import MinimumSize, solve
-from rtosheap.sizing.problem import Failures, RegionSizes, SizingProblem, UnservableError
+from rtosheap.sizing.problem import (
+    Failures,
+    RegionSizes,
+    SizingProblem,
+    UnservableError,
+    larger_serves_too,
+    problems_of,
+)
 from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
 from rtosheap.work import Progress
@@ -23,9 +31,10 @@ from rtosheap.work import Progress
 
 @dataclass(frozen=True)
 class Job:
-    """What to evaluate."""
+    """What to evaluate; a trace that was given alone has no name."""
 
-    trace: Trace
+    traces: tuple[Trace, ...]
+    names: tuple[str, ...]
     heap: HeapClass
     regions: tuple[tuple[Any, Any], ...] | None
     heap_size: int | None
@@ -33,7 +42,8 @@ class Job:
 
 
 def jobs(
-    trace: Trace,
+    traces: tuple[Trace, ...],
+    names: tuple[str, ...],
     heaps: Iterable[HeapKind],
     *,
     regions: RegionSizes | None,
@@ -44,21 +54,21 @@ def jobs(
     if isinstance(heaps, str | type):
         heaps = [heaps]
     classes = [heap_class(heap) for heap in heaps]
-    names = [heap_name(heap) for heap in classes]
+    kinds = [heap_name(heap) for heap in classes]
     if not classes:
         raise ValueError("heaps is empty; at least one heap is needed")
-    if len(set(names)) < len(names):
-        raise ValueError(f"heaps is {names}; each may appear once")
+    if len(set(kinds)) < len(kinds):
+        raise ValueError(f"heaps is {kinds}; each may appear once")
     if heap_size is not None and heap_size < 1:
         raise ValueError(f"heap_size is {heap_size}; it must be a number of bytes, 1 or more")
     for option in options:
         if not any(option in _taken(heap) for heap in classes):
-            raise TypeError(f"{option!r} is an option of none of {', '.join(names)}")
+            raise TypeError(f"{option!r} is an option of none of {', '.join(kinds)}")
     fixed = None if regions is None else tuple((address, size) for address, size in regions)
-    work = [Job(trace, heap, fixed, heap_size, options) for heap in classes]
+    work = [Job(traces, names, heap, fixed, heap_size, options) for heap in classes]
     for job in work:
         if _unsupported(job) is None:
-            _problem(job, job.regions or ((DEFAULT_BASE, None),))  # raises for what is wrong
+            _problems(job, job.regions or ((DEFAULT_BASE, None),))  # raises for what is wrong
     return work
 
 
@@ -73,19 +83,25 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
     try:
         if regions is None and layout_of(job.heap).has_regions:
             regions, note = _made_up(job)
-        problem = _problem(job, regions, progress)
-        smallest = solve(problem)
+        problems = _problems(job, regions, progress)
+        smallest = solve(problems)
     except ValueError as reason:  # `jobs` has found the arguments right: the trace is too large
         return HeapResult(name, note=note, error=str(reason))
-    size = smallest.last_region_size
-    counts = problem.replay(problem.heap(size))
-    peak = at_peak(problem, size)
-    failed = Failures() if job.heap_size is None else problem.failures(job.heap_size)
-    problem.rounds.finish()
-    if {"word_size", "alignment"} & job.options.keys() - problem.layout.options:
+    size, layout = smallest.last_region_size, problems[0].layout
+    counts = [problem.replay(problem.heap(size)) for problem in problems]
+    most = max(counts, key=lambda one: one.most_nodes)
+    decides = next((one for one in problems if one.recording == smallest.recording), problems[0])
+    peak = at_peak(decides, size)
+    failed = [
+        Failures() if job.heap_size is None else problem.failures(job.heap_size)
+        for problem in problems
+    ]
+    first = next((one for one in failed if one.times), failed[0])
+    problems[0].rounds.finish()
+    if {"word_size", "alignment"} & job.options.keys() - layout.options:
         note = "newlib-nano's own alignment of 8"
-    if problem.layout.by_size:
-        note = _heap_2_note(smallest)
+    if not larger_serves_too(layout):
+        note = _note_on_larger(smallest)
     return HeapResult(
         heap=name,
         size=smallest.size,
@@ -97,25 +113,53 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
         advice_fails_at=smallest.advice_fails_at,
         breakdown=None if peak is None else peak.breakdown,
         external_fragmentation=None if peak is None else peak.external_fragmentation,
-        most_nodes=counts.most_nodes,
-        most_nodes_event=None if counts.most_nodes_event < 0 else counts.most_nodes_event,
-        failures=failed.times,
-        failure_event=failed.first,
-        failure_reason=failed.reason,
+        most_nodes=most.most_nodes,
+        most_nodes_event=_event(most),
+        failures=None if first.times is None else sum(one.times or 0 for one in failed),
+        failure_event=first.first,
+        failure_reason=first.reason,
         regions=smallest.regions,
         note=note,
+        recording=smallest.recording,
+        recordings=_recordings(smallest, counts, failed),
     )
 
 
-def _heap_2_note(found: MinimumSize) -> str:
-    """Where a heap_2 serves is not one run of sizes; what is known of it."""
+def _recordings(
+    smallest: MinimumSize, counts: Sequence[Counts], failed: Sequence[Failures]
+) -> tuple[RecordingResult, ...]:
+    """What the heap makes of each of several recordings."""
+    return tuple(
+        RecordingResult(
+            name=own.name,
+            size=own.size,
+            witness=own.witness,
+            most_nodes=count.most_nodes,
+            most_nodes_event=_event(count),
+            advice_fails_at=own.advice_fails_at,
+            failures=failure.times,
+            failure_event=failure.first,
+            failure_reason=failure.reason,
+        )
+        # none for a trace that was given alone
+        for own, count, failure in zip(smallest.recordings, counts, failed, strict=False)
+    )
+
+
+def _event(counts: Counts) -> int | None:
+    """The event that read the most."""
+    return None if counts.most_nodes_event < 0 else counts.most_nodes_event
+
+
+def _note_on_larger(found: MinimumSize) -> str:
+    """Where such a heap serves is not one run of sizes; what is known of it."""
     note = "smaller sizes were not all tried; " if not found.exact else ""
     where = "" if found.safe_size == found.size else f" from {found.safe_size:,} on"
     if found.safe_checked_up_to is None:
         return f"{note}every larger one{where} serves"
     return (
         f"{note}those{where} up to {found.safe_checked_up_to:,} serve, but beyond that a larger "
-        "heap_2 may fail"
+        f"{found.heap} may fail"
     )
 
 
@@ -130,12 +174,14 @@ def _options(job: Job, heap: HeapClass) -> dict[str, Any]:
     return {key: value for key, value in job.options.items() if key in own}
 
 
-def _problem(
+def _problems(
     job: Job, regions: RegionSizes | None, progress: Progress | None = None
-) -> SizingProblem:
+) -> list[SizingProblem]:
     own = regions if layout_of(job.heap).has_regions else None
     options = _options(job, job.heap)
-    return SizingProblem(job.trace, job.heap, options, regions=own, progress=progress, replays=8)
+    return problems_of(
+        job.traces, job.names, job.heap, options, regions=own, progress=progress, replays=8
+    )
 
 
 def _unsupported(job: Job) -> str | None:
@@ -148,13 +194,13 @@ def _unsupported(job: Job) -> str | None:
 def _made_up(job: Job) -> tuple[RegionSizes, str]:
     """The default regions, and a sentence that says so."""
     base = int(job.options.get("base_address", DEFAULT_BASE))
-    problem = SizingProblem(job.trace, Heap4, _options(job, Heap4))
+    problems = problems_of(job.traces, job.names, Heap4, _options(job, Heap4))
     try:
-        regions = default_regions(solve(problem).size, problem.layout, base)
+        regions = default_regions(solve(problems).size, problems[0].layout, base)
     except UnservableError as error:
         name = heap_name(Heap5)
         raise UnservableError(
-            f"{name} was given no regions, and {problem.name}'s minimum, from which they would "
+            f"{name} was given no regions, and {problems[0].name}'s minimum, from which they would "
             f"be made, does not exist: {error}"
         ) from None
     (_, first), (second, _) = regions

@@ -6,8 +6,40 @@ import math
 from typing import Any, NamedTuple
 
 
+class RecordingResult(NamedTuple):
+    """What one heap makes of one of several recordings.
+
+    Attributes
+    ----------
+    name : str
+        The recording's, made unique.
+    size, witness : int or None
+        The smallest heap that serves it by itself, and the event that needs its last byte.
+    most_nodes, most_nodes_event : int or None
+        In the smallest heap that serves all; see :class:`HeapResult`.
+    advice_fails_at : int or None
+        The first event that fails where "total minus minimum ever free" of all is followed.
+    failures, failure_event, failure_reason
+        In a heap of the size that was asked about; see :class:`HeapResult`.
+    """
+
+    name: str
+    size: int | None = None
+    witness: int | None = None
+    most_nodes: int | None = None
+    most_nodes_event: int | None = None
+    advice_fails_at: int | None = None
+    failures: int | None = None
+    failure_event: int | None = None
+    failure_reason: str | None = None
+
+
 class HeapResult(NamedTuple):
-    """What one heap makes of a trace.
+    """What one heap makes of a trace, or of several recordings together.
+
+    Of several, `size` serves each of them; `breakdown` and what belongs to it are those of the one
+    that decides; what is counted is the sum, and what is the most is that of all; and an event is
+    one of the first recording that it can be said of, as `recordings` tell.
 
     Where `error` says that the heap cannot serve the trace, most other fields are None.
 
@@ -51,6 +83,10 @@ class HeapResult(NamedTuple):
         Why the heap cannot serve the trace; ``""`` if it can.
     verdict : str
         What it means, in words.
+    recording : str or None
+        Of several recordings, the name of the one that decides: whose event `witness` is.
+    recordings : tuple of RecordingResult
+        What the heap makes of each of several recordings; empty for a trace that was given alone.
     """
 
     heap: str
@@ -72,6 +108,13 @@ class HeapResult(NamedTuple):
     note: str = ""
     error: str = ""
     verdict: str = ""
+    recording: str | None = None
+    recordings: tuple[RecordingResult, ...] = ()
+
+    @property
+    def failing(self) -> tuple[RecordingResult, ...]:
+        """Of several recordings those that fail at the size that was asked about."""
+        return tuple(one for one in self.recordings if one.failures)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values that ``json.dumps`` takes; a ratio of inf is None."""
@@ -80,7 +123,11 @@ class HeapResult(NamedTuple):
             row["ratio"] = None
         if self.regions is not None:
             row["regions"] = [list(region) for region in self.regions]
+        row["recordings"] = [one._asdict() for one in self.recordings]
+        if not self.recordings:
+            del row["recording"], row["recordings"]
         return row
 
 
-HeapResult.__module__ = "rtosheap.comparison"  # where users import it from, and pickles find it
+for _type in (HeapResult, RecordingResult):
+    _type.__module__ = "rtosheap.comparison"  # where users import them from, and pickles find them

@@ -51,8 +51,8 @@ class Reading:
         As given; where they were not, as the blocks tell.
     parsed, chain
         heap_2, heap_4, heap_5: the blocks with what is odd about them, and the list.
-    fault : str
-        heap_3: why the chunks make no sense; there are no blocks then.
+    fault, fault_at : str, int
+        heap_3: why the chunks make no sense, and at which; 0 for the free list.
     misfit : int
         How much the memory is not what the variant would have left; 0 if it is sound.
     fitting : tuple of Variant
@@ -68,6 +68,7 @@ class Reading:
     parsed: list[ParsedRegion] = field(default_factory=list)
     chain: FreeChain | None = None
     fault: str = ""
+    fault_at: int = 0
     misfit: int = 0
     fitting: tuple[Variant, ...] = ()
 
@@ -234,13 +235,13 @@ def _without_headers(
     ((base, data),) = regions
     if not layout.frees:
         return _handed_out(layout, regions, state)
-    try:
-        blocks, free_list, reached = chunks(base, data, state.head, state.used)
-    except ValueError as error:
-        return Reading(layout, regions, state, [], [], Numbers(0, 0), fault=str(error))
+    blocks, free_list, reached, fault, fault_at = chunks(base, data, state.head, state.used)
     live = sum(allocated for _, _, allocated in blocks)
     free = len(data) - reached + sum(size for _, size, allocated in blocks if not allocated)
-    return Reading(layout, regions, state, blocks, free_list, Numbers(free, live, reached=reached))
+    numbers = Numbers(free, live, reached=reached)
+    return Reading(
+        layout, regions, state, blocks, free_list, numbers, fault=fault, fault_at=fault_at
+    )
 
 
 def _handed_out(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rtosheap.heaps.layout import Layout, up
-from rtosheap.heaps.parse import walk
+from rtosheap.heaps.parse import ParsedRegion, walk
 from rtosheap.heaps.reading import Reading, read
+from rtosheap.inspection.damage import Damage
 
 _FAR = 64  # bytes past the end by which a size tells of a larger arena, and is not just damaged
 _MOST = 64  # times as large as the memory an arena may be
@@ -55,6 +57,47 @@ def may_end_at(reading: Reading) -> int | None:
         return None
     found = _too_large(reading, walk(reading.parsed[0].span, reading.layout))
     return None if found is None else found[0]
+
+
+def doubted(damage: Damage, reading: Reading) -> Damage:
+    """The damage; where the heap's size may not be what was said, its suspicion says so too."""
+    if not damage.suspicion or reading.state.known():
+        return damage
+    region = next(
+        region for region in reading.parsed
+        if region.span.base <= damage.address <= region.span.end
+    )  # fmt: skip
+    other = _other_size(damage, region, reading.layout)
+    if not other:
+        return damage
+    said = (
+        f"; or nobody wrote it, and the heap {other} than these {len(region.span.memory):,} bytes"
+    )
+    return replace(damage, suspicion=damage.suspicion + said)
+
+
+def _other_size(damage: Damage, region: ParsedRegion, layout: Layout) -> str:
+    """How a heap would differ from the memory if these bytes were right; "" if they cannot be."""
+    span, at, word = region.span, damage.address, layout.word
+    link, size = (int.from_bytes(damage.found[i : i + word], "little") for i in (0, word))
+    far = span.base + _MOST * len(span.memory)
+    if damage.kind == "end marker":
+        return "has another size"
+    if damage.kind == "link":
+        known = min((block.address for block in region.blocks if block.broken), default=span.end)
+        leads_away = not span.start <= link < known and link % word == 0
+        return "has another size" if layout.by_size and leads_away else ""
+    if layout.variant.marked:
+        size &= layout.top_bit - 1
+    fits = layout.by_size or size % layout.alignment == 0
+    behind = layout.by_address and (link ^ layout.canary) % layout.alignment == 0
+    if (fits and span.end < at + size <= far) or (
+        behind and span.end < link ^ layout.canary <= far
+    ):
+        return "is larger"
+    intact = [block.address < at for block in region.blocks if not block.broken]
+    ends = size == 0 if layout.by_address else 2 * sum(intact) >= len(intact)
+    return "is smaller" if ends else ""
 
 
 def _too_large(reading: Reading, blocks: _Blocks) -> tuple[int, bool] | None:

@@ -13,7 +13,7 @@ from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
-from rtosheap.inspection._extent import may_end_at
+from rtosheap.inspection._extent import doubted, may_end_at
 from rtosheap.inspection._misread import Misreading, find_misreading
 from rtosheap.inspection._owners import former, owners
 from rtosheap.inspection.damage import Damage, find_damage, right_header
@@ -133,12 +133,16 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
         notes.append(f"its first {ends:,} bytes are a sound {layout.name} by themselves")
     if len(chain.order) < (1 if layout.by_address else 2) and reading.state.head is None:
         notes.append("no link leads into the arena: whether its address is right, nothing tells")
+    if layout.by_size and not reading.state.known():
+        notes.append(
+            "heap_2 has no end marker in its arena: whether its size is right, nothing tells"
+        )
     return _report(
         reading,
         ("head", "free_size", "minimum_ever_free", "allocations"),
         notes=tuple(notes),
         blocks=tuple(blocks),
-        damage=tuple(damage),
+        damage=tuple(doubted(item, reading) for item in damage),
         largest_request=max(map(layout.largest_request, reachable), default=0),
         heap=_rebuilt(cls, seen),
     )
@@ -182,7 +186,7 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
     notes: tuple[str, ...] = ()
     heap: Any = None
     if reading.fault:
-        damage = (Damage("header", 0, reading.fault),)
+        damage = (_of_chunks(reading),)
     else:
         heap = _rebuilt(cls, reading)
         if heap is None and reading.lives:
@@ -193,22 +197,61 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
     unused = (*reading.unused, False)
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
     free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
+    hurt = reading.fault_at
     if not layout.frees:
         notes = (
             "heap_1 keeps no headers: no damage shows, and what it handed out is one block unless "
             "a trace tells",
         )
-    elif reading.state.head is None:
-        notes = ("newlib's chunks do not say which are free: the list is a guess",)
+    else:
+        notes = _of_newlib(reading)
     return _report(
         reading,
         ("head", "used") if layout.frees else ("used",),
-        blocks=tuple(Found(at, layout.payload(at), size, taken) for at, size, taken in shown),
+        blocks=tuple(
+            Found(at, layout.payload(at), size, taken, bool(reading.fault) and at == hurt)
+            for at, size, taken in shown
+        ),
         damage=damage,
         largest_request=max(map(layout.largest_request, free)),
         heap=heap,
         notes=notes,
     )
+
+
+def _of_chunks(reading: Reading) -> Damage:
+    """heap_3's damage. Which of two words is wrong, one that leads nowhere or the one that led to
+    it, nothing tells.
+    """
+    at = reading.fault_at
+    if not at:
+        return Damage("head", 0, reading.fault)
+    ((base, data),) = reading.regions
+    found = data[at - base : at - base + 4]
+    shown = data[max(0, at - base - 16) : at - base + 4]
+    before = [address for address, _, _ in reading.blocks if address < at]
+    suspicion = ""
+    if before:
+        suspicion = (
+            f"the chunk at {before[-1]:#010x} before it was written past its end, or the size of "
+            "that one changed"
+        )
+    return Damage("header", at, reading.fault, found, shown=shown, suspicion=suspicion)
+
+
+def _of_newlib(reading: Reading) -> tuple[str, ...]:
+    """What heap_3's bytes do not tell."""
+    notes = []
+    if reading.state.head is None:
+        notes.append("newlib's chunks do not say which are free: the list is a guess")
+    ((base, data),) = reading.regions
+    reached = reading.numbers.reached
+    if reading.state.used is None and any(data[reached:]):
+        notes.append(
+            f"from {base + reached:#010x} on no size leads anywhere, but not all is 0: memory that "
+            "was never handed out, or blocks behind a damaged one (the firmware's ELF would tell)"
+        )
+    return tuple(notes)
 
 
 def _named(report: Report, trace: Trace) -> Report:

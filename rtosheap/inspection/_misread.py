@@ -43,7 +43,7 @@ def find_misreading(reading: Reading) -> Misreading | None:
         size = sum(length for _, length in reading.spans)
         return Misreading(f"all its {size:,} bytes are 0, so that nothing was ever allocated in it")
     if layout.is_newlib:
-        if reading.blocks or fresh:
+        if fresh or _begins(reading):
             return None
         word = int.from_bytes(reading.regions[0][1][:4], "little")
         return Misreading(f"it begins with {word:#x}, no chunk's size", (*_otherwise(reading),))
@@ -87,8 +87,17 @@ def _sound(layout: Layout, regions: _Regions) -> Reading | None:
         return None
     if layout.is_newlib:  # any two words look like a chunk
         rest = regions[0][1][reading.numbers.reached :]
-        return reading if len(reading.blocks) > 2 and not any(rest) else None
+        sound = len(reading.blocks) > 2 and not any(rest) and not reading.fault
+        return reading if sound else None
     return None if reading.misfit or not _is_marker(reading) else reading
+
+
+def _begins(reading: Reading) -> bool:
+    """heap_3: whether it begins with a chunk, or at least has some and is known to be such."""
+    blocks = reading.blocks
+    if not blocks or blocks[0][0] != reading.fault_at:
+        return bool(blocks)
+    return len(blocks) > 1 and reading.state.used is not None
 
 
 def _is_marker(reading: Reading) -> bool:

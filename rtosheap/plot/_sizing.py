@@ -10,14 +10,14 @@ from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short,
 from rtosheap.plot._series import draw_line
 from rtosheap.plot._style import HEAP_LINES
 from rtosheap.sizing.curve import Sizing, SizingCurve, sizing_points
-from rtosheap.traces import Trace
+from rtosheap.traces.several import Traces, as_traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def sizing(
-    data: Trace | Sizing,
+    data: Traces | Sizing,
     *,
     ax: Axes | None = None,
     legend: bool = True,
@@ -30,15 +30,15 @@ def sizing(
 
     Parameters
     ----------
-    data : Trace or Sizing
-        A trace is replayed some 24 times in each heap; a `Sizing` (from `sizing_points`) is drawn
-        as it is.
+    data : Trace, sequence of Trace, or Sizing
+        A trace is replayed some 24 times in each heap, and so is each of several, whose failures
+        are added up; a `Sizing` (from `sizing_points`) is drawn as it is.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     legend : bool
         Whether to draw a legend above the axes, which also gives the smallest sizes.
     **options
-        For a trace, the options of :func:`sizing_points`.
+        For traces, the options of :func:`sizing_points`.
 
     Returns
     -------
@@ -53,13 +53,11 @@ def sizing(
     >>> ax.get_ylabel()
     'failed allocations'
     """
-    if isinstance(data, Trace):
-        data = sizing_points(data, **options)
+    if not isinstance(data, Sizing):
+        data = sizing_points(as_traces(data, "data"), **options)
     elif options:
         name = next(iter(options))
         raise TypeError(f"{name} is an option for a trace; data is {type(data).__name__}")
-    if not isinstance(data, Sizing):
-        raise TypeError(f"data is {data!r}; it must be a Trace or a Sizing")
     ax = axes_for(ax)
     ax.set_xscale("log", base=2)
     ax.set_yscale("symlog", linthresh=1.0, linscale=0.5)

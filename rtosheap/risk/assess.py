@@ -24,7 +24,7 @@ from rtosheap.risk.runs import NEVER, Lost, Method, Outcome, Plan, do_runs, made
 from rtosheap.risk.signs import signs
 from rtosheap.risk.tail import Tail, fit_tail
 from rtosheap.sizing.minimum import smallest_size, solve
-from rtosheap.sizing.problem import RegionSizes
+from rtosheap.sizing.problem import RegionSizes, larger_serves_too
 from rtosheap.traces import Trace
 from rtosheap.work import Progress
 
@@ -245,7 +245,7 @@ def _whole(value: Any, name: str, least: int) -> int:
 
 def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Plan:
     """The plan with the sizes that are tried, where given sizes are all that can be."""
-    if not layout.by_size:
+    if larger_serves_too(layout):
         if sizes is not None:
             raise ValueError(
                 f"sizes is {list(sizes)}; {layout.name} serves in every larger heap too, so that "
@@ -253,7 +253,7 @@ def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Pla
             )
         return plan
     if sizes is None:
-        largest = max(solve(plan.problem(trace)).safe_size for trace in plan.traces)
+        largest = max(solve([plan.problem(trace)]).safe_size for trace in plan.traces)
         step = layout.step
         found = {int(share * largest) // step * step for share in _TESTED}
     else:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from rtosheap.risk.lives import Ints, Lives, Mask
 from rtosheap.traces import Trace
+from rtosheap.traces.several import as_traces
 
 #: A kind of block (task and size) that no recording frees is a leak if, past the first `_START` of
 #: a recording, more than `_LATE` of it are born, over more than `_SPREAD` of the recording.
@@ -19,22 +20,6 @@ _START = 0.1
 _LATE = 2
 _SPREAD = 0.25
 _LONGEST = 2**61  # so that sums of two of them fit an int64
-
-
-def as_traces(traces: Trace | Sequence[Trace]) -> tuple[Trace, ...]:
-    """The argument `traces` as a tuple; raises for what is none."""
-    if isinstance(traces, Trace):
-        return (traces,)
-    try:
-        found = tuple(traces)
-    except TypeError:
-        raise TypeError(f"traces is {traces!r}; it must be a Trace or a sequence of them") from None
-    for at, trace in enumerate(found):
-        if not isinstance(trace, Trace):
-            raise TypeError(f"traces[{at}] is {trace!r}; it must be a Trace")
-    if not found:
-        raise ValueError("traces is empty; at least one recording is needed")
-    return found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The search for the smallest heap_2. Its sizes that serve a trace need not form one run.
+"""Which sizes of a heap_2 serve a trace; they need not form one run.
 
 Everything here is about sizes on the grid of the alignment. The arena's end belongs to one block,
 called the tail: all that depends on the arena's size is how large the tail is.
@@ -10,12 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.replays.run import empty_columns
-from rtosheap.sizing.problem import Found, SizingProblem, UnservableError, bisect
-
-#: Steps that the search looks to either side of what the bisection found.
-WINDOW = 64
-#: Steps after which it gives up to look for a run of sizes that all serve.
-FARTHEST = 16 * WINDOW
+from rtosheap.sizing.problem import SizingProblem
 
 _CHUNK = 1 << 16
 _Bytes = npt.NDArray[np.int64]
@@ -109,47 +104,15 @@ class Endless:
         return fails == len(self._fails)
 
 
-def find_smallest(problem: SizingProblem, floor: int, full: bool) -> Found:
-    """The smallest heap_2 from `floor` on.
+class Sizes:
+    """Which sizes of a heap_2 serve a trace; see :class:`rtosheap.sizing._holes.Sizes`."""
 
-    Bisection, then every size of `WINDOW` steps below and above what it found, and on above until
-    as many in a row have served. `full`: every size from `floor` on.
-    """
-    step = problem.layout.step
-    problem.rounds.plan(4 + 2 * WINDOW)
-    top = problem.largest // step * step
-    endless = Endless(problem)
-    top = min(top, endless.bound)
+    def __init__(self, problem: SizingProblem) -> None:
+        self._problem, self._endless = problem, Endless(problem)
+        self.step = problem.layout.step
+        self.top = min(problem.largest // self.step * self.step, self._endless.bound)
 
-    def serves(size: int) -> bool:
-        told = endless.serves(size)
-        return problem.serves(size) if told is None else told
-
-    if full:
-        problem.rounds.plan((top - floor) // step)
-        found = next((size for size in range(floor, top + 1, step) if serves(size)), None)
-        if found is None:
-            raise problem.fails_at_largest(problem.replay(problem.heap(top)))
-        safe = top
-        while safe > found and serves(safe - step):
-            safe -= step
-        return Found(found, True, safe)
-
-    if not serves(top):
-        raise UnservableError(
-            f"the largest {problem.name} at {problem.base:#x}, {top} bytes, fails at event "
-            f"{problem.failure(top)}; whether a smaller one serves, search='full' can tell"
-        )
-    below = size = bisect(serves, floor - step, top, step)
-    while below > max(floor, size - WINDOW * step):
-        below -= step
-        if serves(below):
-            size = below
-    safe = checked = size
-    while checked < min(top, safe + WINDOW * step):
-        checked += step
-        if checked > size + FARTHEST * step:
-            safe = checked = top
-        elif not serves(checked):
-            safe = checked + step
-    return Found(size, False, safe, None if checked >= top else checked)
+    def serves(self, size: int) -> bool:
+        """Does a heap of `size` bytes serve the trace?"""
+        told = self._endless.serves(size)
+        return self._problem.serves(size) if told is None else told

@@ -1,8 +1,10 @@
-"""How the smallest heap that serves a trace is found, for each of the five heaps."""
+"""How the smallest heap that serves a trace, or several, is found, for each of the five heaps."""
 
 from __future__ import annotations
 
-from rtosheap.sizing import _heap_2
+from collections.abc import Sequence
+
+from rtosheap.sizing import _heap_2, _holes
 from rtosheap.sizing.problem import Found, SizingProblem, bisect
 
 
@@ -22,8 +24,24 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
     if problem.layout.by_address:
         return Found(_wilderness(problem, floor))
     if problem.layout.by_size:
-        return _heap_2.find_smallest(problem, floor, full)
+        problem.rounds.plan(4 + 2 * _holes.WINDOW)
+        return _holes.find_smallest(problem, _heap_2.Sizes(problem), floor, full=full)
     return Found(_last_break(problem))
+
+
+def find_common(problems: Sequence[SizingProblem], found: Sequence[Found], *, full: bool) -> Found:
+    """The smallest heap in which each of several traces runs; `found` are their own smallest.
+
+    Raises
+    ------
+    ValueError
+        If no heap of this kind serves them all.
+    """
+    if len(found) == 1:
+        return found[0]
+    if all(one.sizes is None for one in found):
+        return Found(max(one.size for one in found))
+    return _holes.find_common(problems, found, full=full)
 
 
 def _wilderness(problem: SizingProblem, floor: int) -> int:

@@ -10,10 +10,10 @@ import numpy as np
 from rtosheap.heaps import Heap4
 from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name, layout_of
 from rtosheap.sizing.minimum import MinimumSize, minimum_heap_size
-from rtosheap.sizing.problem import SizingProblem, UnservableError
+from rtosheap.sizing.problem import SizingProblem, UnservableError, problems_of
 from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
-from rtosheap.traces.doubts import doubts
+from rtosheap.traces.several import Traces, as_traces, doubts_of_all, name_of_all, unique_names
 
 _POINTS = 24
 
@@ -30,14 +30,15 @@ class Row(Protocol):
 
 
 class SizingCurve(NamedTuple):
-    """What happens to a trace in heaps of one kind.
+    """What happens to a trace, or to several together, in heaps of one kind.
 
     Attributes
     ----------
     heap : str
         The heap's name.
     sizes, failures : tuple of int
-        Bytes of each heap that was tried, ascending, and how many allocations failed in it.
+        Bytes of each heap that was tried, ascending, and how many allocations failed in it, of all
+        recordings together.
     minimum : int or None
         The smallest size that serves; None when none does.
     """
@@ -54,8 +55,9 @@ class Sizing(NamedTuple):
     Attributes
     ----------
     trace_name : str
+        Of several recordings, how many.
     peak_live_bytes : int
-        Of the trace.
+        Of the trace, or the most of several.
     curves : tuple of SizingCurve
     warnings : tuple of str
         What to know of the recording that this rests on.
@@ -68,7 +70,7 @@ class Sizing(NamedTuple):
 
 
 def sizing_points(
-    trace: Trace,
+    trace: Traces,
     *,
     heaps: Iterable[HeapKind] = NAMES,
     sizes: Iterable[int] | None = None,
@@ -81,7 +83,8 @@ def sizing_points(
 
     Parameters
     ----------
-    trace : Trace
+    trace : Trace or sequence of Trace
+        Of several recordings the failures are added up, and the smallest size serves all.
     heaps : iterable of heap classes or names
         By default all five.
     sizes : iterable of int, optional
@@ -108,8 +111,7 @@ def sizing_points(
     >>> points.curves[0].failures
     (14, 0)
     """
-    if not isinstance(trace, Trace):
-        raise TypeError(f"trace is {trace!r}; it must be a Trace")
+    traces = as_traces(trace, "trace")
     names = [heap_name(heap) for heap in heaps]
     if minima is None or isinstance(minima, Mapping):
         known = {name: _as_size(minimum) for name, minimum in (minima or {}).items()}
@@ -118,19 +120,20 @@ def sizing_points(
         known = {row.heap: row.size for row in rows}
         regions = regions or _regions_of(rows)
     if regions is None and any(layout_of(name).has_regions for name in names):
-        regions = _made_up(trace, known)
-    found = {name: _minimum(trace, name, known, regions) for name in names}
+        regions = _made_up(traces, known)
+    found = {name: _minimum(traces, name, known, regions) for name in names}
+    peak = max(one.peak_live_bytes for one in traces)
     wanted = None if sizes is None else sorted({int(size) for size in sizes})
-    grids = {name: _grid(trace, name, found, wanted) for name in names}
+    grids = {name: _grid(peak, name, found, wanted) for name in names}
     total, done = sum(map(len, grids.values())), 0
     curves = []
     for name in names:
-        problem = SizingProblem(
-            trace, heap_class(name), {}, regions=regions if layout_of(name).has_regions else None
-        )
+        own = regions if layout_of(name).has_regions else None
+        called = unique_names(traces)
+        problems = problems_of(traces, called, heap_class(name), {}, regions=own)
         tried, failures = [], []
         for size in grids[name]:
-            count = _failures(problem, size - problem.fixed_bytes)
+            count = _failures(problems, size - problems[0].fixed_bytes)
             if count is not None:
                 tried.append(size)
                 failures.append(count)
@@ -138,7 +141,7 @@ def sizing_points(
             if progress is not None:
                 progress(done, total)
         curves.append(SizingCurve(name, tuple(tried), tuple(failures), found[name]))
-    return Sizing(trace.name, trace.peak_live_bytes, tuple(curves), doubts(trace, 4))
+    return Sizing(name_of_all(traces), peak, tuple(curves), doubts_of_all(traces, 4))
 
 
 def _regions_of(rows: Iterable[Row]) -> list[tuple[int, int | None]] | None:
@@ -149,14 +152,17 @@ def _regions_of(rows: Iterable[Row]) -> list[tuple[int, int | None]] | None:
     return None
 
 
-def _made_up(trace: Trace, known: dict[str, int | None]) -> Sequence[tuple[int, int | None]]:
+def _made_up(
+    traces: Sequence[Trace], known: dict[str, int | None]
+) -> Sequence[tuple[int, int | None]]:
     name = heap_name(Heap4)
-    known[name] = _minimum(trace, name, known, None)
-    return default_regions(known[name] or 2 * trace.peak_live_bytes, layout_of(Heap4))
+    known[name] = _minimum(traces, name, known, None)
+    most = max(trace.peak_live_bytes for trace in traces)
+    return default_regions(known[name] or 2 * most, layout_of(Heap4))
 
 
 def _minimum(
-    trace: Trace,
+    traces: Sequence[Trace],
     name: str,
     known: Mapping[str, int | None],
     regions: Sequence[tuple[int, int | None]] | None,
@@ -165,7 +171,7 @@ def _minimum(
         return known[name]
     try:
         return minimum_heap_size(
-            trace, name, regions=regions if layout_of(name).has_regions else None
+            traces, name, regions=regions if layout_of(name).has_regions else None
         ).size
     except UnservableError:
         return None
@@ -176,11 +182,11 @@ def _as_size(minimum: int | MinimumSize | None) -> int | None:
 
 
 def _grid(
-    trace: Trace, name: str, found: Mapping[str, int | None], wanted: Sequence[int] | None
+    peak: int, name: str, found: Mapping[str, int | None], wanted: Sequence[int] | None
 ) -> list[int]:
     if wanted is not None:
         return list(wanted)
-    low = max(trace.peak_live_bytes / 2, 64.0)
+    low = max(peak / 2, 64.0)
     high = 1.15 * max([size for size in found.values() if size] + [2 * low])
     grid = {int(size) for size in np.geomspace(low, high, _POINTS)}
     minimum = found[name]
@@ -189,11 +195,11 @@ def _grid(
     return sorted(grid)
 
 
-def _failures(problem: SizingProblem, size: int) -> int | None:
-    """How many allocations fail in a heap of this size; None where there can be no such heap."""
-    if size <= 0 or not problem.constructible(size):
+def _failures(problems: Sequence[SizingProblem], size: int) -> int | None:
+    """How many allocations fail in heaps of this size; None where there can be no such heap."""
+    if size <= 0 or not problems[0].constructible(size):
         return None
-    return problem.replay(problem.heap(size), stop=False).failures
+    return sum(one.replay(one.heap(size), stop=False).failures for one in problems)
 
 
 for _type in (SizingCurve, Sizing, sizing_points):

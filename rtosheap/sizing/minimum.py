@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtosheap.html import table_html
 from rtosheap.kinds import HeapKind, heap_class
-from rtosheap.sizing._search import find_smallest
-from rtosheap.sizing.problem import Found, RegionSizes, SizingProblem
+from rtosheap.sizing._search import find_common, find_smallest
+from rtosheap.sizing.problem import Found, RegionSizes, SizingProblem, problems_of
+from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
-from rtosheap.traces.doubts import doubts, is_complete
-from rtosheap.traces.loss import counts, from_counts, missing
+from rtosheap.traces.doubts import is_complete
+from rtosheap.traces.loss import from_counts, missing
+from rtosheap.traces.several import Traces, as_traces, doubts_of_all, lost_of_all, unique_names
 from rtosheap.work import Progress
+
+
+class OwnMinimum(NamedTuple):
+    """What one of several recordings needs by itself.
+
+    Attributes
+    ----------
+    name : str
+        The recording's, made unique.
+    size : int
+        Bytes of the smallest heap that serves it; for heap_5 of all its regions together.
+    witness : int or None
+        The event that needs the last byte of these.
+    safe_size : int
+        From this size on every larger one serves it too.
+    peak_live_bytes : int
+    advice_fails_at : int or None
+        Its first event that fails in the heap that "total minus minimum ever free" recommends for
+        all; None if all are served.
+    """
+
+    name: str
+    size: int
+    witness: int | None
+    safe_size: int
+    peak_live_bytes: int
+    advice_fails_at: int | None
 
 
 @dataclass(frozen=True, repr=False)
 class MinimumSize:
-    """The smallest heap that serves a trace: what :func:`minimum_heap_size` returns.
+    """The smallest heap that serves a trace, or each of several: what :func:`minimum_heap_size`
+    returns.
 
     Attributes
     ----------
@@ -28,8 +58,9 @@ class MinimumSize:
     size : int
         Bytes of the smallest arena that serves; for heap_5 of all its regions together.
     witness : int or None
-        Index of the event that needs the last byte: the first to fail one step below `size`.
-        None if nothing smaller can even be constructed.
+        Index of the event that needs the last byte: the first to fail one step below `size`; of
+        several recordings, in the one that decides. None if nothing smaller can even be
+        constructed.
     exact : bool
         True if no smaller size serves what the program did. False for heap_2 unless every size was
         tried: then some size that was not tried may serve, at least 64 steps below. False where the
@@ -38,11 +69,13 @@ class MinimumSize:
         Most bytes that are live at once in the trace, as requested.
     advice_size : int
         What "total minus minimum ever free" recommends, measured in a heap of twice
-        `peak_live_bytes` (doubled again while the trace does not run in it).
+        `peak_live_bytes` (doubled again while the trace does not run in it); the minimum is that
+        over all recordings.
     advice_fails_at : int or None
-        The first event that fails in a heap of `advice_size` bytes, None if all are served. A
-        heap too small to be constructed fails at the first allocation; of a heap_5 whose regions
-        but the last are that large, these alone are tried.
+        The first event that fails in a heap of `advice_size` bytes, None if all are served; of
+        several recordings, in the first of them that fails. A heap too small to be constructed
+        fails at the first allocation; of a heap_5 whose regions but the last are that large, these
+        alone are tried.
     safe_size : int
         From this size on every larger one serves too.
     safe_checked_up_to : int or None
@@ -56,6 +89,12 @@ class MinimumSize:
     loss : tuple of (str, int)
         What is missing of it, each kind and its count: those of :class:`rtosheap.traces.Loss` and
         :class:`rtosheap.traces.Dropped` that occurred.
+    recording : str or None
+        Of several recordings, the name of the one that decides: the first of those that fail one
+        step below `size`. None for a trace that was given alone.
+    recordings : tuple of OwnMinimum
+        What each of several recordings needs by itself, in their order; empty for a trace that was
+        given alone. With heap_2, all together may need more than any of them.
     last_region_size : int
         Bytes of the region that was solved for; `size` but for heap_5.
     ratio : float
@@ -75,6 +114,8 @@ class MinimumSize:
     regions: tuple[tuple[int, int], ...]
     warnings: tuple[str, ...] = ()
     loss: tuple[tuple[str, int], ...] = ()
+    recording: str | None = None
+    recordings: tuple[OwnMinimum, ...] = ()
 
     @property
     def last_region_size(self) -> int:
@@ -88,6 +129,10 @@ class MinimumSize:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values that ``json.dumps`` takes; a ratio of inf is None."""
+        several = {
+            "recording": self.recording,
+            "recordings": [one._asdict() for one in self.recordings],
+        }
         return {
             "heap": self.heap,
             "size": self.size,
@@ -104,6 +149,7 @@ class MinimumSize:
             "last_region_size": self.last_region_size,
             "warnings": list(self.warnings),
             "loss": dict(self.loss),
+            **(several if self.recordings else {}),
         }
 
     def summary(self) -> list[tuple[str, str]]:
@@ -123,27 +169,64 @@ class MinimumSize:
             own = "the heap itself" if len(self.regions) == 1 else "the last region itself"
             facts.append(("needed by", f"{own}: none smaller can be constructed"))
         else:
-            facts.append(("needed by", f"event {self.witness:,}"))
+            where = f" of {self.recording}" if self.recordings else ""
+            facts.append(("needed by", f"event {self.witness:,}{where}"))
+        if self.recordings:
+            facts.append(("each by itself", self._by_themselves()))
         if self.safe_size != self.size or self.safe_checked_up_to is not None:
             upto = self.safe_checked_up_to
             how = "proven" if upto is None else f"checked up to {upto:,}"
             facts.append(("every size serves from", f"{self.safe_size:,} on ({how})"))
-        fate = (
-            "serves" if self.advice_fails_at is None else f"fails at event {self.advice_fails_at:,}"
-        )
-        facts.append(("total minus minimum ever free", f"{self.advice_size:,}, which {fate}"))
+        advice = f"{self.advice_size:,}, which {self._advice_fate()}"
+        facts.append(("total minus minimum ever free", advice))
         return [*facts, *(("warning", text) for text in self.warnings)]
+
+    def table(self) -> str:
+        """What each of several recordings needs by itself, as text; ``""`` for one trace."""
+        return plain_table(*self._table()) if self.recordings else ""
+
+    def _table(self) -> tuple[list[str], list[list[object]]]:
+        headers = ["recording", "smallest", "needed at", "peak live", "advice fails at", ""]
+        rows: list[list[object]] = [
+            [
+                one.name,
+                one.size,
+                one.witness,
+                one.peak_live_bytes,
+                one.advice_fails_at,
+                "decides" if one.name == self.recording else "",
+            ]
+            for one in self.recordings
+        ]
+        return headers, rows
+
+    def _by_themselves(self) -> str:
+        sizes = [one.size for one in self.recordings]
+        text = f"{min(sizes):,} to {max(sizes):,} bytes"
+        if min(sizes) == max(sizes):
+            text = f"{sizes[0]:,} bytes"
+        return f"{text} ({len(sizes):,} recording{'' if len(sizes) == 1 else 's'})"
+
+    def _advice_fate(self) -> str:
+        if self.advice_fails_at is None:
+            return "serves"
+        failing = [one.name for one in self.recordings if one.advice_fails_at is not None]
+        if not failing:
+            return f"fails at event {self.advice_fails_at:,}"
+        share = f"{len(failing)} of {len(self.recordings)} recordings"
+        return f"fails in {share}, first at event {self.advice_fails_at:,} of {failing[0]}"
 
     def __repr__(self) -> str:
         facts = "; ".join(f"{what} {value}" for what, value in self.summary())
         return f"<MinimumSize of {self.heap}: {facts}>"
 
     def _repr_html_(self) -> str:
-        return table_html([self.heap, ""], self.summary())
+        facts = table_html([self.heap, ""], self.summary())
+        return f"<div>{facts}{table_html(*self._table())}</div>" if self.recordings else facts
 
 
 def minimum_heap_size(
-    trace: Trace,
+    trace: Traces,
     heap: HeapKind,
     *,
     regions: RegionSizes | None = None,
@@ -151,12 +234,13 @@ def minimum_heap_size(
     progress: Progress | None = None,
     **options: Any,
 ) -> MinimumSize:
-    """The smallest heap in which a trace runs without a failed allocation.
+    """The smallest heap in which a trace, or each of several, runs without a failed allocation.
 
     Parameters
     ----------
-    trace : Trace
-        What the program asks for.
+    trace : Trace or sequence of Trace
+        What the program asks for. Several are recordings of the same program, each from its start:
+        the smallest heap in which every one of them runs is found.
     heap : type or str
         The kind of heap: a class such as `Heap4`, or its name, such as ``"heap_4"``.
     regions : sequence of (int, int or None), optional
@@ -182,13 +266,15 @@ def minimum_heap_size(
         A `ValueError`: no such heap can serve the trace, however large. A request, or the sum of
         what is live, exceeds what the word size and the address leave.
     ValueError
-        An argument is wrong.
+        An argument is wrong; there is no recording, or one is given twice.
     TypeError
-        For an option that the heap does not have, or `regions` missing or malformed.
+        For what is no trace, for an option that the heap does not have, or `regions` missing or
+        malformed.
 
     See Also
     --------
     rtosheap.compare : all five at once.
+    rtosheap.assess : what another day may need, of which there is no recording.
 
     Notes
     -----
@@ -219,6 +305,10 @@ def minimum_heap_size(
 
     So `safe_size` equals `size` for every heap but heap_2.
 
+    Several recordings need the largest of what each needs. With heap_2 another of them may fail
+    there: every size from there on is tried, up to the first in which all run, and `safe_size` is
+    found as for one.
+
     Examples
     --------
     >>> from rtosheap import Heap4
@@ -228,13 +318,24 @@ def minimum_heap_size(
     (272, 3, 130)
     >>> smallest.advice_size, smallest.advice_fails_at      # the hole at the front is too small
     (160, 3)
+
+    Several recordings:
+
+    >>> other = Trace("m", id=[0], size=[300], meta={"name": "tuesday"})
+    >>> both = minimum_heap_size([trace, other], Heap4)
+    >>> both.size, both.recording, both.witness
+    (320, 'tuesday', 0)
+    >>> [(one.name, one.size) for one in both.recordings]
+    [('number 1', 272), ('tuesday', 320)]
     """
     chosen = heap_class(heap)
     if search not in (None, "full"):
         raise ValueError(f"search is {search!r}; it must be None or 'full'")
-    problem = SizingProblem(trace, chosen, options, regions=regions, progress=progress)
-    result = solve(problem, full=search == "full")
-    problem.rounds.finish()
+    traces = as_traces(trace, "trace")
+    names = ("",) if isinstance(trace, Trace) else unique_names(traces)
+    problems = problems_of(traces, names, chosen, options, regions=regions, progress=progress)
+    result = solve(problems, full=search == "full")
+    problems[0].rounds.finish()
     return result
 
 
@@ -245,65 +346,94 @@ def smallest_size(problem: SizingProblem) -> int:
     return problem.fixed_bytes + find_smallest(problem, full=False).size
 
 
-def solve(problem: SizingProblem, *, full: bool = False) -> MinimumSize:
-    """What :func:`minimum_heap_size` returns, of a problem."""
-    found = find_smallest(problem, full=full)
-    witness = _verify(problem, found)
-    advice, advice_fails_at = _advice(problem, found.size)
-    fixed = problem.fixed_bytes
-    safe = found.size if found.safe_size is None else found.safe_size
+def solve(problems: Sequence[SizingProblem], *, full: bool = False) -> MinimumSize:
+    """What :func:`minimum_heap_size` returns, of one problem, or of those of several recordings."""
+    each = [find_smallest(problem, full=full) for problem in problems]
+    found = find_common(problems, each, full=full)
+    decides, witness = _verify(problems, found)
+    advice, fails = _advice(problems, found.size)
+    first, traces = problems[0], [problem.trace for problem in problems]
+    fixed = first.fixed_bytes
     checked = found.safe_checked_up_to
+    recordings = [
+        OwnMinimum(
+            name=problem.recording,
+            size=own.size + fixed,
+            witness=_verify([problem], own)[1],
+            safe_size=own.safe + fixed,
+            peak_live_bytes=problem.trace.peak_live_bytes,
+            advice_fails_at=event,
+        )
+        for problem, own, event in zip(problems, each, fails, strict=True)
+        if problem.recording
+    ]
     return MinimumSize(
-        heap=problem.name,
+        heap=first.name,
         size=found.size + fixed,
         witness=witness,
-        exact=found.exact and is_complete(problem.trace),
-        peak_live_bytes=problem.trace.peak_live_bytes,
+        exact=found.exact and all(map(is_complete, traces)),
+        peak_live_bytes=max(trace.peak_live_bytes for trace in traces),
         advice_size=advice,
-        advice_fails_at=advice_fails_at,
-        safe_size=safe + fixed,
+        advice_fails_at=next((event for event in fails if event is not None), None),
+        safe_size=found.safe + fixed,
         safe_checked_up_to=None if checked is None else checked + fixed,
-        options=problem.options,
-        regions=(*problem.fixed, (problem.base, found.size)),
-        warnings=doubts(problem.trace, problem.layout.word),
-        loss=tuple(counts(problem.trace.loss, problem.trace.dropped).items()),
+        options=first.options,
+        regions=(*first.fixed, (first.base, found.size)),
+        warnings=doubts_of_all(traces, first.layout.word),
+        loss=lost_of_all(traces),
+        recording=problems[decides].recording or None,
+        recordings=tuple(recordings),
     )
 
 
-def _verify(problem: SizingProblem, found: Found) -> int | None:
-    """Replay the answer, and one step below: the first event that fails there."""
-    below = found.size - problem.search_step
-    if problem.serves(found.size):
-        if not problem.constructible(below):
-            return None
-        witness = problem.failure(below)
-        if witness is not None:
-            return witness
+def _verify(problems: Sequence[SizingProblem], found: Found) -> tuple[int, int | None]:
+    """Replay the answer, and one step below: which of them fails there first, and its event."""
+    below = found.size - problems[0].search_step
+    if all(problem.serves(found.size) for problem in problems):
+        if not problems[0].constructible(below):
+            return 0, None
+        for at, problem in enumerate(problems):
+            witness = problem.failure(below)
+            if witness is not None:
+                return at, witness
     raise RuntimeError(
-        f"internal error: {found.size} bytes are not the smallest {problem.name} with options "
-        f"{problem.options} that serves {problem.trace!r}; please report it"
+        f"internal error: {found.size} bytes are not the smallest {problems[0].name} with options "
+        f"{problems[0].options} that serves {[one.trace for one in problems]!r}; please report it"
     )
 
 
-def _advice(problem: SizingProblem, smallest: int) -> tuple[int, int | None]:
-    """What "total minus minimum ever free" recommends, and the event at which that fails."""
-    fixed = problem.fixed_bytes
-    total = max(2 * problem.trace.peak_live_bytes, 1)
-    while not (problem.constructible(total - fixed) and problem.serves(total - fixed)):
+def _advice(problems: Sequence[SizingProblem], smallest: int) -> tuple[int, list[int | None]]:
+    """What "total minus minimum ever free" recommends, and the event at which each fails there."""
+    first = problems[0]
+    fixed = first.fixed_bytes
+
+    def run(total: int) -> bool:
+        return first.constructible(total - fixed) and all(
+            problem.serves(total - fixed) for problem in problems
+        )
+
+    total = max(*(2 * problem.trace.peak_live_bytes for problem in problems), 1)
+    while not run(total):
         total *= 2
-        if total - fixed > problem.largest:
+        if total - fixed > first.largest:
             total = smallest + fixed
             break
-    heap = problem.heap(total - fixed)
+    advice = total - min(_minimum_ever_free(problem, total - fixed) for problem in problems)
+    if fixed and advice - fixed < first.smallest:
+        # heap_5: what comes before the last region is more
+        return advice, [problem.fixed_failure() for problem in problems]
+    return advice, [problem.failure(advice - fixed) for problem in problems]
+
+
+def _minimum_ever_free(problem: SizingProblem, size: int) -> int:
+    heap = problem.heap(size)
     problem.replay(heap)
-    advice = total - int(heap.minimum_ever_free_size)
-    if fixed and advice - fixed < problem.smallest:
-        return advice, problem.fixed_failure()  # heap_5: what comes before the last region is more
-    return advice, problem.failure(advice - fixed)
+    return int(heap.minimum_ever_free_size)
 
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else int(value)
 
 
-MinimumSize.__module__ = "rtosheap.sizing"  # where users import it from, and pickles find it
+for _type in (MinimumSize, OwnMinimum):
+    _type.__module__ = "rtosheap.sizing"  # where users import them from, and pickles find them

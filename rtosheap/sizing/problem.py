@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,25 @@ class UnservableError(ValueError):
     """No heap of this kind serves the trace, however large."""
 
 
+class Sizes(Protocol):
+    """Which sizes serve, where a larger one may fail.
+
+    Attributes
+    ----------
+    step : int
+        Bytes between the sizes that are looked at.
+    top : int
+        If any larger size serves, all of them do.
+    """
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def top(self) -> int: ...
+    def serves(self, size: int) -> bool:
+        """Does this one serve?"""
+
+
 class Found(NamedTuple):
     """The smallest size, and what is known of the larger ones."""
 
@@ -37,6 +56,12 @@ class Found(NamedTuple):
     exact: bool = True
     safe_size: int | None = None  # None: `size` itself
     safe_checked_up_to: int | None = None  # None: proven for every larger size
+    sizes: Sizes | None = None  # None: every larger size serves
+
+    @property
+    def safe(self) -> int:
+        """From this size on every larger one serves."""
+        return self.size if self.safe_size is None else self.safe_size
 
 
 class Failures(NamedTuple):
@@ -52,6 +77,8 @@ class SizingProblem:
 
     Attributes
     ----------
+    recording : str
+        What to call the trace among several; ``""`` where it is alone.
     layout : Layout
         Of the heaps.
     smallest, largest : int
@@ -69,10 +96,11 @@ class SizingProblem:
         regions: RegionSizes | None = None,
         progress: Progress | None = None,
         replays: int = 5,
+        recording: str = "",
     ) -> None:
         if not isinstance(trace, Trace):
             raise TypeError(f"trace is {trace!r}; it must be a Trace")
-        self.trace, self.options = trace, dict(options)
+        self.trace, self.options, self.recording = trace, dict(options), recording
         self.name = Layout(heap.kind).name
         self.heap_class: Any = heap
         self.fixed: tuple[tuple[int, int], ...] = ()
@@ -182,7 +210,7 @@ class SizingProblem:
         over = np.flatnonzero(self.trace.size > limit)
         if over.size:
             event = int(over[0])
-            raise UnservableError(
+            raise self.unservable(
                 f"event {event} asks for {int(self.trace.size[event])} bytes; the most that a "
                 f"{self.name} at {self.base:#x}, with words of {self.layout.word} bytes, can ever "
                 f"serve is {limit}"
@@ -199,10 +227,14 @@ class SizingProblem:
             return self.smallest
         return self.smallest if several else max(most + own, self.smallest)
 
+    def unservable(self, why: str) -> UnservableError:
+        """The error for a trace that no heap serves, with its name among several."""
+        return UnservableError(f"{self.recording}: {why}" if self.recording else why)
+
     def no_such_heap(self, event: int, why: str) -> UnservableError:
-        """The error for a trace that no heap serves."""
+        """The error for an event that no heap serves."""
         part = self.name if self._last is None else f"{self.name}'s last region"
-        return UnservableError(
+        return self.unservable(
             f"event {event} asks for {int(self.trace.size[event])} bytes and cannot be served: "
             f"{why}, and a {part} at {self.base:#x}, with words of {self.layout.word} bytes, has "
             f"{self.largest} bytes at the most"
@@ -304,6 +336,32 @@ class SizingProblem:
             return Failures(0)
         first = counts.first_failure
         return Failures(counts.failures, first, FAILURES[columns["failure"][first]])
+
+
+def larger_serves_too(layout: Layout) -> bool:
+    """Whether a heap of such a layout serves in all larger sizes what it serves in one."""
+    return not layout.by_size
+
+
+def problems_of(
+    traces: Sequence[Trace],
+    names: Sequence[str],
+    heap: HeapClass,
+    options: Mapping[str, Any],
+    *,
+    regions: RegionSizes | None = None,
+    progress: Progress | None = None,
+    replays: int = 5,
+) -> list[SizingProblem]:
+    """One problem for each trace, with its name, in heaps of one kind; their progress is one."""
+    found = [
+        SizingProblem(trace, heap, options, regions=regions, recording=name)
+        for trace, name in zip(traces, names, strict=True)
+    ]
+    rounds = Rounds(progress, max(map(len, traces)), replays * len(found))
+    for problem in found:
+        problem.rounds = rounds
+    return found
 
 
 def bisect(serves: Callable[[int], bool], fails: int, size: int, step: int = 1) -> int:

@@ -6,6 +6,8 @@ import copy
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
+from model.versions import Kernel
+
 DEFAULT_BASE_ADDRESS = 0x2000_0000
 
 Self = TypeVar("Self", bound="Model")
@@ -23,6 +25,22 @@ class DoubleFree(InvalidFree):
     """malloc returned the address since set-up, and it is not live any more."""
 
 
+class MallocAsserts(ModelError):
+    """PROTASSERT: the kernel's check stops a malloc that fits nowhere. Nothing has changed."""
+
+
+class Fault(ModelError):
+    """The device faults, or goes on with a damaged heap: what would follow, no rule says."""
+
+
+class NullLink(Fault):
+    """EMPTYCRASH: statistics follow the null link of an empty free list. Nothing has changed."""
+
+
+class HeaderOverHeader(Fault):
+    """WRAP: a block that is smaller than the two words of its header. Nothing has changed."""
+
+
 def round_up(value: int, step: int) -> int:
     return (value + step - 1) // step * step
 
@@ -34,9 +52,18 @@ def round_down(value: int, step: int) -> int:
 class Model(ABC):
     """What the five heaps share: memory, counters, statistics and the checks of ``free``."""
 
+    kind: int
+
     def __init__(
-        self, regions: list[tuple[int, int]], word_size: int, alignment: int, fill: int
+        self,
+        regions: list[tuple[int, int]],
+        word_size: int,
+        alignment: int,
+        fill: int,
+        kernel: Kernel | str | None = None,
     ) -> None:
+        self.kernel = kernel if isinstance(kernel, Kernel) else Kernel(kernel)
+        self.rules = self.kernel.rules(self.kind)
         if word_size not in (4, 8):
             raise ValueError(f"word_size {word_size}")
         if alignment not in (4, 8, 16, 32) or alignment < word_size:
@@ -95,9 +122,12 @@ class Model(ABC):
 
     def malloc(self, size: int) -> int | None:
         self.nodes = 0
-        found = self._allocate(size)
+        return self._served(self._allocate(size))
+
+    def _served(self, found: tuple[int, int] | None) -> int | None:
+        """Count what an allocation gave."""
         # Outside the branch below: a refused malloc of heap_3 can waste memory.
-        self.minimum_ever_free_size = min(self.minimum_ever_free_size, self.free_size)
+        self._see_minimum()
         if found is None:
             self.malloc_failed_count += 1
             return None
@@ -106,6 +136,9 @@ class Model(ABC):
         self._returned.add(payload)
         self.allocation_count += 1
         return payload
+
+    def _see_minimum(self) -> None:
+        self.minimum_ever_free_size = min(self.minimum_ever_free_size, self.free_size)
 
     def calloc(self, n: int, size: int) -> int | None:
         self.nodes = 0

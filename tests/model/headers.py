@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from model.base import Model, round_up
+from model.base import HeaderOverHeader, MallocAsserts, Model, round_down, round_up
+from model.versions import Kernel, Rule
 
 
 class HeaderModel(Model):
@@ -18,8 +19,9 @@ class HeaderModel(Model):
         clear_on_free: bool,
         canary: int | None,
         fill: int,
+        kernel: Kernel | str | None,
     ) -> None:
-        super().__init__(regions, word_size, alignment, fill)
+        super().__init__(regions, word_size, alignment, fill, kernel)
         self.header_size = round_up(2 * word_size, alignment)
         self.clear_on_free = clear_on_free
         self.canary = canary
@@ -33,7 +35,8 @@ class HeaderModel(Model):
         return self._free_size
 
     def _write_size(self, block: int, *, allocated: bool = False) -> None:
-        top = self.top_bit if allocated else 0
+        marked = allocated and Rule.NODETECT not in self.rules
+        top = self.top_bit if marked else 0
         self.write_word(block + self.word_size, self._sizes[block] | top)
 
     def _write_link(self, block: int, link: int) -> None:
@@ -54,13 +57,28 @@ class HeaderModel(Model):
         self.nodes += len(self._free)
         return None
 
+    def _block_size(self, size: int) -> int:
+        if Rule.PAD in self.rules:
+            return round_down(size, self.alignment) + self.alignment + self.header_size
+        if Rule.WRAP in self.rules:
+            modulus = self.word_max + 1
+            return round_up((size + self.header_size) % modulus, self.alignment) % modulus
+        return round_up(size + self.header_size, self.alignment)
+
+    def _may_search(self, wanted: int) -> bool:
+        """The tests before the search: nothing is visited when one fails."""
+        return wanted < self.top_bit and wanted <= self._free_size
+
     def _allocate(self, size: int) -> tuple[int, int] | None:
-        wanted = round_up(size + self.header_size, self.alignment)
-        # The test against the free size comes before the search: nothing is visited when it fails.
-        if size == 0 or wanted >= self.top_bit or wanted > self._free_size:
+        wanted = self._block_size(size)
+        if size == 0 or wanted == 0 or not self._may_search(wanted):
             return None
+        if wanted < 2 * self.word_size:
+            raise HeaderOverHeader(hex(size))
         index = self._search(wanted)
         if index is None:
+            if Rule.PROTASSERT in self.rules and self.canary is not None:
+                raise MallocAsserts(hex(size))
             return None
         block = self._free[index]
         remainder = self._sizes[block] - wanted
@@ -72,9 +90,13 @@ class HeaderModel(Model):
         else:
             self._take(index, None)
         self._write_size(block, allocated=True)
-        self._write_link(block, 0)
+        if Rule.NODETECT not in self.rules:
+            self.write_word(block, self._allocated_link())
         self._free_size -= self._sizes[block]
         return block + self.header_size, block
+
+    def _allocated_link(self) -> int:
+        return 0 if Rule.PLAINLINK in self.rules else self.canary or 0
 
     @abstractmethod
     def _take(self, index: int, remainder: int | None) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from model.base import DEFAULT_BASE_ADDRESS, InvalidFree, Model, round_up
+from model.base import DEFAULT_BASE_ADDRESS, InvalidFree, Model, round_down, round_up
+from model.versions import Kernel, Rule
 
 
 class Model1(Model):
     """heap_1: a bump pointer. No header, no free, nothing written."""
+
+    kind = 1
 
     def __init__(
         self,
@@ -16,13 +19,16 @@ class Model1(Model):
         word_size: int = 4,
         alignment: int = 8,
         fill: int = 0,
+        kernel: Kernel | str | None = None,
     ) -> None:
-        super().__init__([(base_address, size)], word_size, alignment, fill)
+        super().__init__([(base_address, size)], word_size, alignment, fill, kernel)
         # The alignment's loss is taken off whether or not there is any.
         self._limit = size - alignment
         self._first = round_up(base_address, alignment)
         if self._limit <= 0 or self._first == 0:
             raise ValueError(f"size {size} at {base_address:#x}")
+        if Rule.START in self.rules:
+            self._first = round_down(base_address + alignment, alignment)
         self.reset()
 
     def reset(self) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from model.base import DEFAULT_BASE_ADDRESS, round_down, round_up
 from model.headers import HeaderModel
+from model.versions import Kernel, Rule
 
 
 class Model2(HeaderModel):
-    """heap_2: best fit over a list ordered by size. Nothing is ever merged."""
+    """heap_2: best fit over a list ordered by size. Nothing is ever merged.
+
+    Of NODETECT no recording has a free that the newest refuses, nor an arena's bytes: here such a
+    free is refused, as in Python, and an allocated block keeps the header that it had in the list.
+    """
+
+    kind = 2
 
     def __init__(
         self,
@@ -19,8 +26,11 @@ class Model2(HeaderModel):
         clear_on_free: bool = False,
         end_marker_address: int | None = None,
         fill: int = 0,
+        kernel: Kernel | str | None = None,
     ) -> None:
-        super().__init__([(base_address, size)], word_size, alignment, clear_on_free, None, fill)
+        super().__init__(
+            [(base_address, size)], word_size, alignment, clear_on_free, None, fill, kernel
+        )
         if end_marker_address is None:
             end_marker_address = round_down(base_address - 2 * word_size, word_size)
         self._terminator = end_marker_address
@@ -28,6 +38,8 @@ class Model2(HeaderModel):
         self._limit = size - alignment
         if self._limit < self.header_size or self._first == 0:
             raise ValueError(f"size {size} at {base_address:#x}")
+        if Rule.START in self.rules:
+            self._first = round_down(base_address + alignment, alignment)
         self.reset()
 
     def reset(self) -> None:
@@ -37,6 +49,11 @@ class Model2(HeaderModel):
         self._write_size(self._first)
         self._write_list_link(0)
         self._start()
+
+    def _may_search(self, wanted: int) -> bool:
+        if Rule.STRICT in self.rules:
+            return wanted < self._limit
+        return super()._may_search(wanted)
 
     def _take(self, index: int, remainder: int | None) -> None:
         del self._free[index]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from model.base import round_down, round_up
+from model.base import NullLink, round_down, round_up
 from model.headers import HeaderModel
+from model.versions import Kernel, Rule
+
+MOST_TICKS = 0xFFFF_FFFF  # portMAX_DELAY, with ticks of 32 bits
 
 
 class Model5(HeaderModel):
@@ -13,6 +16,8 @@ class Model5(HeaderModel):
 
     The end marker of each region but the last is an entry of the list, of size 0.
     """
+
+    kind = 5
 
     def __init__(
         self,
@@ -23,8 +28,9 @@ class Model5(HeaderModel):
         clear_on_free: bool = False,
         canary: int | None = None,
         fill: int = 0,
+        kernel: Kernel | str | None = None,
     ) -> None:
-        super().__init__(regions, word_size, alignment, clear_on_free, canary, fill)
+        super().__init__(regions, word_size, alignment, clear_on_free, canary, fill, kernel)
         if not regions:
             raise ValueError("no region")
         self._spans: list[tuple[int, int]] = []  # first block and end marker of each region
@@ -65,6 +71,11 @@ class Model5(HeaderModel):
     def _take(self, index: int, remainder: int | None) -> None:
         if remainder is None:
             del self._free[index]
+        elif Rule.ABSORB in self.rules:
+            searched = self.nodes  # all that is counted, here as in the newest
+            del self._free[index]
+            self._insert(remainder)
+            self.nodes = searched
         else:
             self._free[index] = remainder
             self._write_list_link(index)
@@ -87,6 +98,14 @@ class Model5(HeaderModel):
             del self._free[index + 1]
             self._swallow(self._free[index], following[0])
         self._write_list_link(index)
+
+    def stats(self) -> tuple[int, int, int, int, int, int, int]:
+        if Rule.EMPTYCRASH in self.rules and not self._free:
+            raise NullLink
+        free, largest, smallest, *rest = super().stats()
+        if Rule.MINCAP in self.rules:
+            smallest = min(smallest, MOST_TICKS)
+        return (free, largest, smallest, *rest)
 
     def _ends_at(self, block: int, address: int) -> bool:
         return block + self._sizes[block] == address

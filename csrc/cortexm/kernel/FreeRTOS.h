@@ -121,6 +121,10 @@ void vPortFree(void *pv) PRIVILEGED_FUNCTION;
 void vPortInitialiseBlocks(void) PRIVILEGED_FUNCTION;
 size_t xPortGetFreeHeapSize(void) PRIVILEGED_FUNCTION;
 size_t xPortGetMinimumEverFreeHeapSize(void) PRIVILEGED_FUNCTION;
+#if TEST_SINCE(100406)
+void *pvPortMallocStack(size_t xSize) PRIVILEGED_FUNCTION;
+void vPortFreeStack(void *pv) PRIVILEGED_FUNCTION;
+#endif
 #if TEST_SINCE(110200)
 void xPortResetHeapMinimumEverFreeHeapSize(void) PRIVILEGED_FUNCTION;
 #endif

@@ -1,0 +1,107 @@
+"""Several recordings of one program: as an argument, what to call each, what they lack together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from rtosheap.traces.doubts import doubts
+from rtosheap.traces.loss import counts
+from rtosheap.traces.trace import Trace
+
+#: What an argument that takes one recording or several may be.
+Traces: TypeAlias = Trace | Sequence[Trace]
+
+
+def as_traces(given: Any, name: str = "traces") -> tuple[Trace, ...]:
+    """An argument of one or several traces as a tuple.
+
+    Parameters
+    ----------
+    given : Trace or sequence of Trace
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    TypeError
+        It is no sequence, or one of it is no Trace.
+    ValueError
+        It is empty, or has a recording twice.
+    """
+    if isinstance(given, Trace):
+        return (given,)
+    try:
+        found = tuple(given)
+    except TypeError:
+        raise TypeError(f"{name} is {given!r}; it must be a Trace or a sequence of them") from None
+    for at, trace in enumerate(found):
+        if not isinstance(trace, Trace):
+            raise TypeError(f"{name}[{at}] is {trace!r}; it must be a Trace")
+    if not found:
+        raise ValueError(f"{name} is empty; at least one recording is needed")
+    twice = duplicate(found)
+    if twice is not None:
+        first, second = twice
+        raise ValueError(
+            f"{name}[{second}] is {name}[{first}] again, {found[first]!r}; give each recording once"
+        )
+    return found
+
+
+def duplicate(traces: Sequence[Trace]) -> tuple[int, int] | None:
+    """The places of a recording that is there twice: of the same name, with the same events."""
+    for at, trace in enumerate(traces):
+        for before in range(at):
+            one = traces[before]
+            if one is trace or (one.name == trace.name and len(one) == len(trace) and one == trace):
+                return before, at
+    return None
+
+
+def unique_names(traces: Sequence[Trace]) -> tuple[str, ...]:
+    """What to call each: by its name, and where it has none or shares it, by its number too.
+
+    Examples
+    --------
+    >>> a, b = Trace("", [], [], meta={"name": "day"}), Trace("m", [0], [8])
+    >>> unique_names([a, b, Trace("m", [0], [9], meta={"name": "day"})])
+    ('day (number 1)', 'number 2', 'day (number 3)')
+    """
+    names = [trace.name or f"number {at + 1}" for at, trace in enumerate(traces)]
+    while len(set(names)) < len(names):
+        known = Counter(names)
+        names = [
+            f"{name} (number {at + 1})" if known[name] > 1 else name
+            for at, name in enumerate(names)
+        ]
+    return tuple(names)
+
+
+def renamed(trace: Trace, name: str) -> Trace:
+    """The same trace by another name."""
+    columns = trace._columns
+    return trace.with_columns(replace(columns, meta={**columns.meta, "name": name}))
+
+
+def name_of_all(traces: Sequence[Trace]) -> str:
+    """What to call them together: one by its own name."""
+    return traces[0].name if len(traces) == 1 else f"{len(traces)} recordings"
+
+
+def doubts_of_all(traces: Sequence[Trace], word_size: int) -> tuple[str, ...]:
+    """What any result must say that rests on them, each with the name of its recording."""
+    if len(traces) == 1:
+        return doubts(traces[0], word_size)
+    named = zip(unique_names(traces), traces, strict=True)
+    return tuple(f"{name}: {text}" for name, one in named for text in doubts(one, word_size))
+
+
+def lost_of_all(traces: Sequence[Trace]) -> tuple[tuple[str, int], ...]:
+    """What is missing of them, by kind, in all."""
+    total: Counter[str] = Counter()
+    for trace in traces:
+        total.update(counts(trace.loss, trace.dropped))
+    return tuple(total.items())
