@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from typing import Any
 
@@ -11,7 +12,7 @@ from replay_reference import OneByOne
 from traces import load
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Op, Trace, replay
-from rtosheap.replays import COLUMNS, DEFAULT_COLUMNS
+from rtosheap.replays import COLUMNS, DEFAULT_COLUMNS, Failure
 
 BASE = 0x2000_0000
 HEAPS = {
@@ -400,3 +401,25 @@ def test_the_entries_that_heap_3_reads() -> None:
     ]
     result = replay(Trace.from_events([event for event, _ in rows]), Heap3(2000), record="all")
     assert result["nodes"].tolist() == [nodes for _, nodes in rows]
+
+
+def test_addresses_beside_those_of_a_recording() -> None:
+    log = b"M 0x20000008 8 16 0\nM 0x20000018 8 16 1\nM 0x20000030 8 16 2\nM 0x20000048 8 16 3\n"
+    trace = Trace.load(io.BytesIO(log))
+    found = replay(trace, Heap4(256)).check_addresses()
+    assert found == (4, 2, 2, BASE + 0x30, BASE + 0x28, None)
+    shifted = replay(trace[:2], Heap4(256, base_address=BASE - 0x100)).check_addresses()
+    assert shifted == (2, 0, 0, BASE + 8, BASE - 0xF8, 0x100)
+    same = replay(trace[:2], Heap4(256)).check_addresses()
+    assert same == (2, 2, None, None, None, None)
+
+
+def test_the_first_event_may_be_the_one_that_fails() -> None:
+    found = replay(Trace("mm", [0, 1], [900, 8]), Heap4(256))
+    assert (found.first_failure, found.failures) == (0, 1)
+
+
+def test_failures_have_the_numbers_of_the_column() -> None:
+    assert [(reason.value, reason.name.lower()) for reason in Failure] == [
+        (0, "none"), (1, "exhaustion"), (2, "fragmentation")
+    ]  # fmt: skip
