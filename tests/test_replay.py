@@ -124,6 +124,17 @@ def test_pins_of_heap_5_stay_in_their_region() -> None:
     assert [pin.id for pin in result.pins(6)] == [2]
 
 
+def test_pins_of_regions_that_adjoin() -> None:
+    """The first block of the next one is no hole of this one."""
+    heap = Heap5([(BASE, 128), (BASE + 128, 128)])
+    first = heap.malloc(24)
+    while heap.malloc(8) < BASE + 104:
+        pass  # up to the region's end
+    heap.free(first)
+    result = replay(Trace.from_events([("m", 0, 125)]), heap)
+    assert result.pins(0) == []
+
+
 def test_pins_where_it_matters() -> None:
     trace = load("cjson-docs")
     result = replay(trace, Heap4(300_000))
@@ -379,6 +390,8 @@ def test_a_summary_says_why_only_where_that_was_recorded() -> None:
         summary = dict(result.summary())
         assert summary["failures"] == "2"
         assert summary.get("  for fragmentation") == split
+        where = [name for name, _ in result.summary()].index("first failure")
+        assert split is None or result.summary()[where + 1][0] == "  for fragmentation"
         assert str(result).count("for fragmentation") == (split is not None)
     served = dict(replay(trace[:3], Heap4(256)).summary())
     assert "  for fragmentation" not in served
