@@ -15,9 +15,9 @@ A recorded trace is run through it, and says how large it must be::
     print(rtosheap.assess([trace], rtosheap.Heap4))  # another day: how much, and how sure
 
 Names: Heap1 ... Heap5 with Block, FreeBlock, HeapStats, Region and the errors HeapError,
-InvalidFreeError, DoubleFreeError, HeapCorruptionError; Trace, Op, TraceError; replay, Replay, Pin;
-minimum_heap_size, MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary,
-Risk.
+InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; kernels, newlibs (what
+kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_heap_size,
+MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk.
 
 Modules, loaded when they are used: heaps, traces, replays, sizing, comparison, risk, fragmentation;
 plot (pictures), data (bundled traces), testing (Hypothesis strategies), inspection (RAM dumps),
@@ -46,11 +46,14 @@ _NAMES = {
         "Heap3",
         "Heap4",
         "Heap5",
+        "HeapAssertionError",
         "HeapCorruptionError",
         "HeapError",
         "HeapStats",
         "InvalidFreeError",
         "Region",
+        "kernels",
+        "newlibs",
     ),
     "replays": ("Pin", "Replay", "replay"),
     "risk": ("Risk", "assess", "vary"),

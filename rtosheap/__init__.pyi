@@ -27,11 +27,14 @@ from rtosheap.heaps import (
     Heap3,
     Heap4,
     Heap5,
+    HeapAssertionError,
     HeapCorruptionError,
     HeapError,
     HeapStats,
     InvalidFreeError,
     Region,
+    kernels,
+    newlibs,
 )
 from rtosheap.replays import Pin, Replay, replay
 from rtosheap.risk import Risk, assess, vary
@@ -51,6 +54,7 @@ __all__ = [
     "Heap3",
     "Heap4",
     "Heap5",
+    "HeapAssertionError",
     "HeapCorruptionError",
     "HeapError",
     "HeapResult",
@@ -67,7 +71,9 @@ __all__ = [
     "UnservableError",
     "assess",
     "compare",
+    "kernels",
     "minimum_heap_size",
+    "newlibs",
     "replay",
     "vary",
 ]

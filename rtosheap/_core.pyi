@@ -17,6 +17,7 @@ _H = TypeVar("_H", bound="Heap")
 class HeapError(Exception): ...
 class InvalidFreeError(HeapError): ...
 class DoubleFreeError(InvalidFreeError): ...
+class HeapAssertionError(HeapError): ...
 
 class HeapCorruptionError(HeapError):
     address: int | None
@@ -61,7 +62,16 @@ class Heap:
     def canary(self) -> int | None: ...
     @property
     def end_marker_address(self) -> int | None: ...
-    def _stats(self) -> tuple[int, int, int, int, int, int, int]: ...
+    @property
+    def kernel(self) -> str | None: ...
+    @property
+    def newlib(self) -> str | None: ...
+    @property
+    def _reached(self) -> int: ...
+    @property
+    def _refused(self) -> int: ...
+    # anyway: where the kernel's own would crash, too
+    def _stats(self, anyway: bool = False, /) -> tuple[int, int, int, int, int, int, int]: ...
     # trust: from the shadow outside the arena, without a look at the arena's headers
     def _blocks(self, trust: bool = False, /) -> list[tuple[int, int, bool]]: ...
     def _free_blocks(self) -> list[tuple[int, int]]: ...
@@ -71,19 +81,21 @@ class Heap:
     def _snapshot(self) -> dict[str, Any]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+# kernel and newlib: names of KERNELS and NEWLIBS; None is the newest
 class Heap1(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
         word_size: SupportsIndex = 4,
         alignment: SupportsIndex = 8,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 class Heap2(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
@@ -91,16 +103,25 @@ class Heap2(Heap):
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
         end_marker_address: SupportsIndex | None = None,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 class Heap3(Heap):
-    def __init__(self, memory: _Memory, *, base_address: SupportsIndex = 0x2000_0000) -> None: ...
+    def __new__(
+        cls,
+        memory: _Memory,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        newlib: str | None = None,
+    ) -> Self: ...
     @classmethod
     def host(cls) -> Self: ...
+    def realloc(self, address: SupportsIndex | None, size: SupportsIndex, /) -> int | None: ...
+    def memalign(self, alignment: SupportsIndex, size: SupportsIndex, /) -> int | None: ...
 
 class Heap4(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: _Memory,
         *,
         base_address: SupportsIndex = 0x2000_0000,
@@ -108,18 +129,20 @@ class Heap4(Heap):
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
         canary: SupportsIndex | None = None,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 class Heap5(Heap):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         regions: Sequence[tuple[SupportsIndex, _Memory]],
         *,
         word_size: SupportsIndex = 4,
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
         canary: SupportsIndex | None = None,
-    ) -> None: ...
+        kernel: str | None = None,
+    ) -> Self: ...
 
 def _restore(
     cls: type[_H], memories: Sequence[Buffer], snapshot: dict[str, Any] | tuple[Any, ...], /
@@ -130,7 +153,8 @@ def _restore(
 
 # One call for everything that replays. The arrays are C-contiguous: op uint8 (b"m", b"r", b"f"),
 # slot int32 (0 <= slot < slots), size uint64. columns: a writable array for each column that is to
-# be recorded, by its name in COLUMNS.
+# be recorded, by its name in COLUMNS. slots: how many ids there are, or SLOT_BYTES for each, all
+# zero or what an earlier replay left there, which are written.
 #
 # Returns done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes,
 # most_nodes_event (-1: none), first_failure (-1: none), need, need_event (-1: none), need_largest.
@@ -141,7 +165,7 @@ def replay(
     op: _Array,
     slot: _Array,
     size: _Array,
-    slots: int,
+    slots: int | bytearray,
     columns: dict[str, _Array],
     stop_at_failure: bool,
     track_need: bool,
@@ -155,3 +179,12 @@ live_bytes (u8), nodes (u4), failed (?), failure (u1)."""
 
 FAILURES: tuple[str, ...]
 """The meaning of the column failure's values."""
+
+KERNELS: tuple[tuple[str, tuple[int, int, int, int, int]], ...]
+"""The kernel's releases, the newest last, and by the heap's number - 1 what it does otherwise: the
+bits of enum rh_old."""
+
+SLOT_BYTES: int
+
+NEWLIBS: tuple[str, ...]
+"""The releases of newlib since which its malloc is another, the newest last."""

@@ -7,6 +7,7 @@ which are excesses over live memory and have no upper bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
@@ -189,9 +190,11 @@ def largest_request(heap: Heap) -> int:
     >>> heap.malloc(1009) is None, heap.malloc(1008) is not None
     (True, True)
     """
-    free = [size for _, size, allocated in heap._blocks(True) if not allocated]
-    largest = max(free, default=0)
-    return Layout.of(heap).largest_request(largest)
+    layout, blocks = Layout.of(heap), heap._blocks(True)
+    free = [size for _, size, allocated in blocks if not allocated]
+    if layout.is_newlib and not layout.variant.final:
+        free += [a[1] + b[1] for a, b in pairwise(blocks) if not (a[2] or b[2])]  # the last grows
+    return layout.largest_request(max(free, default=0))
 
 
 # ---------------------------------------------------------------------- over a trace

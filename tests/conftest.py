@@ -6,10 +6,13 @@ What draws is imported inside them, for most runs draw nothing.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Run
 from hypothesis import HealthCheck, settings
 
 from rtosheap import data
@@ -21,6 +24,10 @@ settings.register_profile(
 )
 settings.load_profile("no clock")
 
+# A shell's job in the background ignores interrupts, and so would the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, None]:
@@ -31,6 +38,21 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:
     if report.skipped and not expected and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped, where CI must skip nothing: {report.longrepr}"
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command line, called in a folder of its own."""
+    from rtosheap.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> Run:
+        status = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Run(status, captured.out, captured.err)
+
+    return call
 
 
 @pytest.fixture

@@ -8,10 +8,13 @@ from rtosheap import Op, Trace
 
 
 class OneByOne:
-    """What replay() documents, as single calls on a heap."""
+    """What replay() documents, as single calls on a heap. `apart`: a realloc is a malloc, a copy
+    and a free on heap_3, too.
+    """
 
-    def __init__(self, heap: Any) -> None:
+    def __init__(self, heap: Any, *, apart: bool = False) -> None:
         self.heap = heap
+        self.by_call = heap.newlib is not None and not apart
         self.blocks: dict[int, Any] = {}  # id -> (address, size), "failed" or "zero"
         self.live_bytes = 0
         self.counts = dict.fromkeys(("failures", "zero_size", "skipped", "ignored_frees"), 0)
@@ -80,6 +83,8 @@ class OneByOne:
         if state == "zero":
             del self.blocks[block]
             return self.malloc(block, size)
+        if self.by_call:
+            return self.realloc_by_call(block, *state, size)
         address, failure = self.malloc(block, size)
         if failure:
             return 0, failure
@@ -88,3 +93,15 @@ class OneByOne:
             self.heap.view(address)[:kept] = bytes(self.heap.view(state[0])[:kept])
         self.release(*state)
         return address, 0
+
+    def realloc_by_call(self, block: int, old: int, before: int, size: int) -> tuple[int, int]:
+        """The C library's own."""
+        needed = self.heap.free_size
+        address = self.heap.realloc(old, size)
+        if address is None and size != 0:
+            self.counts["failures"] += 1
+            return 0, 2 if self.fits(size, needed) else 1
+        self.live_bytes += size - before
+        self.counts["zero_size"] += size == 0
+        self.blocks[block] = (address, size) if size else "zero"
+        return address or 0, 0

@@ -9,27 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import Run, one_line
+from test_cli import one_line
 
 from rtosheap import data
-from rtosheap.cli import main
 from rtosheap.comparison import difference
 from rtosheap.risk import assess
 from rtosheap.traces import Trace
 
 RUNS = 40
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> Run:
-        status = main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +89,8 @@ def test_assess_json_with_all_options(run: Any, recorded: list[Trace]) -> None:
 def test_assess_of_files_and_of_events(run: Any, tmp_path: Path) -> None:
     """Without times, a duration is a number of events."""
     trace = data.load("coap-server")
-    for name in ("day1.trace.gz", "day2.trace"):
-        trace.save(tmp_path / name)
+    trace.save(tmp_path / "day1.trace.gz")
+    trace[:-1].save(tmp_path / "day2.trace")
     done = run(
         "assess", "day1.trace.gz", "day2.trace", "--runs", "30", "--duration", "300",
         "--probability", "0.1",
@@ -130,7 +117,7 @@ def test_assess_at_given_sizes(run: Any) -> None:
     ("heap", "options", "line"),
     [
         ("heap_1", (), r"#define configTOTAL_HEAP_SIZE \( \( size_t \) \d+ \) /\*"),
-        ("heap_3", (), r"\d+ bytes between the ends of sbrk's heap /\*"),
+        ("heap_3", ("--newlib", "4.1.0"), r"\d+ bytes between the ends of sbrk's heap /\*"),
         (
             "heap_5",
             ("--region", "0x10000000:8K", "--region", "0x20000000:"),
@@ -147,9 +134,10 @@ def test_assess_of_each_other_heap(
     assert (done.status, done.err) == (0, "")
     last = done.out.splitlines()[-1]
     assert re.match(line, last), last
-    regions = [(0x1000_0000, 8192), (0x2000_0000, None)] if options else None
-    needed = assess(recorded, heap, runs=RUNS, regions=regions).size_for(0.1)
-    fixed = 8192 if options else 0
+    regions = [(0x1000_0000, 8192), (0x2000_0000, None)] if heap == "heap_5" else None
+    own = {"newlib": "4.1.0"} if heap == "heap_3" else {}
+    needed = assess(recorded, heap, runs=RUNS, regions=regions, **own).size_for(0.1)
+    fixed = 8192 if regions else 0
     assert str(-(-(needed - fixed) // 1024) * 1024) in last
 
 
@@ -178,6 +166,14 @@ def test_an_interrupt_keeps_what_there_is(run: Any, monkeypatch: pytest.MonkeyPa
     gate = run("check", "recorder", "--heap-size", "1M", "--probability", "0.1")
     assert gate.status == 130
     assert gate.out.startswith("ok: ")
+
+
+def test_json_after_an_interrupt(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtosheap.cli._recordings.assess", interrupted_after(7))
+    done = run("assess", "recorder", "--json")
+    assert (done.status, done.json["interrupted"], done.json["runs_done"]) == (130, True, 7)
+    gate = run("check", "recorder", "--heap-size", "1M", "--probability", "0.1", "--json")
+    assert (gate.status, gate.json["interrupted"]) == (130, True)
 
 
 def test_an_interrupt_that_leaves_too_little(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,9 +242,35 @@ def test_check_of_a_heap_that_is_tried_at_sizes(run: Any, size: str, status: int
     done = run("check", "server", *heap, "--probability", "0.09", "--runs", RUNS)
     assert (done.status, done.err) == (status, "")
     one_line(done.out)
-    few = run("check", "server", *heap, "--probability", "0.01", "--runs", RUNS)
-    assert few.status == 2
-    assert "40 runs say nothing of it" in one_line(few.err)
+
+
+@pytest.mark.parametrize("heap", ["heap_1", "heap_2"])
+@pytest.mark.parametrize("command", [["assess"], ["check", "--heap-size", "64K"]])
+def test_too_few_runs_are_told_before_any_work(
+    run: Any, monkeypatch: pytest.MonkeyPatch, heap: str, command: list[str]
+) -> None:
+    """Where there is no tail, the modelled days are all that can tell a probability."""
+    monkeypatch.setattr("rtosheap.cli.assess.load_all", None)
+    monkeypatch.setattr("rtosheap.cli.check.load_all", None)
+    done = run(*command, "recorder", "--heap", heap, "--probability", "0.01", "--runs", "298")
+    assert (done.status, done.out) == (2, "")
+    expected = f"--runs is 298; to tell 1 in 100, {heap} takes 299 or more, since it has no tail"
+    assert expected in one_line(done.err)
+
+
+def test_runs_that_are_not_given_are_as_many_as_the_probability_takes(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fewer(*arguments: Any, runs: int, **keywords: Any) -> Any:
+        asked.append(runs)
+        return assess(*arguments, runs=20, **keywords)
+
+    monkeypatch.setattr("rtosheap.cli._recordings.assess", fewer)
+    for heap, probability in (("heap_1", "1e-3"), ("heap_1", "0.1"), ("heap_4", "1e-3")):
+        run("assess", "recorder", "--heap", heap, "--probability", probability)
+    assert asked == [2995, 1000, 1000]
 
 
 @pytest.mark.parametrize(("last", "status"), [("80K", 0), ("44K", 1)])
@@ -324,7 +346,7 @@ BAD = [
     (["assess", "recorder", "--sizes", "64K,x"], "'x' is no size"),
     (["assess", "recorder", "--heap", "heap_2", "--round", "1K"], "--round: only sizes that were"),
     (["assess", "recorder", "--heap", "heap_5"], "heap_5 needs its regions"),
-    (["assess", "recorder", "--heap", "heap_1", "--runs", "5"], "5 runs say nothing of it with"),
+    (["assess", "recorder", "--heap", "heap_1", "--runs", "5"], "--runs is 5; to tell 1 in 1,000"),
     (["assess", "recorder", "-o", "a.gif"], "'a.gif': a figure's name must end in"),
     (
         ["assess", "server", "--heap", "heap_2", "--runs", "40", "--probability", "0.1",
@@ -341,7 +363,12 @@ BAD = [
     (["diff", "--old", "a"], "OLD and NEW are needed"),
     (["diff", "a", "b", "--old", "c"], "a: give OLD and NEW, or --old and --new"),
     (["diff", "coap-server", "coap-server", "--allow", "much"], "'much' is no growth; write a"),
+    (["diff", "coap-server", "coap-server", "--allow=-5%"], "'-5%' is no growth; write a"),
+    (["diff", "coap-server", "coap-server", "--allow", "nan%"], "'nan%' is no growth; write a"),
+    (["diff", "coap-server", "coap-server", "--allow", "inf%"], "'inf%' is no growth; write a"),
     (["diff", "coap-server", "missing.trace"], "missing.trace: no such file"),
+    (["assess", "srever"], "and five days each of gateway, recorder, server"),
+    (["assess", "coap-server", "recorder"], "no times (coap-server), us (recorder-seed005)"),
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -108,41 +109,96 @@ def test_a_file_on_a_full_disk_is_named(suffix: str, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- interrupts
 
 
-def test_an_interrupt_of_several_processes(tmp_path: Path) -> None:
-    """Ctrl-C goes to all of a terminal's group; the workers die of it without a word."""
+@pytest.mark.parametrize("interrupt", [os.kill, os.killpg], ids=["one", "group"])
+def test_an_interrupt_of_several_processes(
+    interrupt: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    """Ctrl-C goes to all of a terminal's group; in both cases the workers end without a word."""
     trace = tmp_path / "long.trace"
     data.load(TRACE).repeat(500).save(trace)  # minutes of heap_2: more than this test will wait
-    command = [
-        *RTOSHEAP,
-        "compare",
-        str(trace),
-        "--jobs",
-        "2",
-        "--heap",
-        "heap_2",
-        "--heap",
-        "heap_3",
-    ]
     run = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*RTOSHEAP, "compare", str(trace), "--jobs", "2", "--heap", "heap_2", "--heap", "heap_3"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     last_resort = threading.Timer(LAST_RESORT, run.kill)
     last_resort.start()
     try:
         while run.poll() is None and not _at_work(run.pid, 2):
             pass
-        os.killpg(run.pid, signal.SIGINT)
+        workers = _children(run.pid)
+        interrupt(run.pid, signal.SIGINT)
         out, error = run.communicate()
     finally:
         last_resort.cancel()
     assert (run.returncode, out, error) == (130, "", "rtosheap: interrupted\n")
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+#: An interrupt in a hook of fork(), whose exceptions Python drops.
+FORKING = """
+import os, signal, sys
+from rtosheap.cli import main
+
+def interrupt():
+    if not forked:
+        os.kill(os.getpid(), signal.SIGINT)
+    forked.append(1)
+
+forked = []
+os.register_at_fork(after_in_parent=interrupt)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [["compare", TRACE], ["assess", "gateway"]], ids=["compare", "assess"]
+)
+def test_an_interrupt_while_processes_start(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, *command, "--jobs", "2"],
+        capture_output=True,
+        text=True,
+        timeout=LAST_RESORT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "rtosheap: interrupted\n")
+
+
+LOADING = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rtosheap.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+import rtosheap.__main__
+"""
+
+
+def test_an_interrupt_while_modules_are_loaded() -> None:
+    """Ends the command without a word, unless it is to ignore interrupts, as under nohup."""
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    ignored = LOADING.replace("class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass")
+    done = subprocess.run([sys.executable, "-c", ignored], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    raising = "import signal, rtosheap.__main__; signal.raise_signal(signal.SIGINT)"
+    done = subprocess.run([sys.executable, "-c", raising], capture_output=True, text=True)
+    assert done.stderr.endswith("KeyboardInterrupt\n")
 
 
 def _at_work(pid: int, count: int) -> bool:
     """Whether a process has so many children that do not catch SIGINT."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    masks = [_caught(child) for child in children]
+    masks = [_caught(child) for child in _children(pid)]
     return sum(not mask >> (signal.SIGINT - 1) & 1 for mask in masks) == count
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def _caught(pid: str) -> int:

@@ -27,7 +27,7 @@ def make_heap(case: vectors.Case, **more: Any) -> Any:
 
 
 def make_heap3(case: vectors.NanoCase) -> rtosheap.Heap3:
-    return rtosheap.Heap3(case.size, base_address=case.address)
+    return rtosheap.Heap3(case.size, base_address=case.address, newlib="3.3.0")
 
 
 @pytest.mark.parametrize("name", vectors.NAMES)

@@ -107,6 +107,20 @@ def test_every_command_says_them(tmp_path: Path, capsys, command: str) -> None:
         assert shown["exact"] is False
 
 
+def test_a_gate_says_them(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "t.trace"
+    with_losses().save(file)
+    for size, status, verdict in (("1K", 0, "ok"), ("64", 1, "not enough")):
+        assert main(["check", str(file), "--heap-size", size]) == status
+        said = " ".join(capsys.readouterr().out.split())
+        assert said.startswith(f"{verdict}: ")
+        assert "Warning: number 1: the recording is not complete, " in said
+        assert "does not hold: 22" in said
+        assert main(["check", str(file), "--heap-size", size, "--json"]) == status
+        (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+        assert "does not hold: 22" in warning
+
+
 def test_heaptracks_own_block() -> None:
     meta = {"source": "heaptrack (raw)"}
     trace = Trace("mm", id=[0, 1], size=[72_704, 100], meta=meta)

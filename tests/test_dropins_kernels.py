@@ -185,3 +185,39 @@ def test_regions_defined_twice(tmp_path: Path, asserts: int) -> None:
             assert second.pop(0).startswith("assert")
         assert second == first
     assert len(sets) == 4 + asserts
+
+
+OVERWRITTEN = r"""
+#include "FreeRTOS.h"
+#include <string.h>
+
+int main(void) {
+#if TEST_HEAP == 5
+    static uint8_t memory[4096];
+    const HeapRegion_t regions[] = {{memory, sizeof memory}, {NULL, 0}};
+    vPortDefineHeapRegions(regions);
+#endif
+    uint8_t *first = pvPortMalloc(64), *second = pvPortMalloc(64);
+    memset(first, 7, 64);
+    memset(second, 7, 64);
+    ((size_t *)first)[-1] = TEST_SIZE | (size_t)1 << (8 * sizeof(size_t) - 1);
+    vPortFree(first);
+    for (int i = 0; i < 64; i++)
+        if (first[i] != (TEST_SIZE > 16 && i < TEST_SIZE - 16 ? 0 : 7) || second[i] != 7) return 1;
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("heap", [2, 4, 5])
+def test_a_size_that_is_none_clears_nothing(tmp_path: Path, heap: int) -> None:
+    """With clear-on-free and without configASSERT, as in FreeRTOS."""
+    main, program = tmp_path / "main.c", tmp_path / "program"
+    main.write_text(OVERWRITTEN)
+    source = programs.CSRC / "freertos" / f"heap_{heap}.c"
+    for size in (0, 4, 8, 15, 16, 24, 80):
+        defines = [f"-DTEST_HEAP={heap}", f"-DTEST_SIZE={size}"]
+        defines.append("-DconfigHEAP_CLEAR_MEMORY_ON_FREE=1")
+        command = [require("gcc"), "-O1", *programs.WARNINGS, *programs.INCLUDES, *defines]
+        programs.run([*command, main, source, "-o", program])
+        assert subprocess.run([program]).returncode == 0, size

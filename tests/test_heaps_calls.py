@@ -97,7 +97,8 @@ def test_calloc(kind: Any) -> None:
     assert bytes(heap.view(address)[:30]) == bytes(30)
     assert heap.calloc(2**16, 2**16) is None
     assert heap.calloc(2**31, 2) is None
-    assert heap.malloc_failed_count == 0  # refused before malloc
+    # refused before malloc, of which newlib tells nobody
+    assert heap.malloc_failed_count == (2 if heap.kind == 3 else 0)
 
 
 @pytest.mark.parametrize("kind", FREEING_HEAPS)

@@ -8,6 +8,7 @@ import gc
 import mmap
 import struct
 import weakref
+from functools import partial
 from multiprocessing import shared_memory
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from heap_samples import ALL_HEAPS, ARENA_HEAPS, BASE, make_heap
 
 from rtosheap import Heap4, Heap5, Trace, _core
+from rtosheap.inspection import inspect
 
 
 @pytest.mark.parametrize(
@@ -57,8 +59,11 @@ def test_takes_a_size_or_any_writable_contiguous_buffer(kind: type[Any], memory:
 def test_memory_that_holds_pointers_is_nobodys_arena(kind: type[Any], memory: Any) -> None:
     given = memory()
     argument = [(BASE, given)] if kind is Heap5 else given
-    with pytest.raises(TypeError, match="must be memory of plain bytes or numbers, not of items"):
-        kind(argument)
+    for take in (kind, kind.from_image, partial(inspect, heap=kind)):
+        with pytest.raises(
+            TypeError, match="must be memory of plain bytes or numbers, not of items"
+        ):
+            take(argument)
 
 
 def test_a_replay_writes_to_no_objects() -> None:

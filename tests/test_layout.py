@@ -99,7 +99,7 @@ def test_options_are_the_constructors() -> None:
             memory: Any = [(0x2000_0000, 256)] if layout_of(name).has_regions else 256
             value = {"word_size": 4, "alignment": 8, "base_address": 0x2000_0000}.get(option)
             make = lambda: heap(memory, **{option: False if value is None else value})  # noqa: B023, E731
-            if option in ("canary", "end_marker_address"):
+            if option in ("canary", "end_marker_address", "kernel", "newlib"):
                 make = lambda: heap(memory, **{option: None})  # noqa: B023, E731
             if taken:
                 make()

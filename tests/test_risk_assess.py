@@ -137,10 +137,19 @@ def test_heap_2_at_sizes_of_ones_own():
 
 
 def test_heap_3():
-    found = assess(DAYS, Heap3, runs=20)
-    assert [day.size for day in found.days] == [minimum_heap_size(d, Heap3).size for d in DAYS]
+    old = {"newlib": "4.1.0"}
+    found = assess(DAYS, Heap3, runs=20, **old)
+    own = [minimum_heap_size(day, Heap3, **old).size for day in DAYS]
+    assert [day.size for day in found.days] == own
     assert found.tail is not None
     assert found.guaranteed_size is None
+
+
+def test_heap_3_that_may_fail_in_more_memory():
+    found = assess(DAYS, Heap3, runs=20)
+    assert found.tested
+    assert found.tail is None
+    assert len(found.failed) == len(found.tested)
 
 
 def test_heap_5():

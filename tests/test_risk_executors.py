@@ -288,6 +288,9 @@ def test_ctrl_c_keeps_what_there_is(two_processes):
         assert 0 < len(found.sizes) < 200
         (text,) = [text for text in found.warnings if "missing" in text]
         assert text == f"{200 - len(found.sizes)} of 200 runs are missing (interrupted)"
+        assert found.interrupted
+        assert found.to_dict()["interrupted"]
+        assert dict(found.summary())["modelled days"] == f"{len(found.sizes)} of 200: interrupted"
 
 
 def test_ctrl_c_before_anything_is_done():

@@ -85,8 +85,8 @@ def test_events_that_were_left_out():
         strict=False,
     )
     assert signs(Recordings([from_lives(STEADY)] * 4 + [part]), 4) == [
-        "recording 4: the recording is not complete, so that this holds for what was recorded "
-        "only: events on an id that was never allocated, left out: 3"
+        "recording number 5: the recording is not complete, so that this holds for what was "
+        "recorded only: events on an id that was never allocated, left out: 3"
     ]
 
 
@@ -150,8 +150,8 @@ def test_chance_is_not_taken_for_growth():
 def test_what_was_seen_once_or_twice():
     update = [("update", DAY // 2, 5_000_000, 3000)]
     message = (
-        "what update hold at the most was seen once or twice: how often that comes, and whether it "
-        "can be more, is hardly known"
+        "what update holds at the most was seen once or twice: how often that comes, and whether "
+        "it can be more, is hardly known"
     )
     assert message in said(update, [], [], [], [])
     assert message in said(update, update, [], [], [])
@@ -171,7 +171,7 @@ def test_what_is_seldom_and_small_does_not_matter():
 def test_a_peak_made_by_a_single_burst():
     burst = [("cmd", DAY // 2 + n, 3_000_000, 600) for n in range(5)]
     texts = said(burst, *FIVE[1:])
-    assert "the peak of recording 0 is made by a single burst of cmd" in texts
+    assert "the peak of recording number 1 is made by a single burst of cmd" in texts
     often = [("cmd", DAY // 10 * k + n, 3_000_000, 600) for k in range(2, 7) for n in range(5)]
     assert not any("single burst" in text for text in said(often, *FIVE[1:]))
 
@@ -180,9 +180,8 @@ def test_recordings_whose_bursts_never_overlap():
     turns = [("a", at, 1_000_000, 900) for at in range(0, DAY, 20_000_000)]
     turns += [("b", at + 10_000_000, 1_000_000, 900) for at in range(0, DAY, 20_000_000)]
     apart = [from_lives(START + turns, name="apart")] * 5
-    assert "in recording apart no two tasks hold memory at once; on another day they may" in signs(
-        Recordings(apart), 4
-    )
+    text = "in recording apart (number 1) no two tasks hold memory at once; on another day they may"
+    assert text in signs(Recordings(apart), 4)
     meeting = [*turns, ("b", 20_000_000, 1_000_000, 900)]
     together = [from_lives(START + meeting)] * 5
     assert not any("at once" in text for text in signs(Recordings(together), 4))

@@ -286,7 +286,7 @@ ERRORS = [
     (
         {"traces": [TIMED, UNTIMED]},
         ValueError,
-        r"traces are timed in ms, no times; all must have the same unit",
+        r"traces are timed in ms \(.+\), no times \(.+\); all must have the same unit",
     ),
     (
         {"traces": [TIMED, Trace("m", [0], [8])]},

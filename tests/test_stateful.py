@@ -6,6 +6,8 @@ Everything that can be seen of the two is compared after each call.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +23,10 @@ from hypothesis.stateful import (
 )
 from model import (
     DoubleFree,
+    Fault,
+    HeaderOverHeader,
     InvalidFree,
+    MallocAsserts,
     Model,
     Model1,
     Model2,
@@ -29,6 +34,12 @@ from model import (
     Model4,
     Model5,
     ModelError,
+    NullLink,
+    ReadsAddress0,
+    RequestWraps,
+    StaysListed,
+    WritesAddress4,
+    ZeroesBeyond,
     round_up,
 )
 
@@ -45,7 +56,22 @@ MODELS: dict[int, Any] = {1: Model1, 2: Model2, 3: Model3, 4: Model4, 5: Model5}
 ERRORS: dict[type[ModelError], type[Exception]] = {
     InvalidFree: rtosheap.InvalidFreeError,
     DoubleFree: rtosheap.DoubleFreeError,
+    MallocAsserts: rtosheap.HeapAssertionError,
+    HeaderOverHeader: rtosheap.HeapError,
+    ZeroesBeyond: rtosheap.HeapError,
+    NullLink: rtosheap.HeapError,
+    ReadsAddress0: rtosheap.HeapError,
+    WritesAddress4: rtosheap.HeapError,
+    RequestWraps: rtosheap.HeapError,
 }
+#: By heap, a release of each profile, the newest first.
+KERNELS = {
+    1: [None, "V10.4.5", "V11.3.0"],
+    2: [None, "V10.4.2", "V10.4.5", "V10.4.6", "V10.6.2", "V8.2.3"],
+    4: [None, "V10.4.6", "V10.5.1", "V10.6.2", "V11.1.0", "V11.2.0", "V10.2.1"],
+    5: [None, "V10.4.6", "V10.5.1", "V10.6.2", "V11.1.0", "V11.2.0", "V11.3.0", "V8.2.3"],
+}
+NEWLIBS = ["4.4.0", "3.3.0", "4.1.0", "4.2.0", "4.3.0"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +103,12 @@ class Config:
 def options_of(draw: st.DrawFn, kind: int) -> dict[str, Any]:
     """The keyword arguments of a heap: layout and configuration."""
     if kind == 3:
-        return {}
+        return {"newlib": draw(st.sampled_from(NEWLIBS))}
     word_size = draw(st.sampled_from([4, 8]))
     options: dict[str, Any] = {
         "word_size": word_size,
         "alignment": draw(st.sampled_from([a for a in (8, 4, 16, 32) if a >= word_size])),
+        "kernel": draw(st.sampled_from(KERNELS[kind])),
     }
     if kind in (2, 4, 5):
         options["clear_on_free"] = draw(st.booleans())
@@ -106,7 +133,7 @@ def configs(draw: st.DrawFn, kind: int) -> Config:
     smallest = 16 if kind == 3 else smallest
     regions = []
     for later in reversed(range(draw(st.integers(1, 4)) if kind == 5 else 1)):
-        size = draw(st.integers(smallest, smallest + 1000))
+        size = draw(st.integers(smallest, smallest + draw(st.sampled_from([1000, 1000, 100]))))
         if draw(st.booleans()):
             size = round_up(size, alignment)  # else an exact fit would be rare
         if later and draw(st.booleans()):
@@ -137,12 +164,20 @@ SIZES = st.one_of(
 PICKS = st.integers(0, 1000)
 
 
+def looks(heap: Any) -> Any:
+    """What can be seen of a heap."""
+    blocks = [[*map(tuple, heap.blocks())], [*map(tuple, heap.free_blocks())]]
+    counts = (heap.free_size, heap.minimum_ever_free_size, heap.malloc_failed_count)
+    return blocks, counts, [bytes(region.memory) for region in heap.regions]
+
+
 class HeapMachine(RuleBasedStateMachine):
     kind: int
 
     @initialize(data=st.data())
     def build(self, data: st.DataObject) -> None:
         config = data.draw(configs(self.kind), label="config")
+        self.config = config
         self.model = config.model()
         self.heap = config.heap()
         sizes = [size for _, size in config.regions]
@@ -150,6 +185,10 @@ class HeapMachine(RuleBasedStateMachine):
         assert self.heap.size == sum(sizes)
         assert self.heap.word_size == self.model.word_size
         assert self.heap.alignment == self.model.alignment
+        if self.kind == 3:
+            assert self.heap.kernel is None
+        else:
+            assert self.heap.kernel == (config.options["kernel"] or "main")
         assert [(r.address, len(r.memory)) for r in self.heap.regions] == list(config.regions)
 
     # What is drawn is resolved against the heap as it then is, so that it shrinks well.
@@ -164,28 +203,81 @@ class HeapMachine(RuleBasedStateMachine):
         size = landmarks[drawn.landmark % len(landmarks)] - drawn.headers * header + drawn.delta
         return min(max(size, 0), model.word_max)
 
-    def free_both(self, address: int | None) -> None:
-        refused = None
+    def both(self, call: Callable[[Any], Any], *, goes_on: bool = False) -> Any:
+        """The same call on both; `goes_on`: with a chunk that malloc gave."""
+        is_last = False
         try:
-            self.model.free(address)
+            expected = call(self.model)
+        except StaysListed as fault:
+            expected, is_last = fault.address, True  # no result after it is defined
         except ModelError as error:
-            refused = type(error)
-        if refused is None:
-            assert self.heap.free(address) is None
-            return
+            self.both_refuse(call, error)
+            return None
+        if is_last and goes_on:
+            with suppress(rtosheap.HeapError):
+                call(self.heap)
+        else:
+            assert call(self.heap) == expected
+        if is_last:
+            self.model, self.heap = self.config.model(), self.config.heap()
+            return None
+        return expected
+
+    def both_refuse(self, call: Callable[[Any], Any], error: ModelError) -> None:
+        before = looks(self.heap)
         with pytest.raises(rtosheap.HeapError) as caught:
-            self.heap.free(address)
-        assert caught.type is ERRORS[refused]
+            call(self.heap)
+        assert caught.type is ERRORS[type(error)]
+        assert looks(self.heap) == before
+        if isinstance(error, Fault):
+            self.reset()
+
+    def free_both(self, address: int | None) -> None:
+        self.both(lambda heap: heap.free(address))
 
     @rule(drawn=SIZES)
     def malloc(self, drawn: int | Near) -> None:
         size = self.size(drawn)
-        assert self.heap.malloc(size) == self.model.malloc(size)
+        self.both(lambda heap: heap.malloc(size))
+
+    @rule(below=st.integers(0, 40))
+    def malloc_of_almost_the_word(self, below: int) -> None:
+        size = self.model.word_max - below
+        self.both(lambda heap: heap.malloc(size))
+        self.both(lambda heap: heap.calloc(1, size))
+
+    @rule(below=st.integers(0, 12))
+    def malloc_of_all_that_is_free(self, below: int) -> None:
+        size = max(self.model.free_size - getattr(self.model, "header_size", 8) - below, 0)
+        self.both(lambda heap: heap.malloc(size))
+
+    @precondition(lambda self: self.kind == 3)
+    @rule(leave=st.integers(0, 24), more=st.integers(0, 24))
+    def fill_and_grow(self, leave: int, more: int) -> None:
+        """A last chunk that ends near the arena's, freed: newer newlibs extend it."""
+        rest = self.model.free_blocks()[-1:]
+        size = max(rest[0][1] - 8 - leave, 0) if rest else 0
+        self.free_both(self.both(lambda heap: heap.malloc(size)))
+        self.both(lambda heap: heap.malloc(size + more))
 
     @rule(drawn=SIZES, n=st.sampled_from([1, 2, 3, 0, 1 << 16, (1 << 32) - 1]))
     def calloc(self, drawn: int | Near, n: int) -> None:
         size = self.size(drawn)
-        assert self.heap.calloc(n, size) == self.model.calloc(n, size)
+        self.both(lambda heap: heap.calloc(n, size))
+
+    @precondition(lambda self: self.kind == 3)
+    @rule(drawn=SIZES, pick=PICKS)
+    def realloc(self, drawn: int | Near, pick: int) -> None:
+        size = self.size(drawn)
+        some = [*self.model.live_addresses(), *self.model.dead_addresses(), None]
+        address = some[pick % len(some)]
+        self.both(lambda heap: heap.realloc(address, size), goes_on=True)
+
+    @precondition(lambda self: self.kind == 3)
+    @rule(drawn=SIZES, alignment=st.sampled_from([0, 1, 4, 8, 16, 32, 64, 3, 12, 1 << 31]))
+    def memalign(self, drawn: int | Near, alignment: int) -> None:
+        size = self.size(drawn)
+        self.both(lambda heap: heap.memalign(alignment, size), goes_on=True)
 
     @rule(size=st.sampled_from([-1, -(1 << 80), 1 << 64, 1 << 80, "8", 8.0, None]))
     def malloc_of_no_size(self, size: Any) -> None:
@@ -271,7 +363,8 @@ class HeapMachine(RuleBasedStateMachine):
         original, twin = self.heap, self.heap.copy()
         # Whichever of the two goes on must not notice what happens to the other.
         self.heap, other = (twin, original) if keep else (original, twin)
-        other.malloc(24)
+        with suppress(rtosheap.HeapError):
+            other.malloc(24)
 
     @rule(protocol=st.integers(2, pickle.HIGHEST_PROTOCOL))
     def pickle(self, protocol: int) -> None:
@@ -282,7 +375,13 @@ class HeapMachine(RuleBasedStateMachine):
         heap, model = self.heap, self.model
         assert heap.free_size == model.free_size
         assert heap.minimum_ever_free_size == model.minimum_ever_free_size
-        assert tuple(heap.stats()) == model.stats()
+        try:
+            stats = model.stats()
+        except NullLink:
+            with pytest.raises(rtosheap.HeapError):
+                heap.stats()
+        else:
+            assert tuple(heap.stats()) == stats
         assert heap.malloc_failed_count == model.malloc_failed_count
         assert [tuple(block) for block in heap.blocks()] == model.blocks()
         assert [tuple(block) for block in heap.free_blocks()] == model.free_blocks()

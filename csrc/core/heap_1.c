@@ -9,7 +9,7 @@ RH_API enum rh_status rh1_init(struct rh_heap1 *heap, struct rh_region *region,
         if (status != RH_OK) return status;
     }
     RH_START_COMMON(heap, region, 1, options);
-    const struct rh_range range = rh2_range(region, alignment);
+    const struct rh_range range = rh2_range(region, alignment, RH_IS_OLD(heap, RH_OLD_START));
     heap->start = range.start;
     heap->limit = range.end - range.start;
     heap->used = 0;

@@ -13,6 +13,9 @@
 #define RH2_TAIL(heap) ((rh_word)(uintptr_t) & (heap)->tail)
 #endif
 
+#define RH2_RANGE(heap, region)                                                                    \
+    rh2_range((region), RH_ALIGNMENT_OF(heap), RH_IS_OLD((heap), RH_OLD_START))
+
 RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
                                const struct rh_options *options) {
     const rh_word alignment = RH_ALIGNMENT_OPTION(options);
@@ -34,7 +37,7 @@ RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
     heap->tail.next = 0;
     heap->tail.size = RH_WORD_MAX;
 #endif
-    const struct rh_range range = rh2_range(region, alignment);
+    const struct rh_range range = RH2_RANGE(heap, region);
     heap->head.next = range.start;
     heap->head.size = 0;
     heap->free_size = range.end - range.start;
@@ -86,29 +89,44 @@ RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *regio
     return RH_OK;
 }
 
+/* How large a block the request asks for. Otherwise RH_EXHAUSTED; RH_ASSERTION where an older
+ * kernel would write outside its blocks. */
+RH_INLINE enum rh_status rh2_wanted(struct rh_heap2 *heap, rh_word size, rh_word *wanted) {
+    const rh_word header = RH_HEADER_OF(heap), free_size = heap->free_size;
+    const bool pads = RH_IS_OLD(heap, RH_OLD_PAD);
+#if RH_HOSTED
+    if (RH_IS_OLD(heap, RH_OLD_UNBOUNDED)) {
+        const rh_word limit = RH_FIRST_REGION(heap)->size - RH_ALIGNMENT_OF(heap);
+        *wanted = size == 0 ? 0 : rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), pads);
+        if (*wanted == 0 || *wanted >= limit) return RH_EXHAUSTED;
+        return *wanted < header ? RH_ASSERTION : RH_OK;
+    }
+#endif
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    if (size - 1 >= free_size) return RH_EXHAUSTED;
+    *wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), pads);
+    return *wanted > free_size ? RH_EXHAUSTED : RH_OK;
+}
+
 RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *address) {
     const rh_word header = RH_HEADER_OF(heap);
     struct rh_region *region = RH_FIRST_REGION(heap);
     struct rh2_place fit, place;
+    rh_word wanted;
     RH_SET_NODES(heap, 0);
 
-    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    enum rh_status status = rh2_wanted(heap, size, &wanted);
+    if (status != RH_OK) {
+        if (status == RH_EXHAUSTED) RH_COUNT_FAILED(heap);
+        return status;
+    }
     const rh_word free_size = heap->free_size;
-    if (size - 1 >= free_size) {
-        RH_COUNT_FAILED(heap);
-        return RH_EXHAUSTED;
-    }
-    const rh_word wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap));
-    if (wanted > free_size) {
-        RH_COUNT_FAILED(heap);
-        return RH_EXHAUSTED;
-    }
-    enum rh_status status = rh2_find(heap, region, wanted, true, &fit);
+    status = rh2_find(heap, region, wanted, true, &fit);
     if (status != RH_OK) return status;
     if (fit.after == RH2_TAIL(heap)) {
         RH_SET_NODES(heap, fit.nodes);
         RH_COUNT_FAILED(heap);
-        return RH_FRAGMENTED;
+        return RH_HOSTED && wanted > free_size ? RH_EXHAUSTED : RH_FRAGMENTED;
     }
 
     const rh_word block = fit.after;
@@ -133,7 +151,10 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
     } else {
         rh2_put_next(heap, region, fit.before, after);
     }
-    rh_put_header(region, block, 0, found | RH_TOP_BIT);
+    if (RH_IS_OLD(heap, RH_OLD_UNMARKED))
+        rh_put_size(region, block, found);
+    else
+        rh_put_header(region, block, 0, found | RH_TOP_BIT);
     RH_SET_NODES(heap, fit.nodes + place.nodes);
     heap->free_size = free_size - found;
     RH_LOWER_MINIMUM(heap, free_size - found);
@@ -153,6 +174,14 @@ RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word 
     enum rh_status live =
         rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
     if (live != RH_OK) return live;
+#endif
+#if RH_HAS_SHADOW
+    if (RH_IS_OLD(heap, RH_OLD_UNMARKED)) {
+        *size = rh_size(region, block);
+        if (rh_load(region, block + RH_SIZE_AT) != *size)
+            return rh_overwritten(&heap->common, block);
+        return RH_OK;
+    }
 #endif
     RH_VISIT(heap, region, block);
     const rh_word marked = rh_size(region, block);
@@ -210,30 +239,60 @@ RH_API enum rh_status rh2_stats(struct rh_heap2 *heap, struct rh_stats *stats) {
     return rh2_walk_free(heap, rh_stats_add, stats);
 }
 
+#if RH_HAS_SHADOW
+/* Only the shadow knows which blocks are allocated. */
+RH_INLINE bool rh2_is_live(const struct rh_heap2 *heap, const struct rh_region *region,
+                           rh_word block) {
+    return rh_live(region, block + RH_HEADER_OF(heap), RH_SHIFT_OF(heap)) == RH_OK;
+}
+
+static enum rh_status rh2_walk_unmarked(const struct rh_heap2 *heap, const struct rh_region *region,
+                                        rh_visitor visit, void *context) {
+    const struct rh_range range = RH2_RANGE(heap, region);
+    rh_word size;
+    for (rh_word block = range.start; block != range.end; block += size) {
+        if (range.end - block < RH_HEADER_OF(heap)) return RH_CORRUPT;
+        size = rh_size(region, block);
+        if (!rh_size_possible(size, RH_HEADER_OF(heap), range.end - block)) return RH_CORRUPT;
+        if (!visit(context, block, size, rh2_is_live(heap, region, block))) return RH_OK;
+    }
+    return RH_OK;
+}
+#endif
+
 RH_API enum rh_status rh2_walk(const struct rh_heap2 *heap, const struct rh_region *region,
                                rh_visitor visit, void *context) {
-    return rh_walk_range(region, rh2_range(region, RH_ALIGNMENT_OF(heap)), RH_HEADER_OF(heap),
-                         visit, context);
+#if RH_HAS_SHADOW
+    if (RH_IS_OLD(heap, RH_OLD_UNMARKED)) return rh2_walk_unmarked(heap, region, visit, context);
+#endif
+    return rh_walk_range(region, RH2_RANGE(heap, region), RH_HEADER_OF(heap), visit, context);
 }
 
 RH_API enum rh_status rh2_check(struct rh_heap2 *heap, const struct rh_region *region,
                                 struct rh_fault *fault) {
     const rh_word header = RH_HEADER_OF(heap);
-    const struct rh_range range = rh2_range(region, RH_ALIGNMENT_OF(heap));
+    const struct rh_range range = RH2_RANGE(heap, region);
     rh_word free_blocks = 0, free_size = 0, size;
     fault->rule = RH_RULE_NONE;
     fault->address = 0;
     for (rh_word block = range.start; block != range.end; block += size) {
         if (range.end - block < header) RH_FAULT(RH_RULE_SIZE, block);
-        RH_CHECK_SHADOW(region, block);
         size = rh_load(region, block + RH_SIZE_AT);
-        const bool allocated = (size & RH_TOP_BIT) != 0;
+        bool allocated = (size & RH_TOP_BIT) != 0, marked = true;
+#if RH_HAS_SHADOW
+        if (RH_IS_OLD(heap, RH_OLD_UNMARKED) && rh2_is_live(heap, region, block)) {
+            allocated = true;
+            marked = false; /* its link is whatever it was */
+            if (size != rh_size(region, block)) RH_FAULT(RH_RULE_OVERWRITTEN, block);
+        }
+#endif
+        if (marked) RH_CHECK_SHADOW(region, block);
         size &= ~RH_TOP_BIT;
         /* Only the last block may have a size that is no multiple of the alignment. */
         if (!rh_size_possible(size, header, range.end - block) ||
             (size % RH_ALIGNMENT_OF(heap) != 0 && size != range.end - block))
             RH_FAULT(RH_RULE_SIZE, block);
-        if (allocated && rh_load(region, block) != 0) RH_FAULT(RH_RULE_LIVE_LINK, block);
+        if (allocated && marked && rh_load(region, block) != 0) RH_FAULT(RH_RULE_LIVE_LINK, block);
         if (!allocated) free_blocks++, free_size += size;
     }
     rh_word entry = 0, last_size = 0, listed_size = 0;

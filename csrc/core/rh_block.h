@@ -91,6 +91,7 @@ RH_INLINE void rh_start_common(struct rh_common *common, struct rh_region *regio
     common->header = rh_header_bytes(options->alignment);
     common->alignment_shift = rh_log2(options->alignment);
     common->clear_on_free = options->clear_on_free;
+    common->old = options->old;
 #else
     (void)options;
 #endif

@@ -161,6 +161,19 @@ RH_INLINE enum rh_status rh_ff_find(struct rh_heap4 *heap, rh_word wanted, bool 
     return RH_OK;
 }
 
+/* What an allocated block's link holds. */
+#define RH_LIVE_LINK(heap) (RH_IS_OLD((heap), RH_OLD_PLAIN_LINK) ? 0 : RH_CANARY_OF(heap))
+
+#if RH_HOSTED
+/* Where a marker of heap_5 begins at `end` and is the next entry, the link that follows it: the
+ * block before takes it in. */
+RH_INLINE rh_word rh_ff_absorbed(struct rh_heap4 *heap, const struct rh_region *region, rh_word end,
+                                 rh_word link) {
+    const rh_word after = link ^ RH_CANARY_OF(heap);
+    return after == end && after != heap->end ? rh_next(region, after) : link;
+}
+#endif
+
 /*
  * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
  * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
@@ -178,12 +191,14 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    const rh_word wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap));
+    const rh_word wanted =
+        rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), RH_IS_OLD(heap, RH_OLD_PAD));
     if (wanted > free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
     const enum rh_status status = rh_ff_find(heap, wanted, many, &fit);
+    if (RH_IS_OLD(heap, RH_OLD_ASSERT) && status == RH_FRAGMENTED) return RH_ASSERTION;
     if (status == RH_FRAGMENTED) RH_COUNT_FAILED(heap);
     if (status != RH_OK) return status;
 
@@ -193,12 +208,16 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     rh_word after = rh_next(fit.region, fit.block);
     if (rh_splits(found, wanted, header)) {
         rh_word rest = fit.block + wanted;
+#if RH_HOSTED
+        if (RH_IS_OLD(heap, RH_OLD_ABSORB))
+            after = rh_ff_absorbed(heap, fit.region, rest + (found - wanted), after);
+#endif
         rh_put_header(fit.region, rest, after, found - wanted);
         after = rest ^ RH_CANARY_OF(heap);
         found = wanted;
     }
     rh_ff_put_next(heap, fit.region, fit.before, after, many);
-    rh_put_header(fit.region, fit.block, RH_CANARY_OF(heap), found | RH_TOP_BIT);
+    rh_put_header(fit.region, fit.block, RH_LIVE_LINK(heap), found | RH_TOP_BIT);
     heap->free_size = free_size - found;
     RH_LOWER_MINIMUM(heap, free_size - found);
     RH_COUNT_ALLOCATION(heap);
@@ -223,10 +242,10 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
 #endif
     RH_VISIT(heap, region, block);
     const rh_word marked = rh_size(region, block);
-    if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_CANARY_OF(heap)) {
+    if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_LIVE_LINK(heap)) {
 #if RH_CHECKS == 1 /* on two lines, as in FreeRTOS: which one says which mark is missing */
         if ((marked & RH_TOP_BIT) == 0) RH_ASSERT_FAILED();
-        if (rh_next(region, block) != RH_CANARY_OF(heap)) RH_ASSERT_FAILED();
+        if (rh_next(region, block) != RH_LIVE_LINK(heap)) RH_ASSERT_FAILED();
 #endif
         return RH_INVALID_FREE;
     }

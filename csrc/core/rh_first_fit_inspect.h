@@ -28,6 +28,14 @@ RH_INLINE enum rh_status rh_ff_stats(struct rh_heap4 *heap, struct rh_stats *sta
     stats->available = heap->free_size;
     RH_STATS_MINIMUM(heap, stats);
     RH_STATS_COUNTS(heap, stats);
+#if RH_HOSTED
+    if (RH_IS_OLD(heap, RH_OLD_SMALLEST) && stats->smallest_free_block > 0xFFFFFFFFu)
+        stats->smallest_free_block = 0xFFFFFFFFu;
+#endif
+    /* An empty list's end is followed, to a null link. */
+    if (RH_IS_OLD(heap, RH_OLD_EMPTY) && heap->end != 0 &&
+        (heap->head.next ^ RH_CANARY_OF(heap)) == heap->end)
+        return RH_ASSERTION;
     return status;
 }
 
@@ -59,7 +67,7 @@ static inline enum rh_status rh_ff_check_region(const struct rh_heap4 *heap,
         if (list->expected < block) RH_FAULT(RH_RULE_LINK, list->entry);
         if (allocated) {
             if (list->expected == block) RH_FAULT(RH_RULE_NOT_FREE, block);
-            if (next != 0) RH_FAULT(RH_RULE_LIVE_LINK, block);
+            if (rh_load(region, block) != RH_LIVE_LINK(heap)) RH_FAULT(RH_RULE_LIVE_LINK, block);
         } else {
             if (list->expected != block) RH_FAULT(RH_RULE_NOT_LISTED, block);
             if (previous_free) RH_FAULT(RH_RULE_NOT_COALESCED, block);

@@ -20,6 +20,7 @@ enum rh_status {
     RH_INVALID_FREE,  /* the address is not that of a live block */
     RH_DOUBLE_FREE,   /* ... though malloc returned it once (known at RH_CHECKS 2 only) */
     RH_CORRUPT,       /* a header was overwritten: see the fault that the heap keeps */
+    RH_ASSERTION,     /* what is simulated asserts here, or goes wrong by itself; host only */
     RH_TOO_SMALL,     /* set-up: no room for the bookkeeping and a smallest block */
     RH_BAD_ALIGNMENT, /* set-up: not a power of two from the word's size to 32 */
     RH_OUT_OF_RANGE,  /* set-up: past the last address, or a size with the top bit set */
@@ -93,6 +94,7 @@ struct rh_common {
     rh_word alignment;
     rh_word header; /* bytes, a multiple of the alignment */
     unsigned alignment_shift;
+    unsigned old; /* enum rh_old */
     bool clear_on_free;
 #endif
     struct rh_fault fault; /* of the last call that returned RH_CORRUPT */
@@ -102,12 +104,35 @@ struct rh_common {
 #define RH_COMMON
 #endif
 
+/* What older kernels do otherwise, as flags. The core is the newest kernel's; a heap on a host may
+ * be an older one's. */
+enum rh_old {
+    RH_OLD_START = 1 << 0,      /* heap_1, heap_2: an aligned arena loses its first bytes, not the
+                                 * last */
+    RH_OLD_PAD = 1 << 1,        /* a request that is a multiple of the alignment gets one more */
+    RH_OLD_UNBOUNDED = 1 << 2,  /* heap_2: sizes wrap, and are held against the arena's, not against
+                                 * what is free */
+    RH_OLD_UNMARKED = 1 << 3,   /* heap_2: nothing in a block says that it is allocated */
+    RH_OLD_ABSORB = 1 << 4,     /* heap_5: what a split leaves is inserted, and takes a marker in */
+    RH_OLD_SMALLEST = 1 << 5,   /* heap_4, heap_5: the smallest block is at most 2^32 - 1 */
+    RH_OLD_EMPTY = 1 << 6,      /* heap_4, heap_5: statistics follow the end of an empty list */
+    RH_OLD_ASSERT = 1 << 7,     /* heap_5 with the protector: a search without a hit asserts */
+    RH_OLD_PLAIN_LINK = 1 << 8, /* protector: an allocated block's link is 0, not the canary */
+};
+
+#if RH_HOSTED
+#define RH_IS_OLD(heap, what) (((heap)->common.old & (unsigned)(what)) != 0)
+#else
+#define RH_IS_OLD(heap, what) ((void)(heap), false)
+#endif
+
 /* How a heap is set up. In firmware a null pointer serves but for the regions. */
 struct rh_options {
     rh_word alignment;
     rh_word canary;     /* heap_4, heap_5; 0: no heap protector */
     rh_word end_marker; /* heap_2 */
     bool clear_on_free; /* heap_2, heap_4, heap_5 */
+    unsigned old;       /* enum rh_old; 0: the newest kernel */
 };
 
 struct rh_stats { /* the fields of FreeRTOS's HeapStats_t, in its order */

@@ -32,8 +32,9 @@ RH_INLINE rh_word rh_header_bytes(rh_word alignment) {
     return rh_up(2 * RH_WORD_BYTES, alignment);
 }
 
-/* Bytes of the block that a request of `size` bytes asks for. */
-RH_INLINE rh_word rh_block_bytes(rh_word size, rh_word header, rh_word alignment) {
+/* Bytes of the block that a request of `size` bytes asks for. `pads`: RH_OLD_PAD. */
+RH_INLINE rh_word rh_block_bytes(rh_word size, rh_word header, rh_word alignment, bool pads) {
+    if (pads) return rh_down(size, alignment) + alignment + header;
     return rh_up(size + header, alignment);
 }
 
@@ -61,9 +62,11 @@ struct rh_range {
     rh_word end;
 };
 
-/* heap_1 and heap_2: what alignment can cost is taken off, whether the base is aligned or not. */
-RH_INLINE struct rh_range rh2_range(const struct rh_region *region, rh_word alignment) {
-    const rh_word start = rh_up(region->base, alignment);
+/* heap_1 and heap_2: what alignment can cost is taken off, whether the base is aligned or not.
+ * `late`: RH_OLD_START. */
+RH_INLINE struct rh_range rh2_range(const struct rh_region *region, rh_word alignment, bool late) {
+    const rh_word start =
+        late ? rh_down(region->base + alignment, alignment) : rh_up(region->base, alignment);
     const struct rh_range range = {start, start + (region->size - alignment)};
     return range;
 }

@@ -25,10 +25,12 @@ RH_INLINE size_t prvBlockSize(const void *pv) {
     return (size_t)(rh_size(NULL, xBlock) & ~RH_TOP_BIT);
 }
 
-/* The payload of a block that is about to be freed. */
+/* The payload of a block that is about to be freed. A size that is none, where nothing is checked,
+ * clears nothing. */
 RH_INLINE void prvClearOnFree(void *pv, rh_word xBlockSize) {
 #if (configHEAP_CLEAR_MEMORY_ON_FREE == 1)
-    memset(pv, 0, xBlockSize - rh_header_bytes(portBYTE_ALIGNMENT));
+    const rh_word xHeader = rh_header_bytes(portBYTE_ALIGNMENT);
+    if (xBlockSize > xHeader) memset(pv, 0, xBlockSize - xHeader);
 #else
     (void)pv;
     (void)xBlockSize;

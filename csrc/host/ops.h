@@ -25,6 +25,8 @@ struct rh_setup {
     uint64_t canary;
     uint64_t end_marker; /* heap_2 */
     bool clear_on_free;
+    unsigned old;    /* enum rh_old: what an older kernel does otherwise */
+    unsigned newlib; /* heap_3: enum rh_nano_version */
     size_t region_count;
     const struct rh_setup_region *regions;
 };
@@ -40,7 +42,9 @@ struct rh_numbers { /* what a heap counts; also what a snapshot keeps */
     uint64_t allocations;
     uint64_t frees;
     uint64_t failed;
-    uint64_t reached; /* heap_3: bytes that sbrk has handed out */
+    uint64_t reached;  /* heap_3: bytes that sbrk has handed out */
+    uint64_t extended; /* heap_3: a live block that is listed all the same, or 0 */
+    uint64_t refused;  /* heap_3: the least size at which a refused sbrk is granted, or 0: none */
     /* Of now: bytes at the end that nothing has used yet (heap_1, heap_3). If there are any, both
      * walks list them as a last block. */
     uint64_t rest;
@@ -69,6 +73,8 @@ struct rh_snapshot {
     size_t free_count;
     const uint64_t *ever; /* payloads that malloc has returned since set-up */
     size_t ever_count;
+    const uint64_t *moved; /* heap_3: payloads that memalign moved within their block */
+    size_t moved_count;
 };
 
 typedef bool (*rh_visitor64)(void *context, uint64_t address, uint64_t size, bool allocated);
@@ -84,6 +90,7 @@ struct rh_ops {
     bool has_regions;        /* more than one: heap_5 */
     bool has_end_marker;     /* of an address that is chosen: heap_2 */
     bool list_by_size;       /* the free list is in the order of sizes: heap_2 */
+    bool has_calls;          /* the C library's other calls, below: heap_3 */
     bool has_need;           /* the last three functions: heap_4, heap_5 */
     uint64_t only_alignment; /* 0: any; heap_3 has one */
 
@@ -100,6 +107,12 @@ struct rh_ops {
 
     enum rh_status (*malloc)(void *state, uint64_t size, uint64_t *address);
     enum rh_status (*free)(void *state, uint64_t address);
+    /* With has_calls alone. realloc of a live payload to 0 bytes frees it, and gives 0. */
+    enum rh_status (*realloc)(void *state, uint64_t old, uint64_t size, uint64_t *address);
+    enum rh_status (*calloc)(void *state, uint64_t count, uint64_t size, uint64_t *address);
+    enum rh_status (*memalign)(void *state, uint64_t alignment, uint64_t size, uint64_t *address);
+    void (*walk_moved)(const void *state, rh_address_visitor visit, void *context);
+
     /* RH_OK for the payload of a live block, else what a free of it would say (but RH_CORRUPT). */
     enum rh_status (*live)(const void *state, uint64_t address);
     /* The block of a live payload. */
@@ -112,11 +125,14 @@ struct rh_ops {
     uint64_t (*nodes)(const void *state); /* free-list entries that the last call read */
     void (*numbers)(const void *state, struct rh_numbers *numbers);
     void (*reset_minimum)(void *state);
+    /* RH_ASSERTION where this kernel's would crash; the numbers are there all the same. */
     enum rh_status (*stats)(void *state, struct rh_stats64 *stats);
     enum rh_status (*walk)(void *state, rh_visitor64 visit, void *context);
     enum rh_status (*walk_free)(void *state, rh_visitor64 visit, void *context);
     void (*walk_ever)(const void *state, rh_address_visitor visit, void *context);
     enum rh_status (*check)(void *state);
+    /* What RH_ASSERTION stood for when the last call returned it, as a sentence. */
+    const char *(*assertion)(const void *state);
     /* Of the last call that returned RH_CORRUPT. */
     void (*last_fault)(void *state, struct rh_fault64 *fault);
 
@@ -127,6 +143,13 @@ struct rh_ops {
     uint64_t (*least_split)(const void *state);
     uint64_t (*last_region_start)(const void *state);
 };
+
+/* Bytes from a live payload to its block's end; heap_2 of an older kernel may have given fewer than
+ * were asked for. */
+static inline uint64_t rh_usable(const struct rh_ops *ops, const void *state, uint64_t payload) {
+    const struct rh_block block = ops->block(state, payload);
+    return block.address + block.size - payload;
+}
 
 /* The heap of a kind (1 to 5) for a word of 4 or 8 bytes; NULL where there is none. */
 const struct rh_ops *rh_ops_find(int kind, int word_bytes);

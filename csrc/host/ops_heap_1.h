@@ -47,7 +47,10 @@ static uint64_t heap1_nodes(const void *state) {
 static void heap1_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_heap1 *heap = heap1_of(state);
     const rh_word rest = rh1_free_size(heap); /* never freeing, it is the minimum, too */
-    struct rh_numbers numbers = {rest, heap->allocations, 0, heap->failed, 0, rest};
+    struct rh_numbers numbers = {.minimum_ever_free = rest,
+                                 .allocations = heap->allocations,
+                                 .failed = heap->failed,
+                                 .rest = rest};
     *n = numbers;
 }
 

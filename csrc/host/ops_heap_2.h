@@ -34,8 +34,10 @@ static uint64_t heap2_nodes(const void *state) {
 
 static void heap2_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_heap2 *heap = heap2_of(state);
-    struct rh_numbers numbers = {
-        heap->minimum_ever_free, heap->allocations, heap->frees, heap->failed, 0, 0};
+    struct rh_numbers numbers = {.minimum_ever_free = heap->minimum_ever_free,
+                                 .allocations = heap->allocations,
+                                 .frees = heap->frees,
+                                 .failed = heap->failed};
     *n = numbers;
 }
 
@@ -68,7 +70,7 @@ static void heap2_last_fault(void *state, struct rh_fault64 *wide) {
 
 #if RH_HAS_SHADOW
 static struct rh_range heap2_range(const struct rh_common *common, const struct rh_region *region) {
-    return rh2_range(region, common->alignment);
+    return rh2_range(region, common->alignment, (common->old & RH_OLD_START) != 0);
 }
 
 static enum rh_status heap2_restore(void *state, const struct rh_snapshot *snapshot) {
@@ -82,6 +84,12 @@ static enum rh_status heap2_restore(void *state, const struct rh_snapshot *snaps
 }
 #endif
 
+static const char *heap2_assertion(const void *state) {
+    (void)state;
+    return "the block's size wraps to less than a header in this kernel's heap_2, which then "
+           "damages its list";
+}
+
 static const struct rh_ops heap2_ops = {
     OPS_OF_ALL,
     RESTORE(heap2_restore),
@@ -92,6 +100,7 @@ static const struct rh_ops heap2_ops = {
     .init = heap2_init,
     .malloc = heap2_malloc,
     .free = heap2_free,
+    .assertion = heap2_assertion,
     .block = block_with_header,
     .verify = verify_with_header,
     .free_size = heap2_free_size,

@@ -9,7 +9,7 @@ static struct rh_nano *heap3_of(const void *state) {
 static enum rh_status heap3_init(void *state, const struct rh_setup *setup, size_t *wrong) {
     struct rh_options options;
     if (!take_setup(state, setup, &options, wrong)) return RH_OUT_OF_RANGE;
-    return rhn_init(heap3_of(state), regions_of(state));
+    return rhn_init(heap3_of(state), regions_of(state), (enum rh_nano_version)setup->newlib);
 }
 
 static enum rh_status heap3_malloc(void *state, uint64_t size, uint64_t *address) {
@@ -24,6 +24,63 @@ static enum rh_status heap3_free(void *state, uint64_t address) {
     return rhn_free(heap3_of(state), (rh_word)address);
 }
 
+static enum rh_status heap3_realloc(void *state, uint64_t old, uint64_t size, uint64_t *address) {
+    rh_word payload = 0;
+    if (old > RH_WORD_MAX) return RH_INVALID_FREE;
+    const enum rh_status status =
+        rhn_realloc(heap3_of(state), (rh_word)old, (rh_word)size, &payload);
+    *address = payload;
+    return status;
+}
+
+static enum rh_status heap3_calloc(void *state, uint64_t count, uint64_t size, uint64_t *address) {
+    rh_word payload = 0;
+    const enum rh_status status =
+        rhn_calloc(heap3_of(state), (rh_word)count, (rh_word)size, &payload);
+    *address = payload;
+    return status;
+}
+
+static enum rh_status heap3_memalign(void *state, uint64_t alignment, uint64_t size,
+                                     uint64_t *address) {
+    rh_word payload = 0;
+    const enum rh_status status =
+        rhn_memalign(heap3_of(state), (rh_word)alignment, (rh_word)size, &payload);
+    *address = payload;
+    return status;
+}
+
+struct moved_visitor {
+    rh_address_visitor visit;
+    void *context;
+};
+
+static bool visit_moved(void *context, rh_word address, rh_word size, bool allocated) {
+    const struct moved_visitor *moved = context;
+    (void)size;
+    (void)allocated;
+    return moved->visit(moved->context, address);
+}
+
+static void heap3_walk_moved(const void *state, rh_address_visitor visit, void *context) {
+    struct moved_visitor moved = {visit, context};
+    rhn_walk_moved(heap3_of(state), visit_moved, &moved);
+}
+
+static const char *heap3_assertion(const void *state) {
+    static const char *const bugs[] = {
+        [RH_NANO_NO_BUG] = "nothing",
+        [RH_NANO_READS_0] = "the list of free chunks is empty and sbrk refuses: this newlib then "
+                            "reads the word at address 0",
+        [RH_NANO_TWICE] = "this newlib left a chunk that it had extended in the list of free "
+                          "chunks, and would hand it out twice",
+        [RH_NANO_WRITES_4] = "this newlib extends the only free chunk, and then writes to "
+                             "address 4",
+        [RH_NANO_WRAPS] = "the size wraps in this newlib, which then damages its heap",
+    };
+    return bugs[heap3_of(state)->bug];
+}
+
 static struct rh_block heap3_block(const void *state, uint64_t payload) {
     const rh_word chunk = rhn_chunk(heap3_of(state), (rh_word)payload);
     struct rh_block found = {chunk, rh_get(regions_of(state), chunk), true};
@@ -33,7 +90,8 @@ static struct rh_block heap3_block(const void *state, uint64_t payload) {
 static enum rh_status heap3_verify(void *state, uint64_t payload) {
 #if RH_HAS_SHADOW
     const rh_word chunk = rhn_chunk(heap3_of(state), (rh_word)payload);
-    if (!nano_live_intact(regions_of(state), chunk)) return rh_overwritten(common_of(state), chunk);
+    if (!nano_live_intact(regions_of(state), (rh_word)payload))
+        return rh_overwritten(common_of(state), chunk);
 #else
     (void)state;
     (void)payload;
@@ -52,8 +110,8 @@ static uint64_t heap3_nodes(const void *state) {
 static void heap3_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_nano *heap = heap3_of(state);
     struct rh_numbers numbers = {
-        heap->minimum_ever_free, heap->allocations, heap->frees, heap->failed,
-        heap->reached,           nano_rest(heap)};
+        heap->minimum_ever_free, heap->allocations, heap->frees,   heap->failed,
+        heap->reached,           heap->extended,    heap->refused, nano_rest(heap)};
     *n = numbers;
 }
 
@@ -85,6 +143,50 @@ static void heap3_last_fault(void *state, struct rh_fault64 *wide) {
 }
 
 #if RH_HAS_SHADOW
+/* Writes what lies between a live chunk's size and its payload. *moved is the first of the payloads
+ * that memalign moved and that are still to come. */
+static bool restore_chunk(void *state, rh_word chunk, rh_word size,
+                          const struct rh_snapshot *snapshot, size_t *moved) {
+    struct rh_region *region = regions_of(state);
+    rh_word payload = nano_payload(chunk);
+    if (*moved < snapshot->moved_count &&
+        snapshot->moved[*moved] == (uint64_t)payload + RH_NANO_ALIGNMENT && payload == chunk + 4 &&
+        size >= 2 * NANO_SMALLEST) {
+        payload += RH_NANO_ALIGNMENT;
+        rh_put(region, payload - 4, NANO_MINUS_8);
+        ++*moved;
+    } else if (payload != chunk + 4) {
+        rh_put(region, chunk + 4, NANO_MINUS_4);
+    }
+    return restore_live(state, region, payload);
+}
+
+/* Links the free chunks in their order. 4.2.0 may list a last one that is allocated. */
+static bool restore_chunk_list(void *state, const struct rh_snapshot *snapshot) {
+    struct rh_nano *heap = heap3_of(state);
+    struct rh_region *region = regions_of(state);
+    const uint64_t extended = snapshot->numbers.extended;
+    const size_t count = snapshot->free_count;
+    heap->first = 0;
+    heap->extended = 0;
+    if (extended != 0 && (heap->version < RH_NANO_4_2_0 || heap->version > RH_NANO_4_2_0_NULL ||
+                          count == 0 || snapshot->free_list[count - 1] != extended))
+        return false;
+    for (size_t i = count; i-- > 0;) {
+        const size_t block = find_block(snapshot, snapshot->free_list[i]);
+        const bool is_last = extended != 0 && i == count - 1;
+        if (block == snapshot->block_count || snapshot->blocks[block].allocated != is_last)
+            return false;
+        const rh_word chunk = (rh_word)snapshot->free_list[i];
+        if (is_last)
+            heap->extended = chunk;
+        else
+            rh_put(region, chunk + 4, heap->first);
+        heap->first = chunk;
+    }
+    return true;
+}
+
 static enum rh_status heap3_restore(void *state, const struct rh_snapshot *snapshot) {
     struct rh_nano *heap = heap3_of(state);
     struct rh_region *region = regions_of(state);
@@ -94,6 +196,7 @@ static enum rh_status heap3_restore(void *state, const struct rh_snapshot *snaps
     heap->reached = (rh_word)snapshot->numbers.reached;
     heap->free_size = region->size - heap->reached;
     heap->lowest = 0;
+    size_t moved = 0;
     /* From the first chunk on, which sbrk's alignment may have moved, all adjoin up to the break.
      */
     rh_word chunk = 0;
@@ -106,28 +209,21 @@ static enum rh_status heap3_restore(void *state, const struct rh_snapshot *snaps
                 return RH_CORRUPT;
             chunk = heap->lowest = (rh_word)block->address;
         }
-        if (block->address != chunk || block->size < NANO_LEAST || block->size % 4 != 0 ||
+        if (block->address != chunk || block->size < NANO_SMALLEST || block->size % 4 != 0 ||
             block->size > end - chunk)
             return RH_CORRUPT;
-        const rh_word payload = nano_payload(chunk);
+        if (block->size < NANO_LEAST) heap->least = NANO_SMALLEST;
         rh_put(region, chunk, (rh_word)block->size);
-        if (!block->allocated) {
+        if (!block->allocated)
             heap->free_size += (rh_word)block->size;
-        } else {
-            if (payload != chunk + 4) rh_put(region, chunk + 4, NANO_MINUS_4);
-            if (!restore_live(state, region, payload)) return RH_CORRUPT;
-        }
+        else if (!restore_chunk(state, chunk, (rh_word)block->size, snapshot, &moved))
+            return RH_CORRUPT;
         chunk += (rh_word)block->size;
     }
     if (heap->lowest != 0 && chunk != end) return RH_CORRUPT;
-    heap->first = 0;
-    for (size_t i = snapshot->free_count; i-- > 0;) {
-        const size_t block = find_block(snapshot, snapshot->free_list[i]);
-        if (block == snapshot->block_count || snapshot->blocks[block].allocated) return RH_CORRUPT;
-        rh_put(region, (rh_word)snapshot->free_list[i] + 4, heap->first);
-        heap->first = (rh_word)snapshot->free_list[i];
-    }
-    if (!restore_ever(state, snapshot)) return RH_CORRUPT;
+    if (moved != snapshot->moved_count || !restore_chunk_list(state, snapshot) ||
+        !restore_ever(state, snapshot))
+        return RH_CORRUPT;
     return heap3_check(state);
 }
 #endif
@@ -142,6 +238,12 @@ static const struct rh_ops heap3_ops = {
     .init = heap3_init,
     .malloc = heap3_malloc,
     .free = heap3_free,
+    .has_calls = true,
+    .realloc = heap3_realloc,
+    .calloc = heap3_calloc,
+    .memalign = heap3_memalign,
+    .walk_moved = heap3_walk_moved,
+    .assertion = heap3_assertion,
     .block = heap3_block,
     .verify = heap3_verify,
     .free_size = heap3_free_size,

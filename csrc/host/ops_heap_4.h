@@ -54,8 +54,10 @@ static uint64_t heap4_nodes(const void *state) {
 
 static void heap4_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_heap4 *heap = heap4_of(state);
-    struct rh_numbers numbers = {
-        heap->minimum_ever_free, heap->allocations, heap->frees, heap->failed, 0, 0};
+    struct rh_numbers numbers = {.minimum_ever_free = heap->minimum_ever_free,
+                                 .allocations = heap->allocations,
+                                 .frees = heap->frees,
+                                 .failed = heap->failed};
     *n = numbers;
 }
 
@@ -151,12 +153,18 @@ static enum rh_status heap4_restore(void *state, const struct rh_snapshot *snaps
 }
 #endif
 
+static const char *heap4_assertion(const void *state) {
+    (void)state;
+    return "no free block is large enough, and with the heap protector this kernel's heap_5 then "
+           "asserts";
+}
+
 #define OPS_OF_FIRST_FIT                                                                           \
-    .can_free = true, .has_need = true, .block = block_with_header, .verify = verify_with_header,  \
-    .free_size = heap4_free_size, .nodes = heap4_nodes, .numbers = heap4_numbers,                  \
-    .reset_minimum = heap4_reset_minimum, .last_fault = heap4_last_fault,                          \
-    .last_free = heap4_last_free, .least_split = heap4_least_split,                                \
-    .last_region_start = heap4_last_region_start
+    .can_free = true, .has_need = true, .assertion = heap4_assertion, .block = block_with_header,  \
+    .verify = verify_with_header, .free_size = heap4_free_size, .nodes = heap4_nodes,              \
+    .numbers = heap4_numbers, .reset_minimum = heap4_reset_minimum,                                \
+    .last_fault = heap4_last_fault, .last_free = heap4_last_free,                                  \
+    .least_split = heap4_least_split, .last_region_start = heap4_last_region_start
 
 static const struct rh_ops heap4_ops = {
     OPS_OF_ALL,

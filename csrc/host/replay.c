@@ -62,13 +62,29 @@ static void take_steps(struct rh_replay *replay, uint64_t steps) {
     if (replay->steps_left <= 0) replay->end = 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* What the target's size_t cannot hold, no target can ask for: it fails as the largest does. */
+static uint64_t askable(const struct rh_ops *ops, uint64_t size) {
+    return least(size, ops->word_max);
+}
+
+static enum rh_failure failure_of(enum rh_status status) {
+    switch (status) {
+    case RH_EXHAUSTED: return RH_FAILURE_EXHAUSTION;
+    case RH_FRAGMENTED: return RH_FAILURE_FRAGMENTATION;
+    case RH_ASSERTION: return RH_FAILURE_ASSERTION;
+    default: return RH_FAILURE_NONE;
+    }
+}
+
 static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
                                struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
     uint64_t address;
-    /* What the target's size_t cannot hold, no target can ask for: it fails as the largest does. */
-    enum rh_status status =
-        ops->malloc(replay->state, size <= ops->word_max ? size : ops->word_max, &address);
+    enum rh_status status = ops->malloc(replay->state, askable(ops, size), &address);
     outcome->nodes += ops->nodes(replay->state);
     switch (status) {
     case RH_OK:
@@ -84,6 +100,7 @@ static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, u
         return RH_OK;
     case RH_EXHAUSTED:
     case RH_FRAGMENTED:
+    case RH_ASSERTION:
         if (size == 0 && !ops->zero_size_is_live) {
             slot->state = RH_SLOT_ZERO;
             slot->size = 0;
@@ -91,8 +108,7 @@ static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, u
             return RH_OK;
         }
         if (slot->state != RH_SLOT_LIVE) slot->state = RH_SLOT_FAILED;
-        outcome->failure =
-            status == RH_EXHAUSTED ? RH_FAILURE_EXHAUSTION : RH_FAILURE_FRAGMENTATION;
+        outcome->failure = failure_of(status);
         return RH_OK;
     default: return status;
     }
@@ -109,7 +125,8 @@ static enum rh_status release(struct rh_replay *replay, uint64_t address, uint64
     if (block_size != NULL && wants_block_size(replay))
         *block_size = ops->block(replay->state, address).size;
     enum rh_status status = ops->free(replay->state, address);
-    if (status != RH_OK) return status;
+    if (status == RH_ASSERTION) outcome->failure = RH_FAILURE_ASSERTION; /* the block stays */
+    if (status != RH_OK && status != RH_ASSERTION) return status;
     replay->live_bytes -= size;
     take_steps(replay, size / 64); /* for realloc to copy, for free to clear */
     outcome->nodes += ops->nodes(replay->state);
@@ -152,6 +169,29 @@ static enum rh_status free_would(struct rh_replay *replay, uint64_t address) {
     return status;
 }
 
+/* The C library's own. */
+static enum rh_status reallocate_by_call(struct rh_replay *replay, struct rh_slot *slot,
+                                         uint64_t size, struct outcome *outcome) {
+    const struct rh_ops *ops = replay->ops;
+    const struct rh_slot old = *slot;
+    uint64_t address;
+    const enum rh_status status =
+        ops->realloc(replay->state, old.address, askable(ops, size), &address);
+    outcome->nodes += ops->nodes(replay->state);
+    outcome->failure = failure_of(status);
+    if (outcome->failure != RH_FAILURE_NONE) return RH_OK; /* the old block stays */
+    if (status != RH_OK) return status;
+    take_steps(replay, least(size, old.size) / 64);
+    replay->live_bytes += size - old.size;
+    slot->state = size == 0 ? RH_SLOT_ZERO : RH_SLOT_LIVE;
+    slot->size = size;
+    if (size == 0) replay->zero_size++;
+    if (size == 0) return RH_OK;
+    slot->address = outcome->address = address;
+    if (wants_block_size(replay)) outcome->block_size = ops->block(replay->state, address).size;
+    return RH_OK;
+}
+
 /* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
 static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
                                  struct outcome *outcome) {
@@ -160,10 +200,14 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
     /* malloc changes only headers that it has found intact, so that a free that would succeed now
      * will succeed then: an event that meets an overwritten header changes nothing. */
     enum rh_status status = ops->can_free ? free_would(replay, old.address) : RH_OK;
+    if (status == RH_OK && ops->has_calls) return reallocate_by_call(replay, slot, size, outcome);
     if (status == RH_OK) status = allocate(replay, slot, size, outcome);
     if (status != RH_OK || outcome->failure != RH_FAILURE_NONE) return status;
     if (slot->state == RH_SLOT_LIVE) {
-        const uint64_t kept = size < old.size ? size : old.size;
+        uint64_t kept = least(size, old.size);
+        if (kept != 0)
+            kept = least(kept, least(rh_usable(ops, replay->state, old.address),
+                                     rh_usable(ops, replay->state, slot->address)));
         if (kept != 0)
             memmove(ops->pointer(replay->state, slot->address),
                     ops->pointer(replay->state, old.address), (size_t)kept);
@@ -208,7 +252,7 @@ static enum rh_status record(struct rh_replay *replay, size_t event,
     if (c->largest_free_block != NULL || c->free_block_count != NULL) {
         struct rh_stats64 stats;
         enum rh_status status = replay->ops->stats(replay->state, &stats);
-        if (status != RH_OK) return status;
+        if (status == RH_CORRUPT) return status;
         take_steps(replay, stats.values[3]);
         if (c->largest_free_block != NULL) c->largest_free_block[event] = stats.values[1];
         if (c->free_block_count != NULL) c->free_block_count[event] = (uint32_t)stats.values[3];

@@ -9,11 +9,17 @@
 
 enum { RH_EVENT_MALLOC = 'm', RH_EVENT_REALLOC = 'r', RH_EVENT_FREE = 'f' };
 
-enum rh_failure { RH_FAILURE_NONE, RH_FAILURE_EXHAUSTION, RH_FAILURE_FRAGMENTATION, RH_FAILURES };
+enum rh_failure {
+    RH_FAILURE_NONE,
+    RH_FAILURE_EXHAUSTION,
+    RH_FAILURE_FRAGMENTATION,
+    RH_FAILURE_ASSERTION, /* the device would have stopped, or gone wrong */
+    RH_FAILURES
+};
 #define RH_FAILURE_NAMES                                                                           \
     {                                                                                              \
         [RH_FAILURE_NONE] = "none", [RH_FAILURE_EXHAUSTION] = "exhaustion",                        \
-        [RH_FAILURE_FRAGMENTATION] = "fragmentation",                                              \
+        [RH_FAILURE_FRAGMENTATION] = "fragmentation", [RH_FAILURE_ASSERTION] = "assertion",        \
     }
 
 /* What can be recorded of each event: COLUMN(type of an entry, name). */

@@ -70,6 +70,8 @@ static bool restore_blocks(void *state, const struct rh_snapshot *snapshot,
                            range_of_region range_of, rh_word canary, rh_word *free_size) {
     const struct rh_common *common = common_of(state);
     const rh_word header = common->header;
+    const rh_word mark = (common->old & RH_OLD_UNMARKED) != 0 ? 0 : RH_TOP_BIT;
+    const rh_word live_link = (common->old & RH_OLD_PLAIN_LINK) != 0 ? 0 : canary;
     size_t next = 0;
     *free_size = 0;
     for (size_t i = 0; i < common->region_count; i++) {
@@ -83,7 +85,8 @@ static bool restore_blocks(void *state, const struct rh_snapshot *snapshot,
                 block->size > range.end - address)
                 return false;
             const rh_word size = (rh_word)block->size;
-            rh_put_header(region, address, canary, block->allocated ? size | RH_TOP_BIT : size);
+            rh_put_header(region, address, block->allocated ? live_link : canary,
+                          block->allocated ? size | mark : size);
             if (!block->allocated)
                 *free_size += size;
             else if (!restore_live(state, region, address + header))

@@ -73,6 +73,7 @@ static bool take_setup(struct state *s, const struct rh_setup *setup, struct rh_
     options->canary = (rh_word)setup->canary;
     options->end_marker = (rh_word)setup->end_marker;
     options->clear_on_free = setup->clear_on_free;
+    options->old = setup->old;
     return true;
 }
 
@@ -113,7 +114,13 @@ static enum rh_status verify_nothing(void *state, uint64_t payload) {
 static enum rh_status verify_with_header(void *state, uint64_t payload) {
     struct state *s = state;
     const rh_word block = (rh_word)payload - s->u.common.header;
-    RH_VISIT(&s->u.heap2, rh_find_region(&s->u.common, block), block);
+    const struct rh_region *region = rh_find_region(&s->u.common, block);
+    if (RH_IS_OLD(&s->u.heap2, RH_OLD_UNMARKED)) {
+        const rh_word size = rh_size(region, block);
+        if (rh_load(region, block + RH_SIZE_AT) == size) return RH_OK;
+        return rh_overwritten(&s->u.common, block);
+    }
+    RH_VISIT(&s->u.heap2, region, block);
     return RH_OK;
 }
 #else

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lab.h"
+#include "versions.h"
 
 struct lab_object {
     PyObject_HEAD struct lab lab;
@@ -110,6 +111,7 @@ static PyObject *lab_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     lab->checks = checks;
     lab->budget = budget;
     lab->setup.alignment = alignment;
+    lab->setup.newlib = RH_NANO_VERSIONS - 1; /* the newest */
     lab->setup.canary = canary;
     lab->setup.end_marker = end_marker;
     if (!set_up(lab, regions, kind, word, slots)) Py_CLEAR(self);

@@ -49,7 +49,7 @@ int heap_attach(struct heap *heap) {
     return 0;
 }
 
-static uint64_t header_bytes(const struct heap *heap) {
+uint64_t heap_header_bytes(const struct heap *heap) {
     const uint64_t words = 2 * (uint64_t)heap->ops->word_bytes;
     return (words + heap->alignment - 1) / heap->alignment * heap->alignment;
 }
@@ -87,7 +87,7 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
         PyErr_Format(PyExc_ValueError,
                      "%s of %llu bytes at %U is too small for heap_%d's bookkeeping (header of "
                      "%llu bytes, alignment %llu)",
-                     which, size, address, ops->kind, (unsigned long long)header_bytes(heap),
+                     which, size, address, ops->kind, (unsigned long long)heap_header_bytes(heap),
                      (unsigned long long)heap->alignment);
         break;
     case RH_BAD_ALIGNMENT: raise_alignment(heap); break;
@@ -154,10 +154,17 @@ struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow) {
     return regions;
 }
 
+unsigned heap_old(const struct heap *heap) {
+    const unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
+    return heap->has_canary ? old : old & ~(unsigned)RH_OLD_ASSERT; /* the heap protector's test */
+}
+
 int heap_set_up(struct heap *heap, bool on_shadow) {
     struct rh_setup_region *regions = heap_renew_shadow(heap, on_shadow);
     if (regions == NULL) return -1;
     const struct rh_setup setup = {.alignment = heap->alignment,
+                                   .old = heap_old(heap),
+                                   .newlib = heap->newlib,
                                    .canary = heap->canary,
                                    .end_marker = heap->end_marker,
                                    .clear_on_free = heap->clear_on_free,
@@ -179,6 +186,7 @@ struct options {
     int clear_on_free;
     PyObject *canary;
     PyObject *end_marker;
+    PyObject *version; /* of the kernel; heap_3: of newlib */
 };
 
 static bool given(const PyObject *object) {
@@ -190,6 +198,33 @@ static uint64_t default_end_marker(uint64_t base, const struct rh_ops *ops) {
     const uint64_t word = (uint64_t)ops->word_bytes;
     const uint64_t marker = (base - 2 * word) & ops->word_max & ~(word - 1);
     return marker != 0 ? marker : ops->word_max & ~(2 * word - 1);
+}
+
+/* The place of a version's name, the newest by default. The names that people use have become those
+ * of the tables in Python. */
+static bool take_version(PyObject *given_name, const char *option, size_t (*find)(const char *),
+                         size_t count, size_t *place) {
+    *place = count - 1;
+    if (!given(given_name)) return true;
+    if (!PyUnicode_Check(given_name)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a str or None, not %R", option, given_name);
+        return false;
+    }
+    const char *name = PyUnicode_AsUTF8AndSize(given_name, NULL);
+    if (name == NULL) return false;
+    *place = find(name);
+    if (*place < count) return true;
+    PyErr_Format(PyExc_ValueError, "%s is %R, which is no name of a release", option, given_name);
+    return false;
+}
+
+int heap_take_versions(struct heap *heap, PyObject *kernel, PyObject *newlib) {
+    size_t place;
+    if (!take_version(kernel, "kernel", rh_find_kernel, rh_kernel_count, &heap->kernel) ||
+        !take_version(newlib, "newlib", rh_find_newlib, RH_NANO_VERSIONS, &place))
+        return -1;
+    heap->newlib = (enum rh_nano_version)place;
+    return 0;
 }
 
 /* Word size, alignment, canary and the like into the heap. */
@@ -212,6 +247,9 @@ static int take_options(struct heap *heap, int kind, const struct options *optio
         raise_alignment(heap);
         return -1;
     }
+    if (heap_take_versions(heap, kind == 3 ? NULL : options->version,
+                           kind == 3 ? options->version : NULL) != 0)
+        return -1;
     heap->clear_on_free = options->clear_on_free != 0;
     heap->has_canary = given(options->canary);
     if (heap->has_canary &&
@@ -287,45 +325,46 @@ static PyObject *new_over_memory(PyTypeObject *type, int kind, PyObject *memory,
 }
 
 PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"memory", "base_address", "word_size", "alignment", NULL};
+    static char *names[] = {"memory", "base_address", "word_size", "alignment", "kernel", NULL};
     PyObject *memory;
     struct options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOO:Heap1", names, &memory,
-                                     &options.base_address, &options.word_size, &options.alignment))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOO:Heap1", names, &memory,
+                                     &options.base_address, &options.word_size, &options.alignment,
+                                     &options.version))
         return NULL;
     return new_over_memory(type, 1, memory, &options);
 }
 
 PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"memory",        "base_address",       "word_size", "alignment",
-                            "clear_on_free", "end_marker_address", NULL};
+                            "clear_on_free", "end_marker_address", "kernel",    NULL};
     PyObject *memory;
     struct options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOpO:Heap2", names, &memory,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOpOO:Heap2", names, &memory,
                                      &options.base_address, &options.word_size, &options.alignment,
-                                     &options.clear_on_free, &options.end_marker))
+                                     &options.clear_on_free, &options.end_marker, &options.version))
         return NULL;
     return new_over_memory(type, 2, memory, &options);
 }
 
 PyObject *heap3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"memory", "base_address", NULL};
+    static char *names[] = {"memory", "base_address", "newlib", NULL};
     PyObject *memory;
     struct options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:Heap3", names, &memory,
-                                     &options.base_address))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OO:Heap3", names, &memory,
+                                     &options.base_address, &options.version))
         return NULL;
     return new_over_memory(type, 3, memory, &options);
 }
 
 PyObject *heap4_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"memory",        "base_address", "word_size", "alignment",
-                            "clear_on_free", "canary",       NULL};
+                            "clear_on_free", "canary",       "kernel",    NULL};
     PyObject *memory;
     struct options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOpO:Heap4", names, &memory,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOpOO:Heap4", names, &memory,
                                      &options.base_address, &options.word_size, &options.alignment,
-                                     &options.clear_on_free, &options.canary))
+                                     &options.clear_on_free, &options.canary, &options.version))
         return NULL;
     return new_over_memory(type, 4, memory, &options);
 }
@@ -351,12 +390,13 @@ static struct arena *arena_of_pair(struct heap *heap, PyObject *pair, Py_ssize_t
 }
 
 PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"regions", "word_size", "alignment", "clear_on_free", "canary", NULL};
+    static char *names[] = {"regions", "word_size", "alignment", "clear_on_free",
+                            "canary",  "kernel",    NULL};
     PyObject *regions;
     struct options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOpO:Heap5", names, &regions,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOpOO:Heap5", names, &regions,
                                      &options.word_size, &options.alignment, &options.clear_on_free,
-                                     &options.canary))
+                                     &options.canary, &options.version))
         return NULL;
     struct heap *heap = heap_allocate(type);
     if (heap == NULL) return NULL;

@@ -92,6 +92,15 @@ PyObject *heap_raise_last_fault(struct heap *heap, int64_t event) {
     return NULL;
 }
 
+PyObject *heap_raise_assertion(const struct heap *heap, const char *method) {
+    const bool asserts = heap->ops->has_regions;
+    PyErr_Format(asserts ? heap->core->assertion_error : heap->core->heap_error, "%s(): %s (%s)",
+                 method, heap->ops->assertion(heap->state),
+                 heap->ops->has_calls ? rh_nano_names[heap->newlib]
+                                      : rh_kernels[heap->kernel].name);
+    return NULL;
+}
+
 static PyObject *address_text(struct given_address address) {
     if (address.is_word) return hexadecimal(address.value);
     return PyUnicode_FromString("an int that is no address");

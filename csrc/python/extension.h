@@ -11,6 +11,7 @@
 #include <Python.h>
 
 #include "ops.h"
+#include "versions.h"
 
 /* --- the module ------------------------------------------------------------------------------ */
 
@@ -23,6 +24,7 @@ struct core_state {
     PyObject *invalid_free_error;
     PyObject *double_free_error;
     PyObject *corruption_error;
+    PyObject *assertion_error;
 };
 
 extern struct PyModuleDef core_module;
@@ -66,6 +68,8 @@ struct heap {
     uint64_t end_marker;
     bool has_canary;
     bool clear_on_free;
+    size_t kernel; /* its place in rh_kernels, the newest for heap_3 */
+    enum rh_nano_version newlib;
 
     PyObject *host_blocks; /* address -> size of a live block, or None: freed */
     PyObject *host_loans;  /* address -> number of views */
@@ -88,6 +92,12 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 
 /* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
 struct heap *heap_allocate(PyTypeObject *type);
+/* The versions of the kernel and of newlib by name, the newest by default; -1 with an exception. */
+int heap_take_versions(struct heap *heap, PyObject *kernel, PyObject *newlib);
+/* What its kernel does otherwise than the newest, enum rh_old. */
+unsigned heap_old(const struct heap *heap);
+/* Bytes of a header, rounded up to the alignment. */
+uint64_t heap_header_bytes(const struct heap *heap);
 /* Set-up writes the arenas, or the shadows in their place: a restored arena is kept. */
 int heap_set_up(struct heap *heap, bool on_shadow);
 /* The state over its arenas, not yet set up: for copy() and _restore(), too. */
@@ -145,6 +155,8 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
 /* The names of columns and of failures, as tuples. */
 PyObject *core_column_names(void);
 PyObject *core_failure_names(void);
+/* What a replay keeps of each id, in bytes. */
+long core_slot_bytes(void);
 
 /* --- guards and errors (errors.c) ---------------------------------------------------------------
  */
@@ -156,6 +168,9 @@ bool heap_ready(const struct heap *heap);
 bool heap_has_arena(const struct heap *heap, const char *what);
 bool heap_ready_arena(const struct heap *heap, const char *what);
 
+/* What RH_ASSERTION stands for: HeapAssertionError, or HeapError where it is no assertion. Returns
+ * NULL. */
+PyObject *heap_raise_assertion(const struct heap *heap, const char *method);
 /* HeapCorruptionError from the heap's last fault. Returns NULL. */
 PyObject *heap_raise_last_fault(struct heap *heap, int64_t event);
 /* InvalidFreeError, or DoubleFreeError from free(). Return NULL. */

@@ -46,25 +46,32 @@ static int heap_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 
 /* --- allocation ------------------------------------------------------------------------------- */
 
-static PyObject *finish_malloc(struct heap *heap, enum rh_status status, uint64_t address) {
+/* What the target's size_t can hold. */
+static uint64_t largest_size(const struct heap *heap) {
+    return heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+}
+
+static PyObject *finish_malloc(struct heap *heap, const char *method, enum rh_status status,
+                               uint64_t address) {
     if (status == RH_OK) return PyLong_FromUnsignedLongLong(address);
     if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
+    if (status == RH_ASSERTION) return heap_raise_assertion(heap, method);
     Py_RETURN_NONE;
 }
 
 static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     uint64_t size, address;
-    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    const uint64_t max = largest_size(heap);
     if (!convert_size(argument, "size", max, &size) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_malloc(heap, size, false);
     enum rh_status status = heap->ops->malloc(heap->state, size, &address);
-    return finish_malloc(heap, status, address);
+    return finish_malloc(heap, "malloc", status, address);
 }
 
 static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t given) {
     struct heap *heap = HEAP(self);
-    const uint64_t max = heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
+    const uint64_t max = largest_size(heap);
     uint64_t count, size, address;
     if (given != 2) {
         PyErr_Format(PyExc_TypeError, "calloc takes 2 arguments, count and size (%zd given)",
@@ -74,12 +81,66 @@ static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t g
     if (!convert_size(args[0], "count", max, &count) || !convert_size(args[1], "size", max, &size))
         return NULL;
     if (!heap_ready(heap)) return NULL;
+    if (heap->ops != NULL && heap->ops->has_calls) {
+        const enum rh_status called = heap->ops->calloc(heap->state, count, size, &address);
+        return finish_malloc(heap, "calloc", called, address);
+    }
     if (size != 0 && count > max / size) Py_RETURN_NONE; /* as FreeRTOS: malloc is not called */
     if (heap->ops == NULL) return host_malloc(heap, count * size, true);
+    if ((heap_old(heap) & RH_OLD_UNBOUNDED) != 0 &&
+        count * size > max - heap_header_bytes(heap) + 1) {
+        PyErr_Format(heap->core->heap_error,
+                     "calloc(): the block's size wraps, so that malloc would give fewer bytes than "
+                     "calloc clears (%s)",
+                     rh_kernels[heap->kernel].name);
+        return NULL;
+    }
     enum rh_status status = heap->ops->malloc(heap->state, count * size, &address);
     if (status == RH_OK && count * size != 0)
         memset(heap->ops->pointer(heap->state, address), 0, (size_t)(count * size));
-    return finish_malloc(heap, status, address);
+    return finish_malloc(heap, "calloc", status, address);
+}
+
+/* Of a block, and from there on an allocation: NULL and 0 are no block. */
+static PyObject *heap_realloc(PyObject *self, PyObject *const *args, Py_ssize_t given) {
+    struct heap *heap = HEAP(self);
+    struct given_address old = {0, true};
+    uint64_t size, address = 0;
+    if (given != 2) {
+        PyErr_Format(PyExc_TypeError, "realloc takes 2 arguments, address and size (%zd given)",
+                     given);
+        return NULL;
+    }
+    const uint64_t max = largest_size(heap);
+    if ((args[0] != Py_None && !convert_address(args[0], &old)) ||
+        !convert_size(args[1], "size", max, &size) || !heap_ready_arena(heap, "realloc()"))
+        return NULL;
+    const struct rh_ops *ops = heap->ops;
+    enum rh_status status = RH_INVALID_FREE;
+    if (old.is_word && old.value == 0)
+        status = ops->malloc(heap->state, size, &address);
+    else if (old.is_word)
+        status = ops->realloc(heap->state, old.value, size, &address);
+    if (status == RH_INVALID_FREE || status == RH_DOUBLE_FREE)
+        return heap_raise_not_live(heap, "realloc", old, status);
+    if (status == RH_OK && address == 0) Py_RETURN_NONE;
+    return finish_malloc(heap, "realloc", status, address);
+}
+
+static PyObject *heap_memalign(PyObject *self, PyObject *const *args, Py_ssize_t given) {
+    struct heap *heap = HEAP(self);
+    uint64_t alignment, size, address;
+    if (given != 2) {
+        PyErr_Format(PyExc_TypeError, "memalign takes 2 arguments, alignment and size (%zd given)",
+                     given);
+        return NULL;
+    }
+    const uint64_t max = largest_size(heap);
+    if (!convert_size(args[0], "alignment", max, &alignment) ||
+        !convert_size(args[1], "size", max, &size) || !heap_ready_arena(heap, "memalign()"))
+        return NULL;
+    enum rh_status status = heap->ops->memalign(heap->state, alignment, size, &address);
+    return finish_malloc(heap, "memalign", status, address);
 }
 
 static PyObject *heap_free(PyObject *self, PyObject *argument) {
@@ -96,6 +157,7 @@ static PyObject *heap_free(PyObject *self, PyObject *argument) {
         address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
     if (status == RH_OK) Py_RETURN_NONE;
     if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
+    if (status == RH_ASSERTION) return heap_raise_assertion(heap, "free");
     return heap_raise_free(heap, address, status);
 }
 
@@ -112,18 +174,13 @@ static bool test_live(struct heap *heap, const char *method, struct given_addres
     return status == RH_OK;
 }
 
-static uint64_t usable_bytes(const struct heap *heap, uint64_t payload) {
-    const struct rh_block block = heap->ops->block(heap->state, payload);
-    return block.address + block.size - payload;
-}
-
 static PyObject *heap_usable_size(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     struct given_address address;
     if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_usable_size(heap, address);
     if (!test_live(heap, "usable_size", address)) return NULL;
-    return PyLong_FromUnsignedLongLong(usable_bytes(heap, address.value));
+    return PyLong_FromUnsignedLongLong(rh_usable(heap->ops, heap->state, address.value));
 }
 
 static PyObject *slice_of(PyObject *arena, Py_ssize_t start, Py_ssize_t bytes) {
@@ -140,7 +197,7 @@ static PyObject *heap_view(PyObject *self, PyObject *argument) {
     if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_view(heap, address);
     if (!test_live(heap, "view", address)) return NULL;
-    const Py_ssize_t bytes = (Py_ssize_t)usable_bytes(heap, address.value);
+    const Py_ssize_t bytes = (Py_ssize_t)rh_usable(heap->ops, heap->state, address.value);
     for (Py_ssize_t i = 0; i < heap_arena_count(heap); i++) {
         struct arena *arena = heap_arena(heap, i);
         const uint64_t offset = address.value - arena->address;
@@ -160,11 +217,20 @@ static PyObject *heap_is_live(PyObject *self, PyObject *argument) {
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-static PyObject *heap_stats(PyObject *self, PyObject *Py_UNUSED(unused)) {
+static PyObject *heap_stats(PyObject *self, PyObject *const *args, Py_ssize_t given) {
     struct heap *heap = HEAP(self);
     struct rh_stats64 stats;
-    if (!heap_ready_arena(heap, "stats()")) return NULL;
-    if (heap->ops->stats(heap->state, &stats) != RH_OK) return heap_raise_last_fault(heap, -1);
+    const int anyway = given > 0 ? PyObject_IsTrue(args[0]) : 0;
+    if (anyway < 0 || !heap_ready_arena(heap, "stats()")) return NULL;
+    enum rh_status status = heap->ops->stats(heap->state, &stats);
+    if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
+    if (status == RH_ASSERTION && !anyway) {
+        PyErr_Format(heap->core->heap_error,
+                     "stats(): no block is free, and vPortGetHeapStats then follows a null link "
+                     "(%s)",
+                     rh_kernels[heap->kernel].name);
+        return NULL;
+    }
     PyObject *tuple = PyTuple_New(7);
     for (Py_ssize_t i = 0; tuple != NULL && i < 7; i++) {
         PyObject *value = PyLong_FromUnsignedLongLong(stats.values[i]);
@@ -329,6 +395,18 @@ static PyObject *get_canary(PyObject *self, void *Py_UNUSED(unused)) {
     return number_or_none(HEAP(self)->has_canary, HEAP(self)->canary);
 }
 
+static PyObject *get_kernel(PyObject *self, void *Py_UNUSED(unused)) {
+    const struct heap *heap = HEAP(self);
+    if (heap->ops == NULL || heap->ops->has_calls) Py_RETURN_NONE;
+    return PyUnicode_FromString(rh_kernels[heap->kernel].name);
+}
+
+static PyObject *get_newlib(PyObject *self, void *Py_UNUSED(unused)) {
+    const struct heap *heap = HEAP(self);
+    if (heap->ops == NULL || !heap->ops->has_calls) Py_RETURN_NONE;
+    return PyUnicode_FromString(rh_nano_names[heap->newlib]);
+}
+
 static PyObject *get_end_marker(PyObject *self, void *Py_UNUSED(unused)) {
     const struct heap *heap = HEAP(self);
     return number_or_none(heap->ops != NULL && heap->ops->has_end_marker, heap->end_marker);
@@ -379,7 +457,8 @@ static PyMethodDef heap_methods[] = {
     METHOD("__copy__", heap_copy, METH_NOARGS, "copy()"),
     METHOD("__deepcopy__", heap_copy, METH_O, "copy()"),
     METHOD("__reduce__", heap_reduce, METH_NOARGS, "For pickle."),
-    METHOD("_stats", heap_stats, METH_NOARGS, "HeapStats as a tuple."),
+    METHOD("_stats", heap_stats, METH_FASTCALL,
+           "HeapStats as a tuple; with a true argument where the kernel's would crash, too."),
     METHOD("_blocks", heap_blocks, METH_FASTCALL, "Blocks as (address, size, allocated)."),
     METHOD("_free_blocks", heap_free_blocks, METH_NOARGS, "Free blocks as (address, size)."),
     METHOD("_regions", heap_region_pairs, METH_NOARGS, "Regions as (address, memory)."),
@@ -410,6 +489,15 @@ static PyGetSetDef heap_getset[] = {
     {"canary", get_canary, NULL, PyDoc_STR("The heap protector's word, or None."), NULL},
     {"end_marker_address", get_end_marker, NULL,
      PyDoc_STR("heap_2: where the free list's end marker would lie; else None."), NULL},
+    {"kernel", get_kernel, NULL,
+     PyDoc_STR("The kernel's release, \"main\" for the newest; heap_3: None."), NULL},
+    {"newlib", get_newlib, NULL,
+     PyDoc_STR("heap_3: the newlib release since which its malloc is as it is; else None."), NULL},
+    {"_reached", get_number, NULL, PyDoc_STR("heap_3: bytes that sbrk has handed out."),
+     NUMBER(reached)},
+    {"_refused", get_number, NULL,
+     PyDoc_STR("heap_3: the least arena in which a refused sbrk would have been granted, or 0."),
+     NUMBER(refused)},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -443,6 +531,17 @@ static PyMethodDef heap3_methods[] = {
            "This process's own malloc and free, with a table of live blocks.\n\n"
            "malloc, calloc, free, view, usable_size and the counts work; what the C library\n"
            "does not tell raises NotImplementedError. A block with a view cannot be freed."),
+    METHOD("realloc", heap_realloc, METH_FASTCALL,
+           "realloc($self, address, size, /)\n--\n\n"
+           "newlib-nano's: the address of a block of size bytes with the old one's bytes; None\n"
+           "when it does not fit (the old block stays), and for a size of 0, which frees.\n\n"
+           "In place while the block is large enough; from 4.0.0 on a block that shrinks to half\n"
+           "or less is moved. None and 0 as the address allocate. InvalidFreeError for what is no\n"
+           "live block's address."),
+    METHOD("memalign", heap_memalign, METH_FASTCALL,
+           "memalign($self, alignment, size, /)\n--\n\n"
+           "newlib-nano's: size bytes at a multiple of alignment; None when they do not fit, and\n"
+           "for an alignment that is no power of two (0 is as 8)."),
     {NULL, NULL, 0, NULL},
 };
 
@@ -453,18 +552,22 @@ static PyMethodDef heap3_methods[] = {
                                             {Py_tp_doc, (void *)(doc)},                            \
                                             __VA_ARGS__{0, NULL}}
 
-SLOTS(1, "Heap1(memory, *, base_address=536870912, word_size=4, alignment=8)\n--\n\nheap_1.", );
+SLOTS(1,
+      "Heap1(memory, *, base_address=536870912, word_size=4, alignment=8, "
+      "kernel=None)\n--\n\nheap_1.", );
 SLOTS(2,
       "Heap2(memory, *, base_address=536870912, word_size=4, alignment=8, clear_on_free=False, "
-      "end_marker_address=None)\n--\n\nheap_2.", );
-SLOTS(3, "Heap3(memory, *, base_address=536870912)\n--\n\nheap_3 over newlib-nano's malloc.",
+      "end_marker_address=None, kernel=None)\n--\n\nheap_2.", );
+SLOTS(3,
+      "Heap3(memory, *, base_address=536870912, newlib=None)\n--\n\nheap_3 over newlib-nano's "
+      "malloc.",
       {Py_tp_methods, heap3_methods}, );
 SLOTS(4,
       "Heap4(memory, *, base_address=536870912, word_size=4, alignment=8, clear_on_free=False, "
-      "canary=None)\n--\n\nheap_4.", );
+      "canary=None, kernel=None)\n--\n\nheap_4.", );
 SLOTS(5,
-      "Heap5(regions, *, word_size=4, alignment=8, clear_on_free=False, canary=None)\n--\n\n"
-      "heap_5.", );
+      "Heap5(regions, *, word_size=4, alignment=8, clear_on_free=False, canary=None, "
+      "kernel=None)\n--\n\nheap_5.", );
 
 #define SPEC(n)                                                                                    \
     {                                                                                              \

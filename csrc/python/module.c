@@ -60,8 +60,33 @@ static int add_errors(PyObject *module, struct core_state *core) {
             add_error(module, "HeapCorruptionError", core->heap_error, attributes,
                       "The arena was overwritten. Attributes: address of the header, rule that is\n"
                       "broken, address of the previous block, event of the replay; or None.");
+    if (core->corruption_error != NULL)
+        core->assertion_error =
+            add_error(module, "HeapAssertionError", core->heap_error, NULL,
+                      "The kernel asserts here, so that the device would stop; nothing changed.");
     Py_DECREF(attributes);
-    return core->corruption_error == NULL ? -1 : 0;
+    return core->assertion_error == NULL ? -1 : 0;
+}
+
+/* (name, what it does otherwise by the heap's number) of each release, the newest last. */
+static PyObject *kernel_table(void) {
+    PyObject *table = PyTuple_New((Py_ssize_t)rh_kernel_count);
+    for (size_t i = 0; table != NULL && i < rh_kernel_count; i++) {
+        const unsigned *old = rh_kernels[i].old;
+        PyObject *row =
+            Py_BuildValue("(s(IIIII))", rh_kernels[i].name, old[0], old[1], old[2], old[3], old[4]);
+        if (row == NULL || PyTuple_SetItem(table, (Py_ssize_t)i, row) != 0) Py_CLEAR(table);
+    }
+    return table;
+}
+
+static PyObject *newlib_table(void) {
+    PyObject *table = PyTuple_New(RH_NANO_VERSIONS);
+    for (Py_ssize_t i = 0; table != NULL && i < RH_NANO_VERSIONS; i++) {
+        PyObject *name = PyUnicode_FromString(rh_nano_names[i]);
+        if (name == NULL || PyTuple_SetItem(table, i, name) != 0) Py_CLEAR(table);
+    }
+    return table;
 }
 
 static int core_exec(PyObject *module) {
@@ -83,6 +108,9 @@ static int core_exec(PyObject *module) {
         if (result != 0) return -1;
     }
     if (add_value(module, "COLUMNS", core_column_names()) != 0) return -1;
+    if (add_value(module, "KERNELS", kernel_table()) != 0) return -1;
+    if (add_value(module, "NEWLIBS", newlib_table()) != 0) return -1;
+    if (PyModule_AddIntConstant(module, "SLOT_BYTES", core_slot_bytes()) != 0) return -1;
     return add_value(module, "FAILURES", core_failure_names());
 }
 
@@ -97,6 +125,7 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(core->invalid_free_error);
     Py_VISIT(core->double_free_error);
     Py_VISIT(core->corruption_error);
+    Py_VISIT(core->assertion_error);
     return 0;
 }
 
@@ -111,6 +140,7 @@ static int core_clear(PyObject *module) {
     Py_CLEAR(core->invalid_free_error);
     Py_CLEAR(core->double_free_error);
     Py_CLEAR(core->corruption_error);
+    Py_CLEAR(core->assertion_error);
     return 0;
 }
 

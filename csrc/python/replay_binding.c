@@ -20,9 +20,10 @@ static const struct column {
 #undef COLUMN_OF
 enum { COLUMNS = sizeof known_columns / sizeof known_columns[0] };
 
-/* All buffers that a call holds, to be released together: op, slot, size and the columns. */
+/* All buffers that a call holds, to be released together: op, slot, size, slots and the
+ * columns. */
 struct buffers {
-    Py_buffer views[3 + COLUMNS];
+    Py_buffer views[4 + COLUMNS];
     int count;
 };
 
@@ -45,6 +46,10 @@ PyObject *core_column_names(void) {
 PyObject *core_failure_names(void) {
     static const char *const names[RH_FAILURES] = RH_FAILURE_NAMES;
     return tuple_of(names, RH_FAILURES);
+}
+
+long core_slot_bytes(void) {
+    return (long)sizeof(struct rh_slot);
 }
 
 static void release(struct buffers *buffers) {
@@ -166,6 +171,21 @@ static bool take_columns(struct buffers *buffers, PyObject *columns, Py_ssize_t 
     return good;
 }
 
+/* Slots that an earlier replay left: what they say is live must be. */
+static bool take_slots(const struct heap *heap, struct rh_replay *replay,
+                       const unsigned char *kept) {
+    memcpy(replay->slots, kept, replay->slot_count * sizeof *replay->slots);
+    for (size_t i = 0; i < replay->slot_count; i++) {
+        const struct rh_slot *slot = &replay->slots[i];
+        replay->live_bytes += slot->state == RH_SLOT_LIVE ? slot->size : 0;
+        if (slot->state != RH_SLOT_LIVE || heap->ops->live(heap->state, slot->address) == RH_OK)
+            continue;
+        PyErr_Format(PyExc_ValueError, "slots[%zu] has an address that is not live in the heap", i);
+        return false;
+    }
+    return true;
+}
+
 PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     struct core_state *core = PyModule_GetState(module);
     if (count != 9 || !PyObject_TypeCheck(args[0], core->heap_type)) {
@@ -175,7 +195,7 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     struct heap *heap = (struct heap *)args[0];
     if (!heap_ready_arena(heap, "replay")) return NULL;
-    const Py_ssize_t slots = PyLong_AsSsize_t(args[4]);
+    Py_ssize_t slots = PyLong_Check(args[4]) ? PyLong_AsSsize_t(args[4]) : 0;
     if (slots < 0) {
         if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "slots must not be negative");
         return NULL;
@@ -197,6 +217,12 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (replay.slot == NULL) goto done;
     replay.size = array(&buffers, args[3], "size", 8, events, false);
     if (replay.size == NULL || !take_columns(&buffers, args[5], events, &replay.columns)) goto done;
+    unsigned char *kept = NULL; /* what the caller keeps of the slots from replay to replay */
+    if (!PyLong_Check(args[4])) {
+        kept = array(&buffers, args[4], "slots", 1, -1, true);
+        if (kept == NULL) goto done;
+        slots = buffers.views[buffers.count - 1].len / (Py_ssize_t)sizeof *replay.slots;
+    }
     replay.slot_count = (size_t)slots;
     replay.slots = PyMem_Calloc((size_t)slots + 1, sizeof *replay.slots);
     if (replay.slots == NULL) {
@@ -204,11 +230,13 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
         goto done;
     }
     if (!heap_ready(heap)) goto done; /* taking the buffers may have run other threads */
+    rh_replay_begin(&replay);
+    if (kept != NULL && !take_slots(heap, &replay, kept)) goto done;
     heap->busy = true;
     heap->replaying_in = forks_generation();
-    rh_replay_begin(&replay);
     if (run(heap, &replay, args[8]) == 0) result = counts_of(&replay);
     heap->busy = false;
+    if (kept != NULL) memcpy(kept, replay.slots, (size_t)slots * sizeof *replay.slots);
 done:
     PyMem_Free(replay.slots);
     release(&buffers);

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-#define SNAPSHOT_VERSION 2
+#define SNAPSHOT_VERSION 3
 
 /* All that a heap is, taken at one moment: no Python object is made while it is, since that can
  * run a finaliser that uses the heap. */
 struct moment {
     struct rh_numbers numbers;
-    struct collected blocks, list, ever;
+    struct collected blocks, list, ever, moved;
     unsigned char **memories; /* copies of the regions, or NULL */
 };
 
@@ -17,6 +17,7 @@ static void moment_drop(const struct heap *heap, struct moment *moment) {
     collect_drop(&moment->blocks);
     collect_drop(&moment->list);
     collect_drop(&moment->ever);
+    collect_drop(&moment->moved);
     for (Py_ssize_t i = 0; moment->memories != NULL && i < heap_arena_count(heap); i++)
         PyMem_Free(moment->memories[i]);
     PyMem_Free(moment->memories);
@@ -34,11 +35,13 @@ static bool moment_take_state(const struct heap *heap, struct moment *moment) {
         ops->walk(heap->state, collect_block, &moment->blocks);
         ops->walk_free(heap->state, collect_entry, &moment->list);
         ops->walk_ever(heap->state, collect_address, &moment->ever);
+        if (ops->has_calls) ops->walk_moved(heap->state, collect_address, &moment->moved);
         ops->attach(heap->state, arenas);
     }
     PyMem_Free(arenas);
     PyMem_Free(shadows);
-    if (shadows == NULL || moment->blocks.failed || moment->list.failed || moment->ever.failed)
+    if (shadows == NULL || moment->blocks.failed || moment->list.failed || moment->ever.failed ||
+        moment->moved.failed)
         return false;
     if (moment->numbers.rest != 0) {
         moment->blocks.count -= 3;
@@ -86,16 +89,19 @@ static PyObject *addresses_of(const struct heap *heap) {
 static PyObject *snapshot_of(const struct heap *heap, const struct moment *moment) {
     const struct rh_numbers *n = &moment->numbers;
     return Py_BuildValue(
-        "{sisisisKsNsNsNsNsKsKsKsKsKsNsNsN}", "version", SNAPSHOT_VERSION, "kind", heap->ops->kind,
-        "word_size", heap->ops->word_bytes, "alignment", (unsigned long long)heap->alignment,
-        "clear_on_free", PyBool_FromLong(heap->clear_on_free), "canary",
-        number_or_none(heap->has_canary, heap->canary), "end_marker_address",
+        "{sisisisKsNsNsNsNsKsKsKsKsKsNsNsNszszsKsN}", "version", SNAPSHOT_VERSION, "kind",
+        heap->ops->kind, "word_size", heap->ops->word_bytes, "alignment",
+        (unsigned long long)heap->alignment, "clear_on_free", PyBool_FromLong(heap->clear_on_free),
+        "canary", number_or_none(heap->has_canary, heap->canary), "end_marker_address",
         number_or_none(heap->ops->has_end_marker, heap->end_marker), "addresses",
         addresses_of(heap), "minimum_ever_free", (unsigned long long)n->minimum_ever_free,
         "allocations", (unsigned long long)n->allocations, "frees", (unsigned long long)n->frees,
         "failed", (unsigned long long)n->failed, "reached", (unsigned long long)n->reached,
         "blocks", to_bytes(&moment->blocks), "free_list", to_bytes(&moment->list), "ever",
-        to_bytes(&moment->ever));
+        to_bytes(&moment->ever), "kernel",
+        heap->ops->has_calls ? NULL : rh_kernels[heap->kernel].name, "newlib",
+        heap->ops->has_calls ? rh_nano_names[heap->newlib] : NULL, "extended",
+        (unsigned long long)n->extended, "moved", to_bytes(&moment->moved));
 }
 
 /* A tuple with a new bytearray for each region. */
@@ -139,9 +145,13 @@ enum entry {
     BLOCKS,
     FREE_LIST,
     EVER,
+    KERNEL,
+    NEWLIB,
+    EXTENDED,
+    MOVED,
     ENTRIES
 };
-enum entry_type { INT, INT_OR_NONE, BOOL, TUPLE, BYTES };
+enum entry_type { INT, INT_OR_NONE, BOOL, TUPLE, BYTES, STR_OR_NONE };
 
 static const struct {
     const char *name;
@@ -163,6 +173,10 @@ static const struct {
     [BLOCKS] = {"blocks", BYTES},
     [FREE_LIST] = {"free_list", BYTES},
     [EVER] = {"ever", BYTES},
+    [KERNEL] = {"kernel", STR_OR_NONE},
+    [NEWLIB] = {"newlib", STR_OR_NONE},
+    [EXTENDED] = {"extended", INT},
+    [MOVED] = {"moved", BYTES},
 };
 
 /* What a snapshot says. It holds what it refers to: the dict may change meanwhile. */
@@ -177,6 +191,7 @@ static bool is_of_type(PyObject *object, enum entry_type type) {
     case INT_OR_NONE: return PyLong_Check(object) || object == Py_None;
     case BOOL: return PyBool_Check(object);
     case TUPLE: return PyTuple_Check(object);
+    case STR_OR_NONE: return PyUnicode_Check(object) || object == Py_None;
     default: return PyBytes_Check(object);
     }
 }
@@ -214,7 +229,8 @@ static bool take_objects(PyObject *snapshot, struct given_snapshot *given) {
 }
 
 static bool take_numbers(struct given_snapshot *given) {
-    static const char *const types[] = {"an int", "an int or None", "a bool", "a tuple", "bytes"};
+    static const char *const types[] = {"an int",  "an int or None", "a bool",
+                                        "a tuple", "bytes",          "a str or None"};
     for (int i = 0; i < ENTRIES; i++) {
         PyObject *object = given->object[i];
         char name[48];
@@ -230,25 +246,39 @@ static bool take_numbers(struct given_snapshot *given) {
     return true;
 }
 
-/* Is it a dict of this version? What another's entries are is not known here. */
-static bool test_version(PyObject *snapshot) {
-    PyObject *key, *version;
+/* Version 2 knew the newest kernel only, and newlib 3.3.0. */
+static PyObject *from_version_2(PyObject *dict) {
+    PyObject *copy = PyDict_Copy(dict);
+    PyObject *added =
+        Py_BuildValue("{s:i,s:z,s:z,s:i,s:y#}", "version", SNAPSHOT_VERSION, "kernel", NULL,
+                      "newlib", "3.3.0", "extended", 0, "moved", "", (Py_ssize_t)0);
+    if (copy == NULL || added == NULL || PyDict_Update(copy, added) != 0) Py_CLEAR(copy);
+    Py_XDECREF(added);
+    return copy;
+}
+
+/* The snapshot as a dict of this version, a new reference. What the entries of a later one are is
+ * not known here. */
+static PyObject *of_this_version(PyObject *snapshot) {
+    PyObject *key, *object;
     Py_ssize_t place = 0;
     if (!PyDict_Check(snapshot)) {
         PyErr_Format(PyExc_TypeError, "snapshot must be a dict, not %R", snapshot);
-        return false;
+        return NULL;
     }
-    while (PyDict_Next(snapshot, &place, &key, &version))
-        if (find_entry(key) == VERSION && PyLong_Check(version) &&
-            PyLong_AsLongLong(version) != SNAPSHOT_VERSION) {
-            PyErr_Clear();
-            Py_INCREF(version); /* its repr may clear the dict */
-            PyErr_Format(PyExc_ValueError, "snapshot of version %R; this release reads 1 and %d",
-                         version, SNAPSHOT_VERSION);
-            Py_DECREF(version);
-            return false;
-        }
-    return true;
+    while (PyDict_Next(snapshot, &place, &key, &object)) {
+        if (find_entry(key) != VERSION || !PyLong_Check(object)) continue;
+        const long long version = PyLong_AsLongLong(object);
+        PyErr_Clear();
+        if (version == 2) return from_version_2(snapshot);
+        if (version == SNAPSHOT_VERSION) break;
+        Py_INCREF(object); /* its repr may clear the dict */
+        PyErr_Format(PyExc_ValueError, "snapshot of version %R; this release reads 1 to %d", object,
+                     SNAPSHOT_VERSION);
+        Py_DECREF(object);
+        return NULL;
+    }
+    return Py_NewRef(snapshot);
 }
 
 /* A tuple of version 1 as the dict that it stands for: its canary was heap_2's end marker, too. */
@@ -265,8 +295,8 @@ static PyObject *from_version_1(PyObject *tuple) {
         return NULL;
     }
     const bool has_canary = flag == Py_True;
-    return Py_BuildValue("{sisisisKsNsNsNsOsKsKsKsKsKsOsOsO}", "version", SNAPSHOT_VERSION, "kind",
-                         kind, "word_size", word, "alignment", alignment, "clear_on_free",
+    return Py_BuildValue("{sisisisKsNsNsNsOsKsKsKsKsKsOsOsO}", "version", 2, "kind", kind,
+                         "word_size", word, "alignment", alignment, "clear_on_free",
                          PyBool_FromLong(clear), "canary", number_or_none(has_canary, extra),
                          "end_marker_address", number_or_none(!has_canary && kind == 2, extra),
                          "addresses", addresses, "minimum_ever_free", minimum, "allocations",
@@ -358,6 +388,7 @@ static struct heap *heap_of(PyTypeObject *type, const struct given_snapshot *giv
     heap->has_canary = given->object[CANARY] != Py_None;
     heap->canary = n[CANARY];
     heap->end_marker = n[END_MARKER];
+    if (heap_take_versions(heap, given->object[KERNEL], given->object[NEWLIB]) != 0) Py_CLEAR(heap);
     return heap;
 }
 
@@ -372,16 +403,18 @@ static bool set_up_on_shadow(struct heap *heap) {
 
 static bool restore_state(struct heap *heap, PyObject *arenas, const struct given_snapshot *given) {
     const uint64_t *n = given->number;
-    struct rh_snapshot snapshot = {
-        .numbers = {n[MINIMUM], n[ALLOCATIONS], n[FREES], n[FAILED], n[REACHED], 0}};
+    struct rh_snapshot snapshot = {.numbers = {n[MINIMUM], n[ALLOCATIONS], n[FREES], n[FAILED],
+                                               n[REACHED], n[EXTENDED], 0, 0}};
     struct rh_block *blocks = blocks_from_bytes(given->object[BLOCKS], &snapshot.block_count);
-    uint64_t *list = NULL, *ever = NULL;
+    uint64_t *list = NULL, *ever = NULL, *moved = NULL;
     if (blocks != NULL) list = from_bytes(given->object[FREE_LIST], 1, &snapshot.free_count);
     if (list != NULL) ever = from_bytes(given->object[EVER], 1, &snapshot.ever_count);
     snapshot.blocks = blocks;
     snapshot.free_list = list;
+    if (ever != NULL) moved = from_bytes(given->object[MOVED], 1, &snapshot.moved_count);
     snapshot.ever = ever;
-    bool restored = ever != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_shadow(heap);
+    snapshot.moved = moved;
+    bool restored = moved != NULL && heap_prepare(heap, arenas) == 0 && set_up_on_shadow(heap);
     if (restored && heap->ops->restore(heap->state, &snapshot) != RH_OK) {
         PyErr_SetString(PyExc_ValueError, "snapshot: no heap can be in this state");
         restored = false;
@@ -389,14 +422,17 @@ static bool restore_state(struct heap *heap, PyObject *arenas, const struct give
     PyMem_Free(blocks);
     PyMem_Free(list);
     PyMem_Free(ever);
+    PyMem_Free(moved);
     return restored && heap_attach(heap) == 0;
 }
 
 static PyObject *restore(PyTypeObject *type, PyObject *memories, PyObject *snapshot) {
     struct given_snapshot given = {{NULL}, {0}};
-    PyObject *dict = PyTuple_Check(snapshot) ? from_version_1(snapshot) : Py_NewRef(snapshot);
+    PyObject *given_dict = PyTuple_Check(snapshot) ? from_version_1(snapshot) : Py_NewRef(snapshot);
+    PyObject *dict = given_dict == NULL ? NULL : of_this_version(given_dict);
+    Py_XDECREF(given_dict);
     struct heap *heap = NULL;
-    if (dict != NULL && test_version(dict) && take_objects(dict, &given) && take_numbers(&given))
+    if (dict != NULL && take_objects(dict, &given) && take_numbers(&given))
         heap = heap_of(type, &given);
     PyObject *arenas = heap == NULL ? NULL : arenas_of(heap, memories, given.object[ADDRESSES]);
     if (arenas != NULL && heap_test_overlap(arenas, "memories") == 0 &&

@@ -10,7 +10,10 @@ from typing import Any
 
 from rtosheap import data, tables
 from rtosheap.cli import _output
-from rtosheap.kinds import NAMES, layout_of
+from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.releases import find_kernel
+from rtosheap.heaps.toolchains import find_newlib
+from rtosheap.kinds import NAMES, heap_class, layout_of
 from rtosheap.traces import Loss, Trace, formats
 from rtosheap.traces.loss import counts
 from rtosheap.work import named
@@ -77,6 +80,23 @@ def parse_figure(text: str) -> Path:
             f"{text!r}: a figure's name must end in {', '.join(FIGURES[:-1])} or {FIGURES[-1]}"
         )
     return path
+
+
+def parse_kernel(text: str) -> str:
+    """A release of the kernel."""
+    try:
+        return find_kernel(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def parse_newlib(text: str) -> str:
+    """A release of newlib or a toolchain; the name as it was given."""
+    try:
+        find_newlib(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def add_command(commands: Any, name: str, text: str, example: str, run: Any) -> Any:
@@ -187,6 +207,19 @@ def add_options(parser: Any, *, solved: bool) -> None:
         choices=(4, 8, 16, 32),
         help="portBYTE_ALIGNMENT (default: 8)",
     )
+    parser.add_argument(
+        "--kernel",
+        type=parse_kernel,
+        metavar="RELEASE",
+        help="the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 (default: the newest)",
+    )
+    parser.add_argument(
+        "--newlib",
+        type=parse_newlib,
+        metavar="NAME",
+        help="heap_3: the newlib release or the toolchain whose malloc it is, such as 4.1.0 or "
+        "arm-gnu-10.3-2021.10 (default: the newest)",
+    )
     last = "; the last one's is what is solved for: ADDRESS: without a size" if solved else ""
     parser.add_argument(
         "--region",
@@ -220,6 +253,8 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
         "base_address": args.base,
         "word_size": args.word_size,
         "alignment": args.alignment,
+        "kernel": args.kernel,
+        "newlib": args.newlib,
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     if heap is not None:
@@ -230,11 +265,18 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
     return chosen
 
 
+def layout(args: argparse.Namespace) -> Layout:
+    """The layout of the one heap that is asked for, with the options that were given."""
+    return Layout.from_options(heap_class(args.heap).kind, options(args, args.heap))
+
+
 #: Why a heap does not have an option.
 _WITHOUT = {
     "base_address": "heap_5's addresses are those of its regions (--region)",
     "word_size": "heap_3 is newlib-nano's malloc, which is 32-bit and aligns to 8",
     "alignment": "heap_3 is newlib-nano's malloc, which is 32-bit and aligns to 8",
+    "kernel": "heap_3 is the C library's malloc, in every release of the kernel (--newlib)",
+    "newlib": "heap_3 alone is the C library's malloc",
 }
 
 

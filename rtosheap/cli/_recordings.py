@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rtosheap import data
 from rtosheap.cli import _arguments, _output
+from rtosheap.cli._workers import workers
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk, assess
 from rtosheap.traces import Trace
@@ -89,8 +88,9 @@ def add_traces(parser: Any) -> None:
 def add_model(parser: Any) -> None:
     """How the days are modelled."""
     parser.add_argument(
-        "--runs", type=parse_count, default=1000, metavar="N",
-        help="how many days are modelled (default: %(default)s)",
+        "--runs", type=parse_count, metavar="N",
+        help="how many days are modelled (default: 1000; of heap_1 and heap_2, of which the "
+        "modelled days are all there is, as many as the probability takes, if that is more)",
     )  # fmt: skip
     parser.add_argument(
         "--duration", type=parse_duration, metavar="TIME",
@@ -117,6 +117,11 @@ def load_all(names: Sequence[str], args: argparse.Namespace) -> list[Trace]:
     for name in names:
         if name in BUNDLED and not Path(name).exists():
             found += [(f"{name}'s {day.name}", day) for day in data.days(name)]
+        elif name not in ("-", *data.names()) and not Path(name).exists():
+            raise ValueError(
+                f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}, "
+                f"and five days each of {', '.join(BUNDLED)}"
+            )
         else:
             found.append((name, _arguments.load(name, args)))
     traces = [trace for _, trace in found]
@@ -156,10 +161,27 @@ def needed_regions(args: argparse.Namespace) -> list[tuple[int, int | None]] | N
     return regions
 
 
+def runs_for(args: argparse.Namespace) -> int:
+    """How many days to model; ValueError if so few cannot tell the probability that was asked for,
+    where a heap has no tail that could.
+    """
+    layout = _arguments.layout(args)
+    needed = 1
+    if not (layout.frees and layout.monotone):
+        needed = Risk.days_needed(args.probability)
+    if args.runs is not None and args.runs < needed:
+        raise ValueError(
+            f"--runs is {args.runs}; to tell {odds(args.probability)}, {args.heap} takes "
+            f"{needed:,} or more, since it has no tail: name as many, or none, or a larger "
+            "--probability"
+        )
+    return max(needed, 1000) if args.runs is None else args.runs
+
+
 def run_assess(args: argparse.Namespace, traces: Sequence[Trace], **more: Any) -> Risk:
     """Assess, with a progress bar, in as many processes."""
     keywords = {
-        "runs": args.runs,
+        "runs": runs_for(args),
         "seed": args.seed,
         "duration": args.duration,
         **more,
@@ -168,15 +190,8 @@ def run_assess(args: argparse.Namespace, traces: Sequence[Trace], **more: Any) -
     with _output.progress_bar("modelling days") as progress:
         if args.jobs == 1:
             return assess(traces, args.heap, progress=progress, **keywords)
-        # an interrupt is for this process, which tells the others
-        quiet = (signal.SIGINT, signal.SIG_IGN)
-        with ProcessPoolExecutor(args.jobs, initializer=signal.signal, initargs=quiet) as pool:
+        with workers(args.jobs) as pool:
             return assess(traces, args.heap, executor=pool, progress=progress, **keywords)
-
-
-def was_interrupted(risk: Risk) -> bool:
-    """Whether somebody wanted no more of it, and so got what there was."""
-    return any("(interrupted)" in warning for warning in risk.warnings)
 
 
 def odds(chance: float) -> str:

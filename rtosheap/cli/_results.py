@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from rtosheap.cli import _output
+from rtosheap.cli._workers import workers
 from rtosheap.comparison import Comparison, compare
 from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
@@ -21,15 +20,8 @@ def run_compare(trace: Traces, jobs: int, **keywords: Any) -> Comparison:
     with _output.progress_bar("comparing") as progress:
         if jobs == 1:
             return compare(trace, progress=progress, **keywords)
-        with ProcessPoolExecutor(jobs, initializer=_die_of_interrupts) as executor:
+        with workers(jobs) as executor:
             return compare(trace, executor=executor, progress=progress, **keywords)
-
-
-def _die_of_interrupts() -> None:
-    """A worker is in the terminal's group: Ctrl-C ends it too, without a traceback of its own, and
-    nobody waits until it has done its work.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 _SHOWN_PINS = 8
@@ -63,7 +55,7 @@ def _failure(result: Replay) -> dict[str, Any] | None:
     if index is None:
         return None
     event = result.trace[index]
-    stats = result.heap_at(index).stats()
+    stats = result.heap_at(index)._numbers()
     why = FAILURES[int(result.column("failure")[index])]
     pins = result.pins(index) if why == "fragmentation" else []
     return {

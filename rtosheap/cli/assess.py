@@ -20,13 +20,12 @@ from rtosheap.cli._recordings import (
     parse_probability,
     parse_sizes,
     run_assess,
+    runs_for,
     that_fails,
-    was_interrupted,
 )
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
 from rtosheap.risk.duration import spoken
-from rtosheap.sizing.problem import larger_serves_too
 
 _EXAMPLE = """\
 examples:
@@ -70,16 +69,17 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     regions = needed_regions(args)
-    if args.round is not None and not larger_serves_too(layout_of(args.heap)):
+    if args.round is not None and not _arguments.layout(args).monotone:
         raise ValueError(
             f"--round: only sizes that were tried are known of {args.heap}; name them by --sizes"
         )
+    runs_for(args)  # before anything is read
     traces = load_all(args.traces, args)
     risk = run_assess(args, traces, sizes=args.sizes, regions=regions)
     try:
         needed = risk.size_for(args.probability)
     except ValueError:
-        if not was_interrupted(risk):
+        if not risk.interrupted:
             raise
         print(risk)
         return INTERRUPTED
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         if args.output is not None:
             print(f"\nfigure: {args.output}")
         print(f"\n{line}")
-    return INTERRUPTED if was_interrupted(risk) else 0
+    return INTERRUPTED if risk.interrupted else 0
 
 
 def rounded(risk: Risk, size: int, step: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 from rtosheap.cli import _arguments, _output
@@ -16,13 +17,15 @@ from rtosheap.cli._recordings import (
     odds,
     parse_probability,
     run_assess,
+    runs_for,
     that_fails,
-    was_interrupted,
 )
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
-from rtosheap.sizing.problem import SizingProblem, larger_serves_too
+from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import doubts
+from rtosheap.traces.several import unique_names
 
 _EXAMPLE = """\
 examples:
@@ -63,12 +66,15 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     size, regions = _asked(args)
+    if args.probability is not None:
+        runs_for(args)  # before anything is read
     traces = load_all(args.traces, args)
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
-        tried = None if larger_serves_too(layout_of(args.heap)) else [size]
+        tried = None if _arguments.layout(args).monotone else [size]
         risk = run_assess(args, traces, sizes=tried, regions=regions)
         verdict = _modelled(risk, size, args.probability)
+    lacks = _doubts(args, traces)
     if args.json:
         _output.print_json(
             {
@@ -76,12 +82,15 @@ def run(args: argparse.Namespace) -> int:
                 "heap_size": size,
                 "probability": args.probability,
                 **verdict._asdict(),
-                "warnings": [] if risk is None else list(risk.warnings),
+                "interrupted": risk is not None and risk.interrupted,
+                "warnings": lacks if risk is None else list(risk.warnings),
             }
         )
     else:
         print(f"{'ok' if verdict.enough else 'not enough'}: {verdict.why}")
-    if risk is not None and was_interrupted(risk):
+        for text in lacks:
+            print(fill(f"Warning: {text}.", break_on_hyphens=False))
+    if risk is not None and risk.interrupted:
         return INTERRUPTED
     return 0 if verdict.enough else 1
 
@@ -106,7 +115,7 @@ def _recorded(
     """Whether the recordings run in it."""
     options = _arguments.options(args, args.heap)
     failed: list[str] = []
-    for trace, name in zip(traces, _names(traces), strict=True):
+    for trace, name in zip(traces, unique_names(traces), strict=True):
         problem = SizingProblem(trace, heap_class(args.heap), options, regions=regions)
         problem.heap(size - problem.fixed_bytes)  # what is no size of a heap is bad input
         event = problem.failure(size - problem.fixed_bytes)
@@ -121,8 +130,11 @@ def _recorded(
     return Verdict(True, f"{heap} serves {count_of(len(traces), 'recording')}")
 
 
-def _names(traces: Sequence[Trace]) -> list[str]:
-    return [trace.name or f"number {at + 1}" for at, trace in enumerate(traces)]
+def _doubts(args: argparse.Namespace, traces: Sequence[Trace]) -> list[str]:
+    """What the recordings lack."""
+    word = _arguments.options(args, args.heap).get("word_size", 4)
+    named = zip(traces, unique_names(traces), strict=True)
+    return [f"{name}: {text}" for trace, name in named for text in doubts(trace, word)]
 
 
 def _modelled(risk: Risk, size: int, probability: float) -> Verdict:

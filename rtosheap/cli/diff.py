@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from rtosheap import tables
@@ -30,7 +31,10 @@ def parse_allowed(text: str) -> tuple[float, bool]:
     """
     try:
         if text.endswith("%"):
-            return abs(float(text[:-1])) / 100, True
+            share = float(text[:-1]) / 100
+            if not 0 <= share < math.inf:
+                raise ValueError
+            return share, True
         return tables.parse_size(text), False
     except ValueError:
         raise argparse.ArgumentTypeError(

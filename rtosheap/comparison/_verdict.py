@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
 from rtosheap.kinds import layout_of
-from rtosheap.sizing.problem import larger_serves_too
 from rtosheap.traces import Trace
 from rtosheap.traces.several import name_of_all
 
@@ -87,7 +86,7 @@ def _winner(least: HeapResult, traces: Sequence[Trace]) -> str:
         text += f" {least.recording} decides."
     if not layout_of(least.heap).frees and _frees_nothing(traces):
         text += " Nothing is ever freed, so heap_1 will do; it is also the simplest and fastest."
-    if not larger_serves_too(layout_of(least.heap)) and not least.exact:
+    if not layout_of(least.heap).monotone and not least.exact:
         text += f" But {least.heap} can fail in a larger heap where it serves in a smaller one."
     return text
 

@@ -21,7 +21,6 @@ from rtosheap.sizing.problem import (
     RegionSizes,
     SizingProblem,
     UnservableError,
-    larger_serves_too,
     problems_of,
 )
 from rtosheap.sizing.regions import default_regions
@@ -100,8 +99,8 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
     problems[0].rounds.finish()
     if {"word_size", "alignment"} & job.options.keys() - layout.options:
         note = "newlib-nano's own alignment of 8"
-    if not larger_serves_too(layout):
-        note = _note_on_larger(smallest)
+    if not layout.monotone and not (smallest.exact and smallest.safe_size == smallest.size):
+        note = "; ".join(filter(None, (note, _note_on_larger(smallest))))
     return HeapResult(
         heap=name,
         size=smallest.size,

@@ -264,6 +264,8 @@ def measure(
     if regions is not None and heap_size is not None:
         raise ValueError("regions and heap_size are both given; one of them serves")
     options = _options(configuration)
+    if layout.is_newlib:
+        trace = _reallocs_apart(trace)
     if heap_size is None and regions is None:
         solved: dict[str, Any] = {"base_address": ARENA}
         if layout.has_regions:
@@ -278,15 +280,39 @@ def measure(
     return Measurement(configuration, run, costs)
 
 
+#: Whose malloc the image's heap_3 is taken to be: Debian 12's toolchain's. The first address tells.
+_NEWLIB = "debian-12"
+
+
 def _options(configuration: Configuration) -> dict[str, Any]:
     """The Python heap's."""
     given = {
         "alignment": configuration.kernel.alignment,
         "clear_on_free": configuration.kernel.clear_on_free,
         "canary": CANARY if configuration.kernel.protector else None,
+        "newlib": _NEWLIB,
     }
     own = layout_of(configuration.heap).options
     return {name: value for name, value in given.items() if name in own}
+
+
+def _reallocs_apart(trace: Trace) -> Trace:
+    """The trace with each realloc as a malloc and a free: what the image can be asked for, where
+    the heap's own realloc would leave a block in its place.
+    """
+    if not (trace.op == Op.REALLOC).any():
+        return trace
+    events: list[tuple[Any, ...]] = []
+    now: dict[int, int] = {}
+    rows = zip(trace.op.tolist(), trace.id.tolist(), trace.size.tolist(), strict=True)
+    for number, (op, block, size) in enumerate(rows):
+        old = now.pop(block, None)
+        if op != Op.FREE:
+            now[block] = number
+            events.append(("m", number, size))
+        if old is not None:
+            events.append(("f", old))
+    return Trace.from_events(events, meta=trace.meta)
 
 
 def _python_heap(

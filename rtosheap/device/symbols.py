@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from rtosheap.device.elf import MAGIC, Elf, Member
 from rtosheap.device.memory import Arena, Memory
 from rtosheap.heaps.layout import Layout
@@ -131,7 +133,9 @@ def find_arena(
     """
     if base is None:
         if "ucHeap" not in symbols:
-            raise ValueError("the ELF has no symbol ucHeap; give the arena's base address and size")
+            raise ValueError(
+                "the ELF has no symbol ucHeap; give the arena's base address and size (--arena)"
+            )
         base, found = symbols.table["ucHeap"]
         size = size or found
     if size is None:
@@ -153,8 +157,9 @@ def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, lis
     """heap_5's regions as the firmware's own array says, the one of ``HeapRegion_t`` that
     ``vPortDefineHeapRegions`` is given.
 
-    With debug information it is found by its type, else by what it holds. The dump's bytes of it
-    go before those that the ELF has.
+    With debug information it is found by its type, else by what it holds; one that is a function's
+    own, and has no name, where the last region ends where the heap does. The dump's bytes of it go
+    before those that the ELF has.
 
     Returns
     -------
@@ -181,13 +186,49 @@ def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, lis
                 regions = _regions_at(whole, at, elf.word, end)
                 if regions and all(memory.read(*region) is not None for region in regions):
                     arrays[symbol.name.partition(".")[0]] = regions
+    if not arrays:
+        arrays = _nameless(memory, whole, elf, _end_of_heap(whole, load_symbols(path)))
     known = {label: regions for label, regions in arrays.items() if regions}
     if len(known) == 1:
         return next(iter(known.items()))
     if known:
         raise ValueError(f"{name} has several arrays of heap_5's regions: {', '.join(known)}")
     what = f"no bytes of {', '.join(arrays)}" if arrays else f"no array of {_REGION}"
-    raise ValueError(f"{name} has {what}: heap_5's regions are not constants in it")
+    raise ValueError(
+        f"{name} has {what}: heap_5's regions are not constants in it; give them (--region)"
+    )
+
+
+def _nameless(
+    memory: Memory, whole: Memory, elf: Elf, end: int | None
+) -> dict[str, list[tuple[int, int]]]:
+    """What an array without a symbol is made of: values of regions in the dump, of which the last
+    ends at this end marker.
+    """
+    layout = Layout.from_options(5, {"word_size": elf.word})
+    found: dict[str, list[tuple[int, int]]] = {}
+    for part in elf.segments if end else ():
+        words = np.frombuffer(part.data[: len(part.data) // elf.word * elf.word], f"<u{elf.word}")
+        inside = np.zeros(len(words), bool)
+        for base, data in memory.pieces:
+            inside |= (words >= base) & (words < base + len(data))
+        after = 0
+        for at in (part.address + np.flatnonzero(inside) * elf.word).tolist():
+            regions = _regions_at(whole, at, elf.word) if at >= after else []
+            held = all(memory.read(*region) is not None for region in regions)
+            if regions and held and layout.end(*regions[-1]) == end:
+                after = at + 2 * elf.word * len(regions)
+                if regions not in found.values():
+                    found[f"the constant at {at:#x}"] = regions
+    return found
+
+
+def _end_of_heap(memory: Memory, symbols: Symbols) -> int | None:
+    """Where heap_5's last end marker lies, if its variables tell."""
+    if _OWN in symbols:
+        offset, size = symbols.members.get("end", (0, 0))
+        return memory.word(symbols.table[_OWN][0] + offset, size) if size else None
+    return _word(memory, symbols, "pxEnd")
 
 
 def _regions_at(

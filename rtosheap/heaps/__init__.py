@@ -1,4 +1,4 @@
-"""The five heaps of FreeRTOS V11.3 over memory that you own.
+"""The five heaps of FreeRTOS, of any release since V8.2.3, over memory that you own.
 
 An address is the one that the block has on the target; sizes are in bytes.
 """
@@ -13,6 +13,7 @@ from rtosheap.heaps.heap import (
     Heap3,
     Heap4,
     Heap5,
+    HeapAssertionError,
     HeapCorruptionError,
     HeapError,
     HeapStats,
@@ -20,7 +21,9 @@ from rtosheap.heaps.heap import (
     Region,
 )
 from rtosheap.heaps.image import from_image
+from rtosheap.heaps.releases import Kernel, kernels
 from rtosheap.heaps.state import ImageState
+from rtosheap.heaps.toolchains import Toolchain, newlibs
 
 __all__ = [
     "Block",
@@ -32,11 +35,16 @@ __all__ = [
     "Heap3",
     "Heap4",
     "Heap5",
+    "HeapAssertionError",
     "HeapCorruptionError",
     "HeapError",
     "HeapStats",
     "ImageState",
     "InvalidFreeError",
+    "Kernel",
     "Region",
+    "Toolchain",
     "from_image",
+    "kernels",
+    "newlibs",
 ]

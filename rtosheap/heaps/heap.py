@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self, SupportsIndex
 
 from rtosheap import _core
 from rtosheap._core import DoubleFreeError as DoubleFreeError
+from rtosheap._core import HeapAssertionError as HeapAssertionError
 from rtosheap._core import HeapCorruptionError as HeapCorruptionError
 from rtosheap._core import HeapError as HeapError
 from rtosheap._core import InvalidFreeError as InvalidFreeError
 from rtosheap.heaps.image import from_image
+from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
+from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.html import heap_html
 
 
@@ -73,6 +77,10 @@ class Heap(_core.Heap):
         ------
         HeapCorruptionError
             If a header of the free list was overwritten.
+        HeapError
+            Where this kernel's ``vPortGetHeapStats`` follows a null link: heap_4 and heap_5 of
+            V10.3.0 to V10.4.6, while no block is free. A device faults there, or reads what lies
+            at address 0.
 
         Examples
         --------
@@ -80,6 +88,10 @@ class Heap(_core.Heap):
         1
         """
         return HeapStats._make(self._stats())
+
+    def _numbers(self) -> HeapStats:
+        """The same of any kernel, one whose own statistics would crash included."""
+        return HeapStats._make(self._stats(True))
 
     def blocks(self) -> list[Block]:
         """Every block, free or allocated, in address order.
@@ -120,10 +132,11 @@ class Heap(_core.Heap):
     def __repr__(self) -> str:
         name = type(self).__name__
         try:
-            stats = self.stats()
+            stats = self._numbers()
             word = f", {8 * self.word_size}-bit" if self.word_size != 4 else ""
+            version = self._version()
             return (
-                f"<{name} of {self.size:,} bytes at {self.base_address:#010x}{word}: "
+                f"<{name} of {self.size:,} bytes at {self.base_address:#010x}{word}{version}: "
                 f"{stats.available:,} free in {stats.free_block_count:,} "
                 f"block{'' if stats.free_block_count == 1 else 's'}, "
                 f"largest {stats.largest_free_block:,}>"
@@ -135,6 +148,12 @@ class Heap(_core.Heap):
             return f"<{name}.host(): {live:,} live blocks>"
         except RuntimeError:
             return f"<{name}: busy>"
+
+    def _version(self) -> str:
+        """What is said of a heap that is not the newest's."""
+        if self.newlib not in (None, NEWEST_NEWLIB):
+            return f", newlib {self.newlib}"
+        return f", {self.kernel}" if self.kernel not in (None, NEWEST_KERNEL) else ""
 
     def _repr_html_(self) -> str | None:
         try:
@@ -167,11 +186,15 @@ class Heap1(_core.Heap1, _InOneArena):
         The target's ``sizeof(size_t)``.
     alignment : {4, 8, 16, 32}
         ``portBYTE_ALIGNMENT``; no smaller than `word_size`.
+    kernel : str, optional
+        The release of the FreeRTOS kernel, ``"V10.3.1"``: from V8.2.3 on, by tag or by a name of
+        long-term support; None and ``"main"`` are the newest. `rtosheap.kernels` lists them with
+        what they do otherwise.
 
     Raises
     ------
     ValueError
-        If the memory is too small, or reaches past the word's range.
+        If the memory is too small, or reaches past the word's range, or no release has that name.
 
     Examples
     --------
@@ -181,6 +204,24 @@ class Heap1(_core.Heap1, _InOneArena):
     """
 
     __slots__ = ()
+
+    def __new__(
+        cls,
+        memory: _core._Memory,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        kernel: str | None = None,
+    ) -> Self:
+        return super().__new__(
+            cls,
+            memory,
+            base_address=base_address,
+            word_size=word_size,
+            alignment=alignment,
+            kernel=find_kernel(kernel).name,
+        )
 
 
 class Heap2(_core.Heap2, _InOneArena):
@@ -196,6 +237,11 @@ class Heap2(_core.Heap2, _InOneArena):
         Where the end marker of the free list would lie, to which the last listed block links;
         outside the arena. Default: just below it (at the top of memory, where there is nothing
         below).
+    kernel : str, optional
+        As for `Heap1`. Up to V10.4.2 the size of a block may wrap, so that a request near the
+        largest ``size_t`` is given a block of a header alone, as on the device; where it wraps to
+        less than that, malloc raises HeapError: the device would damage its list. Up to V10.4.6
+        the device notices no double free; here it is a DoubleFreeError all the same.
 
     Examples
     --------
@@ -208,9 +254,31 @@ class Heap2(_core.Heap2, _InOneArena):
 
     __slots__ = ()
 
+    def __new__(
+        cls,
+        memory: _core._Memory,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        end_marker_address: SupportsIndex | None = None,
+        kernel: str | None = None,
+    ) -> Self:
+        return super().__new__(
+            cls,
+            memory,
+            base_address=base_address,
+            word_size=word_size,
+            alignment=alignment,
+            clear_on_free=clear_on_free,
+            end_marker_address=end_marker_address,
+            kernel=find_kernel(kernel).name,
+        )
+
 
 class Heap3(_core.Heap3, _InOneArena):
-    """heap_3: the C library's malloc; here newlib-nano's (3.3.0) inside an arena.
+    """heap_3: the C library's malloc; here newlib-nano's inside an arena.
 
     What ``sbrk`` has not reached yet counts as free. The target is 32-bit, the alignment 8.
 
@@ -218,15 +286,30 @@ class Heap3(_core.Heap3, _InOneArena):
     ----------
     memory, base_address
         As for `Heap1`; the arena in which ``sbrk`` grows.
+    newlib : str, optional
+        Which newlib's: a release, ``"4.4.0"``, or a toolchain, ``"arm-gnu-10.3-2021.10"``;
+        `rtosheap.newlibs` lists them. Default: the newest. Where 4.2.0 and 4.3.0 would hand out
+        memory twice or touch address 0, a call raises HeapError and says so.
 
     Examples
     --------
     >>> heap = Heap3(1024)
     >>> hex(heap.malloc(10)), heap.free_size
     ('0x20000008', 1004)
+    >>> Heap3(1024, newlib="arm-gnu-10.3-2021.10").newlib
+    '4.2.0'
     """
 
     __slots__ = ()
+
+    def __new__(
+        cls,
+        memory: _core._Memory,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        newlib: str | None = None,
+    ) -> Self:
+        return super().__new__(cls, memory, base_address=base_address, newlib=find_newlib(newlib))
 
 
 class Heap4(_core.Heap4, _InOneArena):
@@ -240,6 +323,10 @@ class Heap4(_core.Heap4, _InOneArena):
         ``configHEAP_CLEAR_MEMORY_ON_FREE``: zero a payload when it is freed.
     canary : int, optional
         The heap protector's word: links are stored XOR it.
+    kernel : str, optional
+        As for `Heap1`. What a release has not (calloc and clearing before V10.5.0, statistics
+        before V10.3.0, the heap protector before V11.0.0, the reset of the minimum ever free before
+        V11.2.0) works here with all of them. Ticks are taken to have 32 bits, where it matters.
 
     Examples
     --------
@@ -254,6 +341,28 @@ class Heap4(_core.Heap4, _InOneArena):
 
     __slots__ = ()
 
+    def __new__(
+        cls,
+        memory: _core._Memory,
+        *,
+        base_address: SupportsIndex = 0x2000_0000,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        canary: SupportsIndex | None = None,
+        kernel: str | None = None,
+    ) -> Self:
+        return super().__new__(
+            cls,
+            memory,
+            base_address=base_address,
+            word_size=word_size,
+            alignment=alignment,
+            clear_on_free=clear_on_free,
+            canary=canary,
+            kernel=find_kernel(kernel).name,
+        )
+
 
 class Heap5(_core.Heap5, Heap):
     """heap_5: heap_4 over several regions.
@@ -264,8 +373,10 @@ class Heap5(_core.Heap5, Heap):
         Ascending, not overlapping.
     word_size, alignment
         As for `Heap1`.
-    clear_on_free, canary
-        As for `Heap4`.
+    clear_on_free, canary, kernel
+        As for `Heap4`. From V11.0.0 to V11.3.0 and with a canary, a malloc that fits no free block
+        raises HeapAssertionError, and nothing changes: the device would stop in its
+        ``configASSERT``.
 
     Examples
     --------
@@ -275,6 +386,26 @@ class Heap5(_core.Heap5, Heap):
     """
 
     __slots__ = ()
+
+    def __new__(
+        cls,
+        regions: Sequence[tuple[SupportsIndex, _core._Memory]],
+        *,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        canary: SupportsIndex | None = None,
+        kernel: str | None = None,
+    ) -> Self:
+        return super().__new__(
+            cls,
+            regions,
+            word_size=word_size,
+            alignment=alignment,
+            clear_on_free=clear_on_free,
+            canary=canary,
+            kernel=find_kernel(kernel).name,
+        )
 
     @classmethod
     def from_image(cls, regions: Any, **options: Any) -> Self:

@@ -10,7 +10,10 @@ from rtosheap._core import Heap, HeapCorruptionError, _restore
 from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
+from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.state import ImageState
+from rtosheap.heaps.toolchains import find_newlib
+from rtosheap.heaps.variants import variants_of
 
 _H = TypeVar("_H", bound=Heap)
 
@@ -25,6 +28,8 @@ def from_image(
     clear_on_free: bool = False,
     canary: SupportsIndex | None = None,
     state: ImageState | None = None,
+    kernel: str | None = None,
+    newlib: str | None = None,
 ) -> _H:
     """Build a live heap from the bytes of an arena; the ``from_image`` of the five classes.
 
@@ -43,14 +48,17 @@ def from_image(
         reconstructed: the free list from the blocks, the minimum ever free as what is free now,
         the allocations as the live blocks. heap_1 keeps nothing in its arena: without `state.used`
         all up to the last byte that is not 0 counts as one block.
+    kernel, newlib : str, optional
+        As for the classes; by default the newest.
 
     Raises
     ------
     HeapCorruptionError
         If the arena is damaged: :func:`rtosheap.inspection.inspect` says how.
     ValueError
-        If no arena of this kind can be so, or it is one that an older kernel left which a live
-        heap would not: heap_1 and heap_2 before V10.5.0, the heap protector before V11.2.0.
+        If no arena of this kind can be so, or it is another kernel's: the error says which.
+    TypeError
+        For a kernel of heap_3, which has a newlib, or a newlib of another heap.
 
     Examples
     --------
@@ -62,17 +70,21 @@ def from_image(
     (True, None)
     """
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
-    reading = read(layout, memory, base_address, canary, state)
+    wrong = "kernel" if layout.is_newlib else "newlib"
+    if (kernel if layout.is_newlib else newlib) is not None:
+        raise TypeError(f"{layout.name} has no option {wrong}")
+    reading = read(layout, memory, base_address, canary, state, kernel)
     if reading.fault:
         raise ValueError(reading.fault)
     if reading.chain is not None:
         _raise_for_damage(reading, reading.chain)
-    if not reading.lives:
+    release = find_kernel(kernel).name
+    if reading.layout.variant not in variants_of(release, layout.kind):
         raise ValueError(
-            f"memory is an arena that {layout.name} of {reading.layout.variant} left, and a live "
-            "heap is the newest kernel's; rtosheap.inspection.inspect() reads it"
+            f"memory is an arena that {layout.name} of {reading.layout.variant} left; say so by "
+            f"kernel={reading.kernel!r}, or its release"
         )
-    heap = restored(cls, reading, clear_on_free=clear_on_free)
+    heap = restored(cls, reading, clear_on_free=clear_on_free, kernel=release, newlib=newlib)
     if reading.chain is not None:
         heap.check()
     return heap
@@ -110,8 +122,16 @@ def _raise_for_damage(reading: Reading, chain: FreeChain) -> None:
         )
 
 
-def restored(cls: type[_H], reading: Reading, *, clear_on_free: bool = False) -> _H:
-    """A heap as it was read, over copies of the bytes.
+def restored(
+    cls: type[_H],
+    reading: Reading,
+    *,
+    clear_on_free: bool = False,
+    kernel: str | None = None,
+    newlib: str | None = None,
+) -> _H:
+    """A heap as it was read, over copies of the bytes; of the newest release that leaves such an
+    arena, unless one is named.
 
     Raises
     ------
@@ -125,7 +145,7 @@ def restored(cls: type[_H], reading: Reading, *, clear_on_free: bool = False) ->
         marker = (chain and chain.end_marker) or layout.end_marker(addresses[0])
     payloads = [layout.payload(at) for at, _, allocated in reading.blocks if allocated]
     snapshot = {
-        "version": 2,
+        "version": 3,
         "kind": layout.kind,
         "word_size": layout.word,
         "alignment": layout.alignment,
@@ -137,6 +157,10 @@ def restored(cls: type[_H], reading: Reading, *, clear_on_free: bool = False) ->
         "blocks": _words(reading.blocks),
         "free_list": _words(reading.free_list),
         "ever": _words(payloads),
+        "kernel": None if layout.is_newlib else kernel or reading.kernel,
+        "newlib": find_newlib(newlib) if layout.is_newlib else None,
+        "extended": 0,
+        "moved": b"",
     }
     return _restore(cls, tuple(bytearray(data) for _, data in reading.regions), snapshot)
 

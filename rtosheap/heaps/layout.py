@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 
 from rtosheap._core import Heap
-from rtosheap.heaps.variants import NEWEST, Variant
+from rtosheap.heaps.releases import find_kernel
+from rtosheap.heaps.variants import NEWEST, Variant, variant_of
 
 #: What each constructor takes besides the memory, by the heap's number.
 OPTIONS: dict[int, frozenset[str]] = {
-    1: frozenset({"base_address", "word_size", "alignment"}),
-    2: frozenset({"base_address", "word_size", "alignment", "clear_on_free", "end_marker_address"}),
-    3: frozenset({"base_address"}),
-    4: frozenset({"base_address", "word_size", "alignment", "clear_on_free", "canary"}),
-    5: frozenset({"word_size", "alignment", "clear_on_free", "canary"}),
+    1: frozenset({"base_address", "word_size", "alignment", "kernel"}),
+    2: frozenset(
+        {"base_address", "word_size", "alignment", "clear_on_free", "end_marker_address", "kernel"}
+    ),
+    3: frozenset({"base_address", "newlib"}),
+    4: frozenset({"base_address", "word_size", "alignment", "clear_on_free", "canary", "kernel"}),
+    5: frozenset({"word_size", "alignment", "clear_on_free", "canary", "kernel"}),
 }
 #: Address of the first byte, unless another is given.
 DEFAULT_BASE = 0x2000_0000
@@ -57,7 +60,7 @@ class Layout:
     canary : int
         The heap protector's word, 0 without one.
     variant : Variant
-        Which releases' arenas; a live heap's are the newest's.
+        Which releases' arenas.
 
     Raises
     ------
@@ -87,16 +90,21 @@ class Layout:
     @classmethod
     def of(cls, heap: Heap) -> Layout:
         """The layout of a heap."""
-        return cls(heap.kind, heap.word_size, heap.alignment, heap.canary or 0)
+        variant = variant_of(heap.kind, heap.kernel, heap.newlib, heap.canary is not None)
+        return cls(heap.kind, heap.word_size, heap.alignment, heap.canary or 0, variant)
 
     @classmethod
     def from_options(cls, kind: int, options: Mapping[str, Any]) -> Layout:
         """The layout of a heap that is constructed with these options."""
+        canary = options.get("canary")
+        kernel = find_kernel(options.get("kernel")).name
+        newlib = options.get("newlib")
         return cls(
             kind,
             operator.index(options.get("word_size", 4)),
             operator.index(options.get("alignment", 8)),
-            operator.index(options.get("canary") or 0),
+            operator.index(canary or 0),
+            variant_of(kind, kernel, newlib, canary is not None),
         )
 
     @classmethod
@@ -139,6 +147,11 @@ class Layout:
         one serves.
         """
         return self.kind == 2
+
+    @property
+    def monotone(self) -> bool:
+        """Whether a heap larger than one that serves a trace serves it, too."""
+        return not self.by_size and (not self.is_newlib or self.variant.final)
 
     @property
     def has_regions(self) -> bool:
@@ -213,6 +226,8 @@ class Layout:
 
     def block_size(self, request: Any) -> Any:
         """Bytes of the smallest block that serves a request: of an int, or of each in an array."""
+        if self.variant.pads:
+            return request - request % self.alignment + self.alignment + self.header
         if self.kind != 3:
             return _rounded(request + self.header, self.alignment)
         chunk = _rounded(request, _CHUNK_STEP) + self.overhead
@@ -224,7 +239,10 @@ class Layout:
         """The largest request that a free block of so many bytes serves; 0 if it serves none."""
         if self.kind == 1:  # used + size must stay below the limit
             free -= 1
-        return max(down(free, self.step) - self.overhead, 0)
+        largest = down(free, self.step) - self.overhead
+        if self.variant.pads:  # one less than a multiple, which would take another
+            largest = down(largest, self.alignment) - 1
+        return max(largest, 0)
 
     # ------------------------------------------------------------------ a region
 

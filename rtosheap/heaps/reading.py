@@ -13,11 +13,12 @@ from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout, down, up
 from rtosheap.heaps.parse import BROKEN, Parsed, ParsedRegion, Span, parse, span_of, walk
 from rtosheap.heaps.state import ImageState
-from rtosheap.heaps.variants import VARIANTS, Variant
+from rtosheap.heaps.variants import VARIANTS, Variant, newest_kernel, variants_of
 
 #: Address, bytes (header included) and whether it is allocated.
 Triple = tuple[int, int, bool]
 
+_PLAIN = "@=<>!^ 0123456789xcbB?hHiIlLqQnNefdgFDGZs"  # what the formats of plain items consist of
 _FOREIGN = 1000  # the misfit of what another variant alone would write
 
 
@@ -78,10 +79,9 @@ class Reading:
         return tuple((base, len(data)) for base, data in self.regions)
 
     @property
-    def lives(self) -> bool:
-        """Whether a heap of the newest kernel could have left the arena."""
-        variant = self.layout.variant
-        return variant.marked and not variant.higher and not variant.plain
+    def kernel(self) -> str:
+        """The newest release that leaves such an arena."""
+        return newest_kernel(self.layout.variant, self.layout.kind)
 
     @property
     def unused(self) -> tuple[int, int]:
@@ -104,8 +104,11 @@ def read(
     base_address: SupportsIndex,
     canary: SupportsIndex | None,
     state: ImageState | None,
+    kernel: str | None = None,
 ) -> Reading:
     """Read the bytes of an arena; the parameters are those of :func:`~rtosheap.heaps.from_image`.
+
+    Of a release, if one is named; else of the one that fits best.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def read(
     regions = _regions_of(layout, memory, operator.index(base_address))
     if canary is not None:
         known = replace(known, canary=operator.index(canary))
-    variants = VARIANTS[layout.kind]
+    variants = VARIANTS[layout.kind] if kernel is None else variants_of(kernel, layout.kind)
     if not layout.has_headers:
         readings = [_without_headers(replace(layout, variant=v), regions, known) for v in variants]
         return _best(readings)
@@ -210,11 +213,22 @@ def _is_marked(span: Span, block: Parsed, layout: Layout) -> bool:
 def _regions_of(layout: Layout, memory: Any, base: int) -> tuple[tuple[int, bytes], ...]:
     """The arena as (address, bytes) pairs, whatever the heap."""
     if not layout.has_regions:
-        return ((base, bytes(memoryview(memory))),)
-    pairs = tuple((operator.index(at), bytes(memoryview(data))) for at, data in memory)
+        return ((base, _plain(memory)),)
+    pairs = tuple((operator.index(at), _plain(data)) for at, data in memory)
     if not pairs:
         raise ValueError("memory is an empty sequence; heap_5 has at least one region")
     return pairs
+
+
+def _plain(memory: Any) -> bytes:
+    """The bytes of a buffer of bytes or numbers; those of objects say nothing of a heap."""
+    view = memoryview(memory)
+    if view.format.strip(_PLAIN):
+        raise TypeError(
+            "memory must be memory of plain bytes or numbers, not of items of the format "
+            f"{view.format!r}"
+        )
+    return bytes(view)
 
 
 def _counted(blocks: Sequence[Triple], state: ImageState) -> Numbers:

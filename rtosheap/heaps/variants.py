@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
-__all__ = ["NEWEST", "VARIANTS", "Variant"]
+from rtosheap.heaps.releases import find_kernel, kernels
+from rtosheap.heaps.toolchains import find_newlib
+
+__all__ = ["NEWEST", "VARIANTS", "Variant", "newest_kernel", "variant_of", "variants_of"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,12 @@ class Variant:
         heap_4, heap_5: links are stored XOR the heap protector's word.
     plain : bool
         With the protector, an allocated block's link is zero all the same.
+    pads : bool
+        heap_2, heap_4, heap_5: a request that is a multiple of the alignment takes one more. No
+        arena tells.
+    final : bool
+        heap_3: what ``sbrk`` refuses fails, as before newlib 4.2.0: the last free chunk does not
+        grow. No arena tells.
     """
 
     releases: str
@@ -31,6 +41,8 @@ class Variant:
     higher: bool = False
     protector: bool = False
     plain: bool = False
+    pads: bool = False
+    final: bool = False
 
     def __str__(self) -> str:
         said = {
@@ -43,7 +55,7 @@ class Variant:
         return f"{self.releases} ({what})" if what else self.releases
 
 
-#: What the C core does, and so every live heap.
+#: What a live heap does unless it is an older kernel's.
 NEWEST = Variant("the newest")
 
 _FIRST_FIT = (
@@ -63,3 +75,42 @@ VARIANTS: dict[int, tuple[Variant, ...]] = {
     4: _FIRST_FIT,
     5: _FIRST_FIT,
 }
+
+
+@cache
+def variant_of(
+    kind: int, kernel: str | None = None, newlib: str | None = None, protector: bool = False
+) -> Variant:
+    """What the arenas of a release's heap look like; None is the newest."""
+    if kind == 3:
+        behaviour = find_newlib(newlib)
+        return Variant(f"newlib {behaviour}", final=True) if behaviour < "4.2.0" else NEWEST
+    rules = find_kernel(kernel).rules.get(kind, ())
+    arena = {
+        "marked": "unmarked" not in rules,
+        "higher": "start" in rules,
+        "plain": protector and "plain link" in rules,
+        "pads": "pad" in rules,
+    }
+    if arena == {"marked": True, "higher": False, "plain": False, "pads": False}:
+        return NEWEST
+    return Variant(str(kernel), protector=protector, **arena)
+
+
+@cache
+def variants_of(kernel: str | None, kind: int) -> tuple[Variant, ...]:
+    """Those of VARIANTS that a release's arenas can be of."""
+    rules = find_kernel(kernel).rules.get(kind, ())
+    return tuple(
+        variant
+        for variant in VARIANTS[kind]
+        if variant.marked == ("unmarked" not in rules)
+        and variant.higher == ("start" in rules)
+        and (not variant.protector or variant.plain == ("plain link" in rules))
+    )
+
+
+@cache
+def newest_kernel(variant: Variant, kind: int) -> str:
+    """The newest release whose arenas are of a variant."""
+    return next(one.name for one in kernels()[::-1] if variant in variants_of(one.name, kind))

@@ -164,8 +164,6 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
 
 def _rebuilt(cls: HeapClass, reading: Reading) -> Any:
     """The heap, if one could be so."""
-    if not reading.lives:
-        return None
     try:
         return restored(cls, reading)
     except (ValueError, HeapError):
@@ -189,7 +187,7 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         damage = (_of_chunks(reading),)
     else:
         heap = _rebuilt(cls, reading)
-        if heap is None and reading.lives:
+        if heap is None:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
         if not layout.frees and reading.unused[1] <= 0:
             said = f"{reading.state.used} bytes were handed out, it is said, of {size} in the arena"
@@ -197,6 +195,8 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
     unused = (*reading.unused, False)
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
     free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
+    if layout.is_newlib and reading.blocks and not reading.blocks[-1][2]:
+        free.append(reading.blocks[-1][1] + reading.unused[1])  # the last chunk can grow
     hurt = reading.fault_at
     if not layout.frees:
         notes = (

@@ -18,6 +18,9 @@ Array = npt.NDArray[Any]
 COLUMNS: tuple[str, ...] = _core.COLUMNS
 """Every column that a replay can record."""
 
+#: Bytes that the C replay keeps of an id.
+_SLOT: int = _core.SLOT_BYTES
+
 _DTYPES: dict[str, type[np.generic]] = {
     "address": np.uint64,
     "block_size": np.uint64,
@@ -42,6 +45,8 @@ class Failure(enum.IntEnum):
     NONE = 0
     EXHAUSTION = 1
     FRAGMENTATION = 2
+    ASSERTION = 3
+    """The kernel asserts there, or the C library goes wrong: the device would stop or misbehave."""
 
 
 FAILURES: tuple[str, ...] = _core.FAILURES
@@ -74,26 +79,38 @@ def run(
     heap: _core.Heap,
     columns: Mapping[str, Array] | None = None,
     *,
+    start: int = 0,
     end: int | None = None,
+    slots: bytearray | None = None,
     stop_at_failure: bool = False,
     track_need: bool = False,
     progress: Progress | None = None,
 ) -> Counts:
-    """Replay the events before `end` on a heap, filling the arrays of `columns`."""
-    slot, slots = trace.slots
+    """Replay the events from `start` on and before `end` on a heap, filling the arrays of
+    `columns`. The counts are of these events.
+
+    `slots` is what a replay keeps of each id: of :func:`empty_slots`, for one that another takes
+    up where it ended.
+    """
+    slot, count = trace.slots
     return Counts(
         **_core.replay(
             heap,
-            trace.op[:end],
-            slot[:end],
-            trace.size[:end],
-            slots,
+            trace.op[start:end],
+            slot[start:end],
+            trace.size[start:end],
+            count if slots is None else slots,
             dict(columns or {}),
             stop_at_failure,
             track_need,
             progress,
         )
     )
+
+
+def empty_slots(trace: TraceBase) -> bytearray:
+    """What a replay keeps of each id of a trace, before its first event."""
+    return bytearray(_SLOT * trace.slots[1])
 
 
 def empty_columns(names: Iterable[str], events: int) -> dict[str, Array]:

@@ -24,7 +24,7 @@ from rtosheap.risk.runs import NEVER, Lost, Method, Outcome, Plan, do_runs, made
 from rtosheap.risk.signs import signs
 from rtosheap.risk.tail import Tail, fit_tail
 from rtosheap.sizing.minimum import smallest_size, solve
-from rtosheap.sizing.problem import RegionSizes, larger_serves_too
+from rtosheap.sizing.problem import RegionSizes
 from rtosheap.traces import Trace
 from rtosheap.work import Progress
 
@@ -138,7 +138,8 @@ def assess(
         Does the runs, some at a time: a process pool, or Dask's ``Client.get_executor()``. By
         default all run here. The recordings are sent to each worker once.
     progress : callable, optional
-        Called as ``progress(done, runs)``. KeyboardInterrupt keeps the runs that are done.
+        Called as ``progress(done, runs)``. KeyboardInterrupt keeps the runs that are done, and the
+        result says so: `interrupted`.
     duration : int, float or str, optional
         How long a day is to be: a number in the traces' unit, or such as ``"7d"``. By default the
         median of the recordings. A `method` of your own makes its days as long as it does, and
@@ -208,7 +209,7 @@ def assess(
         heap=layout.name,
         options=plan.options,
         regions=tuple(plan.regions or ()),  # type: ignore[arg-type]
-        days=tuple(map(_day, recordings.traces, recordings.lives, outcomes)),
+        days=tuple(map(_day, recordings.names, recordings.traces, recordings.lives, outcomes)),
         duration=length,
         time_unit=recordings.time_unit,
         sizes=np.sort(np.array([one.size for one in done], np.int64)),
@@ -220,6 +221,7 @@ def assess(
         runs=count,
         assumptions=(),
         warnings=(),
+        interrupted=lost is not None and lost.interrupted,
     )
     return replace(
         risk,
@@ -245,7 +247,7 @@ def _whole(value: Any, name: str, least: int) -> int:
 
 def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Plan:
     """The plan with the sizes that are tried, where given sizes are all that can be."""
-    if larger_serves_too(layout):
+    if layout.monotone:
         if sizes is not None:
             raise ValueError(
                 f"sizes is {list(sizes)}; {layout.name} serves in every larger heap too, so that "
@@ -282,9 +284,9 @@ def _servable(plan: Plan, outcomes: list[Outcome]) -> None:
             smallest_size(plan.problem(trace))
 
 
-def _day(trace: Trace, life: Lives, outcome: Outcome) -> Day:
+def _day(name: str, trace: Trace, life: Lives, outcome: Outcome) -> Day:
     size = None if outcome.size == NEVER else outcome.size
-    return Day(trace.name, size, len(trace), life.duration, trace.peak_live_bytes, outcome.failed)
+    return Day(name, size, len(trace), life.duration, trace.peak_live_bytes, outcome.failed)
 
 
 def _assumptions(risk: Risk, layout: Layout, *, modelled: bool) -> Iterator[str]:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special, stats
+import scipy
 
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Trace
@@ -19,7 +19,7 @@ def chance_at_most(failed: int, days: int, confidence: float = 0.95) -> float:
     """
     if failed >= days:
         return 1.0
-    return float(stats.beta.ppf(confidence, failed + 1, days - failed))
+    return float(scipy.stats.beta.ppf(confidence, failed + 1, days - failed))
 
 
 def days_needed(probability: float, confidence: float = 0.95) -> int:
@@ -41,8 +41,12 @@ def most_allowed(runs: int, probability: float, confidence: float) -> int:
 def interval(failed: int, runs: int, confidence: float = 0.95) -> tuple[float, float]:
     """The Clopper-Pearson interval of a share of runs."""
     outside = (1 - confidence) / 2
-    low = float(stats.beta.ppf(outside, failed, runs - failed + 1)) if failed else 0.0
-    high = float(stats.beta.ppf(1 - outside, failed + 1, runs - failed)) if failed < runs else 1.0
+    low = float(scipy.stats.beta.ppf(outside, failed, runs - failed + 1)) if failed else 0.0
+    high = (
+        float(scipy.stats.beta.ppf(1 - outside, failed + 1, runs - failed))
+        if failed < runs
+        else 1.0
+    )
     return low, high
 
 
@@ -72,7 +76,7 @@ def guaranteed_size(problems: Sequence[SizingProblem]) -> int | None:
         return problem.smallest
     live = max(int(one.in_use().max()) for one in problems)
     live += rest * max(_most_blocks(one.trace) for one in problems)
-    harmonic = float(special.digamma((largest + rest) // unit + 1)) + np.euler_gamma
+    harmonic = float(scipy.special.digamma((largest + rest) // unit + 1)) + np.euler_gamma
     units = math.ceil(live / unit * harmonic / math.log(2) * (1 + 1e-12))
     return max(units * unit + layout.least_loss(problem.base), problem.smallest)
 

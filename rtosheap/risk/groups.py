@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from rtosheap.risk.lives import Ints
 from rtosheap.risk.recordings import Recordings
@@ -34,7 +34,7 @@ def task_groups(recordings: Recordings) -> Ints:
         moving = held.max(axis=1) > held.min(axis=1)
         if moving.sum() < 2:
             continue
-        ranks = stats.rankdata(held[moving], axis=1)
+        ranks = scipy.stats.rankdata(held[moving], axis=1)
         both = np.ix_(moving, moving)
         total[both] += np.corrcoef(ranks) * held.shape[1]
         weight[both] += held.shape[1]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rtosheap.risk.lives import Ints, Lives, Mask
 from rtosheap.traces import Trace
-from rtosheap.traces.several import as_traces
+from rtosheap.traces.several import as_traces, unique_names
 
 #: A kind of block (task and size) that no recording frees is a leak if, past the first `_START` of
 #: a recording, more than `_LATE` of it are born, over more than `_SPREAD` of the recording.
@@ -51,23 +51,33 @@ class Recordings:
     """
 
     def __init__(self, traces: Trace | Sequence[Trace]) -> None:
-        self.traces = as_traces(traces)
-        units = {None if trace.time is None else trace.time_unit for trace in self.traces}
+        self.traces = as_traces(traces, distinct=False)
+        units = {
+            "no times" if trace.time is None else trace.time_unit: name
+            for trace, name in zip(self.traces, self.names, strict=True)
+        }
         if len(units) > 1:
-            said = ", ".join(sorted("no times" if unit is None else unit for unit in units))
+            said = ", ".join(f"{unit} ({name})" for unit, name in sorted(units.items()))
             raise ValueError(f"traces are timed in {said}; all must have the same unit")
-        self.time_unit = units.pop()
+        first = self.traces[0]
+        self.time_unit = None if first.time is None else first.time_unit
         self.lives = [Lives.of_trace(trace) for trace in self.traces]
         for at, life in enumerate(self.lives):
             if not life.duration:
                 raise ValueError(
-                    f"traces[{at}] lasts no time: no two of its events are at different times"
+                    f"traces[{at}] lasts no time: no two of its events are at different times "
+                    f"({self.names[at]})"
                 )
         together = sum(life.duration for life in self.lives)
         if together >= _LONGEST:
             raise ValueError(
                 f"traces last {together} {self.time_unit} together; it must be less than 2**61"
             )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What to call each."""
+        return unique_names(self.traces)
 
     @property
     def duration(self) -> int:

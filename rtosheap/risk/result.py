@@ -88,6 +88,8 @@ class Risk:
         What each of the answers rests on.
     warnings : tuple of str
         What makes them doubtful.
+    interrupted : bool
+        Whether somebody ended the runs (Ctrl-C): the answer is that of those that were done.
     """
 
     heap: str
@@ -105,6 +107,7 @@ class Risk:
     runs: int
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    interrupted: bool = False
 
     # ------------------------------------------------------------------ what is proven
 
@@ -293,6 +296,9 @@ class Risk:
             facts.append(
                 ("proven", f"{largest:,} bytes: at most {self.proven(largest):.0%} of days fail")
             )
+        if len(self.sizes) < self.runs:
+            why = "interrupted" if self.interrupted else "the others were lost"
+            facts.append(("modelled days", f"{len(self.sizes):,} of {self.runs:,}: {why}"))
         for probability in _SHOWN:
             try:
                 size = self.size_for(probability)
@@ -328,6 +334,7 @@ class Risk:
             "time_unit": self.time_unit,
             "runs": self.runs,
             "runs_done": len(self.sizes),
+            "interrupted": self.interrupted,
             "seed": self.seed,
             "sizes": [None if size == NEVER else int(size) for size in self.sizes],
             "tested": list(self.tested),

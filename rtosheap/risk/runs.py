@@ -141,6 +141,7 @@ class Lost(NamedTuple):
     """Why runs are missing."""
 
     reason: str
+    interrupted: bool = False  #: Somebody wanted no more of them.
 
 
 def do_runs(
@@ -165,7 +166,7 @@ def do_runs(
     except KeyboardInterrupt:
         if not found:
             raise
-        lost = Lost("interrupted")
+        lost = Lost("interrupted", interrupted=True)
     return [found[number] for number in sorted(found)], lost
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from rtosheap.risk.groups import WINDOWS, held_in_windows, most_in_windows
 from rtosheap.risk.recordings import Recordings
@@ -46,9 +46,9 @@ def _too_few(recordings: Recordings) -> Iterator[str]:
 
 
 def _missing(recordings: Recordings, word_size: int) -> Iterator[str]:
-    for at, trace in enumerate(recordings.traces):
+    for name, trace in zip(recordings.names, recordings.traces, strict=True):
         for text in doubts(trace, word_size):
-            yield f"recording {trace.name or at}: {text}"
+            yield f"recording {name}: {text}"
     if recordings.time_unit is None:
         yield "no times: the order of the events stands for time"
     if recordings.task_names == ("",):
@@ -85,8 +85,8 @@ def grows(recordings: Recordings, day: int) -> bool:
     change = np.diff(live, prepend=0.0)
     low = -most_in_windows(life.time, -change, life.duration)[WINDOWS // 4 :]
     low = low.reshape(-1, _MARK).min(axis=1)
-    test = stats.kendalltau(np.arange(len(low)), low)
-    slope = stats.theilslopes(low).slope
+    test = scipy.stats.kendalltau(np.arange(len(low)), low)
+    slope = scipy.stats.theilslopes(low).slope
     rise = slope * len(low)
     return bool(test.statistic > 0 and test.pvalue < _CHANCE and rise > _GROWTH * live.max())
 
@@ -109,8 +109,8 @@ def _rare(recordings: Recordings, held: list[Floats]) -> Iterator[str]:
         names = ", ".join(recordings.task_names[at] or "unknown" for at in rare[:_FEW])
         more = f" and {len(rare) - _FEW} more" if len(rare) > _FEW else ""
         yield (
-            f"what {names}{more} hold at the most was seen once or twice: how often that comes, "
-            "and whether it can be more, is hardly known"
+            f"what {names}{more} {'holds' if len(rare) == 1 else 'hold'} at the most was seen once "
+            "or twice: how often that comes, and whether it can be more, is hardly known"
         )
 
 
@@ -123,9 +123,8 @@ def _alone(recordings: Recordings, held: list[Floats]) -> Iterator[str]:
         task = int(share.argmax())
         often = (day[task] > 0.8 * day[task, window]).sum()
         if share[task] > _ALONE and often <= 2 and len(recordings.task_names) > 2:
-            name = recordings.traces[at].name or at
             yield (
-                f"the peak of recording {name} is made by a single burst of "
+                f"the peak of recording {recordings.names[at]} is made by a single burst of "
                 f"{recordings.task_names[task]}"
             )
 
@@ -135,5 +134,5 @@ def _never_together(recordings: Recordings, held: list[Floats]) -> Iterator[str]
     for at, day in enumerate(held):
         active = (day > 0).any(axis=1).sum()
         if active > 1 and ((day > 0).sum(axis=0) <= 1).all():
-            name = recordings.traces[at].name or at
+            name = recordings.names[at]
             yield f"in recording {name} no two tasks hold memory at once; on another day they may"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+import scipy
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Tail:
         threshold, of which the tail does not speak, it is anything from that at the threshold to 1.
         """
         survival = self._survival(max(size, self.threshold))
-        rates = stats.gamma.ppf(_RATES, self.peaks + 0.5) / (self.peaks / self.rate)
+        rates = scipy.stats.gamma.ppf(_RATES, self.peaks + 0.5) / (self.peaks / self.rate)
         chances = -np.expm1(-duration * rates[:, None] * survival).ravel()
         order = np.argsort(chances)
         share = np.cumsum(np.tile(self.weights, len(rates))[order]) / len(rates)
@@ -91,12 +91,13 @@ class Tail:
         high = low + float(self.scales.max())
         while excess(high) > 0:
             high += high - low
-        return int(np.ceil(optimize.brentq(excess, low, high)))
+        return int(np.ceil(scipy.optimize.brentq(excess, low, high)))
 
     def _survival(self, size: float) -> Floats:
         """The share of the peaks above a size, for each pair of parameters."""
         return np.asarray(
-            stats.genpareto.sf(size - self.threshold, self.shapes, scale=self.scales), np.float64
+            scipy.stats.genpareto.sf(size - self.threshold, self.shapes, scale=self.scales),
+            np.float64,
         )
 
     def _mean(self, size: float, duration: float) -> float:
@@ -156,7 +157,7 @@ def _posterior(excesses: Floats, threshold: float) -> tuple[Floats, Floats, Floa
         for grid in np.meshgrid(np.linspace(-1, 0.5, 61), np.geomspace(0.005, 3, 97), indexing="ij")
     )
     with np.errstate(divide="ignore"):
-        each = stats.genpareto.logpdf(excesses[:, None], shapes, scale=threshold * shares)
+        each = scipy.stats.genpareto.logpdf(excesses[:, None], shapes, scale=threshold * shares)
     log = np.asarray(each).sum(axis=0)
     for value, (likely, below, above) in ((shapes, _SHAPE), (np.log(shares), _SCALE)):
         away = value - likely

@@ -87,7 +87,8 @@ class Endless:
                 _, left, allocated = heap._blocks()[-1]
                 # More than needed: then the tail was never handed out whole, and freed later.
                 if not allocated and left > largest + problem.layout.split_above:
-                    start = heap.base_address + problem.layout.header
+                    layout = problem.layout
+                    start = layout.start(heap.base_address) + layout.header
                     address, block = (column.astype(np.int64) for column in columns.values())
                     return address - start, block
             if size == last:

@@ -23,7 +23,6 @@ def find_smallest(problem: SizingProblem, sizes: Sizes, floor: int, *, full: boo
     """
     step, top = sizes.step, sizes.top
     if full:
-        problem.rounds.plan((top - floor) // step)
         found = _first(sizes.serves, floor, top, step)
         if found is None:
             raise problem.fails_at_largest(problem.replay(problem.heap(top)))

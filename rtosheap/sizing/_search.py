@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtosheap.sizing import _heap_2, _holes
+from rtosheap.sizing import _heap_2, _heap_3, _holes
 from rtosheap.sizing.problem import Found, SizingProblem, bisect
 
 
@@ -25,7 +25,13 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
         return Found(_wilderness(problem, floor))
     if problem.layout.by_size:
         problem.rounds.plan(4 + 2 * _holes.WINDOW)
-        return _holes.find_smallest(problem, _heap_2.Sizes(problem), floor, full=full)
+        tried = _heap_2.Sizes(problem)
+        if full:
+            problem.rounds.plan((tried.top - floor) // tried.step)
+        return _holes.find_smallest(problem, tried, floor, full=full)
+    if not problem.layout.monotone:
+        sizes = _heap_3.Sizes(problem)
+        return _holes.find_smallest(problem, sizes, sizes.grid(floor), full=True)
     return Found(_last_break(problem))
 
 
@@ -41,7 +47,7 @@ def find_common(problems: Sequence[SizingProblem], found: Sequence[Found], *, fu
         return found[0]
     if all(one.sizes is None for one in found):
         return Found(max(one.size for one in found))
-    return _holes.find_common(problems, found, full=full)
+    return _holes.find_common(problems, found, full=full or all(one.exact for one in found))
 
 
 def _wilderness(problem: SizingProblem, floor: int) -> int:
@@ -64,8 +70,8 @@ def _wilderness(problem: SizingProblem, floor: int) -> int:
 
 
 def _last_break(problem: SizingProblem) -> int:
-    """heap_3: where an `sbrk` that is never refused ends. Until one is refused, nothing depends on
-    the arena's size.
+    """heap_3 up to newlib 4.1.0: where an `sbrk` that is never refused ends. Until one is refused,
+    nothing depends on the arena's size.
     """
     size, heap, _ = next(problem.doubling())
     address, _, allocated = heap._blocks()[-1]

@@ -167,8 +167,11 @@ class SizingProblem:
 
     def asks(self) -> npt.NDArray[np.bool_]:
         """Which events ask for memory: shape (n,)."""
-        asks: npt.NDArray[np.bool_] = self.trace.op != Op.FREE
-        return asks if self.layout.serves_zero else asks & (self.trace.size != 0)
+        op = self.trace.op
+        asks = (op != Op.FREE) & (self.trace.size != 0)
+        if self.layout.serves_zero:  # but realloc to nothing frees
+            asks = asks | (op == Op.MALLOC)
+        return np.asarray(asks, np.bool_)
 
     @cached_property
     def blocks(self) -> npt.NDArray[Any]:
@@ -191,12 +194,17 @@ class SizingProblem:
         if not self.layout.frees:
             total: npt.NDArray[Any] = np.cumsum(self.blocks)
             return total
+        blocks = self.blocks
+        if self.layout.is_newlib:
+            # Its realloc may leave a block where it is, with a word less than malloc would take.
+            moved = (self.trace.op == Op.REALLOC) & (blocks != 0)
+            blocks = blocks - self.layout.word * moved
         ends = self.trace.ends()
         ended = np.flatnonzero((ends >= 0) & (ends < len(ends)))
-        freed = np.zeros_like(self.blocks)
-        freed[ends[ended]] = self.blocks[ended]
-        in_use: npt.NDArray[Any] = np.cumsum(self.blocks - freed) + freed
-        return in_use
+        freed = np.zeros_like(blocks)
+        freed[ends[ended]] = blocks[ended]
+        in_use: npt.NDArray[Any] = np.cumsum(blocks - freed)
+        return in_use if self.layout.is_newlib else in_use + freed
 
     def check_possible(self) -> int:
         """Raise UnservableError if no heap of this kind can serve the trace, however large.
@@ -336,11 +344,6 @@ class SizingProblem:
             return Failures(0)
         first = counts.first_failure
         return Failures(counts.failures, first, FAILURES[columns["failure"][first]])
-
-
-def larger_serves_too(layout: Layout) -> bool:
-    """Whether a heap of such a layout serves in all larger sizes what it serves in one."""
-    return not layout.by_size
 
 
 def problems_of(

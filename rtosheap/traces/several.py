@@ -15,7 +15,7 @@ from rtosheap.traces.trace import Trace
 Traces: TypeAlias = Trace | Sequence[Trace]
 
 
-def as_traces(given: Any, name: str = "traces") -> tuple[Trace, ...]:
+def as_traces(given: Any, name: str = "traces", *, distinct: bool = True) -> tuple[Trace, ...]:
     """An argument of one or several traces as a tuple.
 
     Parameters
@@ -23,6 +23,8 @@ def as_traces(given: Any, name: str = "traces") -> tuple[Trace, ...]:
     given : Trace or sequence of Trace
     name : str
         What errors call it.
+    distinct : bool
+        Whether a recording may be there once only.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def as_traces(given: Any, name: str = "traces") -> tuple[Trace, ...]:
             raise TypeError(f"{name}[{at}] is {trace!r}; it must be a Trace")
     if not found:
         raise ValueError(f"{name} is empty; at least one recording is needed")
-    twice = duplicate(found)
+    twice = duplicate(found) if distinct else None
     if twice is not None:
         first, second = twice
         raise ValueError(

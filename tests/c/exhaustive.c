@@ -3,15 +3,20 @@
  *
  * After each operation the heap is compared with a model that is kept here as plain lists: the
  * address returned, every block, the free list in its order, the free size; and held to check().
- * An operation is a malloc of one of four sizes or a free of any live block.
+ * An operation is a malloc of one of some sizes or a free of any live block.
  *
- *     exhaustive KIND DEPTH WORD     prints the number of sequences
+ *     exhaustive KIND DEPTH WORD [KERNEL]     prints the number of sequences
+ *
+ * Of older kernels the model here knows two: heap_2 up to V10.4.2 (the first block is where an
+ * aligned arena loses its first bytes; sizes wrap, and are held against the arena's; a block has no
+ * mark), and heap_5 from V10.6.0 to V10.6.2 (what a split leaves takes the marker behind it in).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ops.h"
+#include "versions.h"
 
 enum { BLOCKS = 48, LIVE = 16, ARENA = 256, REGIONS = 2 };
 
@@ -48,8 +53,10 @@ struct world {
 };
 
 static const struct rh_ops *ops;
-static uint64_t header, word;
-static uint64_t sizes[4];
+static uint64_t header, word, word_max;
+static uint64_t sizes[6];
+static size_t size_count = 4;
+static bool early, absorbs; /* an older heap_2; an older heap_5 */
 static uint64_t region_bytes;
 static size_t region_count;
 static uint64_t bases[REGIONS] = {0x20000000, 0x20000400};
@@ -96,10 +103,33 @@ static void enlist(struct model *m, struct entry entry) {
     insert(m->list, &m->listed, at, entry);
 }
 
+static bool unlist(struct model *m, uint64_t address) {
+    for (size_t i = 0; i < m->listed; i++)
+        if (m->list[i].address == address) {
+            erase(m->list, &m->listed, i);
+            return true;
+        }
+    return false;
+}
+
+static bool ends_at_marker(struct entry block) {
+    return region_count > 1 && block.address + block.size == bases[0] + region_bytes - header;
+}
+
+/* 0: no block is as large. */
+static uint64_t block_size(const struct model *m, uint64_t size) {
+    if (!early) {
+        const uint64_t wanted = (size + header + 7) / 8 * 8;
+        return wanted <= m->free_size ? wanted : 0;
+    }
+    const uint64_t wanted = (((size + header) & word_max) + 7) / 8 * 8 & word_max;
+    return wanted < region_bytes - 8 ? wanted : 0;
+}
+
 static uint64_t model_malloc(struct model *m, uint64_t size) {
-    const uint64_t wanted = (size + header + 7) / 8 * 8;
+    const uint64_t wanted = block_size(m, size);
     m->nodes = 0;
-    if (size == 0 || wanted > m->free_size) return 0;
+    if (size == 0 || wanted == 0) return 0;
     size_t at = 0;
     while (at < m->listed && m->list[at].size < wanted)
         at++;
@@ -116,20 +146,12 @@ static uint64_t model_malloc(struct model *m, uint64_t size) {
         const uint64_t nodes = m->nodes; /* of heap_4 and heap_5: the rest takes found's place */
         enlist(m, rest);
         if (ops->kind != 2) m->nodes = nodes;
+        if (absorbs && ends_at_marker(rest)) unlist(m, rest.address + rest.size);
     }
     found.allocated = true;
     m->blocks[place] = found;
     m->free_size -= found.size;
     return found.address + header;
-}
-
-static bool unlist(struct model *m, uint64_t address) {
-    for (size_t i = 0; i < m->listed; i++)
-        if (m->list[i].address == address) {
-            erase(m->list, &m->listed, i);
-            return true;
-        }
-    return false;
 }
 
 static void model_free(struct model *m, uint64_t payload) {
@@ -147,7 +169,7 @@ static void model_free(struct model *m, uint64_t payload) {
             nodes += unlist(m, end);
             b[place].size += b[place + 1].size;
             erase(b, &m->count, place + 1);
-        } else if (end == bases[0] + region_bytes - header && region_count > 1) {
+        } else if (ends_at_marker(b[place])) {
             nodes += unlist(m, end); /* the inner marker is absorbed */
         }
         if (place > 0 && !b[place - 1].allocated &&
@@ -197,10 +219,10 @@ static void same_nodes(struct world *w) {
 static void explore(const struct world *before, unsigned depth) {
     sequences++;
     if (depth == 0) return;
-    for (size_t choice = 0; choice < 4 + before->live_count; choice++) {
+    for (size_t choice = 0; choice < size_count + before->live_count; choice++) {
         struct world w = *before;
         attach(&w);
-        if (choice < 4) {
+        if (choice < size_count) {
             uint64_t payload;
             const uint64_t expected = model_malloc(&w.model, sizes[choice]);
             enum rh_status status = ops->malloc(w.state, sizes[choice], &payload);
@@ -209,8 +231,8 @@ static void explore(const struct world *before, unsigned depth) {
             if (expected != 0) w.live[w.live_count++] = payload;
             same_nodes(&w);
         } else {
-            const uint64_t payload = w.live[choice - 4];
-            w.live[choice - 4] = w.live[--w.live_count];
+            const uint64_t payload = w.live[choice - size_count];
+            w.live[choice - size_count] = w.live[--w.live_count];
             model_free(&w.model, payload);
             REQUIRE(ops->free(w.state, payload) == RH_OK);
             same_nodes(&w);
@@ -222,18 +244,39 @@ static void explore(const struct world *before, unsigned depth) {
     }
 }
 
+/* What an older kernel does otherwise, where the model here knows it. */
+static unsigned old_rules(const char *kernel) {
+    const size_t place = rh_find_kernel(kernel);
+    REQUIRE(place < rh_kernel_count);
+    const unsigned old = rh_kernels[place].old[ops->kind - 1];
+    const unsigned unseen = RH_OLD_SMALLEST | RH_OLD_EMPTY | RH_OLD_PLAIN_LINK;
+    if (ops->kind == 2) {
+        REQUIRE(old == (RH_OLD_START | RH_OLD_UNBOUNDED | RH_OLD_UNMARKED));
+        early = true;
+        sizes[4] = region_bytes - 8 - header; /* the whole arena */
+        sizes[5] = word_max;                  /* wraps to a header */
+        size_count = 6;
+    } else {
+        REQUIRE(ops->kind == 5 && (old & ~unseen) == RH_OLD_ABSORB);
+        absorbs = true;
+    }
+    return old;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4) return 2;
+    if (argc != 4 && argc != 5) return 2;
     const int kind = atoi(argv[1]);
     const unsigned depth = (unsigned)atoi(argv[2]);
     word = (uint64_t)atoi(argv[3]);
+    word_max = UINT64_MAX >> (64 - 8 * word);
     header = 2 * word;
     ops = rh_ops_find(kind, (int)word);
     /* Four classes: one that is always cut, two between, and one that takes most of a region. */
-    const uint64_t classes[4] = {1, word + 4, 3 * word + 4, 8 * word};
+    const uint64_t classes[6] = {1, word + 4, 3 * word + 4, 8 * word};
     memcpy(sizes, classes, sizeof sizes);
     region_count = kind == 5 ? 2 : 1;
     region_bytes = kind == 5 ? 12 * word : 20 * word + 8;
+    const unsigned old = argc == 5 ? old_rules(argv[4]) : 0;
 
     static struct world w;
     struct rh_setup_region regions[REGIONS] = {
@@ -242,13 +285,15 @@ int main(int argc, char **argv) {
     };
     struct rh_setup setup = {.alignment = 8,
                              .end_marker = bases[0] - 16,
+                             .old = old,
                              .region_count = region_count,
                              .regions = regions};
     size_t wrong;
     REQUIRE(ops->state_bytes(region_count) <= sizeof w.state);
     REQUIRE(ops->init(w.state, &setup, &wrong) == RH_OK);
     for (size_t i = 0; i < region_count; i++) {
-        const struct entry whole = {bases[i], region_bytes - (kind == 2 ? 8 : header), false};
+        const struct entry whole = {bases[i] + (early ? 8 : 0),
+                                    region_bytes - (kind == 2 ? 8 : header), false};
         w.model.blocks[w.model.count++] = whole;
         w.model.list[w.model.listed++] = whole;
         w.model.free_size += whole.size;

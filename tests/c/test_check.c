@@ -259,7 +259,7 @@ static void test_check5(void) {
 
 static void begin3(void) {
     reset(BASE, SIZE);
-    REQUIRE(rhn_init(&nano, regions) == RH_OK);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_OK);
     REQUIRE(rhn_malloc(&nano, 8, &a) == RH_OK && a == BASE + 8);
     REQUIRE(rhn_malloc(&nano, 16, &b) == RH_OK && b == BASE + 24);
     REQUIRE(rhn_malloc(&nano, 8, &c) == RH_OK && c == BASE + 48);
@@ -299,7 +299,7 @@ static void test_check3(void) {
     CHECK3(RH_RULE_FREE_SIZE, 0);
     /* The break is unaligned, and sbrk has no second piece to align it: the first one is lost. */
     reset(BASE + 1, 20);
-    REQUIRE(rhn_init(&nano, regions) == RH_OK);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_OK);
     REQUIRE(rhn_malloc(&nano, 12, &a) == RH_FRAGMENTED);
     REQUIRE(nano.free_size == 0 && nano.minimum_ever_free == 0 && nano.failed == 1);
     REQUIRE(rhn_malloc(&nano, 1, &a) == RH_EXHAUSTED);
@@ -390,15 +390,15 @@ static void test_set_up_of_regions(void) {
 
 static void test_set_up_of_newlib(void) {
     reset(BASE, 11);
-    REQUIRE(rhn_init(&nano, regions) == RH_TOO_SMALL);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_TOO_SMALL);
     reset(BASE, 12);
-    REQUIRE(rhn_init(&nano, regions) == RH_OK);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_OK);
     reset(BASE + 1, 14);
-    REQUIRE(rhn_init(&nano, regions) == RH_TOO_SMALL);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_TOO_SMALL);
     reset(0, SIZE);
-    REQUIRE(rhn_init(&nano, regions) == RH_AT_ZERO);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_AT_ZERO);
     reset(0xFFFFFFF0u, 17);
-    REQUIRE(rhn_init(&nano, regions) == RH_OUT_OF_RANGE);
+    REQUIRE(rhn_init(&nano, regions, RH_NANO_3_3_0) == RH_OUT_OF_RANGE);
 }
 
 /* The least rest is the smallest multiple of the alignment for which a block is split. */

@@ -21,6 +21,7 @@ from model.base import (
     Model,
     ModelError,
     NullLink,
+    ZeroesBeyond,
     round_up,
 )
 from model.heap_1 import Model1
@@ -52,5 +53,6 @@ __all__ = [
     "Rule",
     "StaysListed",
     "WritesAddress4",
+    "ZeroesBeyond",
     "round_up",
 ]

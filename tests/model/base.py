@@ -41,6 +41,12 @@ class HeaderOverHeader(Fault):
     """WRAP: a block that is smaller than the two words of its header. Nothing has changed."""
 
 
+class ZeroesBeyond(Fault):
+    """WRAP: a calloc whose block would be smaller than what it zeroes; the kernels that wrap
+    have no calloc. Nothing has changed.
+    """
+
+
 def round_up(value: int, step: int) -> int:
     return (value + step - 1) // step * step
 

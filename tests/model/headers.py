@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from model.base import HeaderOverHeader, MallocAsserts, Model, round_down, round_up
+from model.base import HeaderOverHeader, MallocAsserts, Model, ZeroesBeyond, round_down, round_up
 from model.versions import Kernel, Rule
 
 
@@ -97,6 +97,12 @@ class HeaderModel(Model):
 
     def _allocated_link(self) -> int:
         return 0 if Rule.PLAINLINK in self.rules else self.canary or 0
+
+    def calloc(self, n: int, size: int) -> int | None:
+        wraps = Rule.WRAP in self.rules and n * size + self.header_size > self.word_max
+        if wraps and n * size <= self.word_max and self._block_size(n * size):
+            raise ZeroesBeyond(f"{n} * {size}")
+        return super().calloc(n, size)
 
     @abstractmethod
     def _take(self, index: int, remainder: int | None) -> None:

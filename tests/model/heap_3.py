@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from model.base import DEFAULT_BASE_ADDRESS, Fault, Model, round_up
+from model.base import DEFAULT_BASE_ADDRESS, Fault, InvalidFree, Model, round_up
 from model.versions import NanoRule, Newlib
 
 
@@ -47,7 +47,7 @@ class Model3(Model):
         *,
         base_address: int = DEFAULT_BASE_ADDRESS,
         fill: int = 0,
-        newlib: Newlib | str | None = "4.0.0",
+        newlib: Newlib | str | None = None,
     ) -> None:
         super().__init__([(base_address, size)], 4, 8, fill)
         if size == 0 or base_address == 0:
@@ -200,31 +200,37 @@ class Model3(Model):
     # The other calls of the C library.
 
     def calloc(self, n: int, size: int) -> int | None:
-        if NanoRule.OVERFLOW not in self.nano and n * size > self.word_max:
+        if n * size > self.word_max:
+            if NanoRule.OVERFLOW in self.nano:
+                self.nodes = 0
+                return self._served(None)
             n, size = 1, n * size & self.word_max
         return super().calloc(n, size)
 
     def realloc(self, address: int | None, size: int) -> int | None:
-        """The bytes of the old block that fit are copied. Without SHRINK the real one copies as
-        many as the new block has, and what lies past the old one no rule says.
+        """Without SHRINK as many bytes are copied as are asked for, from past the old block too: as
+        far as the arena goes, since what follows it no rule says.
         """
         if not address:
             return self.malloc(size)
-        if size == 0 or address not in self._live:
+        self.nodes = 0
+        if address not in self._live:
+            raise InvalidFree(hex(address))
+        if size == 0:
             self.free(address)
             return None
-        self.nodes = 0
         usable = self.usable_size(address)
         if usable >= size and not (NanoRule.SHRINK in self.nano and usable // 2 >= size):
             return address
         moved = self.malloc(size)
         if moved is not None:
-            self.write(moved, self._read(address, min(usable, size)))
+            copied = min(usable, size) if NanoRule.SHRINK in self.nano else size
+            self.write(moved, self._read(address, copied))
             self.free(address)
         return moved
 
     def _read(self, address: int, size: int) -> bytes:
-        """What the application wrote, to be copied: nothing is decided by it."""
+        """Bytes to be copied: nothing is decided by them."""
         at = address - self.base_address
         return bytes(self._images[0][at : at + size])
 
@@ -237,7 +243,7 @@ class Model3(Model):
         wanted = body + alignment - 8
         if size > self.word_max - 4 or wanted > self.word_max:
             if NanoRule.OVERFLOW in self.nano:
-                return None
+                return self._served(None)
             raise RequestWraps(hex(size))
         found = self._allocate(wanted)
         if found is not None:

@@ -151,6 +151,14 @@ def free_twice(heap: Any) -> None:
     refused(heap.free, address)()
 
 
+def move(heap: Any) -> None:
+    """The C library's calls."""
+    address = heap.realloc(heap.realloc(None, 8), 60)
+    heap.memalign(3, 8)
+    for one in (heap.memalign(64, 8), heap.realloc(address, 4)):
+        heap.realloc(one, 0)
+
+
 def cases_of(heap: Any) -> Cases:
     """What every heap has."""
     name = name_of(heap)
@@ -174,6 +182,17 @@ def cases_of(heap: Any) -> Cases:
         "attributes": partial(attributes, heap, host),
         "setattr": refused(setattr, heap, "size", 3),
     }
+    if name == "Heap3":
+        calls |= {
+            "realloc and memalign": partial(move, heap),
+            "realloc(1)": refused(heap.realloc, 1),
+            "realloc('x', 1)": refused(heap.realloc, "x", 1),
+            "realloc(12, 1)": refused(heap.realloc, 12, 1),
+            "realloc(0, broken)": refused(heap.realloc, 0, Broken()),
+            "memalign(8)": refused(heap.memalign, 8),
+            "memalign('x', 1)": refused(heap.memalign, "x", 1),
+            "memalign(8, broken)": refused(heap.memalign, 8, Broken()),
+        }
     found: Cases = {f"{name}: serve": partial(serve, heap, frees, host)}
     found |= {f"{name}.{label}": call for label, call in calls.items()}
     return found | (host_cases(heap) if host else arena_cases(heap))

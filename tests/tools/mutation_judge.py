@@ -136,7 +136,7 @@ TARGETS = {
 LEFT_OUT = "tests/test_corruption.py::test_the_interpreter_survives_thousands"
 
 HEAPS = tuple(f"csrc/core/heap_{n}.c" for n in range(1, 6))
-HOST = tuple(f"csrc/host/{name}.c" for name in ("core_w32", "core_w64", "ops"))
+HOST = tuple(f"csrc/host/{name}.c" for name in ("core_w32", "core_w64", "ops", "versions"))
 REPLAY = "csrc/host/replay.c"
 CORE = "tests/c/test_core.c"
 PYTHON = "-fPIC -DPy_LIMITED_API=0x030B0000"
