@@ -187,8 +187,12 @@ def add_what_if(parser: Any, text: str) -> None:
     )
 
 
-def add_options(parser: Any, *, solved: bool) -> None:
-    """How the heap is configured; `solved`: the last region's size may be left open."""
+def add_options(parser: Any, *, solved: bool, releases: bool = False) -> None:
+    """How the heap is configured; `solved`: the last region's size may be left open; `releases`:
+    several releases may be named.
+    """
+    each = "; several times to put one beside the others" if releases else ""
+    again = {"action": "append"} if releases else {}
     parser.add_argument(
         "--base",
         type=parse_address,
@@ -211,14 +215,17 @@ def add_options(parser: Any, *, solved: bool) -> None:
         "--kernel",
         type=parse_kernel,
         metavar="RELEASE",
-        help="the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 (default: the newest)",
+        help="the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 (default: the newest)"
+        f"{each}",
+        **again,
     )
     parser.add_argument(
         "--newlib",
         type=parse_newlib,
         metavar="NAME",
         help="heap_3: the newlib release or the toolchain whose malloc it is, such as 4.1.0 or "
-        "arm-gnu-10.3-2021.10 (default: the newest)",
+        f"arm-gnu-10.3-2021.10 (default: the newest){each}",
+        **again,
     )
     last = "; the last one's is what is solved for: ADDRESS: without a size" if solved else ""
     parser.add_argument(
@@ -253,8 +260,8 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
         "base_address": args.base,
         "word_size": args.word_size,
         "alignment": args.alignment,
-        "kernel": args.kernel,
-        "newlib": args.newlib,
+        "kernel": _one_or_all(args.kernel),
+        "newlib": _one_or_all(args.newlib),
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     if heap is not None:
@@ -263,6 +270,10 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
             flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
             raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
     return chosen
+
+
+def _one_or_all(names: Any) -> Any:
+    return names[0] if isinstance(names, list) and len(names) == 1 else names
 
 
 def layout(args: argparse.Namespace) -> Layout:

@@ -20,6 +20,7 @@ examples:
   rtosheap compare lwip-3cli
   rtosheap compare day*.trace.gz --heap-size 64K
   rtosheap compare my.trace --heap-size 64K --jobs 4 -o heaps.svg
+  rtosheap compare my.trace --kernel V10.3.1 --kernel V10.5.1 --newlib arm-gnu-10.3-2021.10
   rtosheap compare my.trace --what-if 'static:size>=1K;round:32'
   rtosheap compare my.trace --heap heap_4 --heap heap_5 --region 0x10000000:8K --region 0x20000000:
 """
@@ -37,7 +38,7 @@ def add(commands: Any) -> None:
         "of the heaps named by --heap, or else of the best",
     )
     _arguments.add_what_if(parser, "compare the trace as it would be, too")
-    _arguments.add_options(parser, solved=True)
+    _arguments.add_options(parser, solved=True, releases=True)
     _arguments.add_jobs(parser)
     _arguments.add_json(parser)
     _arguments.add_figure(parser, "the comparison")

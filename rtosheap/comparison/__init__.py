@@ -4,6 +4,7 @@ from rtosheap.comparison.before_after import BeforeAfter, compare_what_if
 from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.comparison.difference import Difference, difference
 from rtosheap.comparison.result import HeapResult, RecordingResult
+from rtosheap.comparison.versions import VersionResult
 
 __all__ = [
     "BeforeAfter",
@@ -11,6 +12,7 @@ __all__ = [
     "Difference",
     "HeapResult",
     "RecordingResult",
+    "VersionResult",
     "compare",
     "compare_what_if",
     "difference",

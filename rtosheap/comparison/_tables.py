@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
+from rtosheap.comparison.versions import VersionResult
 
 Table: TypeAlias = tuple[list[str], list[list[object]]]
 
@@ -83,6 +84,28 @@ def _by_recording(results: Sequence[HeapResult], recordings: Sequence[str]) -> T
         for at, name in enumerate(recordings)
     ]
     return ["smallest by itself", *(row.heap for row in results)], rows
+
+
+def of_versions(results: Sequence[VersionResult], heap_size: int | None) -> list[Table]:
+    """What each release needs, where releases are in question."""
+    if not results:
+        return []
+    headers = ["heap", "release", "smallest", "moved", "shift"]
+    rows: list[list[object]] = [
+        [
+            one.heap,
+            one.version,
+            one.size,
+            None if one.moved is None else f"{one.moved:.1%}",
+            one.shift,
+        ]
+        for one in results
+    ]
+    if heap_size is not None:
+        headers += [f"failures in {heap_size:,}", "first at"]
+        for cells, one in zip(rows, results, strict=True):
+            cells += [one.failures, one.failure_event]
+    return [(headers, rows)]
 
 
 def remarks(rows: Iterable[HeapResult]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rtosheap.comparison._releases import listed, of_releases
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
+from rtosheap.comparison.versions import VersionResult
 from rtosheap.kinds import layout_of
 from rtosheap.traces import Trace
 from rtosheap.traces.several import name_of_all
@@ -54,19 +56,21 @@ def overall(
     least: HeapResult | None,
     traces: Sequence[Trace],
     heap_size: int | None,
+    versions: Sequence[VersionResult] = (),
 ) -> str:
     """The verdict on the whole comparison; `least` is the best of the rows."""
     if least is None:
         names = ", ".join(row.heap for row in rows)
         what = "this trace" if len(traces) == 1 else f"all {len(traces)} recordings"
-        return f"No heap that was asked about ({names}) can serve {what}."
+        none = f"No heap that was asked about ({names}) can serve {what}."
+        return " ".join([none, *of_releases(versions)])
     sentences = [_winner(least, traces), *_at_peak(least)]
     sentences += _others(rows, least)
     sentences += _slowest(rows)
     sentences += _advice(least, traces)
     if heap_size is not None:
         sentences += _at_size(rows, heap_size)
-    return " ".join(sentences)
+    return " ".join([*sentences, *of_releases(versions)])
 
 
 def _peak(traces: Sequence[Trace]) -> int:
@@ -123,7 +127,7 @@ def _others(rows: Sequence[HeapResult], least: HeapResult) -> list[str]:
         needs = [] if texts else ["needs"]
         texts.append(" ".join([row.heap, *needs, _more(row, least, than=False), *why]))
     texts += [f"{row.heap} cannot serve it" for row in rows if row.size is None]
-    return [f"{_listed(texts)}."] if texts else []
+    return [f"{listed(texts)}."] if texts else []
 
 
 def _slowest(rows: Sequence[HeapResult]) -> list[str]:
@@ -133,7 +137,7 @@ def _slowest(rows: Sequence[HeapResult]) -> list[str]:
     first, *rest = seen
     texts = [f"{_entries(first.most_nodes or 0)} in {first.heap}"]
     texts += [f"{row.most_nodes:,} in {row.heap}" for row in rest]
-    return [f"The slowest call reads {_listed(texts)}."]
+    return [f"The slowest call reads {listed(texts)}."]
 
 
 def _advice(least: HeapResult, traces: Sequence[Trace]) -> list[str]:
@@ -192,10 +196,6 @@ def _more(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
     else:
         text, word = f"{abs(size - base) / base:.1%} {'more' if size > base else 'less'}", " than"
     return text + word if than else text
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]
 
 
 def _times(ratio: float) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from html import escape
+from itertools import chain, islice
 from textwrap import fill
 from typing import Any, overload
 
 from rtosheap.comparison import _tables, _verdict
-from rtosheap.comparison.evaluate import evaluate, jobs
+from rtosheap.comparison.evaluate import jobs
 from rtosheap.comparison.result import HeapResult
+from rtosheap.comparison.versions import VersionResult, Versions, run_job
 from rtosheap.html import table_html
 from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
@@ -66,6 +68,8 @@ class Comparison(Sequence[HeapResult]):
         :class:`rtosheap.traces.Dropped` that occurred.
     recordings : tuple of str
         The names of several recordings, made unique; empty for a trace that was given alone.
+    versions : tuple of VersionResult
+        Where releases were named, what each of them makes of it, heap by heap; else empty.
     """
 
     results: tuple[HeapResult, ...]
@@ -78,6 +82,7 @@ class Comparison(Sequence[HeapResult]):
     warnings: tuple[str, ...] = ()
     loss: tuple[tuple[str, int], ...] = ()
     recordings: tuple[str, ...] = ()
+    versions: tuple[VersionResult, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -117,10 +122,12 @@ class Comparison(Sequence[HeapResult]):
             "verdict": self.verdict,
             "warnings": list(self.warnings),
             "loss": dict(self.loss),
+            **({"versions": [one._asdict() for one in self.versions]} if self.versions else {}),
         }
 
     def _tables(self) -> list[_tables.Table]:
-        return _tables.tables(self.results, self.heap_size, self.recordings)
+        found = _tables.tables(self.results, self.heap_size, self.recordings)
+        return [*found, *_tables.of_versions(self.versions, self.heap_size)]
 
     def _texts(self) -> list[str]:
         warnings = [f"Warning: {text}." for text in self.warnings]
@@ -182,7 +189,9 @@ def compare(
         that it raises ends the comparison.
     **options
         What the heaps' constructors take. Each heap gets those that it has: `word_size` and
-        `alignment` do not concern heap_3, which is newlib-nano's malloc and 32-bit.
+        `alignment` do not concern heap_3, which is newlib-nano's malloc and 32-bit. `kernel` and
+        `newlib` may be several releases: the rows are those of the first, and the verdict says
+        what the others make of it; where one is named, the newest is put beside it.
 
     Returns
     -------
@@ -211,8 +220,17 @@ def compare(
     traces = as_traces(trace, "trace")
     alone = isinstance(trace, Trace)
     names = ("",) if alone else unique_names(traces)
+    versions = Versions(options)
+    options = versions.options
     work = jobs(traces, names, heaps, regions=regions, heap_size=heap_size, options=options)
-    results = spread(evaluate, work, executor, progress)
+    others = [versions.jobs(job) for job in work]
+    done = iter(spread(run_job, [*work, *chain.from_iterable(others)], executor, progress))
+    results = [row for row, _ in islice(done, len(work))]
+    of_versions = [
+        one
+        for job, row, more in zip(work, results, others, strict=True)
+        for one in versions.results(job, row, list(islice(done, len(more))))
+    ]
     least = _verdict.best(results, regions_given=regions is not None)
     rows = _verdict.judged(results, least, traces)
     return Comparison(
@@ -222,10 +240,11 @@ def compare(
         peak_live_bytes=max(one.peak_live_bytes for one in traces),
         heap_size=heap_size,
         best=next((row for row in rows if least is not None and row.heap == least.heap), None),
-        verdict=_verdict.overall(results, least, traces, heap_size),
+        verdict=_verdict.overall(results, least, traces, heap_size, of_versions),
         warnings=doubts_of_all(traces, operator.index(options.get("word_size", 4))),
         loss=lost_of_all(traces),
         recordings=() if alone else names,
+        versions=tuple(of_versions),
     )
 
 

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from rtosheap.comparison.breakdown import at_peak
 from rtosheap.comparison.result import HeapResult, RecordingResult
 from rtosheap.heaps import Heap4, Heap5
 from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.kinds import HeapClass, HeapKind, heap_class, heap_name, layout_of
-from rtosheap.replays.run import Counts
+from rtosheap.replays.run import Array, Counts, empty_columns
 from rtosheap.sizing.minimum import MinimumSize, solve
 from rtosheap.sizing.problem import (
     Failures,
@@ -30,7 +32,10 @@ from rtosheap.work import Progress
 
 @dataclass(frozen=True)
 class Job:
-    """What to evaluate; a trace that was given alone has no name."""
+    """What to evaluate; a trace that was given alone has no name.
+
+    `beside` are the options of the heap beside which this one is put, another release's.
+    """
 
     traces: tuple[Trace, ...]
     names: tuple[str, ...]
@@ -38,6 +43,7 @@ class Job:
     regions: tuple[tuple[Any, Any], ...] | None
     heap_size: int | None
     options: Mapping[str, Any]
+    beside: Mapping[str, Any] | None = None
 
 
 def jobs(
@@ -124,6 +130,42 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
     )
 
 
+class Moved(NamedTuple):
+    """How far the blocks of a heap lie elsewhere than in another."""
+
+    share: float  #: Of the allocations.
+    shift: int  #: Bytes by which the others lie higher.
+
+
+def moved(job: Job, row: HeapResult) -> Moved | None:
+    """How the blocks lie to those of the heap beside which this one is put, both of the row's size;
+    None where there is none.
+    """
+    if job.beside is None or row.regions is None:
+        return None
+    *fixed, (last, size) = row.regions
+    pair = (_problems(one, (*fixed, (last, None))) for one in (job, _beside(job)))
+    apart, served = [], []
+    for here, there in zip(*pair, strict=True):
+        mine, theirs = (_addresses(problem, size)[here.asks()] for problem in (here, there))
+        apart.append(mine - theirs)
+        served.append((mine != 0) & (theirs != 0))
+    every, both = np.concatenate(apart), np.concatenate(served)
+    shift = int(every[both][0]) if both.any() else 0
+    return Moved(float(np.mean((every != shift) | ~both)) if every.size else 0.0, shift)
+
+
+def _addresses(problem: SizingProblem, size: int) -> Array:
+    columns = empty_columns(["address"], len(problem.trace))
+    if problem.constructible(size):
+        problem.replay(problem.heap(size), columns, stop=False)
+    return columns["address"].astype(np.int64)
+
+
+def _beside(job: Job) -> Job:
+    return job if job.beside is None else replace(job, options=job.beside, beside=None)
+
+
 def _recordings(
     smallest: MinimumSize, counts: Sequence[Counts], failed: Sequence[Failures]
 ) -> tuple[RecordingResult, ...]:
@@ -193,7 +235,7 @@ def _unsupported(job: Job) -> str | None:
 def _made_up(job: Job) -> tuple[RegionSizes, str]:
     """The default regions, and a sentence that says so."""
     base = int(job.options.get("base_address", DEFAULT_BASE))
-    problems = problems_of(job.traces, job.names, Heap4, _options(job, Heap4))
+    problems = problems_of(job.traces, job.names, Heap4, _options(_beside(job), Heap4))
     try:
         regions = default_regions(solve(problems).size, problems[0].layout, base)
     except UnservableError as error:
