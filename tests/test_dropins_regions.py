@@ -27,7 +27,7 @@ static uint8_t memory[4096];
 
 int main(void) {
     const HeapRegion_t regions[] = {
-        {memory, 1024}, {memory + 2048, SECOND}, {memory + 3072, 512}, {NULL, 0}};
+        {memory, FIRST}, {memory + 2048, SECOND}, {memory + 3072, 512}, {NULL, 0}};
     if (setjmp(refused) != 0) {
         puts("refused");
         return 0;
@@ -40,19 +40,22 @@ int main(void) {
 
 
 @pytest.mark.parametrize(
-    ("second", "said"),
+    ("first", "second", "said"),
     [
-        (0, str(1024 - 16)),  # the list ends there
-        (1, "refused"),
-        (2, "refused"),
-        (512, str(1024 + 2 * 512 - 3 * 16)),
+        (0, 512, "refused"),  # no region
+        (1024, 0, str(1024 - 16)),  # the list ends there
+        (1024, 1, "refused"),
+        (1024, 2, "refused"),
+        (1024, 512, str(1024 + 2 * 512 - 3 * 16)),
     ],
 )
-def test_only_a_size_of_zero_ends_the_regions(tmp_path: Path, second: int, said: str) -> None:
+def test_only_a_size_of_zero_ends_the_regions(
+    tmp_path: Path, first: int, second: int, said: str
+) -> None:
     require("gcc")
     main, program = tmp_path / "main.c", tmp_path / "program"
     main.write_text(MAIN)
     source = programs.CSRC / "freertos" / "heap_5.c"
-    command = ["gcc", "-DTEST_ASSERT=1", f"-DSECOND={second}", *programs.INCLUDES]
-    programs.run([*command, source, main, "-o", program])
+    defines = ["-DTEST_ASSERT=1", f"-DFIRST={first}", f"-DSECOND={second}"]
+    programs.run(["gcc", *defines, *programs.INCLUDES, source, main, "-o", program])
     assert programs.run([str(program)]).strip() == said

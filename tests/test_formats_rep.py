@@ -66,6 +66,7 @@ def test_rep_quirks(lines, events, dropped):
 @pytest.mark.parametrize(
     ("data", "line", "message"),
     [
+        (f"1\n1\n1\n{10**22 + 1}\na 0 8\n", 4, f"is {10**22 + 1}; it must be from 0 to {10**22}"),
         ("1\n2\n3\na 0 8\n", 4, "3 leading lines hold a single integer; it must be 4 .* or 2"),
         ("1\n2\n3\n4\n5\na 0 8\n", 5, "more than 4 leading lines hold a single integer"),
         ("a 0 8\n", 1, "0 leading lines hold a single integer"),
@@ -87,6 +88,10 @@ def test_rep_errors(data, line, message):
     with pytest.raises(TraceError, match=message) as caught:
         load(data.encode(), format="rep")
     assert caught.value.line == line
+
+
+def test_a_peak_may_be_larger_than_64_bits():
+    assert load(f"1\n1\n1\n{10**22}\na 0 8\n").meta["rep_header"] == f"1 1 1 {10**22}"
 
 
 def test_rep_not_strict():

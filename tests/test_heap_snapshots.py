@@ -87,6 +87,16 @@ def test_what_was_ever_live_comes_back(kind: Any) -> None:
     assert twin._snapshot() == heap._snapshot()
 
 
+@pytest.mark.parametrize("kind", [Heap2, Heap4])
+def test_one_payload_in_64_bytes_was_live(kind: Any) -> None:
+    heap = kind(512)
+    first, second = heap.malloc(48), heap.malloc(8)
+    assert (first, second) == (BASE + 8, BASE + 64)
+    heap.free(second)
+    with pytest.raises(DoubleFreeError):
+        restored(kind, heap._snapshot()).free(second)
+
+
 @pytest.mark.parametrize("kind", [Heap2, Heap3, Heap4, Heap5])
 def test_payloads_that_never_were(kind: Any) -> None:
     good = used(kind)._snapshot()
@@ -119,6 +129,18 @@ def test_blocks_that_cannot_be(kind: Any) -> None:
     if kind is not Heap3:  # the first of whose chunks lies where sbrk put it
         bad += [with_words(good, "blocks", blocks[3:])]
     refuse(kind, bad)
+
+
+@pytest.mark.parametrize("kind", [Heap2, Heap4])
+def test_blocks_outside_of_the_arena_or_between_its_steps(kind: Any) -> None:
+    heap = kind(72)
+    heap.malloc(8)
+    good = {**heap._snapshot(), "ever": b"", "free_list": np.array([BASE], np.uint64).tobytes()}
+    far = [BASE, 2**30, 1, BASE + 2**30, 16, 0]
+    between = [BASE, 24, 0, BASE + 24, 20, 1, BASE + 44, 20, 1]
+    for blocks in (far, between):
+        with pytest.raises(ValueError, match="no heap can be in this state"):
+            _restore(kind, [bytearray(72)], with_words(good, "blocks", blocks))
 
 
 @pytest.mark.parametrize("kind", [Heap2, Heap3, Heap4, Heap5])
@@ -163,7 +185,7 @@ def test_heap_1_keeps_a_byte() -> None:
     assert heap.malloc(48) is not None
     good = heap._snapshot()
     assert heap.free_size == 8
-    for size in (8, 16, 2**32):
+    for size in (0, 8, 16, 2**32):
         more = with_words(good, "blocks", [*words(good, "blocks"), BASE + 48, size, 1])
         with pytest.raises(ValueError, match="no heap can be in this state"):
             _restore(Heap1, [bytearray(64)], more)

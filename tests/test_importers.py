@@ -164,6 +164,11 @@ RULES = {
         ["m0 9", "f0 0"],
         {},
     ),
+    "valgrind: an operator that aligns": (
+        "--1-- _ZnwmSt11align_val_t(size 40, al 64) = 0x40\n--1-- _Znam(size 8) = 0x10\n",
+        ["m0 40", "m1 8"],
+        {"alignments": 1},
+    ),
     "valgrind: a block given out twice": (
         "--1-- malloc(1) = 0x10\n--1-- malloc(2) = 0x10\n",
         ["m0 1", "f0 0", "m1 2"],
@@ -246,6 +251,7 @@ def test_the_largest_failed_request_is_kept():
 BAD = {
     "valgrind": "--1-- malloc(7) = 0x10\n--1-- malloc(x) = 0x20\n",
     "mtrace": "= Start\n@ a:[0x1] + 0x10\n",
+    "mtrace without a mark": "= Start\n@ a:[0x1] + 0x10 0x9\na:[0x1] + 0x20 0x9\n",
     "mtrace half": "= Start\n@ a:[0x1] > 0x10 0x9\n",
     "mtrace other half": "= Start\n@ a:[0x1] - 0x10\n@ a:[0x1] < 0x10\n@ a:[0x1] - 0x10\n",
     "ltrace": "1 a->malloc(5) = 0x10\n1 a->malloc(5) 0x20\n",
@@ -257,7 +263,12 @@ BAD = {
     "freertos tick": "M 0x10 5 16 5\nM 0x20 5 16 4\n",
     "pigweed": "m 10 0x10\nm ten 0x20\n",
 }
-LINES = {"mtrace other half": 4, "heaptrack version": 1, "heaptrack index": 4}
+LINES = {
+    "mtrace other half": 4,
+    "mtrace without a mark": 3,
+    "heaptrack version": 1,
+    "heaptrack index": 4,
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -348,6 +348,17 @@ def test_the_right_block_is_named_everywhere(cls, options):
     assert wrong <= 0.01 * tried  # 40 bytes may be more than one block
 
 
+def test_zeros_below_which_there_are_none_did_not_run_over_the_link():
+    x = Patient()
+    x.write(x.header(1), bytes(8))
+    (damage,) = inspect(x.memory, base_address=BASE).damage
+    assert (damage.how, damage.culprit, damage.past) == ("underflow", x.header(1), 4)
+    first = Patient()
+    first.write(BASE, bytes(8))
+    (damage,) = inspect(first.memory, base_address=BASE).damage
+    assert (damage.how, damage.culprit, damage.past) == ("overflow", None, 8)
+
+
 def test_a_cycle_and_what_it_loses():
     patient = Patient()
     free = [b.address for b in patient.heap.free_blocks()]
@@ -427,6 +438,18 @@ def test_blocks_are_named_by_task_and_age():
     assert damaged.damage[0].how == "after free"
     assert damaged.owner_of(damaged.damage[0]).task == "ui"
     assert "ui's" in str(damaged)
+
+
+def test_who_freed_a_block_is_not_who_had_it():
+    trace = Trace("mmf", id=[0, 1, 0], size=[8, 40, 0], task=["net", "ui", "ui"])
+    heap = Heap4(1024, base_address=BASE)
+    replay(trace, heap)
+    memory = bytearray(heap.memory)
+    memory[16] = 1  # past the end of what net had, which ui freed
+    damaged = inspect(memory, base_address=BASE, trace=trace)
+    assert damaged.damage[0].how == "after free"
+    owner = damaged.owner_of(damaged.damage[0])
+    assert (owner.event, owner.task, owner.requested) == (0, "net", 8)
 
 
 def test_heap_1_gets_its_blocks_from_a_trace():

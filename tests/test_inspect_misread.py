@@ -101,6 +101,46 @@ def test_a_wrong_canary() -> None:
     check_none(inspect(used(Heap4).memory, base_address=BASE, canary=0xC0FFEE), "no canary")
 
 
+def test_a_wrong_head_is_no_wrong_canary() -> None:
+    heap = used(Heap4, canary=0xDEADBEEF)
+    for canary in (None, 0xDEADBEEF):
+        state = ImageState(canary=canary, head=BASE + 8)
+        told = inspect(heap.memory, base_address=BASE, state=state)
+        assert not told.is_none
+        assert told.damage[0].kind == "head", told
+
+
+def test_a_header_of_zeros_alone_is_no_heap_of_eight_bytes() -> None:
+    told = inspect(bytes(8) + b"\x55" * 504, base_address=BASE)
+    check_none(told)
+    assert told.would_fit == ()
+
+
+def test_a_heap_may_be_64_times_as_large_as_what_was_read() -> None:
+    for size, fits in ((4104, True), (4112, False)):
+        heap = Heap4(size, base_address=BASE)
+        heap.view(heap.malloc(size - 32))[:] = b"\x55" * (size - 16)
+        told = inspect(bytes(heap.memory)[:64], base_address=BASE)
+        assert any(f"in {size:,} bytes" in text for text in told.would_fit) == fits, told
+
+
+def test_a_block_of_heap_2_does_not_link_into_itself() -> None:
+    for link, fits in ((BASE + 64, False), (BASE + 504, False), (BASE + 512, True)):
+        header = link.to_bytes(4, "little") + (512).to_bytes(4, "little")
+        told = inspect(header + b"\x55" * 56, Heap2, base_address=BASE)
+        assert any("heap_2 in 520 bytes or more" in text for text in told.would_fit) == fits, told
+
+
+def test_of_two_heaps_in_the_memory_the_first_is_told() -> None:
+    memory = b"\x55" * 512
+    for base in (BASE + 512, BASE + 512 + 1024 + 256):
+        heap = Heap4(1024, base_address=base)
+        heap.malloc(100)
+        memory += bytes(heap.memory) + b"\x55" * 256
+    told = inspect(memory, base_address=BASE)
+    check_none(told, f"heap_4 in 1,024 bytes at {BASE + 512:#010x}")
+
+
 def test_nothing_but_zeros() -> None:
     for heap in (Heap2, Heap3, Heap4):
         for word in (4, 8) if heap is not Heap3 else (4,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from typing import Any
 
@@ -11,7 +12,7 @@ from replay_reference import OneByOne
 from traces import load
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, HeapCorruptionError, Op, Trace, replay
-from rtosheap.replays import COLUMNS, DEFAULT_COLUMNS
+from rtosheap.replays import COLUMNS, DEFAULT_COLUMNS, Failure
 
 BASE = 0x2000_0000
 HEAPS = {
@@ -121,6 +122,17 @@ def test_pins_of_heap_5_stay_in_their_region() -> None:
     events = [("m", 0, 104), ("m", 1, 40), ("m", 2, 40), ("m", 3, 40), ("f", 1), ("f", 3)]
     result = replay(Trace.from_events([*events, ("m", 4, 170)]), heap)
     assert [pin.id for pin in result.pins(6)] == [2]
+
+
+def test_pins_of_regions_that_adjoin() -> None:
+    """The first block of the next one is no hole of this one."""
+    heap = Heap5([(BASE, 128), (BASE + 128, 128)])
+    first = heap.malloc(24)
+    while heap.malloc(8) < BASE + 104:
+        pass  # up to the region's end
+    heap.free(first)
+    result = replay(Trace.from_events([("m", 0, 125)]), heap)
+    assert result.pins(0) == []
 
 
 def test_pins_where_it_matters() -> None:
@@ -378,6 +390,8 @@ def test_a_summary_says_why_only_where_that_was_recorded() -> None:
         summary = dict(result.summary())
         assert summary["failures"] == "2"
         assert summary.get("  for fragmentation") == split
+        where = [name for name, _ in result.summary()].index("first failure")
+        assert split is None or result.summary()[where + 1][0] == "  for fragmentation"
         assert str(result).count("for fragmentation") == (split is not None)
     served = dict(replay(trace[:3], Heap4(256)).summary())
     assert "  for fragmentation" not in served
@@ -403,3 +417,25 @@ def test_the_entries_that_heap_3_reads() -> None:
     heap = Heap3(2000, newlib="3.3.0")
     result = replay(Trace.from_events([event for event, _ in rows]), heap, record="all")
     assert result["nodes"].tolist() == [nodes for _, nodes in rows]
+
+
+def test_addresses_beside_those_of_a_recording() -> None:
+    log = b"M 0x20000008 8 16 0\nM 0x20000018 8 16 1\nM 0x20000030 8 16 2\nM 0x20000048 8 16 3\n"
+    trace = Trace.load(io.BytesIO(log))
+    found = replay(trace, Heap4(256)).check_addresses()
+    assert found == (4, 2, 2, BASE + 0x30, BASE + 0x28, None)
+    shifted = replay(trace[:2], Heap4(256, base_address=BASE - 0x100)).check_addresses()
+    assert shifted == (2, 0, 0, BASE + 8, BASE - 0xF8, 0x100)
+    same = replay(trace[:2], Heap4(256)).check_addresses()
+    assert same == (2, 2, None, None, None, None)
+
+
+def test_the_first_event_may_be_the_one_that_fails() -> None:
+    found = replay(Trace("mm", [0, 1], [900, 8]), Heap4(256))
+    assert (found.first_failure, found.failures) == (0, 1)
+
+
+def test_failures_have_the_numbers_of_the_column() -> None:
+    assert [(reason.value, reason.name.lower()) for reason in Failure] == [
+        (0, "none"), (1, "exhaustion"), (2, "fragmentation"), (3, "assertion")
+    ]  # fmt: skip

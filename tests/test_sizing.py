@@ -18,7 +18,7 @@ from rtosheap import _core
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.kinds import heap_class
 from rtosheap.replays.run import Counts
-from rtosheap.sizing import MinimumSize, minimum_heap_size
+from rtosheap.sizing import MinimumSize, UnservableError, minimum_heap_size
 from rtosheap.traces import Trace
 
 KINDS = (1, 2, 3, 4, 5)
@@ -399,3 +399,43 @@ def test_advice_below_the_fixed_regions_is_tried_in_them():
     assert found.advice_fails_at is None
     small = minimum_heap_size(trace, Heap5, regions=[(0x1000_0000, 1024), (0x2000_0000, None)])
     assert small.advice_fails_at != 0
+
+
+def test_many_small_blocks_take_more_than_four_times_what_is_live() -> None:
+    """More than the arena that is tried first has."""
+    trace = Trace("m" * 1000, range(1000), [1] * 1000)
+    assert minimum_heap_size(trace, Heap4).size == 1000 * 16 + 16
+    assert minimum_heap_size(trace, Heap3).size >= 1000 * 12
+    found = minimum_heap_size(trace, Heap5, regions=[(0x1000_0000, 1008), (0x2000_0000, None)])
+    assert found.last_region_size == (1000 - 62) * 16 + 16
+
+
+@pytest.mark.parametrize("word", [4, 8])
+def test_the_least_block_at_the_end_of_the_address_space(word: int) -> None:
+    trace = Trace("m", [0], [8])
+    size = minimum_heap_size(trace, Heap4, word_size=word).size
+    for room in range(size, size + 64, 8):
+        base = (1 << 8 * word) - room
+        found = minimum_heap_size(trace, Heap4, word_size=word, base_address=base)
+        assert (found.size, found.witness) == (size, 0)
+
+
+def test_the_last_region_and_the_others_stay_below_the_top_bit_together() -> None:
+    trace = Trace("m" * 4, range(4), [1 << 29] * 4)
+    for fixed in (4096, 4097):
+        regions = [(0x1000_0000, fixed), (0x2000_0000, None)]
+        most = (1 << 31) - 1 - fixed
+        with pytest.raises(UnservableError, match=rf"has {most} bytes at the most"):
+            minimum_heap_size(trace, Heap5, regions=regions)
+
+
+def test_blocks_that_are_more_together_than_64_bits_hold() -> None:
+    trace = Trace("m" * 5, range(5), [1 << 61] * 5)
+    live = 4 * ((1 << 61) + 16)
+    with pytest.raises(UnservableError, match=rf"event 3 asks .* {live} bytes of blocks are live"):
+        minimum_heap_size(trace, Heap4, word_size=8)
+
+
+def test_heap_2_is_proven_where_every_size_that_could_differ_was_tried() -> None:
+    found = minimum_heap_size(Trace("mfm", [0, 0, 1], [100, 0, 40]), Heap2)
+    assert (found.exact, found.safe_checked_up_to) == (False, None)

@@ -186,7 +186,7 @@ def _too_small_by_size(
     _, link, _, live = last
     if link % layout.word or (live and link != layout.live_link):
         return None
-    inside = region.span.start <= link < region.span.end
+    inside = region.span.start <= link < end  # where the last block may lie, too
     if link and inside and all(link != block.address for block in region.blocks):
         return None
     return end - region.span.start + layout.alignment, False

@@ -32,7 +32,8 @@ REASONS = ROOT / "tests" / "coverage" / "MUTATION.md"
 SAMPLE = """\
 This is a sample: of each target {0} mutants of all that it has, those with the lowest SHA-256 of
 what names them (file, line's text, column, change), which has nothing to do with how well they are
-tested. The table counts the sample alone. The list also has survivors that other runs found.
+tested. The table counts the sample alone; of the mutants that were not drawn the share at first is
+the better estimate. The list also has survivors that other runs found.
 """
 HEAD = """\
 # Mutation testing
@@ -41,7 +42,8 @@ Written by `tests/tools/mutate.py`, which changes each comparison, constant and 
 code and of some packages of Python, one at a time, and runs the C programs of `tests/c` and the
 Python tests on each. A mutant that no test notices is listed below, with what is known of it: one
 that is *equivalent* cannot be told from the original by any call. The share is that of the killed
-among all that are not. Those that compile to the same code, or do not compile, have no other code.
+among all that are not, now that tests were written for those that survived; "at first" is what it
+was before. Those that compile to the same code, or do not compile, have no other code.
 """
 
 
@@ -68,12 +70,12 @@ def sample_of(name: str, size: int | None) -> list[Mutant]:
     return [mutant for mutant in mutants if mutant in lowest]
 
 
-def known_verdicts(results: Path) -> dict[tuple[object, ...], str]:
-    """By a mutant's key; the last one holds."""
+def known_verdicts(results: Path, *, first: bool = False) -> dict[tuple[object, ...], str]:
+    """By a mutant's key; the last one holds, or the first."""
     if not results.exists():
         return {}
     rows = [json.loads(line) for line in results.read_text().splitlines()]
-    return {tuple(row["key"]): row["verdict"] for row in rows}
+    return {tuple(row["key"]): row["verdict"] for row in (reversed(rows) if first else rows)}
 
 
 def again(mutant: Mutant, options: Any) -> bool:
@@ -115,19 +117,19 @@ def known_reasons() -> dict[str, str]:
 
 
 def line_of(mutant: Mutant) -> str:
-    return f"`{mutant.name}` in `` {mutant.text} ``"
+    which = f" #{mutant.turn}" if mutant.turn > 1 else ""  # of the lines that read so
+    return f"`{mutant.name}{which}` in `` {mutant.text} ``"
 
 
 def report(options: Any) -> int:
     """The report; how many survivors it does not explain."""
     known, reasons = known_verdicts(Path(options.results)), known_reasons()
+    at_first = known_verdicts(Path(options.results), first=True)
     print(HEAD)
     if options.sample:
         print(SAMPLE.format(options.sample))
-    columns = (
-        "mutants | killed | equivalent | survived otherwise | share | no other code | not tried"
-    )
-    print(f"| | {columns} |\n| --- |" + " --- |" * 7)
+    columns = "mutants | killed | equivalent | survived otherwise | share | at first"
+    print(f"| | {columns} | no other code | not tried |\n| --- |" + " --- |" * 8)
     survivors, unexplained = [], 0
     for name in options.targets:
         count: Counter[str] = Counter()
@@ -142,11 +144,14 @@ def report(options: Any) -> int:
             if verdict == "survived" and reason.lstrip().startswith("equivalent"):
                 verdict = "equivalent"
             count[verdict.split(" by ")[0]] += mutant in sample
+            count["at first"] += mutant in sample and at_first.get(mutant.key, "")[:6] == "killed"
         none = count["the same code"] + count["does not compile"]
-        share = 100 * count["killed"] / max(1, count["killed"] + count["survived"])
+        unequal = max(1, count["killed"] + count["survived"])
+        share, before = (100 * count[what] / unequal for what in ("killed", "at first"))
         print(
             f"| {name} | {len(mutants)} | {count['killed']} | {count['equivalent']} | "
-            f"{count['survived']} | {share:.1f} % | {none} | {count['not tried']} |"
+            f"{count['survived']} | {share:.1f} % | {before:.1f} % | {none} | "
+            f"{count['not tried']} |"
         )
     print("\n## Survivors\n")
     for mutant, reason in survivors:

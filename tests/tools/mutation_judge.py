@@ -77,6 +77,7 @@ FORMAT_TESTS = (
         "test_recorder_streams.py",
         "test_recorder_sync.py",
         "test_recorder_log.py",
+        "test_doubts.py",
     ),
     (
         "test_formats_runs.py",
@@ -90,7 +91,15 @@ TARGETS = {
     "core": Target(("csrc/core/*.[ch]",), HEAP_TESTS, "", compiled=True),
     "sizing": Target(
         ("rtosheap/sizing/*.py",),
-        (("test_sizing.py", "test_compare.py", "test_what_if.py", "test_plot_sizing.py"),),
+        (
+            (
+                "test_sizing.py",
+                "test_several.py",
+                "test_compare.py",
+                "test_what_if.py",
+                "test_plot_sizing.py",
+            ),
+        ),
     ),
     "replays": Target(
         ("rtosheap/replays/*.py",),
