@@ -187,8 +187,10 @@ def add_what_if(parser: Any, text: str) -> None:
     )
 
 
-def add_options(parser: Any, *, solved: bool) -> None:
-    """How the heap is configured; `solved`: the last region's size may be left open."""
+def add_options(parser: Any, *, solved: bool, kernel: str = "the newest") -> None:
+    """How the heap is configured; `solved`: the last region's size may be left open; `kernel`: the
+    default.
+    """
     parser.add_argument(
         "--base",
         type=parse_address,
@@ -211,7 +213,7 @@ def add_options(parser: Any, *, solved: bool) -> None:
         "--kernel",
         type=parse_kernel,
         metavar="RELEASE",
-        help="the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 (default: the newest)",
+        help=f"the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 (default: {kernel})",
     )
     parser.add_argument(
         "--newlib",
@@ -258,11 +260,24 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     if heap is not None:
-        foreign = sorted(chosen.keys() - layout_of(heap).options)
-        if foreign:
-            flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
-            raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
+        _refuse_foreign(chosen, heap)
     return chosen
+
+
+def versions(args: argparse.Namespace, heap: str) -> dict[str, str]:
+    """The kernel or the newlib that was given; ValueError if this heap does not have it."""
+    given = {"kernel": args.kernel, "newlib": args.newlib}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    _refuse_foreign(chosen, heap)
+    return chosen
+
+
+def _refuse_foreign(chosen: dict[str, Any], heap: str) -> None:
+    """ValueError if this heap does not have an option."""
+    foreign = sorted(chosen.keys() - layout_of(heap).options)
+    if foreign:
+        flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
+        raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
 
 
 def layout(args: argparse.Namespace) -> Layout:
