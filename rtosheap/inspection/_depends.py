@@ -11,7 +11,7 @@ from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading
 from rtosheap.heaps.releases import find_kernel, said
-from rtosheap.heaps.toolchains import BEHAVIOURS, find_newlib
+from rtosheap.heaps.toolchains import BEHAVIOURS
 from rtosheap.heaps.variants import variant_of
 from rtosheap.inspection.report import Dependence, Report
 from rtosheap.kinds import HeapClass
@@ -53,7 +53,7 @@ def finished(cls: HeapClass, drafts: Sequence[tuple[Draft, _Names]], newlib: str
     drafts : sequence of (Draft, tuple of str)
         Of each variant that fits, with its releases; heap_3 has none.
     newlib : str or None
-        heap_3's, if it is known.
+        heap_3's behaviour, if it is known.
     """
     outcomes = [
         _outcome(cls, draft, names)
@@ -85,7 +85,7 @@ def _alike(layout: Layout, releases: _Names) -> list[_Names]:
 
 
 def _newlibs(newlib: str | None) -> list[_Names]:
-    return [(name,) for name in ([*BEHAVIOURS][::-1] if newlib is None else [find_newlib(newlib)])]
+    return [(name,) for name in ([*BEHAVIOURS][::-1] if newlib is None else [newlib])]
 
 
 def _outcome(cls: HeapClass, draft: Draft, names: _Names) -> _Outcome:
@@ -157,7 +157,7 @@ def _malloc(heap: Heap, size: int) -> tuple[int | None, str]:
         return None, str(error)
     if address is None:
         return None, "NULL"
-    return address, f"{address:#010x}, {heap.free_size - trial.free_size:,} bytes less free"
+    return address, f"{address:#010x}, which takes {heap.free_size - trial.free_size:,} bytes"
 
 
 def _statistics(heap: Heap) -> str:

@@ -96,8 +96,10 @@ def inspect(
     cls = heap_class(heap)
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
     layout.check_versions(kernel, newlib)
+    behaviour = None if newlib is None else find_newlib(newlib)
     named = None if kernel is None else find_kernel(kernel).name
-    told = tuple(find_kernel(name).name for name in releases)
+    told = [releases] if isinstance(releases, str) else releases
+    told = [find_kernel(name).name for name in told]
     given = (state or ImageState()).canary if canary is None else operator.index(canary)
     origin = find_origin(
         partial(read, layout, memory, base_address, given, state), layout, named, told, given
@@ -109,12 +111,12 @@ def inspect(
     if misread is not None:
         return _none(reading, misread, layout.name, origin.notes)
     drafts = [(_draft(cls, fit), names) for fit, names in origin.fitting]
-    report = finished(cls, drafts, newlib)
+    report = finished(cls, drafts, behaviour)
     notes = (*origin.notes, *report.notes)
     if named is not None:
         notes = (f"{named} was named: other kernels' arenas do not count", *notes)
-    if newlib is not None:
-        notes = (f"newlib {find_newlib(newlib)} was named", *notes)
+    if behaviour is not None:
+        notes = (f"newlib {behaviour} was named", *notes)
     report = replace(report, notes=notes, kernels=origin.kernels)
     return report if trace is None else _named(report, trace)
 
@@ -168,7 +170,8 @@ def _with_headers(reading: Reading, chain: FreeChain) -> Draft:
     if not layout.variant.marked and reading.state.head is None:
         notes.append(
             "headers of this kernel do not say what is allocated, and where the free list begins "
-            "is not known: what is free is a guess (the firmware's ELF would tell)"
+            "is not known: what is free, and so the largest request, is a guess (the firmware's "
+            "ELF would tell)"
         )
     ends = may_end_at(reading) if damage else None
     if ends is not None:
@@ -228,7 +231,8 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Draft:
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
     free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
     if layout.is_newlib and reading.blocks and not reading.blocks[-1][2]:
-        free.append(reading.blocks[-1][1] + reading.unused[1])  # the last chunk can grow
+        grown = reading.blocks[-1][1] + reading.unused[1]  # the last chunk can grow
+        free += [grown, grown - 8]  # newlib 4.2.0 asks for 8 bytes more
     hurt = reading.fault_at
     if not layout.frees:
         notes = (
