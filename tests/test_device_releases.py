@@ -298,7 +298,7 @@ def test_an_elf_narrows_it_down(tmp_path: Path, run: Any) -> None:
                    for note in found.json["notes"])  # fmt: skip
     text = run("inspect", *where, "--elf", elf).out
     line = "largest request: 816 with V10.6.0 or later; 815 with V10.5.0 to V10.5.1"
-    assert f"  depends on the release:\n    {line}\n" in text
+    assert f"\ndepends on the release:\n  {line}\nblocks:\n" in text
 
 
 def test_what_does_not_agree_is_told(tmp_path: Path, run: Any) -> None:

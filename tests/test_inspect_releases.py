@@ -340,7 +340,7 @@ def test_what_depends_is_what_differs_between_the_releases(name: str) -> None:
                 each = {release: outcome(report.heap, size) for release, report in alone.items()}
                 assert found.get(f"malloc({size})", {}) == grouped(each)
             for one in whole.depends:
-                assert f"    {one}" in whole.lines()
+                assert f"  {one}" in whole.lines()
             assert whole.to_dict()["depends"] == [
                 {
                     "conclusion": what,
@@ -351,3 +351,41 @@ def test_what_depends_is_what_differs_between_the_releases(name: str) -> None:
             seen, told = seen + 1, told + len(found)
     assert seen == 2 * -(-ARENAS[name] // 13)
     assert told == DEPENDS[name]
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_what_depends_on_newlib(seed: int) -> None:
+    heap = used(Heap3, seed, newlib="4.4.0")
+    where = options_of(heap)
+    whole = inspect(image(heap), Heap3, **where)
+    assert whole.heap is not None
+    assert whole.heap.newlib == "4.4.0"
+    found = {one.conclusion: dict(one.cases) for one in whole.depends}
+    alone = {name: inspect(image(heap), Heap3, newlib=name, **where) for name in NEWLIBS}
+    assert not any(report.depends for report in alone.values())
+    largest = max(report.largest_request for report in alone.values())
+    expected = {
+        "largest_request": {name: report.largest_request for name, report in alone.items()},
+        f"malloc({largest + 1})": {n: outcome(r.heap, largest + 1) for n, r in alone.items()},
+        "malloc(8)": {name: outcome(report.heap, 8) for name, report in alone.items()},
+    }
+    for what, each in expected.items():
+        groups: dict[Any, list[str]] = {}
+        for name, value in each.items():
+            groups.setdefault(value, []).append(name)
+        cases = {f"newlib {said(names, NEWLIBS)}": value for value, names in groups.items()}
+        assert found.get(what, {}) == (cases if len(cases) > 1 else {})
+    assert found
+
+
+def test_what_symbols_tell_of_a_damaged_arena() -> None:
+    """It is read as one of the releases that they allow."""
+    heap = Heap4(512)
+    held = [heap.malloc(24) for _ in range(6)]
+    heap.free(held[3])
+    memory = bytearray(heap.memory)
+    memory[-8:-4] = b"zzzz"  # the end marker's link, which would be the protector's word
+    report = inspect(memory, releases=["V10.3.1", "V10.4.0"])
+    assert report.kernels == ("V10.3.1 to V10.4.0",)
+    assert [damage.kind for damage in report.damage][-1] == "end marker"
+    assert report.canary == 0

@@ -1,9 +1,9 @@
 """Which releases of the kernel the names in a firmware's ELF allow.
 
 That a name is there tells. That one is not tells little: symbols are stripped, the linker drops
-what nobody calls, and a compiler what nobody reads (clang with ``-flto`` the counters that only
-statistics read). One missing name is believed: ``xBlockAllocatedBit``, which allocating itself
-reads, where the other variables of the same file are there.
+what nobody calls, and a compiler what nobody reads (clang with ``-flto`` the counters, where no
+statistics are asked for). One missing name is believed: ``xBlockAllocatedBit``, which allocating
+itself reads, where the other variables of the same file are there.
 """
 
 from __future__ import annotations

@@ -90,7 +90,10 @@ def inspect(
     >>> damage = report.damage[0]
     >>> hex(damage.culprit), damage.how, damage.past
     ('0x20000000', 'overflow', 6)
-    >>> print(inspect(Heap4(256, kernel="V10.5.1").memory, kernel="V10.5.1").largest_request)
+    >>> fresh = bytes(Heap4(256).memory)
+    >>> print(inspect(fresh).depends[0])
+    largest request: 240 with V10.4.6 or earlier, V10.6.0 or later; 239 with V10.5.0 to V10.5.1
+    >>> inspect(fresh, kernel="V10.5.1").largest_request
     239
     """
     cls = heap_class(heap)

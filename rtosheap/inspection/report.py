@@ -92,8 +92,8 @@ class Report:
     notes : tuple of str
         What else a reader should know.
     kernels : tuple of str
-        Which releases leave such an arena. The first was taken; others fit as well. Of a damaged
-        arena those that fit best.
+        Which releases leave such an arena, of those that were named or that symbols allow. The
+        newest of the first was taken; others fit as well. Of a damaged arena those that fit best.
     would_fit : tuple of str
         Where this is no such heap: what heap the memory would be.
     depends : tuple of Dependence
@@ -165,8 +165,6 @@ class Report:
         ]
         for what, kernel in zip(("kernel", *["or as well"] * 3), self.kernels, strict=False):
             out.append(f"  {what:<15} {kernel}")
-        if self.depends:
-            out += ["  depends on the release:", *(f"    {one}" for one in self.depends)]
         if self.canary:
             out.append(f"  heap protector  canary {self.canary:#x}")
         if self.taken:
@@ -183,6 +181,8 @@ class Report:
                 out.append(f"    that block is {_whose(owner)}")
             if damage.shown:
                 out.append(f"    {damage.shown.hex(' ')}  {_text(damage.shown)}")
+        if self.depends:
+            out += ["depends on the release:", *(f"  {one}" for one in self.depends)]
         out.append("blocks:")
         out += [f"  {_line(block)}" for block in self.blocks]
         return out
