@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from risk_programs import DAY, START, from_lives, poisson
+from risk_programs import DAY, START, alike, from_lives, poisson
 
 from rtosheap import Heap4, Trace, data
 from rtosheap.risk import assess
@@ -199,7 +199,7 @@ def test_the_models_disagree():
     lives = list(START)
     for n, task in enumerate("abcd"):
         lives += [(task, at + n * 2_000_000, 1_000_000, 3000) for at in range(0, DAY, 9_000_000)]
-    apart = warnings([from_lives(lives)] * 5)
+    apart = warnings(alike(from_lives(lives), 5))
     assert any(text.startswith("the models disagree: 1 day in 100 exceeds") for text in apart)
     like = warnings([poisson(np.random.default_rng(seed)) for seed in range(5)])
     assert not any("disagree" in text for text in like)
@@ -215,7 +215,7 @@ def test_a_day_that_is_longer_than_any_recording():
 def test_days_that_no_size_serves():
     """64 KiB are left to the address's end, and on some days four blocks meet."""
     trace = from_lives([("a", at, 30, 20_000) for at in range(0, 100, 15)], end=100)
-    found = assess([trace] * 2, Heap4, runs=20, base_address=0xFFFF_0000)
+    found = assess(alike(trace, 2), Heap4, runs=20, base_address=0xFFFF_0000)
     never = int((found.sizes == 2**63 - 1).sum())
     assert never > 0
     assert f"no size serves {never} of 20 modelled days" in found.warnings
