@@ -295,8 +295,10 @@ def test_sizes_between_the_tested_ones():
 def test_table():
     text = str(risk())
     assert "4 days of 60 s: 1,400 to 1,700 bytes" in text
-    assert "1,700 bytes: at most 53% of days fail" in text
+    assert "1,700 bytes: at most 53% of such days fail" in text
     assert "modelled, 1 in 10 days" in text
+    assert ("modelled", "1,000 days of 60 s") in risk().summary()
+    assert ("modelled", "1,000 days of 7 d") in risk(duration=7 * 86_400_000_000).summary()
     assert "9,000 bytes" in text
     assert "Warning: few days." in text
     assert "proven" in repr(risk())

@@ -93,6 +93,30 @@ def test_events_that_were_left_out():
 # ------------------------------------------------------------------ growth
 
 
+def test_recordings_of_different_builds():
+    """A task that one of three recordings lacks, where it is there from power-on on: not one that
+    is created when it is asked for.
+    """
+    base = [*START, ("work", 0, 400, 160), ("work", DAY // 2, 400, 160)]
+    added = [*base, ("new", 9, 50, 40), ("new", DAY // 3, 50, 40)]
+    later = [*base, ("seldom", 9, 50, 40)]
+    days = [from_lives(base, name="old"), from_lives(added, name="a"), from_lives(added, name="b")]
+    assert (
+        "not every recording has the tasks that begin at power-on (old lacks new): recordings of "
+        "different builds do not belong together"
+    ) in signs(Recordings(days), 4)
+    seldom = [("seldom", DAY // 3, 50, 40)]
+    same = [from_lives(base), from_lives(later), from_lives([*base, *seldom])]
+    assert not any("build" in text for text in signs(Recordings(same), 4))
+    mixed = [*data.days("gateway")[:1], *data.days("server")[:1]]
+    assert any("different builds" in text for text in signs(Recordings(mixed), 4))
+
+
+@pytest.mark.parametrize("firmware", ["gateway", "server", "recorder"])
+def test_recorded_days_are_of_one_build(firmware):
+    assert not any("build" in text for text in signs(Recordings(data.days(firmware)), 4))
+
+
 def test_a_leak():
     """A block of 40 bytes every 10 s is never freed; where one in five recordings frees them, it is
     no leak.

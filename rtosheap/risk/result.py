@@ -310,11 +310,12 @@ class Risk:
         largest = self.largest_recorded
         if largest is not None:
             facts.append(
-                ("proven", f"{largest:,} bytes: at most {self.proven(largest):.0%} of days fail")
+                (
+                    "proven",
+                    f"{largest:,} bytes: at most {self.proven(largest):.0%} of such days fail",
+                )
             )
-        if len(self.sizes) < self.runs:
-            why = "interrupted" if self.interrupted else "the others were lost"
-            facts.append(("modelled days", f"{len(self.sizes):,} of {self.runs:,}: {why}"))
+        facts.append(("modelled", self._modelled()))
         for probability in _SHOWN:
             try:
                 size = self.size_for(probability)
@@ -324,6 +325,13 @@ class Risk:
         guarantee = self.guaranteed_size
         facts.append(("guaranteed", "none known" if guarantee is None else f"{guarantee:,} bytes"))
         return facts
+
+    def _modelled(self) -> str:
+        days = f"days of {spoken(self.duration, self.time_unit)}"
+        if len(self.sizes) == self.runs:
+            return f"{self.runs:,} {days}"
+        why = "interrupted" if self.interrupted else "the others were lost"
+        return f"{len(self.sizes):,} of {self.runs:,} {days}: {why}"
 
     def _recorded(self) -> str:
         sizes = [day.size for day in self.days if day.size is not None]
