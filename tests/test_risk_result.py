@@ -328,6 +328,9 @@ def test_as_plain_values():
         "rate": 0.5 / 60_000_000,
     }
     assert risk().to_dict()["options"] == {"clear_on_free": 1, "canary": None}
+    old = assess(poisson(np.random.default_rng(0)), Heap4, runs=2, kernel="V10.3.1")
+    assert json.loads(json.dumps(old.to_dict()))["options"] == {"kernel": "V10.3.1"}
+    assert old.size_for(0.1) <= old.size_for(0.01)
 
 
 @pytest.mark.parametrize("heap", [Heap2, Heap4])

@@ -94,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
                 "probability": args.probability,
                 "size_for": needed,
                 "rounded_size": size,
+                "chance": risk.probability(size)._asdict(),
+                "proven": risk.proven(size),
                 "line": line,
                 "not_covered": not_covered(risk),
             }

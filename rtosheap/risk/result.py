@@ -350,7 +350,8 @@ class Risk:
         return {
             "heap": self.heap,
             "options": {
-                key: value if value is None else int(value) for key, value in self.options.items()
+                key: value if value is None or isinstance(value, str) else int(value)
+                for key, value in self.options.items()
             },
             "regions": [list(region) for region in self.regions],
             "days": [day._asdict() | {"failed": list(day.failed)} for day in self.days],
