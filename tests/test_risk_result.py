@@ -196,6 +196,7 @@ def test_sizes_are_whole_bytes(size):
 
 
 def test_any_size_has_a_probability():
+    assert risk().size_for(np.float32(0.25)) == risk().size_for(0.25)
     for one in (risk(), risk(tail=TAIL)):
         assert one.probability(-5) == (1.0, one.probability(0).low, 1.0)
         assert one.probability(2**200).estimate == 0

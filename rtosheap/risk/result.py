@@ -398,7 +398,7 @@ def _bytes(size: Any) -> int:
 
 
 def _share(value: Any, name: str) -> None:
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float | np.floating):
         raise TypeError(f"{name} is {value!r}; it must be a number between 0 and 1")
     if not 0 < value < 1:
         raise ValueError(f"{name} is {value}; it must be between 0 and 1")
