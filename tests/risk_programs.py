@@ -10,6 +10,7 @@ import numpy as np
 from rtosheap import Heap4, Trace
 from rtosheap.sizing.minimum import smallest_size
 from rtosheap.sizing.problem import SizingProblem
+from rtosheap.traces.several import renamed
 
 #: Microseconds of a day of these programs.
 DAY = 300_000_000
@@ -31,6 +32,11 @@ def from_lives(lives: Lives, *, end: int = DAY, **options: str) -> Trace:
     time, _, op, number, size, task = zip(*rows, strict=True)
     meta = {"time_unit": "us", **options}
     return Trace("".join(op), number, size, time=time, task=task, meta=meta)
+
+
+def alike(trace: Trace, days: int) -> list[Trace]:
+    """Days on which the same happens."""
+    return [renamed(trace, f"day {number}") for number in range(days)]
 
 
 def poisson_lives(

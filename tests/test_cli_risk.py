@@ -83,7 +83,26 @@ def test_assess_json_with_all_options(run: Any, recorded: list[Trace]) -> None:
     assert done.json["size_for"] == found.size_for(0.1)
     assert done.json["rounded_size"] == -(-found.size_for(0.1) // 1024) * 1024
     assert str(done.json["rounded_size"]) in done.json["line"]
+    estimate, low, high = found.probability(done.json["rounded_size"])
+    assert done.json["chance"] == {"estimate": estimate, "low": low, "high": high}
+    assert done.json["proven"] == found.proven(done.json["rounded_size"])
     assert len(done.json["not_covered"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--kernel", "V10.3.1"], {"kernel": "V10.3.1"}),
+        (["--heap", "heap_3", "--newlib", "4.1.0"], {"newlib": "4.1.0"}),
+        (["--heap", "heap_3", "--newlib", "4.3.0"], {"newlib": "4.3.0"}),
+    ],
+)
+def test_assess_of_a_release(run: Any, arguments: list[str], options: dict[str, str]) -> None:
+    done = run(
+        "assess", "recorder", "--json", "--runs", "40", "--probability", "0.1", *arguments
+    )  # fmt: skip
+    assert (done.status, done.err) == (0, "")
+    assert done.json["options"] == options
 
 
 def test_assess_of_files_and_of_events(run: Any, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def check_breakdown(row: HeapResult, trace: Trace) -> None:
     parts = row.breakdown
     assert parts is not None
     assert tuple(parts) == PARTS
-    assert all(part >= 0 for part in parts.values())
+    assert all(type(part) is int and part >= 0 for part in parts.values())
     assert sum(parts.values()) == row.size
     assert parts["payload"] == trace.peak_live_bytes
     assert row.external_fragmentation is not None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
-from risk_programs import DAY, from_lives, need, poisson
+from risk_programs import DAY, alike, from_lives, need, poisson
 
 from rtosheap import (
     Heap1,
@@ -91,7 +93,7 @@ def test_steady_growth_is_told_from_a_rare_peak():
     lives = [("leaky", at, 2 * DAY, 40) for at in range(0, DAY, 10_000_000)]
     lives += [("work", at, 500, 160) for at in range(0, DAY, 1_000_000)]
     day, ten = (
-        assess([from_lives(lives)] * 2, Heap4, runs=40, duration=duration)
+        assess(alike(from_lives(lives), 2), Heap4, runs=40, duration=duration)
         for duration in (None, 10 * DAY)
     )
     grown = float(np.median(ten.sizes) - np.median(day.sizes))
@@ -148,6 +150,8 @@ def test_heap_3():
 def test_heap_3_that_may_fail_in_more_memory():
     found = assess(DAYS, Heap3, runs=20)
     assert found.tested
+    first, last = found.tested[0], found.tested[-1]
+    assert ("tried at", f"15 sizes, {first:,} to {last:,} bytes") in found.summary()
     assert found.tail is None
     assert len(found.failed) == len(found.tested)
 
@@ -208,7 +212,7 @@ def test_odd_recordings(name):
     for duration in (None, 1, 3, 100):
         if name == "long times" and duration is not None:
             continue
-        for days in ([ODD[name]], [ODD[name]] * 3):
+        for days in ([ODD[name]], alike(ODD[name], 3)):
             found = assess(days, Heap4, runs=10, duration=duration)
             assert len(found.sizes) == 10
             assert found.size_for(0.3) <= found.size_for(0.29)
@@ -232,7 +236,17 @@ def test_a_request_that_no_heap_serves():
 
 ERRORS = [
     ({"runs": 0}, ValueError, "runs is 0; it must be 1 or more"),
-    ({"runs": 2.5}, TypeError, "float"),
+    ({"runs": 2.5}, TypeError, "runs is 2.5; it must be an integer, 1 or more"),
+    ({"seed": None}, TypeError, "seed is None; it must be an integer, 0 or more"),
+    ({"executor": 3}, TypeError, "executor is 3; it must be a concurrent.futures.Executor"),
+    ({"executor": ThreadPoolExecutor}, TypeError, "executor is <class .*; it must be a conc"),
+    (
+        {"traces": [DAYS[0], DAYS[1], DAYS[0]]},
+        ValueError,
+        r"traces\[2\] is traces\[0\] again, .*; give each recording once",
+    ),
+    ({"duration": [5]}, TypeError, r"duration is \[5\]; it must be a number, or a text such as"),
+    ({"duration": 10**400}, ValueError, "duration is 1000.*; it must be from 1"),
     ({"seed": -1}, ValueError, "seed is -1; it must be 0 or more"),
     ({"traces": []}, ValueError, "traces is empty"),
     ({"traces": 5}, TypeError, "traces is 5; it must be a Trace or a sequence of them"),
@@ -249,7 +263,9 @@ ERRORS = [
         "smallest size: leave sizes out",
     ),
     ({"heap": Heap2, "sizes": []}, ValueError, "sizes is empty; at least one size is needed"),
-    ({"heap": Heap2, "sizes": [0]}, ValueError, "sizes is 0; it must be 1 or more"),
+    ({"heap": Heap2, "sizes": [9, 0]}, ValueError, r"sizes\[1\] is 0; it must be 1 or more"),
+    ({"heap": Heap2, "sizes": 64}, TypeError, "sizes is 64; it must be a sequence of integers"),
+    ({"heap": Heap2, "sizes": ["64K"]}, TypeError, r"sizes\[0\] is '64K'; it must be an integer"),
     ({"heap": Heap5}, TypeError, "regions is None; heap_5 needs"),
     ({"regions": [(0, None)]}, ValueError, "heap_4 has none, only heap_5 does"),
     ({"method": lambda traces, rng: None}, TypeError, "method returned None; it must return a"),

@@ -15,6 +15,7 @@ from risk_programs import DAY, from_lives, poisson
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, data
 from rtosheap.risk import assess
 from rtosheap.risk import runs as risk_runs
+from rtosheap.risk.duration import spoken
 
 
 def small_days(count=2):
@@ -290,7 +291,10 @@ def test_ctrl_c_keeps_what_there_is(two_processes):
         assert text == f"{200 - len(found.sizes)} of 200 runs are missing (interrupted)"
         assert found.interrupted
         assert found.to_dict()["interrupted"]
-        assert dict(found.summary())["modelled days"] == f"{len(found.sizes)} of 200: interrupted"
+        said = dict(found.summary())["modelled"]
+        assert (
+            said == f"{len(found.sizes)} of 200 days of {spoken(found.duration, 'us')}: interrupted"
+        )
 
 
 def test_ctrl_c_before_anything_is_done():

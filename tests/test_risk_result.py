@@ -158,11 +158,49 @@ def test_size_for_of_too_few_runs():
 def test_no_size_is_enough():
     never = risk(sizes=[1000] * 900 + [NEVER] * 100)
     for ask in (lambda: never.size_for(0.01), lambda: never.quantile(0.95)):
-        with pytest.raises(ValueError, match="no size is enough: modelled days exceed what the"):
+        with pytest.raises(
+            ValueError,
+            match="no size is enough: a heap_4 there has 2,147,483,647 bytes at the most, and so "
+            "many days need more",
+        ):
             ask()
     assert never.size_for(0.19) == 1700
     assert never.probability(NEVER - 1).estimate == 0.1
     assert never.to_dict()["sizes"][-1] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "largest"),
+    [
+        ({}, 2**31 - 1),
+        ({"options": {"base_address": 0xFFFF_F000}}, 4096),
+        ({"options": {"word_size": 8}}, 2**63 - 1),
+        ({"heap": "heap_5", "regions": ((0, 4000), (0xFFFF_F000, None))}, 4000 + 4096),
+    ],
+)
+def test_no_size_is_said_that_the_heap_cannot_have(changes, largest):
+    """A heavy tail, of shape 0.5: what so few days exceed is more than there can be."""
+    heavy = Tail(1500, 50, 0.5 / 60_000_000, *np.array([[0.5], [500.0], [1.0]]))
+    found = risk(sizes=[1000], days=[1400], tail=heavy, **changes)
+    assert found.size_for(0.5) <= found.size_for(0.1) < 4096
+    with pytest.raises(ValueError, match=f"no size is enough: .* has {largest:,} bytes"):
+        found.size_for(1e-36)
+    assert ("modelled, 1 in 10 days", f"{found.size_for(0.1):,} bytes") in found.summary()
+
+
+@pytest.mark.parametrize("size", [float("nan"), 1500.0, "64K", None])
+def test_sizes_are_whole_bytes(size):
+    for ask in (risk().probability, risk(tail=TAIL).probability, risk().proven):
+        with pytest.raises(TypeError, match=f"size is {size!r}; it must be an integer, in bytes"):
+            ask(size)
+
+
+def test_any_size_has_a_probability():
+    assert risk().size_for(np.float32(0.25)) == risk().size_for(0.25)
+    for one in (risk(), risk(tail=TAIL)):
+        assert one.probability(-5) == (1.0, one.probability(0).low, 1.0)
+        assert one.probability(2**200).estimate == 0
+        assert one.probability(np.int64(1500)) == one.probability(1500)
 
 
 def test_quantiles():
@@ -184,6 +222,8 @@ def test_shares_are_checked(q):
     }.items():
         with pytest.raises(ValueError, match=f"{name} is {q}; it must be between 0 and 1"):
             ask(q)
+        with pytest.raises(TypeError, match=f"{name} is '1%'; it must be a number between 0 and"):
+            ask("1%")
     for ask in (lambda: risk().proven(5, q), lambda: Risk.days_needed(0.1, q)):
         with pytest.raises(ValueError, match=f"confidence is {q}; it must be between 0 and 1"):
             ask()
@@ -256,8 +296,10 @@ def test_sizes_between_the_tested_ones():
 def test_table():
     text = str(risk())
     assert "4 days of 60 s: 1,400 to 1,700 bytes" in text
-    assert "1,700 bytes: at most 53% of days fail" in text
+    assert "1,700 bytes: at most 53% of such days fail" in text
     assert "modelled, 1 in 10 days" in text
+    assert ("modelled", "1,000 days of 60 s") in risk().summary()
+    assert ("modelled", "1,000 days of 7 d") in risk(duration=7 * 86_400_000_000).summary()
     assert "9,000 bytes" in text
     assert "Warning: few days." in text
     assert "proven" in repr(risk())
@@ -287,6 +329,9 @@ def test_as_plain_values():
         "rate": 0.5 / 60_000_000,
     }
     assert risk().to_dict()["options"] == {"clear_on_free": 1, "canary": None}
+    old = assess(poisson(np.random.default_rng(0)), Heap4, runs=2, kernel="V10.3.1")
+    assert json.loads(json.dumps(old.to_dict()))["options"] == {"kernel": "V10.3.1"}
+    assert old.size_for(0.1) <= old.size_for(0.01)
 
 
 @pytest.mark.parametrize("heap", [Heap2, Heap4])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from risk_programs import DAY, START, from_lives, poisson
+from risk_programs import DAY, START, alike, from_lives, poisson
 
 from rtosheap import Heap4, Trace, data
 from rtosheap.risk import assess
@@ -91,6 +91,30 @@ def test_events_that_were_left_out():
 
 
 # ------------------------------------------------------------------ growth
+
+
+def test_recordings_of_different_builds():
+    """A task that one of three recordings lacks, where it is there from power-on on: not one that
+    is created when it is asked for.
+    """
+    base = [*START, ("work", 0, 400, 160), ("work", DAY // 2, 400, 160)]
+    added = [*base, ("new", 9, 50, 40), ("new", DAY // 3, 50, 40)]
+    later = [*base, ("seldom", 9, 50, 40)]
+    days = [from_lives(base, name="old"), from_lives(added, name="a"), from_lives(added, name="b")]
+    assert (
+        "not every recording has the tasks that begin at power-on (old lacks new): recordings of "
+        "different builds do not belong together"
+    ) in signs(Recordings(days), 4)
+    seldom = [("seldom", DAY // 3, 50, 40)]
+    same = [from_lives(base), from_lives(later), from_lives([*base, *seldom])]
+    assert not any("build" in text for text in signs(Recordings(same), 4))
+    mixed = [*data.days("gateway")[:1], *data.days("server")[:1]]
+    assert any("different builds" in text for text in signs(Recordings(mixed), 4))
+
+
+@pytest.mark.parametrize("firmware", ["gateway", "server", "recorder"])
+def test_recorded_days_are_of_one_build(firmware):
+    assert not any("build" in text for text in signs(Recordings(data.days(firmware)), 4))
 
 
 def test_a_leak():
@@ -199,7 +223,7 @@ def test_the_models_disagree():
     lives = list(START)
     for n, task in enumerate("abcd"):
         lives += [(task, at + n * 2_000_000, 1_000_000, 3000) for at in range(0, DAY, 9_000_000)]
-    apart = warnings([from_lives(lives)] * 5)
+    apart = warnings(alike(from_lives(lives), 5))
     assert any(text.startswith("the models disagree: 1 day in 100 exceeds") for text in apart)
     like = warnings([poisson(np.random.default_rng(seed)) for seed in range(5)])
     assert not any("disagree" in text for text in like)
@@ -215,7 +239,7 @@ def test_a_day_that_is_longer_than_any_recording():
 def test_days_that_no_size_serves():
     """64 KiB are left to the address's end, and on some days four blocks meet."""
     trace = from_lives([("a", at, 30, 20_000) for at in range(0, 100, 15)], end=100)
-    found = assess([trace] * 2, Heap4, runs=20, base_address=0xFFFF_0000)
+    found = assess(alike(trace, 2), Heap4, runs=20, base_address=0xFFFF_0000)
     never = int((found.sizes == 2**63 - 1).sum())
     assert never > 0
     assert f"no size serves {never} of 20 modelled days" in found.warnings

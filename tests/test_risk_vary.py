@@ -337,6 +337,8 @@ ERRORS = [
     ),
     ({"duration": "1us"}, ValueError, r"duration is '1us'; it must be from 1"),
     ({"duration": float("nan")}, ValueError, r"duration is nan; it must be from 1"),
+    ({"seed": None}, TypeError, "seed is None; it must be an integer, 0 or more"),
+    ({"seed": -1}, ValueError, "seed is -1; it must be 0 or more"),
     ({"duration": 2**62}, ValueError, r"duration is 4611686018427387904; it must be from 1"),
     (
         {"traces": TIMED, "duration": "10w"},

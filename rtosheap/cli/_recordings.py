@@ -89,8 +89,9 @@ def add_model(parser: Any) -> None:
     """How the days are modelled."""
     parser.add_argument(
         "--runs", type=parse_count, metavar="N",
-        help="how many days are modelled (default: 1000; of heap_1 and heap_2, of which the "
-        "modelled days are all there is, as many as the probability takes, if that is more)",
+        help="how many days are modelled (default: 1000; of heap_1, heap_2 and, from newlib "
+        "4.2.0 on, heap_3, of which the modelled days are all there is, as many as the "
+        "probability takes, if that is more)",
     )  # fmt: skip
     parser.add_argument(
         "--duration", type=parse_duration, metavar="TIME",

@@ -54,12 +54,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--round", type=_arguments.parse_size, metavar="SIZE",
         help="round the size up to a multiple of this (default: 1K; sizes that were tried, as "
-        "with heap_2, are not rounded)",
+        "with heap_2 and the newest heap_3, are not rounded)",
     )  # fmt: skip
     parser.add_argument(
         "--sizes", type=parse_sizes, metavar="SIZE,SIZE",
-        help="heap_2: the sizes to try (default: 15, from 0.9 to 1.6 times what the largest "
-        "recording needs)",
+        help="heap_2, and heap_3 from newlib 4.2.0 on: the sizes to try (default: 15, from 0.9 to "
+        "1.6 times what the largest recording needs)",
     )  # fmt: skip
     _arguments.add_options(parser, solved=True)
     _arguments.add_json(parser)
@@ -94,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
                 "probability": args.probability,
                 "size_for": needed,
                 "rounded_size": size,
+                "chance": risk.probability(size)._asdict(),
+                "proven": risk.proven(size),
                 "line": line,
                 "not_covered": not_covered(risk),
             }
@@ -149,8 +151,8 @@ def print_all(risk: Risk, probability: float, size: int) -> None:
         f"{size:,} bytes: {that_fails(found.estimate)}, by the models; {odds(found.high)} at most, "
         "at 95 % confidence.",
         f"Proven without a model: at most {risk.proven(size):.0%} of days like those recorded "
-        f"fail; to prove {odds(probability)}, record {risk.days_needed(probability):,} days of "
-        "which none fails.",
+        f"fail; to prove {odds(probability)}, record "
+        f"{count_of(risk.days_needed(probability), 'day')} of which none fails.",
     ]
     if len(risk.sizes) < risk.days_needed(probability):
         texts.append(

@@ -43,7 +43,8 @@ def at_peak(problem: SizingProblem, size: int) -> Peak | None:
     live = taken & (problem.trace.ends()[:end] >= end)
     asked = _total(problem.trace.size[:end][live])
     # newlib's realloc leaves a block where it is while that suffices, if with less around it
-    wanted = _total(np.minimum(problem.blocks[:end][live], block[live]))
+    least = problem.blocks[:end][live].astype(block.dtype)  # else both become floats
+    wanted = _total(np.minimum(least, block[live]))
     given = _total(block[live])
     headers = layout.header * int(np.count_nonzero(live))
     stats = heap._numbers()

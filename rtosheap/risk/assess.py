@@ -26,6 +26,7 @@ from rtosheap.risk.tail import Tail, fit_tail
 from rtosheap.sizing.minimum import smallest_size, solve
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.traces import Trace
+from rtosheap.traces.several import as_traces
 from rtosheap.work import Progress
 
 #: What is tried where only given sizes can be: shares of what the largest recording needs.
@@ -96,7 +97,7 @@ def vary(
     True
     """
     recordings = Recordings(traces)
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed)
     length = None if duration is None else in_units(duration, recordings.time_unit)
     if _named(method) is None:
         return BurstModel(recordings).day(rng, length)
@@ -147,7 +148,8 @@ def assess(
     method : {"bursts"} or callable, default "bursts"
         How a day is made; see :func:`vary`.
     sizes : sequence of int, optional
-        For heap_2, which may fail in more memory and serve in less: the sizes to try, in bytes.
+        For heap_2 and, from newlib 4.2.0 on, heap_3, which may fail in more memory and serve in
+        less: the sizes to try, in bytes.
         By default 15 from 0.9 to 1.6 times what the largest recording needs.
     regions : sequence of (int, int or None), optional
         heap_5's regions, as for :func:`rtosheap.minimum_heap_size`.
@@ -181,8 +183,9 @@ def assess(
     >>> risk.days[0].size, round(risk.proven(128), 2), risk.guaranteed_size
     (128, 0.95, 736)
     """
-    recordings = Recordings(traces)
+    recordings = Recordings(as_traces(traces))
     chosen = heap_class(heap)
+    _check_executor(executor)
     count = _whole(runs, "runs", 1)
     length = recordings.duration if duration is None else in_units(duration, recordings.time_unit)
     plan = Plan(
@@ -238,8 +241,23 @@ def _named(method: str | Method) -> Method | None:
     return None
 
 
+def _generator(seed: Any) -> np.random.Generator:
+    known = isinstance(seed, np.random.SeedSequence | np.random.Generator)
+    return np.random.default_rng(seed if known else _whole(seed, "seed", 0))
+
+
+def _check_executor(executor: Any) -> None:
+    if executor is not None and (
+        isinstance(executor, type) or not callable(getattr(executor, "submit", None))
+    ):
+        raise TypeError(f"executor is {executor!r}; it must be a concurrent.futures.Executor")
+
+
 def _whole(value: Any, name: str, least: int) -> int:
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be an integer, {least} or more") from None
     if number < least:
         raise ValueError(f"{name} is {number}; it must be {least} or more")
     return number
@@ -259,7 +277,11 @@ def _with_tested(plan: Plan, layout: Layout, sizes: Sequence[int] | None) -> Pla
         step = layout.step
         found = {int(share * largest) // step * step for share in _TESTED}
     else:
-        found = {_whole(size, "sizes", 1) for size in sizes}
+        try:
+            given = list(sizes)
+        except TypeError:
+            raise TypeError(f"sizes is {sizes!r}; it must be a sequence of integers") from None
+        found = {_whole(size, f"sizes[{at}]", 1) for at, size in enumerate(given)}
         if not found:
             raise ValueError("sizes is empty; at least one size is needed")
     return replace(plan, tested=tuple(sorted(found)))

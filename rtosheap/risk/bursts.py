@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rtosheap.risk.groups import task_groups
 from rtosheap.risk.lives import Ints
-from rtosheap.risk.recordings import Recordings
+from rtosheap.risk.recordings import POWER_ON, Recordings
 from rtosheap.traces import Op, Trace
 from rtosheap.traces.columns import Columns
 
@@ -18,8 +18,6 @@ from rtosheap.traces.columns import Columns
 BURSTS = 300
 #: How much of a recording a stretch is, on average.
 STRETCH = 0.1
-#: A task that in no recording allocates after so much of it does so at power-on only.
-_BOOT = 0.01
 #: Events of a day, at the most: some ten gigabytes while it is made.
 _MOST = 10**8
 
@@ -202,7 +200,7 @@ def _at_power_on(recordings: Recordings) -> npt.NDArray[np.bool_]:
     """Which tasks allocate at power-on only, what stays aside: shape (tasks,)."""
     late = np.zeros(len(recordings.task_names), np.bool_)
     for tasks, life, fate in zip(recordings.tasks, recordings.lives, recordings.fates, strict=True):
-        after = ~fate.stays & (life.birth > _BOOT * life.duration)
+        after = ~fate.stays & (life.birth > POWER_ON * life.duration)
         late[tasks[life.first[after]]] = True
     return ~late
 

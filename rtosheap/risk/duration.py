@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 #: Seconds of the units that a trace's time may have.
@@ -40,7 +41,14 @@ def in_units(duration: int | float | str, unit: str | None) -> int:
             )
         value = float(match[1]) * _SPOKEN[match[2]] / _SECONDS[unit]
     else:
-        value = float(duration)
+        try:
+            value = float(duration)
+        except OverflowError:
+            value = math.inf
+        except TypeError:
+            raise TypeError(
+                f"duration is {duration!r}; it must be a number, or a text such as '7d'"
+            ) from None
     if not 1 <= value < 2**62:
         raise ValueError(
             f"duration is {duration!r}; it must be from 1 to 2**62 in the traces' unit, "

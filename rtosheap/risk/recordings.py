@@ -19,6 +19,8 @@ from rtosheap.traces.several import as_traces, unique_names
 _START = 0.1
 _LATE = 2
 _SPREAD = 0.25
+#: The share of a recording that counts as power-on.
+POWER_ON = 0.01
 _LONGEST = 2**61  # so that sums of two of them fit an int64
 
 

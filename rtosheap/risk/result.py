@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap.heaps.layout import DEFAULT_BASE, Layout
 from rtosheap.html import table_html
+from rtosheap.kinds import heap_class
 from rtosheap.risk.bounds import chance_at_most, interval, most_allowed
 from rtosheap.risk.bounds import days_needed as days_needed_for
 from rtosheap.risk.duration import spoken
@@ -134,7 +137,8 @@ class Risk:
             is none of them.
         """
         _share(confidence, "confidence")
-        return chance_at_most(self._recorded_failing(size), len(self.days), confidence)
+        failing = self._recorded_failing(_bytes(size))
+        return chance_at_most(failing, len(self.days), confidence)
 
     @staticmethod
     def days_needed(probability: float, confidence: float = 0.95) -> int:
@@ -166,6 +170,7 @@ class Risk:
         ValueError
             The heap was assessed at given sizes, and this is none of them.
         """
+        size = _bytes(size)
         failed = self._failed(size)
         runs = Estimate(failed / len(self.sizes), *interval(failed, len(self.sizes)))
         tail = runs if self.tail is None else self.tail.probability(size, self.duration)
@@ -195,7 +200,7 @@ class Risk:
         ------
         ValueError
             The probability or the confidence is not between 0 and 1; there are too few runs, and
-            no tail; or no size serves so many days.
+            no tail; or no size that the heap can have serves so many days.
         """
         _share(probability, "probability")
         _share(confidence, "confidence")
@@ -209,9 +214,7 @@ class Risk:
         found = [self._serving(max(most, 0)), *self._recorded_above(probability)]
         if self.tail is not None:
             found.append(self.tail.size(probability, self.duration))
-        if max(found) == NEVER:
-            raise ValueError(self._no_size())
-        return max(found)
+        return self._possible(max(found))
 
     def quantile(self, q: float) -> int:
         """The size that serves this share of the days: of the two models' answers the larger from
@@ -220,15 +223,13 @@ class Risk:
         Raises
         ------
         ValueError
-            `q` is not between 0 and 1, or no size serves so many days.
+            `q` is not between 0 and 1, or no size that the heap can have serves so many days.
         """
         _share(q, "q")
-        by_runs = int(np.quantile(self.sizes, q, method="higher" if q >= 0.5 else "lower"))
-        if by_runs == NEVER:
-            raise ValueError(self._no_size())
-        if self.tail is None:
-            return by_runs
-        return (max if q >= 0.5 else min)(by_runs, self.tail.size(1 - q, self.duration))
+        found = [int(np.quantile(self.sizes, q, method="higher" if q >= 0.5 else "lower"))]
+        if self.tail is not None:
+            found.append(self.tail.size(1 - q, self.duration))
+        return self._possible((max if q >= 0.5 else min)(found))
 
     @cached_property
     def _ascending(self) -> Ints:
@@ -263,13 +264,25 @@ class Risk:
             return self.tested[after] if after < len(self.tested) else NEVER
         return int(self._ascending[len(self.sizes) - 1 - failing])
 
-    def _no_size(self) -> str:
+    def _possible(self, size: int) -> int:
+        """A size that the heap can have; ValueError for a larger one."""
+        if self.tested and size != NEVER:
+            return size
+        layout = Layout.from_options(heap_class(self.heap).kind, self.options)
+        base = self.regions[-1][0] if self.regions else self.options.get("base_address")
+        fixed = sum(known or 0 for _, known in self.regions)
+        largest = fixed + layout.largest(DEFAULT_BASE if base is None else base)
+        if size <= largest and size != NEVER:
+            return size
         if self.tested:
-            return (
+            raise ValueError(
                 f"none of the tested sizes, {self.tested[0]:,} to {self.tested[-1]:,} bytes, is "
                 "enough; give larger ones as `sizes`"
             )
-        return "no size is enough: modelled days exceed what the heap can address"
+        raise ValueError(
+            f"no size is enough: a {self.heap} there has {largest:,} bytes at the most, and so "
+            "many days need more"
+        )
 
     def _tested(self, size: int) -> int:
         if size in self.tested:
@@ -291,14 +304,18 @@ class Risk:
     def summary(self) -> list[tuple[str, str]]:
         """All of it as (what, value) pairs of text, for a table."""
         facts = [("recorded", self._recorded())]
+        if self.tested:
+            ends = f"{self.tested[0]:,} to {self.tested[-1]:,} bytes"
+            facts.append(("tried at", f"{len(self.tested):,} sizes, {ends}"))
         largest = self.largest_recorded
         if largest is not None:
             facts.append(
-                ("proven", f"{largest:,} bytes: at most {self.proven(largest):.0%} of days fail")
+                (
+                    "proven",
+                    f"{largest:,} bytes: at most {self.proven(largest):.0%} of such days fail",
+                )
             )
-        if len(self.sizes) < self.runs:
-            why = "interrupted" if self.interrupted else "the others were lost"
-            facts.append(("modelled days", f"{len(self.sizes):,} of {self.runs:,}: {why}"))
+        facts.append(("modelled", self._modelled()))
         for probability in _SHOWN:
             try:
                 size = self.size_for(probability)
@@ -308,6 +325,13 @@ class Risk:
         guarantee = self.guaranteed_size
         facts.append(("guaranteed", "none known" if guarantee is None else f"{guarantee:,} bytes"))
         return facts
+
+    def _modelled(self) -> str:
+        days = f"days of {spoken(self.duration, self.time_unit)}"
+        if len(self.sizes) == self.runs:
+            return f"{self.runs:,} {days}"
+        why = "interrupted" if self.interrupted else "the others were lost"
+        return f"{len(self.sizes):,} of {self.runs:,} {days}: {why}"
 
     def _recorded(self) -> str:
         sizes = [day.size for day in self.days if day.size is not None]
@@ -326,7 +350,8 @@ class Risk:
         return {
             "heap": self.heap,
             "options": {
-                key: value if value is None else int(value) for key, value in self.options.items()
+                key: value if value is None or isinstance(value, str) else int(value)
+                for key, value in self.options.items()
             },
             "regions": [list(region) for region in self.regions],
             "days": [day._asdict() | {"failed": list(day.failed)} for day in self.days],
@@ -365,7 +390,16 @@ class Risk:
         return table_html([self.heap, ""], rows)
 
 
-def _share(value: float, name: str) -> None:
+def _bytes(size: Any) -> int:
+    try:
+        return operator.index(size)
+    except TypeError:
+        raise TypeError(f"size is {size!r}; it must be an integer, in bytes") from None
+
+
+def _share(value: Any, name: str) -> None:
+    if not isinstance(value, int | float | np.floating):
+        raise TypeError(f"{name} is {value!r}; it must be a number between 0 and 1")
     if not 0 < value < 1:
         raise ValueError(f"{name} is {value}; it must be between 0 and 1")
 

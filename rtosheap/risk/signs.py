@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 
 from rtosheap.risk.groups import WINDOWS, held_in_windows, most_in_windows
-from rtosheap.risk.recordings import Recordings
+from rtosheap.risk.recordings import POWER_ON, Recordings
 from rtosheap.traces.doubts import doubts
 
 #: A recording grows when its low-water marks rise by this share of its peak, and so steadily
@@ -49,10 +49,32 @@ def _missing(recordings: Recordings, word_size: int) -> Iterator[str]:
     for name, trace in zip(recordings.names, recordings.traces, strict=True):
         for text in doubts(trace, word_size):
             yield f"recording {name}: {text}"
+    yield from _other_builds(recordings)
     if recordings.time_unit is None:
         yield "no times: the order of the events stands for time"
     if recordings.task_names == ("",):
         yield "no task names: the whole is taken for one task, and nothing is put together anew"
+
+
+def _other_builds(recordings: Recordings) -> Iterator[str]:
+    """Tasks that allocate at power-on wherever they are, and are not in every recording."""
+    count, days = len(recordings.task_names), len(recordings.traces)
+    present, begun = np.zeros((2, days, count), np.bool_)
+    for day, (tasks, life) in enumerate(zip(recordings.tasks, recordings.lives, strict=True)):
+        task = tasks[life.first]
+        present[day, task] = True
+        begun[day, task[life.birth <= POWER_ON * life.duration]] = True
+    some = present.any(axis=0) & ~present.all(axis=0) & (begun == present).all(axis=0)
+    some[-1] = False  # what no task is known of
+    if some.any():
+        day = int(present[:, some.argmax()].argmin())
+        lacking = np.flatnonzero(some & ~present[day])
+        names = ", ".join(recordings.task_names[at] for at in lacking[:_FEW])
+        yield (
+            f"not every recording has the tasks that begin at power-on "
+            f"({recordings.names[day]} lacks {names}): "
+            "recordings of different builds do not belong together"
+        )
 
 
 def _behaviour(recordings: Recordings) -> Iterator[str]:

@@ -96,7 +96,7 @@ class Tail:
     def _survival(self, size: float) -> Floats:
         """The share of the peaks above a size, for each pair of parameters."""
         return np.asarray(
-            scipy.stats.genpareto.sf(size - self.threshold, self.shapes, scale=self.scales),
+            scipy.stats.genpareto.sf(float(size) - self.threshold, self.shapes, scale=self.scales),
             np.float64,
         )
 
