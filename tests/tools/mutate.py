@@ -22,6 +22,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,12 @@ def all_mutants(name: str) -> list[Mutant]:
     ]
 
 
-def sample_of(name: str, size: int | None) -> list[Mutant]:
-    """As if drawn by lot, but the same ones each time, and nearly so when the files change."""
-    mutants = all_mutants(name)
+def sample_of(name: str, size: int | None, left_out: Container[object] = ()) -> list[Mutant]:
+    """As if drawn by lot, but the same ones each time, and nearly so when the files change.
+
+    Those whose keys are `left_out` are not drawn.
+    """
+    mutants = [mutant for mutant in all_mutants(name) if mutant.key not in left_out]
     lowest = set(sorted(mutants, key=digest)[:size])
     return [mutant for mutant in mutants if mutant in lowest]
 
@@ -85,10 +89,11 @@ def again(mutant: Mutant, options: Any) -> bool:
 def run(options: Any) -> None:
     results = Path(options.results)
     known = known_verdicts(results)
+    before = known_verdicts(Path(options.before)) if options.before else {}
     waiting = [
         (name, mutant)
         for name in options.targets
-        for mutant in sample_of(name, options.sample)
+        for mutant in sample_of(name, options.sample, before)
         if mutant.key not in known or (known[mutant.key] == "survived" and again(mutant, options))
     ]
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
@@ -164,6 +169,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--results", required=True, help="a file of verdicts, which is added to")
+    parser.add_argument("--before", help="a file of verdicts, whose mutants are not drawn again")
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--sample", type=int, help="so many of each target's mutants, not all")
     parser.add_argument(
