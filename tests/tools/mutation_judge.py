@@ -98,7 +98,6 @@ TARGETS = {
         (
             (
                 "test_compare.py",
-                "test_compare_versions.py",
                 "test_what_if.py",
                 "test_plot_sizing.py",
                 "test_several.py",
@@ -115,7 +114,6 @@ TARGETS = {
                 "test_formats_addresses.py",
                 "test_pickles.py",
                 "test_compare.py",
-                "test_compare_versions.py",
             ),
         ),
     ),
