@@ -404,6 +404,21 @@ def collect(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
     return lambda done, total: seen.append((done, total))
 
 
+@pytest.mark.parametrize("kind", [2, 3, 4])
+def test_many_small_blocks_take_few_replays(kind: int) -> None:
+    """They need far more than their bytes: the arena to begin with is doubled until it serves."""
+    seen: list[tuple[int, int]] = []
+
+    def count(done: int, total: int) -> None:
+        seen.append((done, total))
+        assert len(seen) < 40
+
+    trace = Trace("m" * 2000, range(2000), [1] * 2000)
+    found = minimum_heap_size(trace, f"heap_{kind}", progress=count)
+    assert found.size >= 2000 * 12
+    assert len(seen) > 2
+
+
 def test_progress_is_told_and_ends() -> None:
     trace = random_trace(np.random.default_rng(1), 300)
     for kind in KINDS:
