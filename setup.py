@@ -22,7 +22,7 @@ setup(
         ),
         Extension(
             "rtosheap._lab",
-            sorted(glob("csrc/lab/*.c")),
+            ["csrc/host/versions.c", *sorted(glob("csrc/lab/*.c"))],
             depends=[*DEPENDS, *glob("csrc/lab/*.h")],
             include_dirs=["csrc/core", "csrc/host", "csrc/lab"],
             define_macros=[LIMITED_API],

@@ -133,7 +133,9 @@ def test_nothing_is_guessed_without_it(
     parts = {1: {"used"}, 2: {"head", "end_marker", "free_size"}}
     four = {"head", "free_size", "minimum_ever_free", "allocations", "frees"}
     assert set(found.state.known()) == parts.get(heap, four)
-    assert found.notes == ()
+    drop_in = "xHeap is rtosheap's drop-in file's, which is the newest kernel's heap"
+    assert (found.notes, found.releases) == ((drop_in,), ("main",))
+    assert guess.releases == ()
     assert guess.state == ImageState()
     for folder, note in [(whole, False), (bare, True)]:
         arguments = [str(folder / "ram.bin"), "--base", hex(BASE), "--heap", f"heap_{heap}"]

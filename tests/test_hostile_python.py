@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,16 @@ class FreesWhenCollected:
         self.heap.reset()
 
 
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """A collection looks at what the test makes, and not at all that there is."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("kind", [Heap2, Heap3, Heap4])
 @pytest.mark.parametrize("look", ["blocks", "free_blocks", "stats", "copy", "_snapshot"])
 def test_a_finaliser_during_a_look(kind: Any, look: str) -> None:
@@ -69,6 +80,7 @@ class FreesOne:
             self.heap.free(self.address)
 
 
+@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("heap", [Heap3.host, lambda: Heap4(1 << 16)], ids=["host", "heap_4"])
 def test_a_finaliser_during_a_view(heap: Any) -> None:
     """A view is of a block that is live, or there is none."""

@@ -32,6 +32,8 @@ from model import (
 )
 from test_model import break_offset, make_model
 
+from rtosheap import Heap5, Trace, replay
+
 REFUSALS = vectors.Refusals(
     regions=ValueError, free=(InvalidFree,), malloc=(MallocAsserts,), stats=(NullLink,)
 )
@@ -325,6 +327,21 @@ def test_absorb() -> None:
         assert model.stats()[3] == 3
         model.malloc(16)
         assert model.stats()[3] == count
+
+
+def test_the_insertion_of_a_remainder_reads_entries() -> None:
+    """In the releases that insert it: those before it, and a marker that it takes in."""
+    regions = [(BASE, 256), (BASE + 1024, 512)]
+    trace = Trace("mm", [0, 1], [16, 232])  # beside the marker; in the second region
+    for kernel, expected in [("V10.6.2", [1 + 1, 2 + 1]), ("V11.0.0", [1, 3])]:
+        model, counted = Model5(regions, kernel=kernel), []
+        for size in trace.size.tolist():
+            model.malloc(size)
+            counted.append(model.nodes)
+        assert counted == expected
+        run = replay(trace, Heap5(regions, kernel=kernel), record=["nodes"])
+        assert run.nodes is not None
+        assert run.nodes.tolist() == expected
 
 
 def test_protassert() -> None:

@@ -57,6 +57,25 @@ def test_heaps_reach(condition: Callable[[Any], bool]) -> None:
     assert condition(search(heaps(), condition))
 
 
+OLD = heaps(kernels=["10.4.3", "V10.5.1"], newlibs=["arm-gnu-10.3-2021.10"])
+
+
+@given(heap=OLD)
+@settings(max_examples=50)
+def test_heaps_of_releases(heap: Any) -> None:
+    if isinstance(heap, rtosheap.Heap3):
+        assert heap.newlib == "4.2.0"
+    else:
+        assert heap.kernel in ("V10.4.3", "V10.5.1")
+    heap.check()
+
+
+def test_the_first_release_is_the_simplest() -> None:
+    assert search(OLD, lambda heap: heap.kind == 4).kernel == "V10.4.3"
+    assert search(OLD, lambda heap: getattr(heap, "kernel", "") == "V10.5.1").kind == 1
+    assert search(heaps("heap_2"), lambda heap: True).kernel == "main"
+
+
 @pytest.mark.parametrize(
     ("options", "name"),
     [
@@ -76,6 +95,9 @@ def test_heaps_reach(condition: Callable[[Any], bool]) -> None:
         ({"canaries": 1}, "canaries"),
         ({"unaligned": None}, "unaligned"),
         ({"clear_on_free": "no"}, "clear_on_free"),
+        ({"kernels": []}, "kernels is empty"),
+        ({"kernels": "V10.7.0"}, "kernel is 'V10.7.0'"),
+        ({"newlibs": ["4.4.0", 3]}, "newlib is 3"),
     ],
 )
 def test_heaps_names_the_bad_argument(options: dict[str, Any], name: str) -> None:

@@ -168,6 +168,13 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
 RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word *size) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     (void)heap;
+#if !RH_HAS_SHADOW
+    if (RH_IS_OLD(heap, RH_OLD_UNMARKED)) { /* nothing tells a live block from any other bytes */
+        RH_VISIT(heap, region, block);
+        *size = rh_size(region, block);
+        return RH_OK;
+    }
+#endif
     RH_ASSERT((block & (RH_ALIGNMENT_OF(heap) - 1)) == 0, RH_INVALID_FREE);
 #if RH_HAS_SHADOW
     const rh_word address = block + RH_HEADER_OF(heap);

@@ -209,8 +209,12 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     if (rh_splits(found, wanted, header)) {
         rh_word rest = fit.block + wanted;
 #if RH_HOSTED
-        if (RH_IS_OLD(heap, RH_OLD_ABSORB))
-            after = rh_ff_absorbed(heap, fit.region, rest + (found - wanted), after);
+        if (RH_IS_OLD(heap, RH_OLD_ABSORB)) {
+            const rh_word listed = after;
+            after = rh_ff_absorbed(heap, fit.region, rest + (found - wanted), listed);
+            /* The insertion reads what the search did but for the block, and such a marker. */
+            RH_SET_NODES(heap, heap->nodes + heap->nodes - 1 + (after != listed));
+        }
 #endif
         rh_put_header(fit.region, rest, after, found - wanted);
         after = rest ^ RH_CANARY_OF(heap);

@@ -90,18 +90,25 @@ static bool set_up(struct lab *lab, PyObject *regions, int kind, int word, Py_ss
 }
 
 static PyObject *lab_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"kind",   "checks",     "regions", "word",  "alignment",
-                            "canary", "end_marker", "budget",  "slots", NULL};
+    static char *names[] = {"kind",       "checks", "regions", "word",   "alignment", "canary",
+                            "end_marker", "budget", "slots",   "kernel", "newlib",    NULL};
+    const char *kernel, *newlib;
     int kind, checks, word;
     unsigned long long alignment, canary, end_marker, budget;
     Py_ssize_t slots;
     PyObject *regions;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiO!iKKKKn", names, &kind, &checks,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiO!iKKKKnss", names, &kind, &checks,
                                      &PyTuple_Type, &regions, &word, &alignment, &canary,
-                                     &end_marker, &budget, &slots))
+                                     &end_marker, &budget, &slots, &kernel, &newlib))
         return NULL;
     if (slots < 0 || slots > 1 << 20 || alignment < 1 || alignment > 4096) {
         PyErr_SetString(PyExc_ValueError, "slots or alignment out of range");
+        return NULL;
+    }
+    const size_t release = rh_find_kernel(kernel), nano = rh_find_newlib(newlib);
+    if (kind < 1 || kind > 5 || release == rh_kernel_count || nano == RH_NANO_VERSIONS) {
+        PyErr_Format(PyExc_ValueError, "no heap_%d of kernel %s and newlib %s", kind, kernel,
+                     newlib);
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -111,7 +118,8 @@ static PyObject *lab_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     lab->checks = checks;
     lab->budget = budget;
     lab->setup.alignment = alignment;
-    lab->setup.newlib = RH_NANO_VERSIONS - 1; /* the newest */
+    lab->setup.old = rh_kernels[release].old[kind - 1];
+    lab->setup.newlib = (enum rh_nano_version)nano;
     lab->setup.canary = canary;
     lab->setup.end_marker = end_marker;
     if (!set_up(lab, regions, kind, word, slots)) Py_CLEAR(self);

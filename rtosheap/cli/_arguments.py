@@ -187,9 +187,11 @@ def add_what_if(parser: Any, text: str) -> None:
     )
 
 
-def add_options(parser: Any, *, solved: bool, releases: bool = False) -> None:
+def add_options(
+    parser: Any, *, solved: bool, releases: bool = False, kernel: str = "the newest"
+) -> None:
     """How the heap is configured; `solved`: the last region's size may be left open; `releases`:
-    several releases may be named.
+    several releases may be named; `kernel`: the default.
     """
     each = "; several times to put one beside the others" if releases else ""
     again = {"action": "append"} if releases else {}
@@ -215,8 +217,8 @@ def add_options(parser: Any, *, solved: bool, releases: bool = False) -> None:
         "--kernel",
         type=parse_kernel,
         metavar="RELEASE",
-        help="the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 (default: the newest)"
-        f"{each}",
+        help="the FreeRTOS release whose heaps these are, V8.2.3 to V11.3.0 "
+        f"(default: {kernel}){each}",
         **again,
     )
     parser.add_argument(
@@ -265,15 +267,28 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     if heap is not None:
-        foreign = sorted(chosen.keys() - layout_of(heap).options)
-        if foreign:
-            flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
-            raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
+        _refuse_foreign(chosen, heap)
     return chosen
 
 
 def _one_or_all(names: Any) -> Any:
     return names[0] if isinstance(names, list) and len(names) == 1 else names
+
+
+def versions(args: argparse.Namespace, heap: str) -> dict[str, str]:
+    """The kernel or the newlib that was given; ValueError if this heap does not have it."""
+    given = {"kernel": args.kernel, "newlib": args.newlib}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    _refuse_foreign(chosen, heap)
+    return chosen
+
+
+def _refuse_foreign(chosen: dict[str, Any], heap: str) -> None:
+    """ValueError if this heap does not have an option."""
+    foreign = sorted(chosen.keys() - layout_of(heap).options)
+    if foreign:
+        flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
+        raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
 
 
 def layout(args: argparse.Namespace) -> Layout:

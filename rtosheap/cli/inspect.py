@@ -18,11 +18,14 @@ DUMP is raw bytes, the first of which lies at --base, Intel HEX, or an ELF core;
 firmware's own ELF says by its symbols where the arena and the heap's state lie (that of rtosheap's
 drop-in files if it was built with -g), and where heap_5's regions lie, if their array is a constant
 
-Which kernel left the arena is decided by what fits, and said. Of damage, what is certain comes
-first, and what is only suspected is called so.
+Which kernel left the arena is decided by what fits, narrowed down by the ELF's symbols, and said,
+with what would be concluded otherwise for another that fits as well. With --kernel only that
+release's arenas count. Of damage, what is certain comes first, and what is only suspected is
+called so.
 
 examples:
   rtosheap inspect dump.bin --base 0x20000400 --heap heap_4 -o map.png
+  rtosheap inspect dump.bin --base 0x20000400 --kernel V10.3.1
   rtosheap inspect ram.bin --base 0x20000000 --elf firmware.elf
   rtosheap inspect ram.hex --elf firmware.elf --trace capture.bin
 
@@ -41,7 +44,7 @@ def add(commands: Any) -> None:
         "--arena", metavar="ADDRESS:SIZE", type=_arguments.parse_region,
         help="where the arena lies in the dump (default: all of a raw dump, or the symbol ucHeap)",
     )  # fmt: skip
-    _arguments.add_options(parser, solved=False)
+    _arguments.add_options(parser, solved=False, kernel="each that the arena fits")
     parser.add_argument(
         "--canary", type=_arguments.parse_address, metavar="WORD",
         help="the heap protector's word (default: what the symbols or the end marker say)",
@@ -77,6 +80,7 @@ def inspect_dump(args: argparse.Namespace) -> Report:
         raise ValueError(f"--region is for heap_5; {args.heap} has one arena (--arena)")
     regions = args.regions or []
     _check_sizes(args, regions)
+    version = _arguments.versions(args, args.heap)
     dump = load_dump(
         args.dump,
         heap_class(args.heap).kind,
@@ -95,6 +99,8 @@ def inspect_dump(args: argparse.Namespace) -> Report:
         canary=args.canary,
         state=dump.state,
         trace=None if args.trace is None else _arguments.load(args.trace, args),
+        releases=dump.releases,
+        **version,
     )
     return dataclasses.replace(report, notes=(*dump.notes, *report.notes))
 

@@ -8,15 +8,19 @@ from typing import NamedTuple
 
 from rtosheap._lab import Lab
 from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.releases import NEWEST_KERNEL
+from rtosheap.heaps.toolchains import NEWEST_NEWLIB
 
 SLOTS = 128
 
 
 class Target(NamedTuple):
-    """What the laboratory's heaps are set up with."""
+    """What the laboratory's heaps are set up with; the releases are by the core's names."""
 
     layout: Layout
     regions: tuple[tuple[int, int], ...]
+    kernel: str = NEWEST_KERNEL
+    newlib: str = NEWEST_NEWLIB
 
     def contains(self, address: int, count: int) -> bool:
         """Whether so many bytes lie in one region."""
@@ -37,7 +41,15 @@ class Target(NamedTuple):
             self.layout.end_marker(self.regions[0][0]),
             total // 8 * 4 + 1000,
             SLOTS,
+            self.kernel,
+            self.newlib,
         )
+
+    def sound(self) -> Lab:
+        """One that nothing happens to, and that knows its blocks; for heap_2 without an allocated
+        mark that takes checks.
+        """
+        return self.lab(0 if self.layout.variant.marked else 2, 0)
 
 
 class Program:

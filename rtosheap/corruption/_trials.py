@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from rtosheap.corruption._faults import FAULTS, PLANS, Action, Plan, Scene
 from rtosheap.corruption._program import Program, Target
 from rtosheap.corruption._study import LEVELS, Study, Trial
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout
+from rtosheap.heaps.releases import find_kernel
+from rtosheap.heaps.toolchains import find_newlib
+from rtosheap.heaps.variants import variant_of
 from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name, layout_of
 
 _CHECKS = {"none": 0, "assertions": 1, "canary": 0, "protector": 1, "checked": 2}
@@ -31,6 +35,8 @@ def study(
     overrun: tuple[int, int] = (1, 16),
     word_size: int = 4,
     alignment: int = 8,
+    kernel: str | None = None,
+    newlib: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Study:
     """Inject faults into heaps at every level of protection, and see what becomes of them.
@@ -56,6 +62,11 @@ def study(
         Fewest and most bytes that a stray write writes.
     word_size, alignment : int
         Of the target; heap_3 is always 32-bit, 8-aligned.
+    kernel, newlib : str, optional
+        The release whose heaps these are, as for their constructors; the newest by default. heap_2
+        before V10.5.0 takes whatever is freed, at every level but ``checked``. Where a sound heap
+        of that release asserts (heap_5 with the protector, V11.0 to V11.3), or newlib goes wrong
+        by itself (4.2.0 to 4.3.0), nothing is detected: the malloc fails, the free is left undone.
     progress : callable, optional
         Called with the trials done and their total.
 
@@ -78,7 +89,7 @@ def study(
     names = list(dict.fromkeys(heap_name(heap) for heap in several))
     chosen_levels = _chosen(levels, "levels", LEVELS)
     chosen_faults = _chosen(faults, "faults", FAULTS)
-    settings = _Settings(calls, heap_size, overrun, word_size, alignment)
+    settings = _Settings(calls, heap_size, overrun, word_size, alignment, kernel, newlib)
     settings.test()
     if not isinstance(trials, int) or trials < 1:
         raise ValueError(f"trials is {trials!r}; it must be an int of at least 1")
@@ -112,6 +123,8 @@ def inject(
     overrun: tuple[int, int] = (1, 16),
     word_size: int = 4,
     alignment: int = 8,
+    kernel: str | None = None,
+    newlib: str | None = None,
 ) -> Trial:
     """Run one trial: that of `study` with the same seed and settings.
 
@@ -133,7 +146,7 @@ def inject(
         _chosen(level, "level", LEVELS),
         _chosen(fault, "fault", FAULTS),
     )
-    settings = _Settings(calls, heap_size, overrun, word_size, alignment)
+    settings = _Settings(calls, heap_size, overrun, word_size, alignment, kernel, newlib)
     settings.test()
     if not _exists(name, one_level, one_fault):
         raise ValueError(f"{name} has no level {one_level!r} with fault {one_fault!r}")
@@ -146,6 +159,8 @@ class _Settings(NamedTuple):
     overrun: tuple[int, int]
     word_size: int
     alignment: int
+    kernel: str | None
+    newlib: str | None
 
     def test(self) -> None:
         for name, low, high in (("calls", 1, 1 << 20), ("heap_size", 1024, 1 << 20)):
@@ -165,15 +180,19 @@ class _Settings(NamedTuple):
                 f"alignment is {self.alignment!r}; it must be 4, 8, 16 or 32, "
                 "and no smaller than word_size"
             )
+        find_kernel(self.kernel)
+        find_newlib(self.newlib)
 
     def target(self, name: str) -> Target:
         kind = heap_class(name).kind
         (layout,) = Layout.existing(kind, (self.word_size,), (self.alignment,))
+        kernel, newlib = find_kernel(self.kernel).name, find_newlib(self.newlib)
+        layout = replace(layout, variant=variant_of(kind, kernel, newlib))
         regions: tuple[tuple[int, int], ...] = ((DEFAULT_BASE, self.heap_size),)
         if layout.has_regions:
             half = self.heap_size // 2
             regions = ((DEFAULT_BASE, half), (DEFAULT_BASE + 2 * half, self.heap_size - half))
-        return Target(layout, regions)
+        return Target(layout, regions, kernel, newlib)
 
 
 def _chosen(given: str | Sequence[str], name: str, known: Sequence[str]) -> list[str]:
@@ -201,7 +220,7 @@ def _trials(
     for attempt in range(100):  # a fault may find nothing to happen to
         random = Random(f"{seed} {attempt} {heap} {fault}")
         program = Program(random, target)
-        sound = target.lab(0, 0)
+        sound = target.sound()
         warm = random.randint(40, 80)
         program.go_on(warm)
         served = bytearray(len(program))

@@ -31,7 +31,9 @@ class Dump:
     state : ImageState
         What is known of the state outside the arena.
     notes : tuple of str
-        Why something of it is not known.
+        Why something of it is not known, and what else the symbols tell.
+    releases : tuple of str
+        The releases of the kernel that the symbols allow, ascending; empty where they do not tell.
     """
 
     memory: bytes | list[tuple[int, bytes]]
@@ -39,6 +41,7 @@ class Dump:
     word_size: int
     state: ImageState
     notes: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
 
 
 def load_dump(
@@ -92,9 +95,10 @@ def load_dump(
         found = Arena(kind, *where, word_size, ImageState())
     if regions:
         pieces = [(at, _read(memory, at, size)) for at, size in regions]
-        return Dump(pieces, 0, found.word, found.state, (*notes, *found.notes))
+        notes = (*notes, *found.notes)
+        return Dump(pieces, 0, found.word, found.state, notes, found.releases)
     data = _read(memory, found.base, found.size)
-    return Dump(data, found.base, found.word, found.state, found.notes)
+    return Dump(data, found.base, found.word, found.state, found.notes, found.releases)
 
 
 def _given(arena: tuple[int, int | None] | None, memory: Memory, path: _Path) -> tuple[int, int]:

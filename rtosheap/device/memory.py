@@ -46,7 +46,9 @@ class Arena:
     state : ImageState
         What the heap keeps outside its arena, as far as it is known.
     notes : tuple of str
-        Why something of it is not, in plain sentences.
+        Why something of it is not, and what else the symbols tell, in plain sentences.
+    releases : tuple of str
+        The releases of the kernel that the symbols allow, ascending; empty where they do not tell.
     """
 
     kind: int
@@ -55,6 +57,7 @@ class Arena:
     word: int
     state: ImageState
     notes: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
 
 
 def load_memory(path: str | os.PathLike[str], *, base: int | None = None) -> Memory:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rtosheap.device._releases import releases_told
 from rtosheap.device.elf import MAGIC, Elf, Member
 from rtosheap.device.memory import Arena, Memory
 from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.releases import NEWEST_KERNEL
 from rtosheap.heaps.state import ImageState
 
 __all__ = ["Symbols", "find_arena", "find_regions", "load_symbols"]
@@ -55,12 +57,15 @@ class Symbols:
         Of the struct ``xHeap`` by dotted path, where debug information describes it.
     notes : tuple of str
         Why nothing does.
+    functions : frozenset of str
+        The names of functions.
     """
 
     table: dict[str, tuple[int, int]]
     word: int
     members: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    functions: frozenset[str] = frozenset()
 
     def __contains__(self, name: str) -> bool:
         return name in self.table
@@ -88,10 +93,11 @@ def load_symbols(path: str | os.PathLike[str]) -> Symbols:
         if symbol.kind in ("object", "none"):
             plain = symbol.name.partition(".")[0]  # the compiler's suffix of a static's name
             table.setdefault(plain, (symbol.value, symbol.size))
+    functions = frozenset(symbol.name for symbol in elf.symbols if symbol.kind == "function")
     if _OWN not in table:
-        return Symbols(table, elf.word)
+        return Symbols(table, elf.word, functions=functions)
     members, notes = _own_members(elf, table[_OWN][0])
-    return Symbols(table, elf.word, members, notes)
+    return Symbols(table, elf.word, members, notes, functions)
 
 
 def _own_members(elf: Elf, address: int) -> tuple[dict[str, Member], tuple[str, ...]]:
@@ -143,14 +149,19 @@ def find_arena(
             at + len(data) - base for at, data in memory.pieces if at <= base < at + len(data)
         )
     layout = Layout(kind)
-    notes: tuple[str, ...] = ()
     if layout.is_newlib:
         state = _newlib_state(memory, symbols, base, size)
-    elif _OWN in symbols and ("xStart" if layout.frees else "xNextFreeByte") not in symbols:
+        return Arena(kind, base, size, symbols.word, state)
+    if _OWN in symbols and ("xStart" if layout.frees else "xNextFreeByte") not in symbols:
         state, notes = _own_state(memory, symbols), symbols.notes
+        releases: tuple[str, ...] = ()
+        if symbols.members and not notes:
+            releases = (NEWEST_KERNEL,)
+            notes = (f"{_OWN} is rtosheap's drop-in file's, which is the newest kernel's heap",)
     else:
         state = _kernel_state(memory, symbols, layout)
-    return Arena(kind, base, size, symbols.word, state, notes)
+        releases, notes = releases_told(symbols.table, symbols.functions, layout)
+    return Arena(kind, base, size, symbols.word, state, notes, releases)
 
 
 def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, list[tuple[int, int]]]:

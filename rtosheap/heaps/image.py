@@ -70,10 +70,9 @@ def from_image(
     (True, None)
     """
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
-    wrong = "kernel" if layout.is_newlib else "newlib"
-    if (kernel if layout.is_newlib else newlib) is not None:
-        raise TypeError(f"{layout.name} has no option {wrong}")
-    reading = read(layout, memory, base_address, canary, state, kernel)
+    layout.check_versions(kernel, newlib)
+    allowed = None if kernel is None else variants_of(kernel, layout.kind)
+    reading = read(layout, memory, base_address, canary, state, allowed)
     if reading.fault:
         raise ValueError(reading.fault)
     if reading.chain is not None:

@@ -114,6 +114,11 @@ class Layout:
             return [cls(kind)]
         return [cls(kind, w, a) for w in words for a in alignments if a >= w]
 
+    def check_versions(self, kernel: object, newlib: object) -> None:
+        """TypeError for a kernel of heap_3, which has a newlib, or a newlib of another heap."""
+        if (kernel if self.is_newlib else newlib) is not None:
+            raise TypeError(f"{self.name} has no option {'kernel' if self.is_newlib else 'newlib'}")
+
     # ------------------------------------------------------------------ what a heap of the kind has
 
     @property
@@ -235,10 +240,14 @@ class Layout:
             max(chunk, _LEAST_CHUNK) if isinstance(chunk, int) else np.maximum(chunk, _LEAST_CHUNK)
         )
 
-    def largest_request(self, free: int) -> int:
-        """The largest request that a free block of so many bytes serves; 0 if it serves none."""
+    def largest_request(self, free: int, usable: int | None = None) -> int:
+        """The largest request that a free block of so many bytes serves, in an arena of so many
+        usable ones; 0 if it serves none.
+        """
         if self.kind == 1:  # used + size must stay below the limit
             free -= 1
+        if self.variant.strict and usable is not None:  # a block must be less than that
+            free = min(free, usable - 1)
         largest = down(free, self.step) - self.overhead
         if self.variant.pads:  # one less than a multiple, which would take another
             largest = down(largest, self.alignment) - 1

@@ -13,7 +13,7 @@ from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout, down, up
 from rtosheap.heaps.parse import BROKEN, Parsed, ParsedRegion, Span, parse, span_of, walk
 from rtosheap.heaps.state import ImageState
-from rtosheap.heaps.variants import VARIANTS, Variant, newest_kernel, variants_of
+from rtosheap.heaps.variants import VARIANTS, Variant, newest_kernel
 
 #: Address, bytes (header included) and whether it is allocated.
 Triple = tuple[int, int, bool]
@@ -56,8 +56,8 @@ class Reading:
         heap_3: why the chunks make no sense, and at which; 0 for the free list.
     misfit : int
         How much the memory is not what the variant would have left; 0 if it is sound.
-    fitting : tuple of Variant
-        All that fit as well as the one taken, which is the first: the newest.
+    fitting : tuple of Reading
+        All that fit as well, one of each variant. The first is this one, the newest.
     """
 
     layout: Layout
@@ -71,7 +71,7 @@ class Reading:
     fault: str = ""
     fault_at: int = 0
     misfit: int = 0
-    fitting: tuple[Variant, ...] = ()
+    fitting: tuple[Reading, ...] = ()
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
@@ -104,11 +104,11 @@ def read(
     base_address: SupportsIndex,
     canary: SupportsIndex | None,
     state: ImageState | None,
-    kernel: str | None = None,
+    allowed: Sequence[Variant] | None = None,
 ) -> Reading:
     """Read the bytes of an arena; the parameters are those of :func:`~rtosheap.heaps.from_image`.
 
-    Of a release, if one is named; else of the one that fits best.
+    As the variant that fits best, of those that are allowed; by default of all.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def read(
     regions = _regions_of(layout, memory, operator.index(base_address))
     if canary is not None:
         known = replace(known, canary=operator.index(canary))
-    variants = VARIANTS[layout.kind] if kernel is None else variants_of(kernel, layout.kind)
+    variants = VARIANTS[layout.kind] if allowed is None else allowed
     if not layout.has_headers:
         readings = [_without_headers(replace(layout, variant=v), regions, known) for v in variants]
         return _best(readings)
@@ -152,7 +152,10 @@ def _best(readings: list[Reading]) -> Reading:
     sound = [reading for reading in readings if not reading.misfit]
     least = min(map(rank, readings))
     fitting = sound or [reading for reading in readings if rank(reading) == least]
-    return replace(fitting[0], fitting=tuple(dict.fromkeys(fit.layout.variant for fit in fitting)))
+    one_each: dict[Variant, Reading] = {}
+    for reading in fitting:
+        one_each.setdefault(reading.layout.variant, reading)
+    return replace(fitting[0], fitting=tuple(one_each.values()))
 
 
 def _canaries(known: ImageState, plain: list[Reading]) -> list[int]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from rtosheap import _core
 from rtosheap.html import table_html
 from rtosheap.tables import plain_table
 
-__all__ = ["NEWEST_KERNEL", "Kernel", "Kernels", "find_kernel", "kernels"]
+__all__ = [
+    "NEWEST_KERNEL",
+    "PROTECTOR",
+    "Kernel",
+    "Kernels",
+    "find_kernel",
+    "kernels",
+    "said",
+    "since",
+]
 
 #: The default: the kernel's main branch, as of July 2026.
 NEWEST_KERNEL = "main"
@@ -30,11 +41,13 @@ _RULES = (
     ("plain link", "with the heap protector an allocated block's link is plain 0"),
 )
 _TEXTS = dict(_RULES)
+#: What :attr:`Kernel.lacks` calls it.
+PROTECTOR = "the heap protector"
 #: What came with a release; here it serves with all of them.
 _SINCE = (
     ("V10.3.0", "heap statistics"),
     ("V10.5.0", "calloc, clearing on free"),
-    ("V11.0.0", "the heap protector"),
+    ("V11.0.0", PROTECTOR),
     ("V11.2.0", "the reset of the minimum ever free"),
 )
 #: Other names. FreeRTOS's long-term support releases are named after libraries, of which the
@@ -149,6 +162,38 @@ def _kernel(name: str, old: tuple[int, ...]) -> Kernel:
     }
     lacks = tuple(what for since, what in _SINCE if _numbers(name) < _numbers(since))
     return Kernel(name, _ALSO.get(name, ()), rules, lacks)
+
+
+def since(release: str) -> tuple[str, ...]:
+    """The release and all after it, by name."""
+    names = [kernel.name for kernel in kernels()]
+    return tuple(names[names.index(release) :])
+
+
+def said(names: Iterable[str], order: Sequence[str] | None = None) -> str:
+    """Some releases in words, as ranges of all that there are: of kernels, or in their `order`.
+
+    Examples
+    --------
+    >>> said(["V10.3.0", "V10.3.1", "V10.5.0"]), said(["V11.3.0", "main"])
+    ('V10.3.0 to V10.3.1, V10.5.0', 'V11.3.0 or later')
+    """
+    known = [kernel.name for kernel in kernels()] if order is None else list(order)
+    places, texts = sorted({known.index(name) for name in names}), []
+    for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0]):
+        first, *_, last = [place for _, place in run] * 2
+        if first == last:
+            text = known[first]
+        elif (first, last) == (0, len(known) - 1):
+            text = "any release"
+        elif first == 0:
+            text = f"{known[last]} or earlier"
+        elif last == len(known) - 1:
+            text = f"{known[first]} or later"
+        else:
+            text = f"{known[first]} to {known[last]}"
+        texts.append(text)
+    return ", ".join(texts)
 
 
 def _numbers(name: str) -> tuple[float, ...]:

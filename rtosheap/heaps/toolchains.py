@@ -11,13 +11,13 @@ from rtosheap import _core
 from rtosheap.html import table_html
 from rtosheap.tables import plain_table
 
-__all__ = ["NEWEST_NEWLIB", "Newlibs", "Toolchain", "find_newlib", "newlibs"]
+__all__ = ["BEHAVIOURS", "NEWEST_NEWLIB", "Newlibs", "Toolchain", "find_newlib", "newlibs"]
 
 #: The default.
 NEWEST_NEWLIB: str = _core.NEWLIBS[-1]
 
 #: Each behaviour of newlib-nano's malloc, and the names of releases that have it.
-_BEHAVIOURS = {
+BEHAVIOURS = {
     "3.3.0": ("3.3.0",),
     "4.0.0": ("4.0.0", "4.1.0"),
     "4.2.0": ("4.2.0", "4.2.0.20211231"),
@@ -200,7 +200,7 @@ def newlibs() -> Newlibs:
     """
     releases = (
         Toolchain(name, "newlib", name.partition("+")[0], behaviour, _known_by(name, behaviour))
-        for behaviour, names in _BEHAVIOURS.items()
+        for behaviour, names in BEHAVIOURS.items()
         for name in names
     )
     return Newlibs((*releases, *_TOOLCHAINS))

@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from rtosheap.heaps.releases import find_kernel, kernels
+from rtosheap.heaps.releases import PROTECTOR, find_kernel, kernels
 from rtosheap.heaps.toolchains import find_newlib
 
-__all__ = ["NEWEST", "VARIANTS", "Variant", "newest_kernel", "variant_of", "variants_of"]
+__all__ = [
+    "NEWEST",
+    "VARIANTS",
+    "Variant",
+    "newest_kernel",
+    "releases_of",
+    "variant_of",
+    "variants_of",
+]
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,8 @@ class Variant:
     pads : bool
         heap_2, heap_4, heap_5: a request that is a multiple of the alignment takes one more. No
         arena tells.
+    strict : bool
+        heap_2: no block is the whole arena. No arena tells.
     final : bool
         heap_3: what ``sbrk`` refuses fails, as before newlib 4.2.0: the last free chunk does not
         grow. No arena tells.
@@ -42,6 +52,7 @@ class Variant:
     protector: bool = False
     plain: bool = False
     pads: bool = False
+    strict: bool = False
     final: bool = False
 
     def __str__(self) -> str:
@@ -91,8 +102,9 @@ def variant_of(
         "higher": "start" in rules,
         "plain": protector and "plain link" in rules,
         "pads": "pad" in rules,
+        "strict": "wrap" in rules,
     }
-    if arena == {"marked": True, "higher": False, "plain": False, "pads": False}:
+    if arena == {name: getattr(NEWEST, name) for name in arena}:
         return NEWEST
     return Variant(str(kernel), protector=protector, **arena)
 
@@ -111,6 +123,16 @@ def variants_of(kernel: str | None, kind: int) -> tuple[Variant, ...]:
 
 
 @cache
+def releases_of(variant: Variant, kind: int) -> tuple[str, ...]:
+    """The releases that leave arenas of one of VARIANTS on a device, ascending."""
+    return tuple(
+        one.name
+        for one in kernels()
+        if variant in variants_of(one.name, kind)
+        and not (variant.protector and PROTECTOR in one.lacks)
+    )
+
+
 def newest_kernel(variant: Variant, kind: int) -> str:
     """The newest release whose arenas are of a variant."""
-    return next(one.name for one in kernels()[::-1] if variant in variants_of(one.name, kind))
+    return releases_of(variant, kind)[-1]

@@ -6,6 +6,6 @@ Damage is a finding here, not an error: any bytes can be inspected.
 from rtosheap.inspection._inspect import inspect
 from rtosheap.inspection._owners import Owner
 from rtosheap.inspection.damage import Damage
-from rtosheap.inspection.report import Found, Report
+from rtosheap.inspection.report import Dependence, Found, Report
 
-__all__ = ["Damage", "Found", "Owner", "Report", "inspect"]
+__all__ = ["Damage", "Dependence", "Found", "Owner", "Report", "inspect"]

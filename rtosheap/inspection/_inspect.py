@@ -5,16 +5,22 @@ Damage is a finding here, not an error: any bytes can be inspected.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, SupportsIndex
 
-from rtosheap.heaps import HeapError, ImageState
+from rtosheap.heaps import ImageState
 from rtosheap.heaps.free_list import FreeChain
-from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading, read
+from rtosheap.heaps.releases import find_kernel
+from rtosheap.heaps.toolchains import find_newlib
+from rtosheap.inspection._depends import Draft, finished, rebuilt
 from rtosheap.inspection._extent import doubted, may_end_at
 from rtosheap.inspection._misread import Misreading, find_misreading
+from rtosheap.inspection._origin import find_origin
 from rtosheap.inspection._owners import former, owners
 from rtosheap.inspection.damage import Damage, find_damage, right_header
 from rtosheap.inspection.report import Found, Report
@@ -32,12 +38,16 @@ def inspect(
     canary: SupportsIndex | None = None,
     state: ImageState | None = None,
     trace: Trace | None = None,
+    kernel: str | None = None,
+    newlib: str | None = None,
+    releases: Sequence[str] = (),
 ) -> Report:
     """Look at the bytes of an arena, whole or damaged, that any kernel from V8.2.3 on left.
 
     In what the kernels' arenas differ is decided by what fits, the newest first; ``kernels`` says
-    which it is. Where the memory is no such heap, by the wrong kind, word, address or size, the
-    report says that alone, and what would fit.
+    which it is, and ``depends`` which conclusions would be others with another one that fits.
+    Where the memory is no such heap, by the wrong kind, word, address or size, or of another kernel
+    than the one that is named, the report says that alone, and what would fit.
 
     Parameters
     ----------
@@ -49,6 +59,14 @@ def inspect(
         As for :func:`rtosheap.heaps.from_image`.
     trace : Trace, optional
         A trace of the same run, up to the moment of the dump: blocks get names.
+    kernel : str, optional
+        The release that it is known to be of, as for the classes: only its arenas count. By
+        default every release that fits.
+    newlib : str, optional
+        heap_3: the newlib or the toolchain; by default the newest is taken.
+    releases : sequence of str, optional
+        Those that the firmware's symbols allow: ``releases`` of a :class:`rtosheap.device.Dump`.
+        Where the arena is of none of them it is believed, and the report says so.
 
     Returns
     -------
@@ -58,6 +76,8 @@ def inspect(
     ------
     ValueError
         If the memory has no room for such a heap, or an argument is none of what there is.
+    TypeError
+        For a kernel of heap_3, which has a newlib, or a newlib of another heap.
 
     Examples
     --------
@@ -70,23 +90,49 @@ def inspect(
     >>> damage = report.damage[0]
     >>> hex(damage.culprit), damage.how, damage.past
     ('0x20000000', 'overflow', 6)
+    >>> fresh = bytes(Heap4(256).memory)
+    >>> print(inspect(fresh).depends[0])
+    largest request: 240 with V10.4.6 or earlier, V10.6.0 or later; 239 with V10.5.0 to V10.5.1
+    >>> inspect(fresh, kernel="V10.5.1").largest_request
+    239
     """
     cls = heap_class(heap)
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
-    reading = read(layout, memory, base_address, canary, state)
+    layout.check_versions(kernel, newlib)
+    behaviour = None if newlib is None else find_newlib(newlib)
+    named = None if kernel is None else find_kernel(kernel).name
+    told = [releases] if isinstance(releases, str) else releases
+    told = [find_kernel(name).name for name in told]
+    given = (state or ImageState()).canary if canary is None else operator.index(canary)
+    origin = find_origin(
+        partial(read, layout, memory, base_address, given, state), layout, named, told, given
+    )
+    reading = origin.reading
+    if origin.foreign is not None:
+        return _none(reading, origin.foreign, f"{layout.name} of {named}", origin.notes)
     misread = find_misreading(reading)
     if misread is not None:
-        return _none(reading, misread)
+        return _none(reading, misread, layout.name, origin.notes)
+    drafts = [(_draft(cls, fit), names) for fit, names in origin.fitting]
+    report = finished(cls, drafts, behaviour)
+    notes = (*origin.notes, *report.notes)
+    if named is not None:
+        notes = (f"{named} was named: other kernels' arenas do not count", *notes)
+    if behaviour is not None:
+        notes = (f"newlib {behaviour} was named", *notes)
+    report = replace(report, notes=notes, kernels=origin.kernels)
+    return report if trace is None else _named(report, trace)
+
+
+def _draft(cls: HeapClass, reading: Reading) -> Draft:
     if reading.chain is None:
-        draft = _without_headers(cls, reading)
-    else:
-        draft = _with_headers(cls, reading, reading.chain)
-    return draft if trace is None else _named(draft, trace)
+        return _without_headers(cls, reading)
+    return _with_headers(reading, reading.chain)
 
 
-def _none(reading: Reading, misread: Misreading) -> Report:
+def _none(reading: Reading, misread: Misreading, name: str, notes: tuple[str, ...]) -> Report:
     """The report on what is no such heap."""
-    message = f"this is no {reading.layout.name}: {misread.why}"
+    message = f"this is no {name}: {misread.why}"
     if misread.would_fit:
         message += f"; what would fit: {', or '.join(misread.would_fit)}"
     damage = Damage("no such heap", reading.spans[0][0], message)
@@ -99,11 +145,12 @@ def _none(reading: Reading, misread: Misreading) -> Report:
         heap=None,
         canary=0,
         taken=reading.state.known(),
+        notes=notes,
         would_fit=misread.would_fit,
     )
 
 
-def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
+def _with_headers(reading: Reading, chain: FreeChain) -> Draft:
     layout, parsed = reading.layout, reading.parsed
     damage = find_damage(parsed, layout, chain, reading.state)
     hurt = {item.address for item in damage if item.kind in ("header", "link", "end marker")}
@@ -126,7 +173,8 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
     if not layout.variant.marked and reading.state.head is None:
         notes.append(
             "headers of this kernel do not say what is allocated, and where the free list begins "
-            "is not known: what is free is a guess (the firmware's ELF would tell)"
+            "is not known: what is free, and so the largest request, is a guess (the firmware's "
+            "ELF would tell)"
         )
     ends = may_end_at(reading) if damage else None
     if ends is not None:
@@ -137,15 +185,14 @@ def _with_headers(cls: HeapClass, reading: Reading, chain: FreeChain) -> Report:
         notes.append(
             "heap_2 has no end marker in its arena: whether its size is right, nothing tells"
         )
-    return _report(
+    report = _report(
         reading,
         ("head", "free_size", "minimum_ever_free", "allocations"),
         notes=tuple(notes),
         blocks=tuple(blocks),
         damage=tuple(doubted(item, reading) for item in damage),
-        largest_request=max(map(layout.largest_request, reachable), default=0),
-        heap=_rebuilt(cls, seen),
     )
+    return Draft(report, seen, tuple(reachable))
 
 
 def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
@@ -156,18 +203,11 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
         regions=reading.spans,
         canary=reading.layout.canary,
         taken=known,
-        kernels=() if reading.layout.is_newlib else tuple(map(str, reading.fitting)),
+        largest_request=0,
+        heap=None,
         reconstructed=tuple(name for name in wanted if name not in known),
         **found,
     )
-
-
-def _rebuilt(cls: HeapClass, reading: Reading) -> Any:
-    """The heap, if one could be so."""
-    try:
-        return restored(cls, reading)
-    except (ValueError, HeapError):
-        return None
 
 
 def _repaired(layout: Layout, blocks: list[Found]) -> list[int]:
@@ -178,16 +218,14 @@ def _repaired(layout: Layout, blocks: list[Found]) -> list[int]:
     return [block.address for block in free]
 
 
-def _without_headers(cls: HeapClass, reading: Reading) -> Report:
+def _without_headers(cls: HeapClass, reading: Reading) -> Draft:
     layout, ((base, size),) = reading.layout, reading.spans
     damage: tuple[Damage, ...] = ()
     notes: tuple[str, ...] = ()
-    heap: Any = None
     if reading.fault:
         damage = (_of_chunks(reading),)
     else:
-        heap = _rebuilt(cls, reading)
-        if heap is None:
+        if rebuilt(cls, reading) is None:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
         if not layout.frees and reading.unused[1] <= 0:
             said = f"{reading.state.used} bytes were handed out, it is said, of {size} in the arena"
@@ -196,7 +234,8 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
     shown = [*reading.blocks, *([unused] if unused[1] > 0 else [])]
     free = [free for _, free, allocated in (*reading.blocks, unused) if not allocated]
     if layout.is_newlib and reading.blocks and not reading.blocks[-1][2]:
-        free.append(reading.blocks[-1][1] + reading.unused[1])  # the last chunk can grow
+        grown = reading.blocks[-1][1] + reading.unused[1]  # the last chunk can grow
+        free += [grown, grown - 8]  # newlib 4.2.0 asks for 8 bytes more
     hurt = reading.fault_at
     if not layout.frees:
         notes = (
@@ -205,7 +244,7 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
         )
     else:
         notes = _of_newlib(reading)
-    return _report(
+    report = _report(
         reading,
         ("head", "used") if layout.frees else ("used",),
         blocks=tuple(
@@ -213,10 +252,9 @@ def _without_headers(cls: HeapClass, reading: Reading) -> Report:
             for at, size, taken in shown
         ),
         damage=damage,
-        largest_request=max(map(layout.largest_request, free)),
-        heap=heap,
         notes=notes,
     )
+    return Draft(report, reading, tuple(free))
 
 
 def _of_chunks(reading: Reading) -> Damage:

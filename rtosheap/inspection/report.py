@@ -38,6 +38,31 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Dependence:
+    """A conclusion that is not the same for all releases that an arena may be of.
+
+    Attributes
+    ----------
+    conclusion : str
+        What is concluded: an attribute of the report, such as ``"largest_request"``;
+        ``"allocated"``, which blocks are; ``"malloc(8)"``, what the heap's next call would do;
+        ``"second free"``, whether the device notices one; ``"statistics"``.
+    cases : tuple of (str, int or str)
+        Releases, of the kernel or for heap_3 of newlib, and what is so for these.
+    """
+
+    conclusion: str
+    cases: tuple[tuple[str, int | str], ...]
+
+    def __str__(self) -> str:
+        cases = (
+            f"{value:,} with {releases}" if isinstance(value, int) else f"{value} with {releases}"
+            for releases, value in self.cases
+        )
+        return f"{self.conclusion.replace('_', ' ')}: {'; '.join(cases)}"
+
+
+@dataclass(frozen=True)
 class Report:
     """What :func:`inspect` found.
 
@@ -59,18 +84,20 @@ class Report:
     external_fragmentation : float
         ``1 - largest_free_block / free_size``; 0 when nothing is free.
     heap : Heap or None
-        The heap as far as it could be rebuilt: sound when `damage` is empty, else a best guess
-        whose ``check()`` raises; None where no heap could be so, and where an older kernel left
-        what a live heap, which is the newest kernel's, would not.
+        The heap as far as it could be rebuilt, of the newest release that is left: sound when
+        `damage` is empty, else a best guess whose ``check()`` raises; None where no heap could be
+        so.
     taken, reconstructed : tuple of str
         Which parts of the state outside the arena were given, and which derived from the blocks.
     notes : tuple of str
         What else a reader should know.
     kernels : tuple of str
-        Which releases leave such an arena. The first was taken; others fit as well. Of a damaged
-        arena those that fit best.
+        Which releases leave such an arena, of those that were named or that symbols allow. The
+        newest of the first was taken; others fit as well. Of a damaged arena those that fit best.
     would_fit : tuple of str
         Where this is no such heap: what heap the memory would be.
+    depends : tuple of Dependence
+        Which of the conclusions depend on the release, where more than one is left.
     """
 
     kind: str
@@ -86,6 +113,7 @@ class Report:
     former_owner: Mapping[int, Owner] = field(default_factory=dict)
     kernels: tuple[str, ...] = ()
     would_fit: tuple[str, ...] = ()
+    depends: tuple[Dependence, ...] = ()
 
     @property
     def free_size(self) -> int:
@@ -153,6 +181,8 @@ class Report:
                 out.append(f"    that block is {_whose(owner)}")
             if damage.shown:
                 out.append(f"    {damage.shown.hex(' ')}  {_text(damage.shown)}")
+        if self.depends:
+            out += ["depends on the release:", *(f"  {one}" for one in self.depends)]
         out.append("blocks:")
         out += [f"  {_line(block)}" for block in self.blocks]
         return out
@@ -185,6 +215,13 @@ class Report:
             "external_fragmentation": self.external_fragmentation,
             "largest_request": self.largest_request,
             "kernels": list(self.kernels),
+            "depends": [
+                {
+                    "conclusion": one.conclusion,
+                    "cases": [{"releases": names, "value": value} for names, value in one.cases],
+                }
+                for one in self.depends
+            ],
             "canary": self.canary,
             "taken": list(self.taken),
             "reconstructed": list(self.reconstructed),
@@ -225,5 +262,5 @@ def _block_dict(block: Found) -> dict[str, Any]:
     return values
 
 
-for _type in (Found, Report):
+for _type in (Dependence, Found, Report):
     _type.__module__ = "rtosheap.inspection"  # where users import them from

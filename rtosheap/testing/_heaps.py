@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout, up
+from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
+from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.kinds import NAMES, HeapKind, heap_class
 from rtosheap.testing import _arguments
 
@@ -27,11 +29,13 @@ def heaps(
     unaligned: bool = True,
     canaries: bool = True,
     clear_on_free: bool = True,
+    kernels: Sequence[str] | str = (NEWEST_KERNEL,),
+    newlibs: Sequence[str] | str = (NEWEST_NEWLIB,),
 ) -> st.SearchStrategy[Heap]:
     """Constructed heaps, empty, over memory of their own.
 
-    Shrinks to the first of `kinds`, `word_sizes` and `alignments`, to the smallest arena, to one
-    region that starts at 0x2000_0000, and to no canary.
+    Shrinks to the first of `kinds`, `word_sizes`, `alignments`, `kernels` and `newlibs`, to the
+    smallest arena, to one region that starts at 0x2000_0000, and to no canary.
 
     Parameters
     ----------
@@ -51,6 +55,9 @@ def heaps(
         Whether heap_4 and heap_5 may have the heap protector's canary.
     clear_on_free : bool
         Whether heap_2, heap_4 and heap_5 may clear a payload when it is freed.
+    kernels, newlibs : sequence of str
+        The releases whose heaps these are, as for the constructors; one alone serves too. By
+        default the newest.
 
     Raises
     ------
@@ -74,6 +81,10 @@ def heaps(
     few, many = _arguments.interval(regions, "regions", 1, _REGIONS_MAX)
     flags = [_arguments.boolean(unaligned, "unaligned"), _arguments.boolean(canaries, "canaries")]
     flags.append(_arguments.boolean(clear_on_free, "clear_on_free"))
+    releases = {
+        "kernel": _releases(kernels, "kernels", lambda name: find_kernel(name).name),
+        "newlib": _releases(newlibs, "newlibs", find_newlib),
+    }
     layouts: list[list[tuple[Any, Layout]]] = []  # of each kind
     for cls in classes:
         fitting = Layout.existing(cls.kind, words, aligned)
@@ -91,7 +102,17 @@ def heaps(
                 f"{layout.word}, an alignment of {layout.alignment} and regions {(few, many)!r} "
                 f"needs {needed} bytes"
             )
-    return _heaps(layouts, (least_size, most_size), (few, many), *flags)
+    return _heaps(layouts, (least_size, most_size), (few, many), releases, *flags)
+
+
+def _releases(
+    given: Sequence[str] | str, argument: str, find: Callable[[str], str]
+) -> tuple[str, ...]:
+    """The releases by the names that the heaps know them by."""
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if not names:
+        raise ValueError(f"{argument} is empty; it must name at least one release")
+    return tuple(map(find, names))
 
 
 def _least(layout: Layout) -> int:
@@ -105,6 +126,7 @@ def _heaps(
     layouts: list[list[tuple[Any, Layout]]],
     sizes: tuple[int, int],
     regions: tuple[int, int],
+    releases: Mapping[str, Sequence[str]],
     unaligned: bool,
     canaries: bool,
     clear_on_free: bool,
@@ -112,7 +134,11 @@ def _heaps(
     cls, layout = draw(st.sampled_from(draw(st.sampled_from(layouts))))
     alignment, least = layout.alignment, _least(layout)
     start = DEFAULT_BASE + (draw(st.integers(0, alignment - 1)) if unaligned else 0)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {
+        option: draw(st.sampled_from(names))
+        for option, names in releases.items()
+        if option in layout.options
+    }
     if "word_size" in layout.options:
         options |= {"word_size": layout.word, "alignment": alignment}
     if "clear_on_free" in layout.options and clear_on_free:

@@ -72,10 +72,8 @@ class Model5(HeaderModel):
         if remainder is None:
             del self._free[index]
         elif Rule.ABSORB in self.rules:
-            searched = self.nodes  # all that is counted, here as in the newest
             del self._free[index]
             self._insert(remainder)
-            self.nodes = searched
         else:
             self._free[index] = remainder
             self._write_list_link(index)
