@@ -294,6 +294,7 @@ class Judge:
         # CI: Hypothesis's examples are the same each time
         environment = {**os.environ, "PYTHONPATH": str(self.tree), "CI": "1"}
         command = [sys.executable, "-m", "pytest", "-qx", "--failed-first", "-p", "no:xdist"]
+        command += ["--assert=plain", "--tb=no"]  # a reason may take long to find
         command += ["-o", f"cache_dir={self.work / 'failed' / changed}", "-m", marked]
         command += [f"--deselect={LEFT_OUT}", *self.test_files(tests)]
         where = self.tree / "tests"
