@@ -236,6 +236,22 @@ def test_links_that_count_from_the_heap_tell_no_address() -> None:
     assert inspect(memory, Heap4).would_fit == ()
 
 
+def test_a_heap_in_a_payload_is_not_the_heap_where_one_header_is_damaged() -> None:
+    """The chain that comes to the memory's own end is longer."""
+    base = 0x2000_0000
+    heap = Heap4(1024, base_address=base)
+    first, second, *rest = [heap.malloc(size) for size in (24, 200, 24, 24, 24, 24)]
+    heap.free(rest[1])
+    inner = Heap4(192, base_address=second)
+    inner.free([inner.malloc(24) for _ in range(4)][1])
+    memory = bytearray(heap.memory)
+    memory[second - base : second - base + 192] = inner.memory
+    memory[:8] = b"\xa5" * 8
+    told = inspect(memory, Heap4, base_address=base)
+    assert told.would_fit == ()
+    assert [damage.address for damage in told.damage] == [base] == [first - 8]
+
+
 def test_another_word_and_heap_3_in_every_kernel() -> None:
     tried: Counter[int] = Counter()
     for image in small(2, 4):

@@ -46,7 +46,8 @@ Each round tried a sample: of each target the mutants with the lowest SHA-256 of
 that was tried before. Then tests were written for those that survived. Of the mutants that nobody
 tried, the last round's share *at first* is the best estimate; *now* is the share with these tests.
 Both are of the killed among all that are neither equivalent nor without other code (which do not
-compile, or compile to the same). `mutants.jsonl` has each mutant that was tried, and its verdicts.
+compile, or compile to the same). Each met the tests that `tests/tools/mutation_judge.py` names for
+its target; other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
 """
 COLUMNS = ("tried", "no other code", "equivalent", "killed at first", "killed now")
 
