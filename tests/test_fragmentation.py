@@ -76,6 +76,8 @@ def test_after_a_realloc_that_failed_the_old_block_lives_on():
     assert blocks.event.tolist() == [0, 3]
     assert blocks.end.tolist() == [4, 5]
     assert allocated_bytes(whole).tolist() == [112, 112, 112, 128, 16, 0]
+    reasons = replay(whole.trace, Heap4(512), record=("address", "block_size", "failure"))
+    assert block_table(reasons).end.tolist() == [4, 5]  # why it failed says that it failed, too
 
 
 def test_a_realloc_that_failed_and_is_never_freed():
@@ -90,6 +92,7 @@ def test_blocks_from_before_the_trace_are_there_when_asked_for():
     assert block_table(whole).size.tolist() == [64]
     blocks = block_table(whole, earlier=True)
     assert (blocks.event.tolist(), blocks.size.tolist()) == ([-1, 0], [112, 64])
+    assert (blocks.region.tolist(), blocks.offset.tolist()) == ([0, 0], [0, 112])
     assert blocks.requested.tolist() == [104, 50]  # of those before, all that the block has
     assert blocks.live_at(0).all()
 

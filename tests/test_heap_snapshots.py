@@ -97,6 +97,43 @@ def test_one_payload_in_64_bytes_was_live(kind: Any) -> None:
         restored(kind, heap._snapshot()).free(second)
 
 
+def test_payloads_that_memalign_moved_come_back() -> None:
+    heap = Heap3(512, base_address=BASE + 4)
+    first, second = heap.memalign(16, 20), heap.malloc(20)
+    memory, snapshot = bytes(heap.memory), heap._snapshot()
+    assert words(snapshot, "moved") == [first] == [BASE + 16]
+    for moved in ([first + 8], [second + 8], [first, second + 8]):
+        with pytest.raises(ValueError, match="no heap can be in this state"):
+            _restore(Heap3, [bytearray(memory)], with_words(snapshot, "moved", moved))
+    twin = _restore(Heap3, [bytearray(memory)], snapshot)
+    assert twin._snapshot() == snapshot
+    for address in (first, second):
+        twin.free(address)
+
+
+@pytest.mark.parametrize(
+    ("base", "size", "before", "asked"), [(BASE + 4, 64, [20], 40), (BASE, 96, [8, 8, 8], 44)]
+)
+def test_a_listed_block_that_is_live_comes_back(
+    base: int, size: int, before: list[int], asked: int
+) -> None:
+    """What newlib 4.2.0 leaves behind where the list's last chunk is extended."""
+    heap = Heap3(size, base_address=base, newlib="4.2.0")
+    live = [heap.malloc(each) for each in before]
+    for address in live[::2]:
+        heap.free(address)
+    assert heap.malloc(asked) == live[-1]
+    memory, good = bytes(heap.memory), heap._snapshot()
+    chunk = heap.blocks()[len(before) - 1].address
+    assert (good["extended"], words(good, "free_list")[-1]) == (chunk, chunk)
+    assert _restore(Heap3, [bytearray(memory)], good)._snapshot() == good
+    bad = [{**good, "newlib": other} for other in ("4.0.0", "4.3.0")]
+    bad += [{**good, "extended": other} for other in (0, base, chunk + 8) if other != chunk]
+    for one in [*bad, with_words(good, "free_list", [])]:
+        with pytest.raises(ValueError, match="no heap can be in this state"):
+            _restore(Heap3, [bytearray(memory)], one)
+
+
 @pytest.mark.parametrize("kind", [Heap2, Heap3, Heap4, Heap5])
 def test_payloads_that_never_were(kind: Any) -> None:
     good = used(kind)._snapshot()

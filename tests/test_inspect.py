@@ -440,6 +440,19 @@ def test_blocks_are_named_by_task_and_age():
     assert "ui's" in str(damaged)
 
 
+def test_a_trace_without_addresses_needs_chunks_that_a_heap_can_have():
+    trace = Trace("mmm", id=range(3), size=[20, 30, 40], task=["net", "ui", "net"])
+    heap = Heap3(1024, base_address=BASE)
+    replay(trace, heap)
+    memory = bytearray(heap.memory)
+    second = heap.blocks()[1].address - BASE
+    memory[second : second + 4] = bytes(4)  # its size
+    options = {"base_address": BASE, "state": ImageState(used=1024 - heap.free_size)}
+    assert inspect(memory, Heap3, **options).heap is None
+    with pytest.raises(ValueError, match="no recorded addresses, and no heap to replay it in"):
+        inspect(memory, Heap3, trace=trace, **options)
+
+
 def test_who_freed_a_block_is_not_who_had_it():
     trace = Trace("mmf", id=[0, 1, 0], size=[8, 40, 0], task=["net", "ui", "ui"])
     heap = Heap4(1024, base_address=BASE)

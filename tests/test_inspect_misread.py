@@ -211,6 +211,47 @@ def test_another_address_in_every_kernel() -> None:
     assert missed == 2  # one link alone, that fits elsewhere too
 
 
+@pytest.mark.parametrize("wrong", [0x2000_0000, 0x2020_2000, 0x3000_0000])
+def test_two_links_that_read_as_text_tell_the_address(wrong: int) -> None:
+    heap = Heap2(2048, base_address=0x2020_2020)
+    live = [heap.malloc(24) for _ in range(6)]
+    heap.free(live[0])
+    heap.free(live[2])
+    told = inspect(heap.memory, Heap2, base_address=wrong)
+    check_none(told)
+    assert told.would_fit == ("heap_2 at the base address 0x20202020",)
+
+
+def test_links_that_count_from_the_heap_tell_no_address() -> None:
+    """No heap lies at address 0."""
+    heap = Heap4(512, base_address=0x2000_0000)
+    live = [heap.malloc(24) for _ in range(6)]
+    for address in live[::2]:
+        heap.free(address)
+    memory = bytearray(heap.memory)
+    for block in heap.free_blocks():
+        at = block.address - 0x2000_0000
+        link = int.from_bytes(memory[at : at + 4], "little") - 0x2000_0000
+        memory[at : at + 4] = link.to_bytes(4, "little")
+    assert inspect(memory, Heap4).would_fit == ()
+
+
+def test_a_heap_in_a_payload_is_not_the_heap_where_one_header_is_damaged() -> None:
+    """The chain that comes to the memory's own end is longer."""
+    base = 0x2000_0000
+    heap = Heap4(1024, base_address=base)
+    first, second, *rest = [heap.malloc(size) for size in (24, 200, 24, 24, 24, 24)]
+    heap.free(rest[1])
+    inner = Heap4(192, base_address=second)
+    inner.free([inner.malloc(24) for _ in range(4)][1])
+    memory = bytearray(heap.memory)
+    memory[second - base : second - base + 192] = inner.memory
+    memory[:8] = b"\xa5" * 8
+    told = inspect(memory, Heap4, base_address=base)
+    assert told.would_fit == ()
+    assert [damage.address for damage in told.damage] == [base] == [first - 8]
+
+
 def test_another_word_and_heap_3_in_every_kernel() -> None:
     tried: Counter[int] = Counter()
     for image in small(2, 4):

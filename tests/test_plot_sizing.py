@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plot_cases import new_axes
 
-from rtosheap import Heap5, data, plot
+from rtosheap import Heap5, Trace, data, plot
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
 
@@ -36,6 +36,18 @@ def test_sizing_takes_what_is_known_and_reports_progress():
     assert points.curves[1].sizes == (20_000, 36_000)
     assert [curve.failures[1] for curve in points.curves] == [0, 0]
     assert seen == [(n, 6) for n in range(1, 7)]
+
+
+def test_sizing_of_what_no_heap_can_serve():
+    """heap_5's regions, which would be made of heap_4's minimum, are of the largest there can be:
+    1 GiB, and one to be solved for.
+    """
+    trace = Trace("mm", [0, 1], [100, 1 << 31])
+    points = plot.sizing_points(trace, heaps=["heap_4", "heap_5"], sizes=[1000, 1 << 30, 3 << 29])
+    assert [curve.minimum for curve in points.curves] == [None, None]
+    every = (1000, 1 << 30, 3 << 29)
+    assert [curve.sizes for curve in points.curves] == [every, every[2:]]
+    assert [curve.failures for curve in points.curves] == [(1, 1, 1), (1,)]
 
 
 def test_comparison_draws_the_breakdown(coap_comparison):

@@ -410,6 +410,23 @@ def test_a_free_and_its_task(device):
     assert found.task.tolist() == ["a", "b"]
 
 
+def test_a_free_of_a_far_address_has_no_size(device):
+    device.start()
+    device.event("m", BASE + (1 << 30), 8)
+    device.event("f", BASE + (1 << 30))
+    found = [(one.kind, one.address, one.size) for one in wire.records(device.bytes())]
+    assert found[1:] == [("m", BASE + (1 << 30), 8), ("f", BASE + (1 << 30), 0)]
+
+
+def test_a_realloc_of_nothing_is_recorded_as_a_malloc(device):
+    streams = []
+    for kind in "mr":
+        device.start()
+        device.event(kind, BASE + 64, 8)
+        streams.append(device.bytes())
+    assert streams[0] == streams[1]
+
+
 # ---------------------------------------------------------------------- where a reader goes on
 
 

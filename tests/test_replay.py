@@ -397,6 +397,19 @@ def test_a_summary_says_why_only_where_that_was_recorded() -> None:
     assert "  for fragmentation" not in served
 
 
+def test_a_summary_counts_what_happened_and_nothing_else() -> None:
+    rows = [("m", 0, 8), ("m", 1, 0), ("m", 2, 900), ("f", 2), ("f", 0)]
+    names = ["zero-size requests", "skipped events", "ignored frees"]
+    cases = (
+        (rows[:1], Heap4, [None, None, None]),
+        (rows, Heap4, ["1", "1", None]),
+        ([rows[0], rows[-1]], Heap1, [None, None, "1"]),
+    )
+    for events, kind, counts in cases:
+        summary = dict(replay(Trace.from_events(events), kind(256)).summary())
+        assert [summary.get(name) for name in names] == counts
+
+
 def test_the_entries_that_heap_3_reads() -> None:
     """Counted by hand: those that are passed, the one that ends a search, the one swallowed. A
     block of newlib 3.3.0 is cut from a chunk's end.

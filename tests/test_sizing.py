@@ -160,6 +160,28 @@ def test_heap_2_is_safe_from_safe_size_on(seed: int) -> None:
         assert serves(trace, 2, size, options, None)
 
 
+def test_heap_3_may_fail_in_a_larger_heap() -> None:
+    """From newlib 4.2.0 on: every size is tried."""
+    ops, blocks = "mmmfffmfmmfm", [0, 1, 2, 1, 0, 2, 6, 6, 8, 9, 8, 11]
+    trace = Trace(ops, blocks, [4, 52, 48, 0, 0, 0, 156, 0, 108, 108, 0, 116])
+    for base, more in ((0x2000_0000, 0), (0x2000_0001, 3)):
+        options = {"base_address": base}
+        found = minimum_heap_size(trace, Heap3, **options)
+        assert (found.size, found.safe_size) == (280 + more, 356 + more)
+        for size in range(270, 600):
+            runs = 280 <= size - more < 292 or size - more >= 356
+            assert serves(trace, 3, size, options, None) == runs
+
+
+@pytest.mark.parametrize("newlib", ["3.3.0", "4.1.0", "newest"])
+def test_heap_3_reallocs_in_a_word_less_than_malloc_takes(newlib: str) -> None:
+    options = {"base_address": 0x2000_0004} | ({} if newlib == "newest" else {"newlib": newlib})
+    grown = Trace("mr", [0, 0], [12, 16])
+    assert minimum_heap_size(grown, Heap3, **options).size == 20
+    assert serves(grown, 3, 20, options, None)
+    assert minimum_heap_size(Trace("m", [0], [16]), Heap3, **options).size == 24
+
+
 def test_heap_2_is_not_monotone() -> None:
     """The reason for all that: a trace that runs in a heap and fails in a larger one."""
     for seed in range(200):
@@ -243,6 +265,16 @@ def test_the_advice_fails_on_most_traces() -> None:
     assert fails == 28
 
 
+@pytest.mark.parametrize(("size", "total"), [(1, 32), (5, 40), (9, 36), (13, 52), (40, 80)])
+def test_the_advice_is_measured_in_twice_the_peak_or_that_doubled(size: int, total: int) -> None:
+    heap = Heap4(total)
+    heap.malloc(size)
+    found = minimum_heap_size(Trace("m", [0], [size]), Heap4)
+    assert found.advice_size == total - heap.minimum_ever_free_size
+    if size < total // 2:
+        assert not serves(Trace("m", [0], [size]), 4, total // 2, {}, None)
+
+
 # --------------------------------------------------------------------- the edges
 
 
@@ -299,6 +331,15 @@ def test_more_live_bytes_than_the_address_space_leaves(kind: int) -> None:
     options = {} if kind == 5 else {"base_address": base}
     with pytest.raises(ValueError, match=r"event \d+ asks for 200 bytes and cannot be served"):
         minimum_heap_size(trace, f"heap_{kind}", regions=regions, **options)
+
+
+def test_a_realloc_to_nothing_leaves_no_live_bytes() -> None:
+    trace = Trace("mr" + "m" * 20, [0, 0, *range(1, 21)], [8, 0, *[200] * 20])
+    live = 20 * 208  # more than 4096, of the blocks of 200 bytes alone
+    with pytest.raises(
+        ValueError, match=f"event 21 .* served: {live} bytes of blocks are live then"
+    ):
+        minimum_heap_size(trace, Heap3, base_address=(1 << 32) - 4096)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -361,6 +402,21 @@ def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], matc
 
 def collect(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
     return lambda done, total: seen.append((done, total))
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4])
+def test_many_small_blocks_take_few_replays(kind: int) -> None:
+    """They need far more than their bytes: the arena to begin with is doubled until it serves."""
+    seen: list[tuple[int, int]] = []
+
+    def count(done: int, total: int) -> None:
+        seen.append((done, total))
+        assert len(seen) < 40
+
+    trace = Trace("m" * 2000, range(2000), [1] * 2000)
+    found = minimum_heap_size(trace, f"heap_{kind}", progress=count)
+    assert found.size >= 2000 * 12
+    assert len(seen) > 2
 
 
 def test_progress_is_told_and_ends() -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rtosheap.heaps import Heap4
+from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name, layout_of
 from rtosheap.sizing.minimum import MinimumSize, minimum_heap_size
 from rtosheap.sizing.problem import SizingProblem, UnservableError, problems_of
@@ -157,8 +158,8 @@ def _made_up(
 ) -> Sequence[tuple[int, int | None]]:
     name = heap_name(Heap4)
     known[name] = _minimum(traces, name, known, None)
-    most = max(trace.peak_live_bytes for trace in traces)
-    return default_regions(known[name] or 2 * most, layout_of(Heap4))
+    layout = layout_of(Heap4)
+    return default_regions(known[name] or layout.largest(DEFAULT_BASE), layout)
 
 
 def _minimum(

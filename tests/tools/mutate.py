@@ -1,16 +1,17 @@
 """Mutation testing: each comparison, constant and operator changed, one at a time.
 
-    python tests/tools/mutate.py --results FILE [--targets host core …] [--sample 40]
-    python tests/tools/mutate.py --results FILE --report > tests/coverage/MUTATION.md
+    python tests/tools/mutate.py --round 3 --sample 40 [--targets host core …]
+    python tests/tools/mutate.py --report > MUTATION.md && mv MUTATION.md tests/coverage/
 
 A mutant that no test notices survives. One of the C core first meets the C programs of tests/c in
 six configurations, then extensions of its own and the Python tests; one of Python the tests of its
 package. Mutants that do not compile, or that compile to the same code, do not count.
 
-Each verdict is written to FILE as it is known, and what FILE has is not tried again (but with
---again, for survivors): so a run may end at any time and go on later, with a larger sample, too.
-The report holds what FILE says of the files as they are now, with the reasons that
-tests/coverage/MUTATION.md gives.
+A round draws, of each target, mutants that no other round has tried: so its first verdicts tell of
+all code, not of the tests that were written for the last sample. Each verdict is added to
+tests/coverage/mutants.jsonl as it is known, and what the round has there is not tried again (but
+with --again, for survivors): so a run may end at any time and go on later, with a larger sample,
+too. The report has the reasons that tests/coverage/MUTATION.md gives.
 """
 
 from __future__ import annotations
@@ -22,29 +23,36 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Container
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mutants import Mutant, mutants_of
 from mutation_judge import ROOT, TARGETS, Judge
 
-REASONS = ROOT / "tests" / "coverage" / "MUTATION.md"
-SAMPLE = """\
-This is a sample: of each target {0} mutants of all that it has, those with the lowest SHA-256 of
-what names them (file, line's text, column, change), which has nothing to do with how well they are
-tested. The table counts the sample alone; of the mutants that were not drawn the share at first is
-the better estimate. The list also has survivors that other runs found.
-"""
+COVERAGE = ROOT / "tests" / "coverage"
+REASONS = COVERAGE / "MUTATION.md"
 HEAD = """\
 # Mutation testing
 
 Written by `tests/tools/mutate.py`, which changes each comparison, constant and operator of the C
 code and of some packages of Python, one at a time, and runs the C programs of `tests/c` and the
 Python tests on each. A mutant that no test notices is listed below, with what is known of it: one
-that is *equivalent* cannot be told from the original by any call. The share is that of the killed
-among all that are not, now that tests were written for those that survived; "at first" is what it
-was before. Those that compile to the same code, or do not compile, have no other code.
+that is *equivalent* cannot be told from the original by any call.
+
+Each round tried a sample: of each target the mutants with the lowest SHA-256 of what names them
+(file, line's text, column, change), which has nothing to do with how well they are tested, and none
+that was tried before. Then tests were written for those that survived. Of the mutants that nobody
+tried, the last round's share *at first* is the best estimate; *now* is the share with these tests.
+Both are of the killed among all that are neither equivalent nor without other code (which do not
+compile, or compile to the same). Each met the tests that `tests/tools/mutation_judge.py` names for
+its target; other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
 """
+COLUMNS = ("tried", "no other code", "equivalent", "killed at first", "killed now")
+
+
+Key: TypeAlias = tuple[object, ...]
 
 
 def files_of(name: str) -> list[str]:
@@ -63,19 +71,29 @@ def all_mutants(name: str) -> list[Mutant]:
     ]
 
 
-def sample_of(name: str, size: int | None) -> list[Mutant]:
-    """As if drawn by lot, but the same ones each time, and nearly so when the files change."""
-    mutants = all_mutants(name)
+def sample_of(name: str, size: int | None, left_out: Container[object] = ()) -> list[Mutant]:
+    """As if drawn by lot, but the same ones each time, and nearly so when the files change.
+
+    Those whose keys are `left_out` are not drawn.
+    """
+    mutants = [mutant for mutant in all_mutants(name) if mutant.key not in left_out]
     lowest = set(sorted(mutants, key=digest)[:size])
     return [mutant for mutant in mutants if mutant in lowest]
 
 
-def known_verdicts(results: Path, *, first: bool = False) -> dict[tuple[object, ...], str]:
-    """By a mutant's key; the last one holds, or the first."""
-    if not results.exists():
-        return {}
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
-    return {tuple(row["key"]): row["verdict"] for row in (reversed(rows) if first else rows)}
+class Verdicts:
+    """What a file says of mutants, by their keys."""
+
+    def __init__(self, path: Path) -> None:
+        self.first: dict[Key, str] = {}
+        self.last: dict[Key, str] = {}
+        self.rounds: dict[Key, int] = {}  # 0: it was in no sample
+        for line in path.read_text().splitlines() if path.exists() else ():
+            row = json.loads(line)
+            key = tuple(row["key"])
+            self.first.setdefault(key, row["verdict"])
+            self.last[key] = row["verdict"]
+            self.rounds.setdefault(key, row["round"])
 
 
 def again(mutant: Mutant, options: Any) -> bool:
@@ -84,12 +102,14 @@ def again(mutant: Mutant, options: Any) -> bool:
 
 def run(options: Any) -> None:
     results = Path(options.results)
-    known = known_verdicts(results)
+    known = Verdicts(results)
+    others = {key for key, number in known.rounds.items() if number != options.round}
     waiting = [
         (name, mutant)
         for name in options.targets
-        for mutant in sample_of(name, options.sample)
-        if mutant.key not in known or (known[mutant.key] == "survived" and again(mutant, options))
+        for mutant in sample_of(name, options.sample, others)
+        if mutant.key not in known.last
+        or (known.last[mutant.key] == "survived" and again(mutant, options))
     ]
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
@@ -101,8 +121,9 @@ def run(options: Any) -> None:
                 judge.check_tests(TARGETS[name])
                 checked.add(name)
             verdict = judge.verdict(mutant, TARGETS[name])
+            row = {"round": options.round, "key": mutant.key, "verdict": verdict}
             with results.open("a") as file:
-                file.write(json.dumps({"key": mutant.key, "verdict": verdict}) + "\n")
+                file.write(json.dumps(row) + "\n")
             print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
 
 
@@ -121,41 +142,55 @@ def line_of(mutant: Mutant) -> str:
     return f"`{mutant.name}{which}` in `` {mutant.text} ``"
 
 
+def target_of(path: str) -> str:
+    return next(
+        name for name, target in TARGETS.items() if any(fnmatch(path, it) for it in target.files)
+    )
+
+
+def count_of(key: Key, known: Verdicts, reasons: dict[str, str]) -> Counter[str]:
+    """What one mutant adds to the table."""
+    first, last = known.first[key], known.last[key]
+    if last in ("the same code", "does not compile"):
+        return Counter({"tried": 1, "no other code": 1})
+    reason = reasons.get(line_of(Mutant(*key, 0)), "")  # type: ignore[misc]
+    if last == "survived" and reason.lstrip().startswith("equivalent"):
+        return Counter({"tried": 1, "equivalent": 1})
+    was, now = first.startswith("killed"), last.startswith("killed")
+    return Counter({"tried": 1, "killed at first": was, "killed now": now})
+
+
+def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
+    """Of a round: a row for each target, and one for each language."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in (*TARGETS, "C", "Python")}
+    for key in (key for key, its in known.rounds.items() if its == number):
+        one = count_of(key, known, reasons)
+        for name in (target_of(str(key[0])), "Python" if str(key[0]).endswith(".py") else "C"):
+            counts[name] += one
+    lines = [f"| | {' | '.join(COLUMNS)} | at first | now |", "| --- |" + " --- |" * 7]
+    for name, count in counts.items():
+        unequal = count["tried"] - count["no other code"] - count["equivalent"]
+        shares = (100 * count[f"killed {when}"] / max(1, unequal) for when in ("at first", "now"))
+        cells = [name, *(str(count[what]) for what in COLUMNS)]
+        lines.append(f"| {' | '.join([*cells, *(f'{share:.1f} %' for share in shares)])} |")
+    return "\n".join(lines)
+
+
 def report(options: Any) -> int:
     """The report; how many survivors it does not explain."""
-    known, reasons = known_verdicts(Path(options.results)), known_reasons()
-    at_first = known_verdicts(Path(options.results), first=True)
+    known, reasons = Verdicts(Path(options.results)), known_reasons()
     print(HEAD)
-    if options.sample:
-        print(SAMPLE.format(options.sample))
-    columns = "mutants | killed | equivalent | survived otherwise | share | at first"
-    print(f"| | {columns} | no other code | not tried |\n| --- |" + " --- |" * 8)
-    survivors, unexplained = [], 0
-    for name in options.targets:
-        count: Counter[str] = Counter()
-        mutants, sample = all_mutants(name), set(sample_of(name, options.sample))
-        for mutant in mutants:
-            verdict = known.get(mutant.key, "not tried")
-            reason = reasons.get(line_of(mutant), "  NOT EXPLAINED")
-            is_explained = "NOT EXPLAINED" not in reason
-            if verdict == "survived" or (verdict == "not tried" and is_explained):
-                survivors.append((mutant, reason))
-                unexplained += not is_explained
-            if verdict == "survived" and reason.lstrip().startswith("equivalent"):
-                verdict = "equivalent"
-            count[verdict.split(" by ")[0]] += mutant in sample
-            count["at first"] += mutant in sample and at_first.get(mutant.key, "")[:6] == "killed"
-        none = count["the same code"] + count["does not compile"]
-        unequal = max(1, count["killed"] + count["survived"])
-        share, before = (100 * count[what] / unequal for what in ("killed", "at first"))
-        print(
-            f"| {name} | {len(mutants)} | {count['killed']} | {count['equivalent']} | "
-            f"{count['survived']} | {share:.1f} % | {before:.1f} % | {none} | "
-            f"{count['not tried']} |"
-        )
-    print("\n## Survivors\n")
-    for mutant, reason in survivors:
-        print(f"* {line_of(mutant)} line {mutant.line}\n{reason}")
+    for number in sorted({*known.rounds.values()} - {0}):
+        print(f"## Round {number}\n\n{table_of(number, known, reasons)}\n")
+    print("## Survivors\n\nOf all rounds, and of earlier runs.\n")
+    unexplained = 0
+    for mutant in (mutant for name in TARGETS for mutant in all_mutants(name)):
+        verdict = known.last.get(mutant.key, "not tried")
+        reason = reasons.get(line_of(mutant), "  NOT EXPLAINED")
+        is_explained = "NOT EXPLAINED" not in reason
+        if verdict == "survived" or (verdict == "not tried" and is_explained):
+            unexplained += not is_explained
+            print(f"* {line_of(mutant)} line {mutant.line}\n{reason}")
     return unexplained
 
 
@@ -163,7 +198,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--results", required=True, help="a file of verdicts, which is added to")
+    parser.add_argument(
+        "--results", default=COVERAGE / "mutants.jsonl", help="another file of them"
+    )
+    parser.add_argument("--round", type=int, help="its number")
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--sample", type=int, help="so many of each target's mutants, not all")
     parser.add_argument(
@@ -175,6 +213,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.report:
         sys.exit(report(options) > 0)
+    if not options.round:
+        parser.error("--round is not given; a sample needs a number of its own, from 1 on")
     run(options)
 
 

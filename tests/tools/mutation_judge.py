@@ -46,7 +46,7 @@ class Binary(NamedTuple):
     extension: bool = False
 
 
-#: In two runs of pytest, since most mutants are killed by the first.
+#: In several runs of pytest, since most mutants are killed by the first.
 HEAP_TESTS = (
     (
         "test_heaps_calls.py",
@@ -59,11 +59,15 @@ HEAP_TESTS = (
         "test_heap_snapshots.py",
     ),
     (
-        "test_conformance.py",
-        "test_metamorphic.py",
-        "test_stateful.py",
         "test_layout.py",
+        "test_heaps_memory.py",
+        "test_heaps_host.py",
+        "test_conformance.py",
+        "test_conformance_kernels.py",
+        "test_metamorphic.py",
         "test_corruption.py",
+        "test_corrupt_arenas.py",
+        "test_stateful.py",
     ),
 )
 FORMAT_TESTS = (
@@ -93,11 +97,11 @@ TARGETS = {
         ("rtosheap/sizing/*.py",),
         (
             (
-                "test_sizing.py",
-                "test_several.py",
                 "test_compare.py",
                 "test_what_if.py",
                 "test_plot_sizing.py",
+                "test_several.py",
+                "test_sizing.py",
             ),
         ),
     ),
@@ -117,18 +121,30 @@ TARGETS = {
         ("csrc/recorder/*.[ch]",),
         (
             (
-                "test_recorder_streams.py",
                 "test_recorder_sync.py",
                 "test_recorder_wrap.py",
+                "test_recorder_log.py",
+                "test_recorder_streams.py",
                 "test_recorder_devices.py",
             ),
         ),
         "",
         alone=True,
     ),
-    "freertos": Target(("csrc/freertos/*.[ch]",), (("test_dropins*.py",),), ""),
+    "freertos": Target(
+        ("csrc/freertos/*.[ch]",),
+        (
+            ("test_dropins_calls.py", "test_dropins_regions.py"),
+            ("test_dropins_kernels.py", "test_dropins.py"),
+        ),
+        "",
+    ),
     "inspection": Target(
-        ("rtosheap/inspection/*.py",), (("test_inspect*.py",), ("test_cli.py", "test_device.py"))
+        ("rtosheap/inspection/*.py",),
+        (
+            ("test_inspect.py", "test_inspect_misread.py"),
+            ("test_inspect_kernels.py", "test_device*.py", "test_cli.py"),
+        ),
     ),
     "formats": Target(("rtosheap/traces/formats/*.py",), FORMAT_TESTS),
 }
@@ -278,6 +294,7 @@ class Judge:
         # CI: Hypothesis's examples are the same each time
         environment = {**os.environ, "PYTHONPATH": str(self.tree), "CI": "1"}
         command = [sys.executable, "-m", "pytest", "-qx", "--failed-first", "-p", "no:xdist"]
+        command += ["--assert=plain", "--tb=no"]  # a reason may take long to find
         command += ["-o", f"cache_dir={self.work / 'failed' / changed}", "-m", marked]
         command += [f"--deselect={LEFT_OUT}", *self.test_files(tests)]
         where = self.tree / "tests"
