@@ -121,6 +121,7 @@ def test_poisson_days_are_as_the_table_says():
         assert abs((needs > size).mean() - share) < 4 * np.sqrt(share * (1 - share) / 400)
 
 
+@pytest.mark.long
 def test_independent_poisson_tasks():
     """At sizes that 1 day in 2, 10, 33, 100, 333 and 1,000 exceeds, the stated interval has the
     true chance in it in at least 17 of 20 repetitions each; measured: in all.
