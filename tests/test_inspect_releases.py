@@ -268,6 +268,14 @@ def test_the_largest_request_of_every_release(cls: Any, options: Any, seed: int)
     assert seen == (6 if "canary" in options else 28)
 
 
+def test_a_canary_that_is_none_of_an_arena_without_the_protector() -> None:
+    heap = Heap4(256, kernel="V10.5.1")
+    heap.malloc(20)
+    report = inspect(heap.memory, Heap4, kernel="V10.5.1", canary=5)
+    assert "this release has no heap protector, and a canary is known" in report.damage[0].message
+    assert report.would_fit == ("heap_4 with no canary",)
+
+
 def test_newlib_is_called_what_it_was_called() -> None:
     """And a release that behaves as the one before it is in no gap between two others."""
     heap = Heap3(512, newlib="4.1.0")
