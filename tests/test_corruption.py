@@ -402,3 +402,13 @@ def test_the_laboratory_names_releases_that_there_are_not() -> None:
         study("heap_4", kernel="V10.7.0")
     with pytest.raises(ValueError, match="newlib is '5'; no release or toolchain"):
         inject("heap_3", "none", "overrun", newlib="5")
+
+
+def test_the_laboratory_refuses_a_release_that_none_of_its_heaps_has() -> None:
+    with pytest.raises(TypeError, match="'kernel' is an option of none of heap_3"):
+        study("heap_3", kernel="V10.3.1")
+    with pytest.raises(TypeError, match="'newlib' is an option of none of heap_1, heap_4"):
+        study(["heap_1", "heap_4"], newlib="4.2.0")
+    with pytest.raises(TypeError, match="'newlib' is an option of none of heap_4"):
+        inject("heap_4", "none", "overrun", newlib="4.2.0")
+    assert study(["heap_3", "heap_4"], kernel="V10.3.1", newlib="4.1.0", trials=1)

@@ -29,6 +29,16 @@ from rtosheap.inspection import Report, inspect
 BASE = 0x2000_0400
 RELEASES = [kernel.name for kernel in kernels()]
 NEWLIBS = list(dict.fromkeys(one.newlib for one in newlibs() if one.newlib))
+#: By behaviour, the releases of newlib; a date is of no use in a text.
+RELEASES_OF = {
+    name: [
+        one.name
+        for one in newlibs()
+        if (one.title, one.newlib) == ("newlib", name) and one.name.count(".") < 3
+    ]
+    for name in NEWLIBS
+}
+NEWLIB_RELEASES = [name for names in RELEASES_OF.values() for name in names]
 #: Where the arena itself has the heap protector, which releases left it.
 PROTECTED = {
     "V11.0.0 to V11.1.0": ("V11.0.0", "V11.1.0"),
@@ -258,6 +268,28 @@ def test_the_largest_request_of_every_release(cls: Any, options: Any, seed: int)
     assert seen == (6 if "canary" in options else 28)
 
 
+def test_a_canary_that_is_none_of_an_arena_without_the_protector() -> None:
+    heap = Heap4(256, kernel="V10.5.1")
+    heap.malloc(20)
+    report = inspect(heap.memory, Heap4, kernel="V10.5.1", canary=5)
+    assert "this release has no heap protector, and a canary is known" in report.damage[0].message
+    assert report.would_fit == ("heap_4 with no canary",)
+
+
+def test_newlib_is_called_what_it_was_called() -> None:
+    """And a release that behaves as the one before it is in no gap between two others."""
+    heap = Heap3(512, newlib="4.1.0")
+    first, _ = heap.malloc(30), heap.malloc(30)
+    heap.free(first)
+    named = inspect(heap.memory, Heap3, newlib="4.1.0")
+    assert "newlib 4.1.0 was named, which behaves as 4.0.0" in named.notes
+    (depends,) = inspect(heap.memory, Heap3).depends
+    assert [release for release, _ in depends.cases] == [
+        "newlib 4.2.0 or later",
+        "newlib 4.1.0 or earlier",
+    ]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_largest_request_of_every_newlib(seed: int) -> None:
     for newlib in NEWLIBS:
@@ -374,7 +406,10 @@ def test_what_depends_on_newlib(seed: int) -> None:
         groups: dict[Any, list[str]] = {}
         for name, value in each.items():
             groups.setdefault(value, []).append(name)
-        cases = {f"newlib {said(names, NEWLIBS)}": value for value, names in groups.items()}
+        cases = {
+            f"newlib {said([r for n in names for r in RELEASES_OF[n]], NEWLIB_RELEASES)}": value
+            for value, names in groups.items()
+        }
         assert found.get(what, {}) == (cases if len(cases) > 1 else {})
     assert found
 

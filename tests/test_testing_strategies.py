@@ -96,6 +96,7 @@ def test_the_first_release_is_the_simplest() -> None:
         ({"unaligned": None}, "unaligned"),
         ({"clear_on_free": "no"}, "clear_on_free"),
         ({"kernels": []}, "kernels is empty"),
+        ({"kernels": None}, "kernels is None; it must be a sequence of str"),
         ({"kernels": "V10.7.0"}, "kernel is 'V10.7.0'"),
         ({"newlibs": ["4.4.0", 3]}, "newlib is 3"),
     ],

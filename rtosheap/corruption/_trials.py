@@ -90,7 +90,7 @@ def study(
     chosen_levels = _chosen(levels, "levels", LEVELS)
     chosen_faults = _chosen(faults, "faults", FAULTS)
     settings = _Settings(calls, heap_size, overrun, word_size, alignment, kernel, newlib)
-    settings.test()
+    settings.test(names)
     if not isinstance(trials, int) or trials < 1:
         raise ValueError(f"trials is {trials!r}; it must be an int of at least 1")
     if not isinstance(seed, int):
@@ -147,7 +147,7 @@ def inject(
         _chosen(fault, "fault", FAULTS),
     )
     settings = _Settings(calls, heap_size, overrun, word_size, alignment, kernel, newlib)
-    settings.test()
+    settings.test([name])
     if not _exists(name, one_level, one_fault):
         raise ValueError(f"{name} has no level {one_level!r} with fault {one_fault!r}")
     return _trials(name, one_fault, seed, [one_level], settings)[0]
@@ -162,7 +162,7 @@ class _Settings(NamedTuple):
     kernel: str | None
     newlib: str | None
 
-    def test(self) -> None:
+    def test(self, heaps: Sequence[str]) -> None:
         for name, low, high in (("calls", 1, 1 << 20), ("heap_size", 1024, 1 << 20)):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
@@ -182,6 +182,10 @@ class _Settings(NamedTuple):
             )
         find_kernel(self.kernel)
         find_newlib(self.newlib)
+        for option in ("kernel", "newlib"):
+            known = any(option in layout_of(heap).options for heap in heaps)
+            if getattr(self, option) is not None and not known:
+                raise TypeError(f"{option!r} is an option of none of {', '.join(heaps)}")
 
     def target(self, name: str) -> Target:
         kind = heap_class(name).kind

@@ -238,7 +238,8 @@ class Heap2(_core.Heap2, _InOneArena):
         outside the arena. Default: just below it (at the top of memory, where there is nothing
         below).
     kernel : str, optional
-        As for `Heap1`. Up to V10.4.2 the size of a block may wrap, so that a request near the
+        As for `Heap1`; calloc and clearing, which came with V10.5.0, work with all of them. Up to
+        V10.4.2 the size of a block may wrap, so that a request near the
         largest ``size_t`` is given a block of a header alone, as on the device; where it wraps to
         less than that, malloc raises HeapError: the device would damage its list. Up to V10.4.6
         the device notices no double free; here it is a DoubleFreeError all the same.

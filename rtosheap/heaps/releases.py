@@ -54,15 +54,14 @@ _SINCE = (
 #: kernel is one.
 _ALSO = {
     "V10.4.3": (
-        "V10.4.3-LTS-Patch-1",
-        "V10.4.3-LTS-Patch-2",
-        "V10.4.3-LTS-Patch-3",
+        *(f"V10.4.3-LTS-Patch-{patch}" for patch in (1, 2, 3)),
         "202012-LTS",
+        *(f"202012.0{patch}-LTS" for patch in range(6)),
     ),
     "V10.4.5": ("V202110.00-SMP",),
     "V10.5.0": ("202210.00-LTS",),
     "V10.5.1": ("202210-LTS", "202210.01-LTS"),
-    "V11.1.0": ("202406-LTS",),
+    "V11.1.0": ("202406-LTS", *(f"202406.0{patch}-LTS" for patch in range(4))),
 }
 
 
@@ -248,7 +247,12 @@ def _nearest(name: str) -> list[str]:
     names = [kernel.name for kernel in kernels()]
     asked = _numbers(name)
     if re.fullmatch(r"[vV]?\d+(\.\d+)*", name.strip()):
+        within = [known for known in names if _numbers(known)[: len(asked)] == asked]
+        if within:
+            return within[:1] + within[1:][-1:]
         below = [known for known in names[:-1] if _numbers(known) < asked]
         above = [known for known in names if _numbers(known) > asked]
         return below[-1:] + above[:1]
+    if name.strip().endswith("+"):  # so a branch calls itself after a release
+        return [*_nearest(name.strip().rstrip("+"))[:1], names[-1]]
     return difflib.get_close_matches(name, [*names, *(a for k in kernels() for a in k.also)], 2, 0)

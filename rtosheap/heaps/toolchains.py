@@ -156,7 +156,7 @@ _TOOLCHAINS = (
     ),
     Toolchain(
         *("st-12.3.rel1", "GNU Tools for STM32 12.3.rel1", "4.3.0", "4.4.0", "source"),
-        "fixes were carried back",
+        "a snapshot of about 2023-06-21",
     ),
     Toolchain(
         *("stm32cubeide-1.5", "STM32CubeIDE 1.5", "", "3.3.0", "reports"), "brings st-7-2018-q2"
@@ -199,11 +199,16 @@ def newlibs() -> Newlibs:
     [<Toolchain arm-gnu-10.3-2021.10: newlib 4.2.0 (commit)>]
     """
     releases = (
-        Toolchain(name, "newlib", name.partition("+")[0], behaviour, _known_by(name, behaviour))
+        Toolchain(name, "newlib", _macro(name), behaviour, _known_by(name, behaviour))
         for behaviour, names in BEHAVIOURS.items()
         for name in names
     )
     return Newlibs((*releases, *_TOOLCHAINS))
+
+
+def _macro(release: str) -> str:
+    """A release without its date or a commit; what the main branch calls itself is not known."""
+    return "" if release == "main" else ".".join(release.partition("+")[0].split(".")[:3])
 
 
 def _known_by(name: str, behaviour: str) -> str:

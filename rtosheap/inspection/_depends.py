@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from rtosheap.heaps import Heap, HeapAssertionError, HeapError
@@ -22,6 +23,8 @@ _SHOWN = 4
 
 #: Releases that do the same.
 _Names = tuple[str, ...]
+#: Of newlib, without their dates.
+_NEWLIBS = [tuple(n for n in names if n.count(".") < 3) for names in BEHAVIOURS.values()]
 
 
 class Draft(NamedTuple):
@@ -85,7 +88,7 @@ def _alike(layout: Layout, releases: _Names) -> list[_Names]:
 
 
 def _newlibs(newlib: str | None) -> list[_Names]:
-    return [(name,) for name in ([*BEHAVIOURS][::-1] if newlib is None else [newlib])]
+    return [*_NEWLIBS][::-1] if newlib is None else [(newlib,)]
 
 
 def _outcome(cls: HeapClass, draft: Draft, names: _Names) -> _Outcome:
@@ -110,7 +113,7 @@ def _differences(outcomes: Sequence[_Outcome]) -> Iterator[Dependence]:
     largest = max(outcome.report.largest_request for outcome in outcomes)
     concluded = [_conclusions(outcome, largest) for outcome in outcomes]
     newlib = outcomes[0].layout.is_newlib
-    prefix, order = ("newlib ", [*BEHAVIOURS]) if newlib else ("", None)
+    prefix, order = ("newlib ", [*chain(*_NEWLIBS)]) if newlib else ("", None)
     for conclusion in dict.fromkeys(name for found in concluded for name in found):
         cases: dict[Any, list[str]] = {}
         for outcome, found in zip(outcomes, concluded, strict=True):

@@ -119,7 +119,8 @@ def inspect(
     if named is not None:
         notes = (f"{named} was named: other kernels' arenas do not count", *notes)
     if behaviour is not None:
-        notes = (f"newlib {behaviour} was named", *notes)
+        alike = "" if newlib == behaviour else f", which behaves as {behaviour}"
+        notes = (f"newlib {newlib} was named{alike}", *notes)
     report = replace(report, notes=notes, kernels=origin.kernels)
     return report if trace is None else _named(report, trace)
 

@@ -9,7 +9,7 @@ from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading
 from rtosheap.heaps.releases import said
 from rtosheap.heaps.variants import VARIANTS, Variant, releases_of
-from rtosheap.inspection._misread import Misreading
+from rtosheap.inspection._misread import Misreading, find_misreading
 
 #: Reads the arena as the one of some variants that fits best; of None, of all.
 Read = Callable[[Sequence[Variant] | None], Reading]
@@ -87,7 +87,10 @@ def find_origin(
     why = "its bytes are not those that this release leaves"
     if own is None:
         why = "this release has no heap protector, and a canary is known"
-    names = tuple(f"{layout.name} of {fit}" for fit in fits)
+    misread = find_misreading(whole)  # no better one fits, either
+    names = (
+        tuple(f"{layout.name} of {fit}" for fit in fits) if misread is None else misread.would_fit
+    )
     return Origin(others, notes, Misreading(why, names))
 
 

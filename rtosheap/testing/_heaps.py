@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -109,6 +109,8 @@ def _releases(
     given: Sequence[str] | str, argument: str, find: Callable[[str], str]
 ) -> tuple[str, ...]:
     """The releases by the names that the heaps know them by."""
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{argument} is {given!r}; it must be a sequence of str")
     names = (given,) if isinstance(given, str) else tuple(given)
     if not names:
         raise ValueError(f"{argument} is empty; it must name at least one release")
