@@ -20,13 +20,13 @@ enum rh_status {
     RH_INVALID_FREE,  /* the address is not that of a live block */
     RH_DOUBLE_FREE,   /* ... though malloc returned it once (known at RH_CHECKS 2 only) */
     RH_CORRUPT,       /* a header was overwritten: see the fault that the heap keeps */
-    RH_ASSERTION,     /* what is simulated asserts here, or goes wrong by itself; host only */
     RH_TOO_SMALL,     /* set-up: no room for the bookkeeping and a smallest block */
     RH_BAD_ALIGNMENT, /* set-up: not a power of two from the word's size to 32 */
     RH_OUT_OF_RANGE,  /* set-up: past the last address, or a size with the top bit set */
     RH_NOT_ASCENDING, /* set-up: heap_5's regions overlap or are not in address order */
     RH_AT_ZERO,       /* set-up: a block would start at address 0, which is NULL */
-    RH_BAD_MARKER     /* set-up: heap_2's end marker is at 0, unaligned or inside the arena */
+    RH_BAD_MARKER,    /* set-up: heap_2's end marker is at 0, unaligned or inside the arena */
+    RH_ASSERTION      /* what is simulated asserts here, or goes wrong by itself; host only */
 };
 
 /* The rules that a checker holds an arena to. The address in a fault is the header's. */
