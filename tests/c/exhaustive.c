@@ -143,10 +143,13 @@ static uint64_t model_malloc(struct model *m, uint64_t size) {
         const struct entry rest = {found.address + wanted, found.size - wanted, false};
         found.size = wanted;
         insert(m->blocks, &m->count, place + 1, rest);
-        const uint64_t nodes = m->nodes; /* of heap_4 and heap_5: the rest takes found's place */
+        const uint64_t nodes = m->nodes; /* heap_4, heap_5: the rest takes found's place */
         enlist(m, rest);
         if (ops->kind != 2) m->nodes = nodes;
-        if (absorbs && ends_at_marker(rest)) unlist(m, rest.address + rest.size);
+        if (absorbs) { /* the rest is inserted, behind what the search has read */
+            m->nodes += at;
+            if (ends_at_marker(rest)) m->nodes += unlist(m, rest.address + rest.size);
+        }
     }
     found.allocated = true;
     m->blocks[place] = found;

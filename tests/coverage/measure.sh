@@ -34,7 +34,7 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
 {
     compile core -DRH_HOSTED=1 -DRH_CHECKS=2 -- "$root"/csrc/python/*.c "$root"/csrc/host/*.c
     gcc --coverage -shared "$work"/core/*.o -o "$work/rtosheap/_core.abi3.so"
-    compile lab -I"$root/csrc/lab" -- "$root"/csrc/lab/*.c
+    compile lab -I"$root/csrc/lab" -- "$root"/csrc/lab/*.c "$root/csrc/host/versions.c"
     gcc --coverage -shared "$work"/lab/*.o -o "$work/rtosheap/_lab.abi3.so"
     cd "$root/tests"
     tests=(test_conformance.py test_corruption.py test_heaps_*.py test_metamorphic.py

@@ -18,4 +18,5 @@ flags=(-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize
     -I"$root/csrc/host" -isystem "$include")
 gcc "${flags[@]}" -DRH_HOSTED=1 -DRH_CHECKS=2 "$root"/csrc/python/*.c "$root"/csrc/host/*.c \
     -o "$to/rtosheap/_core.abi3.so"
-gcc "${flags[@]}" -I"$root/csrc/lab" "$root"/csrc/lab/*.c -o "$to/rtosheap/_lab.abi3.so"
+gcc "${flags[@]}" -I"$root/csrc/lab" "$root"/csrc/lab/*.c "$root/csrc/host/versions.c" \
+    -o "$to/rtosheap/_lab.abi3.so"

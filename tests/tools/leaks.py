@@ -325,9 +325,12 @@ def replay_cases() -> Cases:
     }
 
 
+NEWEST = ("main", "4.4.0")  # kernel and newlib
+
+
 def lab_cases() -> Cases:
     def lab() -> Lab:
-        return Lab(4, 1, ((BASE, 512),), 4, 8, 0, 0, 1000, 4)
+        return Lab(4, 1, ((BASE, 512),), 4, 8, 0, 0, 1000, 4, *NEWEST)
 
     here = lab()
     served = bytearray(2)
@@ -347,8 +350,8 @@ def lab_cases() -> Cases:
         "Lab: use": used,
         "Lab.free": lambda: here.free(BASE + 64),
         "Lab()": refused(Lab),
-        "Lab(regions)": refused(Lab, 4, 1, ((BASE, "x"),), 4, 8, 0, 0, 1000, 4),
-        "Lab(small)": refused(Lab, 4, 1, ((BASE, 3),), 4, 8, 0, 0, 1000, 4),
+        "Lab(regions)": refused(Lab, 4, 1, ((BASE, "x"),), 4, 8, 0, 0, 1000, 4, *NEWEST),
+        "Lab(small)": refused(Lab, 4, 1, ((BASE, 3),), 4, 8, 0, 0, 1000, 4, *NEWEST),
         "Lab.run(short)": refused(here.run, b"mf", b"", b"", 0, 2, served, None),
         "Lab.run(slot)": refused(here.run, b"m", b"\xff" * 4, bytes(8), 0, 1, bytearray(1), None),
         "Lab.malloc(x)": refused(here.malloc, "x"),
