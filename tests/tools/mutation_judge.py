@@ -102,6 +102,7 @@ TARGETS = {
                 "test_plot_sizing.py",
                 "test_several.py",
                 "test_sizing.py",
+                "test_sizing_parts.py",
             ),
         ),
     ),
@@ -142,8 +143,13 @@ TARGETS = {
     "inspection": Target(
         ("rtosheap/inspection/*.py",),
         (
-            ("test_inspect.py", "test_inspect_misread.py"),
-            ("test_inspect_kernels.py", "test_device*.py", "test_cli.py"),
+            ("test_inspect.py", "test_inspect_misread.py", "test_inspect_reports.py"),
+            (
+                "test_inspect_kernels.py",
+                "test_inspect_releases.py",
+                "test_device*.py",
+                "test_cli.py",
+            ),
         ),
     ),
     "formats": Target(("rtosheap/traces/formats/*.py",), FORMAT_TESTS),
