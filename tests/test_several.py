@@ -372,3 +372,11 @@ def test_progress_goes_to_its_end() -> None:
     minimum_heap_size(days, Heap2, progress=lambda *both: told.append(both))
     assert told[-1][0] == told[-1][1]
     assert all(done <= total for done, total in told)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_progress_expects_five_replays_of_each(count: int) -> None:
+    days = [Trace("m" * n, range(n), [8] * n) for n in range(30 - count, 30)]
+    seen: list[tuple[int, int]] = []
+    minimum_heap_size(days, Heap4, progress=lambda done, total: seen.append((done, total)))
+    assert seen[0][1] == 5 * count * 29

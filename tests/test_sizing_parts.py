@@ -334,6 +334,15 @@ def test_what_the_address_space_just_holds(kind: int) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", [1, 2, 3, 4])
+def test_nothing_fits_the_smallest_memory(kind: int) -> None:
+    smallest = problem_of(FAILS, kind).smallest
+    for nothing in (Trace("", [], []), Trace("mf", [0, 0], [0, 0])):
+        if len(nothing) == 0 or kind != 3:  # of which 0 bytes are a block
+            found = minimum_heap_size(nothing, f"heap_{kind}", base_address=TOP - smallest)
+            assert (found.size, found.witness) == (smallest, None)
+
+
 def test_ever_larger_heaps() -> None:
     trace = Trace("mm", [0, 1], [100, 50])
     for room in (1000, 1624, 1625, 3247, 3248, 3249, 10_000):
