@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -425,3 +426,11 @@ def test_what_begins_with_a_heap(fill: bytes) -> None:
             assert report.would_fit == (f"{report.kind} in 2,048 bytes at 0x20000400",)
             assert report.damage[0].address == BASE
             assert report.damage[0].message.endswith(f"; what would fit: {report.would_fit[0]}")
+
+
+def test_what_was_found_stays_as_it_is() -> None:
+    report = inspect(of_seven(Heap4).memory, base_address=BASE)
+    assert report.depends
+    for what in (report, report.blocks[0], report.depends[0], Damage("link", 0, "")):
+        with pytest.raises(FrozenInstanceError):
+            what.kind = what.address = what.conclusion = 0  # type: ignore[union-attr, misc, assignment]
