@@ -434,3 +434,25 @@ def test_what_was_found_stays_as_it_is() -> None:
     for what in (report, report.blocks[0], report.depends[0], Damage("link", 0, "")):
         with pytest.raises(FrozenInstanceError):
             what.kind = what.address = what.conclusion = 0  # type: ignore[union-attr, misc, assignment]
+
+
+@pytest.mark.parametrize("sizes", [[10, 20], [0, 8, 1, 24]])
+def test_the_blocks_of_heap_1_that_a_trace_names(sizes: list[int]) -> None:
+    trace = Trace("m" * len(sizes), range(len(sizes)), sizes)
+    heap = Heap1(256, base_address=BASE)
+    replay(trace, heap)
+    used = 256 - 8 - heap.free_size
+    state = ImageState(used=used)
+    report = inspect(heap.memory, Heap1, base_address=BASE, trace=trace, state=state)
+    at, expected = BASE, []
+    for event, size in enumerate(sizes):
+        if size:
+            block = -(-size // 8) * 8
+            who = Owner(event, event, size, "", None, len(sizes) - 1 - event)
+            expected.append(Found(at, at, block, True, owner=who))
+            at += block
+    assert report.blocks == (*expected, Found(at, at, heap.free_size, False))
+    assert (
+        report.notes[-1] == f"{len(expected)} of {len(expected)} allocated blocks are the trace's"
+    )
+    assert at == BASE + used
