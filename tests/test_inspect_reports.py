@@ -456,3 +456,18 @@ def test_the_blocks_of_heap_1_that_a_trace_names(sizes: list[int]) -> None:
         report.notes[-1] == f"{len(expected)} of {len(expected)} allocated blocks are the trace's"
     )
     assert at == BASE + used
+
+
+@pytest.mark.parametrize(
+    ("told", "doubt"),
+    [
+        ((), ()),
+        (("main",), ()),
+        (("V11.3.0", "main"), ()),
+        (("V10.3.1",), ("main was named, but the symbols are those of V10.3.1",)),
+    ],
+)
+def test_the_release_that_was_named(told: tuple[str, ...], doubt: tuple[str, ...]) -> None:
+    memory = of_seven(Heap4).memory
+    report = inspect(memory, base_address=BASE, kernel="main", releases=told)
+    assert report.notes == ("main was named: other kernels' arenas do not count", *doubt)
