@@ -452,3 +452,15 @@ def test_small_memories_of_any_bytes() -> None:
         assert str(report)
         tried += 1
     assert tried > 1000
+
+
+@pytest.mark.parametrize("shift", [-512, -256, -248, -8, 8, 248, 256, 512])
+def test_a_terminator_moves_a_link_by_less_than_256(shift: int) -> None:
+    """One link that ends in a byte of 0 tells of another address only from there on."""
+    heap = Heap4(2048 + 8, base_address=BASE)
+    payload = heap.malloc(100)
+    heap.view(payload)[:] = b"\x5a" * len(heap.view(payload))
+    assert heap.memory[112:116] == (BASE + 2048).to_bytes(4, "little")
+    report = inspect(heap.memory, base_address=BASE + shift)
+    moved = f"heap_4 at the base address {BASE:#010x}"
+    assert (moved in report.would_fit) is (abs(shift) >= 256)

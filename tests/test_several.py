@@ -13,7 +13,8 @@ from workloads import random_options, random_trace
 from rtosheap import compare, data, minimum_heap_size, plot
 from rtosheap.comparison import compare_what_if
 from rtosheap.heaps import Heap2, Heap4
-from rtosheap.sizing import MinimumSize, UnservableError, sizing_points
+from rtosheap.sizing import MinimumSize, UnservableError, _heap_2, sizing_points
+from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Dropped, Loss, Trace
 from rtosheap.traces.several import renamed, unique_names
 
@@ -372,3 +373,23 @@ def test_progress_goes_to_its_end() -> None:
     minimum_heap_size(days, Heap2, progress=lambda *both: told.append(both))
     assert told[-1][0] == told[-1][1]
     assert all(done <= total for done, total in told)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_progress_expects_five_replays_of_each(count: int) -> None:
+    days = [Trace("m" * n, range(n), [8] * n) for n in range(30 - count, 30)]
+    seen: list[tuple[int, int]] = []
+    minimum_heap_size(days, Heap4, progress=lambda done, total: seen.append((done, total)))
+    assert seen[0][1] == 5 * count * 29
+
+
+def test_progress_expects_what_a_search_of_heap_2_takes() -> None:
+    trace = Trace("mmfm", [0, 1, 0, 2], [100, 20, 0, 110])
+    problem = SizingProblem(trace, Heap2, {})
+    sizes = (_heap_2.Sizes(problem).top - problem.check_possible()) // 8
+    for search, expected in ((None, [132]), ("full", [132, 1 + sizes])):
+        seen: list[int] = []
+        minimum_heap_size(
+            trace, Heap2, search=search, progress=lambda _, total, seen=seen: seen.append(total)
+        )
+        assert [*dict.fromkeys(seen)] == [4 * rounds for rounds in expected]

@@ -105,6 +105,7 @@ TEXTS = [
 def test_text_and_back(text):
     (change,) = parse_what_if(text)
     assert str(change) == text
+    assert hash(change) == hash(parse_what_if(text)[0])  # so it is a key of a dict
 
 
 @pytest.mark.parametrize(

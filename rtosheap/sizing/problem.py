@@ -225,14 +225,14 @@ class SizingProblem:
             )
         in_use = self.in_use()
         most = int(in_use.max()) if len(in_use) else 0
+        if not most:
+            return self.smallest
         own = self.layout.least_loss(self.base)  # what a heap needs besides its blocks
         room = self.largest + self.fixed_bytes
         several = self._last is not None  # how the blocks fall to the regions is not known
         if most > room or (not several and most + own > self.largest):
             event = int(np.argmax(in_use > room - (0 if several else own)))
             raise self.no_such_heap(event, f"{int(in_use[event])} bytes of blocks are live then")
-        if not most:
-            return self.smallest
         return self.smallest if several else max(most + own, self.smallest)
 
     def unservable(self, why: str) -> UnservableError:

@@ -97,11 +97,13 @@ TARGETS = {
         ("rtosheap/sizing/*.py",),
         (
             (
-                "test_compare.py",
-                "test_what_if.py",
-                "test_plot_sizing.py",
+                "test_sizing_parts.py",
+                "test_sizing_words.py",
                 "test_several.py",
+                "test_plot_sizing.py",
+                "test_what_if.py",
                 "test_sizing.py",
+                "test_compare.py",
             ),
         ),
     ),
@@ -142,8 +144,13 @@ TARGETS = {
     "inspection": Target(
         ("rtosheap/inspection/*.py",),
         (
-            ("test_inspect.py", "test_inspect_misread.py"),
-            ("test_inspect_kernels.py", "test_device*.py", "test_cli.py"),
+            ("test_inspect_reports.py", "test_inspect.py", "test_inspect_misread.py"),
+            (
+                "test_inspect_kernels.py",
+                "test_inspect_releases.py",
+                "test_device*.py",
+                "test_cli.py",
+            ),
         ),
     ),
     "formats": Target(("rtosheap/traces/formats/*.py",), FORMAT_TESTS),
@@ -187,7 +194,13 @@ BINARIES = (
         "-shared -pthread",
         extension=True,
     ),
-    Binary("_lab", PYTHON, folder("csrc/lab"), "-shared", extension=True),
+    Binary(
+        "_lab",
+        PYTHON,
+        ("csrc/host/versions.c", *folder("csrc/lab")),
+        "-shared",
+        extension=True,
+    ),
 )
 #: The other ways in which the core is compiled: code that is the same in all of them is the same.
 FIRMWARE = ("-DRH_CHECKS=1", "-DRH_PROTECTOR=1", "-DRH_HOSTED=1 -DRH_CHECKS=0", HOSTED)
