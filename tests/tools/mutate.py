@@ -171,8 +171,10 @@ def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
     for name, count in counts.items():
         unequal = count["tried"] - count["no other code"] - count["equivalent"]
         shares = (100 * count[f"killed {when}"] / max(1, unequal) for when in ("at first", "now"))
-        cells = [name, *(str(count[what]) for what in COLUMNS)]
-        lines.append(f"| {' | '.join([*cells, *(f'{share:.1f} %' for share in shares)])} |")
+        cells = [*(str(count[what]) for what in COLUMNS), *(f"{share:.1f} %" for share in shares)]
+        if not count["tried"]:
+            cells = ["none", *[""] * 6]
+        lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
 

@@ -59,6 +59,7 @@ HEAP_TESTS = (
         "test_heap_snapshots.py",
     ),
     (
+        "test_sizing.py",
         "test_layout.py",
         "test_heaps_memory.py",
         "test_heaps_host.py",
