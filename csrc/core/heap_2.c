@@ -181,8 +181,6 @@ RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word 
     enum rh_status live =
         rh_live(rh_find_region(&heap->common, address), address, RH_SHIFT_OF(heap));
     if (live != RH_OK) return live;
-#endif
-#if RH_HAS_SHADOW
     if (RH_IS_OLD(heap, RH_OLD_UNMARKED)) {
         *size = rh_size(region, block);
         if (rh_load(region, block + RH_SIZE_AT) != *size)

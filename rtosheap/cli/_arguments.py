@@ -265,10 +265,7 @@ def options(args: argparse.Namespace, heap: str | None = None) -> dict[str, Any]
         "kernel": _one_or_all(args.kernel),
         "newlib": _one_or_all(args.newlib),
     }
-    chosen = {key: value for key, value in given.items() if value is not None}
-    if heap is not None:
-        _refuse_foreign(chosen, heap)
-    return chosen
+    return _chosen(given, heap)
 
 
 def _one_or_all(names: Any) -> Any:
@@ -277,18 +274,17 @@ def _one_or_all(names: Any) -> Any:
 
 def versions(args: argparse.Namespace, heap: str) -> dict[str, str]:
     """The kernel or the newlib that was given; ValueError if this heap does not have it."""
-    given = {"kernel": args.kernel, "newlib": args.newlib}
+    return _chosen({"kernel": args.kernel, "newlib": args.newlib}, heap)
+
+
+def _chosen(given: dict[str, Any], heap: str | None) -> dict[str, Any]:
+    """What was given of some options; ValueError if this one heap does not have them."""
     chosen = {key: value for key, value in given.items() if value is not None}
-    _refuse_foreign(chosen, heap)
-    return chosen
-
-
-def _refuse_foreign(chosen: dict[str, Any], heap: str) -> None:
-    """ValueError if this heap does not have an option."""
-    foreign = sorted(chosen.keys() - layout_of(heap).options)
+    foreign = [] if heap is None else sorted(chosen.keys() - layout_of(heap).options)
     if foreign:
         flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
         raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
+    return chosen
 
 
 def layout(args: argparse.Namespace) -> Layout:

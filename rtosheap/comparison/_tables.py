@@ -46,11 +46,23 @@ def _of_one(results: Sequence[HeapResult], heap_size: int | None) -> Table:
         ]
         for row in results
     ]
-    if heap_size is not None:
-        headers += [f"failures in {heap_size:,}", "first at"]
-        for cells, row in zip(rows, results, strict=True):
-            cells += [row.failures, row.failure_event]
-    return headers, rows
+    return _with_failures(headers, rows, results, heap_size)
+
+
+def _with_failures(
+    headers: list[str],
+    rows: list[list[object]],
+    results: Sequence[HeapResult | VersionResult],
+    heap_size: int | None,
+) -> Table:
+    """The table with what failed at the size that was asked about, if one was."""
+    if heap_size is None:
+        return headers, rows
+    counts = ([one.failures, one.failure_event] for one in results)
+    return (
+        [*headers, f"failures in {heap_size:,}", "first at"],
+        [[*cells, *more] for cells, more in zip(rows, counts, strict=True)],
+    )
 
 
 def _of_all(results: Sequence[HeapResult], heap_size: int | None) -> Table:
@@ -101,11 +113,7 @@ def of_versions(results: Sequence[VersionResult], heap_size: int | None) -> list
         ]
         for one in results
     ]
-    if heap_size is not None:
-        headers += [f"failures in {heap_size:,}", "first at"]
-        for cells, one in zip(rows, results, strict=True):
-            cells += [one.failures, one.failure_event]
-    return [(headers, rows)]
+    return [_with_failures(headers, rows, results, heap_size)]
 
 
 def remarks(rows: Iterable[HeapResult]) -> list[str]:

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from rtosheap.comparison.evaluate import Job, Moved, evaluate, moved
 from rtosheap.comparison.result import HeapResult
-from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
+from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel, rules_of
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.kinds import HeapClass, heap_name, layout_of
 from rtosheap.work import Progress
 
 #: What a release may do otherwise that can show in a comparison; the rest is for a reader of the
 #: arena or of statistics.
-_SHOWS = frozenset({"start", "pad", "wrap", "absorb"})
+_SHOWS = frozenset({"start", "pad", "wrap", "absorb", "assertion"})
 
 
 class VersionResult(NamedTuple):
@@ -102,14 +102,15 @@ class Versions:
                 _Release(f"newlib {name}", {**self.options, "newlib": name}, find_newlib(name))
                 for name in self._newlibs
             ]
+        protector = self.options.get("canary") is not None
         return [
-            _Release(name, {**self.options, "kernel": name}, self._shown(heap, name))
+            _Release(
+                name,
+                {**self.options, "kernel": name},
+                _SHOWS & rules_of(name, heap.kind, protector=protector),
+            )
             for name in self._kernels
         ]
-
-    def _shown(self, heap: HeapClass, name: str) -> frozenset[str]:
-        shows = _SHOWS | {"assertion"} if self.options.get("canary") is not None else _SHOWS
-        return shows & set(find_kernel(name).rules.get(heap.kind, ()))
 
     def jobs(self, job: Job) -> list[Job]:
         """What to evaluate beside a heap's own job: the other releases that behave otherwise."""

@@ -21,6 +21,7 @@ __all__ = [
     "Kernels",
     "find_kernel",
     "kernels",
+    "rules_of",
     "said",
     "since",
 ]
@@ -40,7 +41,8 @@ _RULES = (
     ("assertion", "with the heap protector a malloc that fits no free block asserts"),
     ("plain link", "with the heap protector an allocated block's link is plain 0"),
 )
-_TEXTS = dict(_RULES)
+#: Those that show with the heap protector only.
+_PROTECTED = frozenset({"assertion", "plain link"})
 #: What :attr:`Kernel.lacks` calls it.
 PROTECTOR = "the heap protector"
 #: What came with a release; here it serves with all of them.
@@ -161,6 +163,12 @@ def _kernel(name: str, old: tuple[int, ...]) -> Kernel:
     }
     lacks = tuple(what for since, what in _SINCE if _numbers(name) < _numbers(since))
     return Kernel(name, _ALSO.get(name, ()), rules, lacks)
+
+
+def rules_of(name: str, kind: int, *, protector: bool) -> frozenset[str]:
+    """What a release's heap of that number does otherwise, with or without the heap protector."""
+    rules = frozenset(find_kernel(name).rules.get(kind, ()))
+    return rules if protector else rules - _PROTECTED
 
 
 def since(release: str) -> tuple[str, ...]:

@@ -11,14 +11,12 @@ from rtosheap.heaps import Heap, HeapAssertionError, HeapError
 from rtosheap.heaps.image import restored
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.reading import Reading
-from rtosheap.heaps.releases import find_kernel, said
+from rtosheap.heaps.releases import rules_of, said
 from rtosheap.heaps.toolchains import BEHAVIOURS
 from rtosheap.heaps.variants import variant_of
 from rtosheap.inspection.report import Dependence, Report
 from rtosheap.kinds import HeapClass
 
-#: What a kernel does otherwise only with the heap protector.
-_PROTECTED = {"assertion", "plain link"}
 _SHOWN = 4
 
 #: Releases that do the same.
@@ -82,8 +80,8 @@ def _alike(layout: Layout, releases: _Names) -> list[_Names]:
     """The releases in groups that do the same, the newest first."""
     groups: dict[frozenset[str], list[str]] = {}
     for name in reversed(releases):
-        rules = frozenset(find_kernel(name).rules.get(layout.kind, ()))
-        groups.setdefault(rules if layout.canary else rules - _PROTECTED, []).append(name)
+        rules = rules_of(name, layout.kind, protector=layout.canary != 0)
+        groups.setdefault(rules, []).append(name)
     return [tuple(names) for names in groups.values()]
 
 
