@@ -5,9 +5,10 @@ What draws is imported inside them, for most runs draw nothing.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,28 @@ def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.M
         return Run(status, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A folder by its name, filled by whichever of pytest's processes asks first."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        with open(base / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (base / name).exists():
+                part = base / f"{name}.part"  # one that could not be filled is no folder
+                part.mkdir(exist_ok=True)
+                fill(part)
+                part.rename(base / name)
+        return base / name
+
+    return made
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
 from needs import ROOT, missing, tool
+from parts import few_of
 
 CORE = ROOT / "csrc" / "core"
 HOST = ROOT / "csrc" / "host"
@@ -59,8 +61,12 @@ def compile_one(command: tuple[str, ...], source: Path, to: Path, *options: str)
     return to
 
 
-@pytest.mark.parametrize("level", FIRMWARE)
-@pytest.mark.parametrize("target", TARGETS)
+#: Each target and each level once.
+FEW_BUILDS = [(target, level) for target, level in zip(cycle(TARGETS), FIRMWARE)]
+FEW_HOSTS = [("x86-64 gcc", 2), ("x86-64 clang", 1), ("i386", 0)]
+
+
+@pytest.mark.parametrize(("target", "level"), few_of(product(TARGETS, FIRMWARE), FEW_BUILDS))
 def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
     for heap in HEAPS:
         for optimize in ("-Os", "-O2"):
@@ -69,8 +75,9 @@ def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("checks", [0, 1, 2])
-@pytest.mark.parametrize("target", ["x86-64 gcc", "x86-64 clang", "i386"])
+@pytest.mark.parametrize(
+    ("target", "checks"), few_of(product(["x86-64 gcc", "x86-64 clang", "i386"], range(3)), FEW_HOSTS)
+)
 def test_the_core_on_a_host(target: str, checks: int, tmp_path: Path) -> None:
     options = ("-O2", "-DRH_HOSTED=1", f"-DRH_CHECKS={checks}")
     sources = sorted(HOST.glob("*.c"))

@@ -15,8 +15,9 @@ from rtosheap import Heap, Heap1, Heap2, Heap4, Heap5
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 import programs
-from test_dropins import KERNELS, STRICT, WORD_FLAGS, kernel_macros
-from tools import missing, require
+from parts import few_of
+from test_dropins import FEW_KERNELS, KERNELS, STRICT, WORD_FLAGS, kernel_macros, need_word
+from tools import require
 
 HEAPS = {1: Heap1, 2: Heap2, 3: None, 4: Heap4, 5: Heap5}
 BASE = 0x2000_0000
@@ -135,9 +136,9 @@ class Script:
         return lacking + (self.number != 5) + (self.number == 3)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", few_of(KERNELS, FEW_KERNELS))
 @pytest.mark.parametrize("heap", HEAPS)
-@pytest.mark.parametrize("word", [pytest.param(4, marks=pytest.mark.long), 8])
+@pytest.mark.parametrize("word", few_of([4, 8], [8]))
 def test_the_same_heap_under_every_kernel(
     tmp_path: Path, word: int, heap: int, kernel: str
 ) -> None:
@@ -153,13 +154,6 @@ def test_the_same_heap_under_every_kernel(
     script.answers.append(f"own {script.own()}")
     assert len(script.calls) > 120
     assert answers_of(application(tmp_path, heap, word, kernel), script.calls) == script.answers
-
-
-def need_word(word: int) -> None:
-    command = [require("gcc"), *WORD_FLAGS[word], "-x", "c", "-", "-o", "/dev/null"]
-    text = "#include <stdio.h>\nint main(void) { return 0; }\n"
-    if subprocess.run(command, input=text, text=True, capture_output=True).returncode != 0:
-        missing(f"gcc {WORD_FLAGS[word][0]} (apt-get install gcc-multilib)")
 
 
 def test_how_many_programs_there_are() -> None:
