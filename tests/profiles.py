@@ -51,6 +51,11 @@ OPERATIONS = {
     "protassert_heap5_w32": 8_629, "protassert_heap5_w64": 3_516,
 }  # fmt: skip
 NAMES = list(RECORDED)
+#: Of each heap one file, of both words, and the oldest and the newest kernels among them.
+FEW = [
+    "early_heap1_w32", "early_heap2_w32", "padnodetect_heap2_w64", "mincap_heap4_w64",
+    "early_heap4_w32", "protassert_heap5_w32",
+]  # fmt: skip
 #: By profile and heap, the first and the last release that it describes: of early heap_4 and heap_5
 #: the first one with statistics.
 KERNELS = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parts import few_of
 
 import rtosheap.data
 from rtosheap.cli._arguments import parse_size
@@ -165,7 +166,7 @@ def test_replay_json(run: Any, tmp_path: Path) -> None:
     assert [pin["id"] for pin in failure["pins"]] == [1]
 
 
-@pytest.mark.parametrize("heap", ["heap_1", "heap_2", "heap_3", "heap_4"])
+@pytest.mark.parametrize("heap", few_of(["heap_1", "heap_2", "heap_3", "heap_4"], ["heap_4"]))
 @pytest.mark.parametrize("plot", ["usage", "heap_map"])
 def test_replay_figures(run: Any, tmp_path: Path, heap: str, plot: str) -> None:
     figure = tmp_path / "a.png"
@@ -275,6 +276,7 @@ def test_demo(run: Any, tmp_path: Path) -> None:
     assert (tmp_path / "rtosheap-demo.png").stat().st_size > 20_000
 
 
+@pytest.mark.long
 def test_demo_of_another_trace(run: Any, tmp_path: Path) -> None:
     done = run("demo", "--trace", TRACE, "-o", "other.svg", "--json", "--jobs", "2")
     assert done.status == 0

@@ -6,8 +6,10 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from ctools import run
 from needs import ROOT
+from parts import few_of
 
 # A plugin: folders list their entries in alphabetical order, or from the end.
 SORTED = """
@@ -40,22 +42,29 @@ os.scandir = lambda *path: Entries(
 """
 
 
-def collected(folder: Path, seed: str, backwards: str) -> list[str]:
+def collected(folder: Path, seed: str, backwards: str, files: list[str]) -> list[str]:
     """The ids of all tests, in another process, by another order of sets and of folders."""
     (folder / "tmp").mkdir(parents=True)
     (folder / "sorted_folders.py").write_text(SORTED)
     options = ["--collect-only", "-q", "-m", "", "-p", "no:cacheprovider", "-p", "sorted_folders"]
     environment = {"PYTHONHASHSEED": seed, "BACKWARDS": backwards, "PYTHONPATH": str(folder)}
     environment |= {"TMPDIR": str(folder / "tmp")}
-    command = [sys.executable, "-m", "pytest", *options, f"--rootdir={ROOT}", ROOT / "tests"]
+    command = [sys.executable, "-m", "pytest", *options, f"--rootdir={ROOT}"]
+    command += [ROOT / "tests" / name for name in files]
     return [line for line in run(command, env=environment).stdout.splitlines() if "::" in line]
 
 
-def test_every_process_collects_the_same(tmp_path: Path) -> None:
+#: Files whose ids come from folders, from modules and from sets, and how many there are at least;
+#: and all.
+FILES = [(["test_layers.py", "test_public_names.py", "test_corruption.py"], 900), ([""], 3900)]
+
+
+@pytest.mark.parametrize(("files", "least"), few_of(FILES, FILES[:1]), ids=["some", "all"])
+def test_every_process_collects_the_same(files: list[str], least: int, tmp_path: Path) -> None:
     """Seconds apart, too: no id depends on the time."""
-    first = collected(tmp_path / "first", "1", "no")
-    assert len(first) == len(set(first)) > 3900
-    assert first == collected(tmp_path / "second", "2", "yes")
+    first = collected(tmp_path / "first", "1", "no", files)
+    assert len(first) == len(set(first)) > least
+    assert first == collected(tmp_path / "second", "2", "yes", files)
     assert not [name for name in first if str(ROOT) in name or str(tmp_path) in name]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import profiles
 import pytest
 import vectors
+from parts import few_of
 from test_conformance import make_heap
 from test_model_profiles import SERVING, serves
 
@@ -42,7 +43,7 @@ def test_heap_follows_the_profiles(name: str) -> None:
             heap.check()
 
 
-@pytest.mark.parametrize("name", vectors.RECORDED_NANO)
+@pytest.mark.parametrize("name", few_of(vectors.RECORDED_NANO, vectors.FEW_NANO))
 def test_heap3_follows_every_newlib(name: str) -> None:
     recorded = vectors.RECORDED_NANO[name]
     cases = vectors.load_nano(name)

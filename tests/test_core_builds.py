@@ -63,6 +63,7 @@ def compile_one(command: tuple[str, ...], source: Path, to: Path, *options: str)
 
 #: Each target and each level once.
 FEW_BUILDS = [(target, level) for target, level in zip(cycle(TARGETS), FIRMWARE)]
+HOSTED = ["x86-64 gcc", "x86-64 clang", "i386"]
 FEW_HOSTS = [("x86-64 gcc", 2), ("x86-64 clang", 1), ("i386", 0)]
 
 
@@ -76,7 +77,8 @@ def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "checks"), few_of(product(["x86-64 gcc", "x86-64 clang", "i386"], range(3)), FEW_HOSTS)
+    ("target", "checks"),
+    few_of(product(["x86-64 gcc", "x86-64 clang", "i386"], range(3)), FEW_HOSTS),
 )
 def test_the_core_on_a_host(target: str, checks: int, tmp_path: Path) -> None:
     options = ("-O2", "-DRH_HOSTED=1", f"-DRH_CHECKS={checks}")
@@ -86,7 +88,7 @@ def test_the_core_on_a_host(target: str, checks: int, tmp_path: Path) -> None:
         compile_one(TARGETS[target], source, tmp_path / "x.o", *options)
 
 
-@pytest.mark.parametrize("level", FIRMWARE)
+@pytest.mark.parametrize("level", few_of(FIRMWARE, ["no checks", "everything checked"]))
 def test_it_asks_for_nothing_and_keeps_nothing(level: str, tmp_path: Path) -> None:
     """No outside symbol but memset and memcpy (and the C library's heap for heap_3), no statics."""
     for heap in HEAPS:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from parts import few_of
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
@@ -50,7 +51,9 @@ def test_the_readme_has_ten_lines_of_c() -> None:
     assert len(body) <= 10
 
 
-@pytest.mark.parametrize("how", [SUBDIRECTORY, FETCHED], ids=["add_subdirectory", "FetchContent"])
+@pytest.mark.parametrize(
+    "how", few_of([SUBDIRECTORY, FETCHED], [SUBDIRECTORY]), ids=["add_subdirectory", "FetchContent"]
+)
 def test_the_readme_runs_as_a_project(tmp_path: Path, how: str) -> None:
     require("gcc")
     build = configure_and_build(project(tmp_path / "user", how, TEN_LINES, 4))
@@ -61,7 +64,10 @@ def test_the_readme_runs_as_a_project(tmp_path: Path, how: str) -> None:
     "options",
     [
         ("-DRTOSHEAP_CHECKS=1", "-DRTOSHEAP_PROTECTOR=ON", "-DRTOSHEAP_ALIGNMENT=16"),
-        ("-DRTOSHEAP_CLEAR_ON_FREE=ON", "-DCMAKE_BUILD_TYPE=MinSizeRel"),
+        pytest.param(
+            ("-DRTOSHEAP_CLEAR_ON_FREE=ON", "-DCMAKE_BUILD_TYPE=MinSizeRel"),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_options_reach_library_and_user(tmp_path: Path, options: tuple[str, ...]) -> None:
@@ -71,7 +77,7 @@ def test_options_reach_library_and_user(tmp_path: Path, options: tuple[str, ...]
     assert subprocess.run([build / "program"], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m33"])
+@pytest.mark.parametrize("cpu", few_of(["cortex-m0", "cortex-m33"], ["cortex-m33"]))
 def test_libraries_for_a_cortex_m(tmp_path: Path, cpu: str) -> None:
     require("arm-none-eabi-gcc")
     folder = tmp_path / "user"

@@ -12,6 +12,7 @@ from typing import Any
 import intel_hex
 import pytest
 from needs import ROOT
+from parts import few_of
 
 from rtosheap import Heap1, Heap4, Heap5, Trace, device, replay
 from rtosheap.cli import main
@@ -67,7 +68,7 @@ def fields(heap: int, asserts: bool, more: bool) -> list[str]:
     return [*names, *(["canary"] if more else [])]
 
 
-@pytest.mark.parametrize("heap", [1, 2, 4, 5])
+@pytest.mark.parametrize("heap", few_of([1, 2, 4, 5], [2, 5]))
 @pytest.mark.parametrize(("compiler", "word"), [("arm-none-eabi-gcc", 4), ("gcc", 8)])
 def test_the_members_of_each_drop_in(heap: int, compiler: str, word: int, tmp_path: Path) -> None:
     source = CSRC / "freertos" / f"heap_{heap}.c"
@@ -116,7 +117,7 @@ def recorded(folder: Path, heap: int, *defines: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("heap", [1, 2, 4])
+@pytest.mark.parametrize("heap", few_of([1, 2, 4], [4]))
 def test_nothing_is_guessed_without_it(
     heap: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -372,13 +373,16 @@ int main(void) { return xHeap.free_size != 0; }
 
 @pytest.mark.parametrize(
     "flags",
-    [
-        ("-g", *LINKED),
-        ("-gdwarf-2", *LINKED),
-        ("-gdwarf-4", "-fdebug-types-section", *LINKED),
-        ("-g", "-gz", *LINKED),
-        ("-g",),
-    ],
+    few_of(
+        [
+            (("-g", *LINKED),),
+            (("-gdwarf-2", *LINKED),),
+            (("-gdwarf-4", "-fdebug-types-section", *LINKED),),
+            (("-g", "-gz", *LINKED),),
+            (("-g",),),
+        ],
+        [(("-g", *LINKED),)],
+    ),
     ids=" ".join,
 )
 def test_whatever_is_damaged_it_is_read_or_refused(flags: tuple[str, ...], tmp_path: Path) -> None:
@@ -547,15 +551,22 @@ def test_the_start_of_a_kernels_heap_1() -> None:
     assert device.find_arena(fresh, device.Symbols(table, 4), 1).state == ImageState(used=0)
 
 
-def test_every_reader_refuses_damaged_files_by_name(tmp_path: Path) -> None:
-    """Cut at every length, and changed: from none comes more than a ValueError."""
+@pytest.mark.parametrize(
+    ("step", "changed"),
+    few_of([(181, 60), (37, 300)], [(181, 60)]),
+    ids=["few files", "many files"],
+)
+def test_every_reader_refuses_damaged_files_by_name(
+    step: int, changed: int, tmp_path: Path
+) -> None:
+    """Cut at many lengths, and changed: from none comes more than a ValueError."""
     whole, path = tmp_path / "small.elf", tmp_path / "damaged.elf"
     text = REGIONS + f"const HeapRegion_t xBoard[] = {ENTRIES};\n" + CALL % "xBoard"
     compiled(whole, text, "-g", *LINKED)
     data = whole.read_bytes()
     rng, places = random.Random(2), list(places_of(data).values())
-    files = [data[:length] for length in range(0, len(data), 37)]
-    files += [damaged(data, rng, places) for _ in range(300)]
+    files = [data[:length] for length in range(0, len(data), step)]
+    files += [damaged(data, rng, places) for _ in range(changed)]
     refused = 0
     memory = Memory(((BASE, bytes(0x400)),))
     for content in files:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from needs import LAST_RESORT
+from parts import few_of
 from test_threads import HEAPS
 
 COMMON = """
@@ -115,8 +116,11 @@ print(use(heap))
 """
 
 
-@pytest.mark.parametrize("name", HEAPS)
-@pytest.mark.parametrize("program", ["BETWEEN_BATCHES", "AT_ANY_MOMENT", "IN_PROGRESS"])
+PROGRAMS = ["BETWEEN_BATCHES", "AT_ANY_MOMENT", "IN_PROGRESS"]
+
+
+@pytest.mark.parametrize("name", few_of(HEAPS, ["heap_4"]))
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_fork_during_a_replay(name: str, program: str) -> None:
     code = (COMMON + globals()[program]).format(path=[str(Path(__file__).parent)], name=name)
     done = subprocess.run(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import arena_damage
 import profiles
 import pytest
+from parts import few_of
 
 from rtosheap import Heap1, Heap2, Heap4, HeapCorruptionError
 from rtosheap.heaps import ImageState
@@ -48,8 +49,8 @@ def is_guess(image: profiles.Image, state: ImageState | None) -> bool:
 # ---------------------------------------------------------------------- sound
 
 
+@pytest.mark.parametrize("name", few_of(profiles.NAMES, profiles.FEW))
 @pytest.mark.parametrize("written", [False, True], ids=["untouched", "written"])
-@pytest.mark.parametrize("name", profiles.NAMES)
 def test_sound_arenas_are_called_sound(name: str, written: bool) -> None:
     """By themselves, and with what an ELF tells."""
     seen = 0
@@ -177,7 +178,7 @@ WOUNDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HEADED)
+@pytest.mark.parametrize("name", few_of(HEADED, profiles.FEW[1:]))
 def test_damaged_arenas_name_the_block(name: str) -> None:
     assert check_wounds(name, 600) == WOUNDS[name][0]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import profiles
 import pytest
+from parts import few_of
 from test_inspect_kernels import ARENAS, HEADED, WOUNDS, wounds
 
 from rtosheap import (
@@ -72,7 +73,7 @@ def look(image: profiles.Image, **options: Any) -> Report:
 # ---------------------------------------------------------------------- by name
 
 
-@pytest.mark.parametrize("name", profiles.NAMES)
+@pytest.mark.parametrize("name", few_of(profiles.NAMES, profiles.FEW))
 def test_arenas_by_their_kernels_name(name: str) -> None:
     """Each of the releases that a file holds for is named for some of its arenas."""
     seen, named = 0, set[str]()
@@ -134,7 +135,7 @@ def expanded(text: str) -> list[str]:
     raise AssertionError(text)
 
 
-@pytest.mark.parametrize("name", UNIQUE)
+@pytest.mark.parametrize("name", few_of(UNIQUE, [name for name in profiles.FEW if name in UNIQUE]))
 def test_another_kernels_name_is_told(name: str) -> None:
     seen = 0
     for image, alone, wrong in others(name):
@@ -148,7 +149,7 @@ def test_another_kernels_name_is_told(name: str) -> None:
     assert seen == UNIQUE[name]
 
 
-@pytest.mark.parametrize("name", HEADED)
+@pytest.mark.parametrize("name", few_of(HEADED, profiles.FEW[1:]))
 def test_damaged_arenas_of_a_kernel_that_is_named(name: str) -> None:
     """The block is named as it is where the kernel is not."""
     seen = 0
@@ -352,7 +353,7 @@ DEPENDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*HEADED, "early_heap1_w32"])
+@pytest.mark.parametrize("name", few_of([*HEADED, "early_heap1_w32"], profiles.FEW))
 def test_what_depends_is_what_differs_between_the_releases(name: str) -> None:
     """Of each release that fits, named, and of all at once."""
     seen = told = 0

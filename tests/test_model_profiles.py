@@ -30,6 +30,7 @@ from model import (
     WritesAddress4,
     ZeroesBeyond,
 )
+from parts import few_of
 from test_model import break_offset, make_model
 
 from rtosheap import Heap5, Trace, replay
@@ -59,6 +60,7 @@ RULES = {
     ("protassert", 5): {Rule.PROTASSERT},
 }
 BASE = vectors.BASE
+NEWER = [name for name in vectors.RECORDED_NANO if "_3.3.0" not in name]
 
 
 def follow(case: vectors.Case, kernel: Kernel) -> int:
@@ -77,7 +79,7 @@ def follow_nano(case: vectors.NanoCase, newlib: Newlib) -> int:
 # ---------------------------------------------------------------------- the recordings
 
 
-@pytest.mark.parametrize("name", profiles.NAMES)
+@pytest.mark.parametrize("name", few_of(profiles.NAMES, profiles.FEW))
 def test_model_follows_the_profiles(name: str) -> None:
     """Under the first and under the last release that a profile describes."""
     for kernel in profiles.kernels(name):
@@ -91,7 +93,7 @@ def test_all_profiles_are_followed() -> None:
     assert sum(profiles.OPERATIONS.values()) == 144_634
 
 
-@pytest.mark.parametrize("name", vectors.RECORDED_NANO)
+@pytest.mark.parametrize("name", few_of(vectors.RECORDED_NANO, vectors.FEW_NANO))
 def test_model_follows_every_newlib(name: str) -> None:
     recorded = vectors.RECORDED_NANO[name]
     cases = vectors.load_nano(name)
@@ -122,7 +124,7 @@ def is_seen(rule: Rule, name: str) -> bool:
     return (rule, name) != (Rule.EMPTYCRASH, "early_heap5_w64")  # where the list is never empty
 
 
-@pytest.mark.parametrize("name", profiles.NAMES)
+@pytest.mark.parametrize("name", few_of(profiles.NAMES, profiles.FEW))
 def test_a_rule_left_out_is_missed(name: str) -> None:
     kernel = Kernel(profiles.kernels(name)[1])
     cases = profiles.cases(name)
@@ -133,7 +135,7 @@ def test_a_rule_left_out_is_missed(name: str) -> None:
         assert differs(cases, lambda case, wrong=wrong: follow(case, wrong)) == is_seen(rule, name)
 
 
-@pytest.mark.parametrize("name", [name for name in vectors.RECORDED_NANO if "_3.3.0" not in name])
+@pytest.mark.parametrize("name", few_of(NEWER, vectors.FEW_NANO))
 def test_a_rule_of_newlib_left_out_is_missed(name: str) -> None:
     cases = vectors.load_nano(name)
     newlib = Newlib(cases[0].version)
@@ -224,7 +226,7 @@ HEADERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in profiles.NAMES if "heap1" not in name])
+@pytest.mark.parametrize("name", few_of(HEADERS, profiles.FEW[1:]))
 def test_headers_are_those_of_the_arenas_that_are_built(name: str) -> None:
     """Marks and links of allocated blocks: here by the model, there from the final state. Where no
     block is marked, nothing says what its link is.

@@ -12,6 +12,7 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from parts import few_of
 from plot_cases import (
     EMPTY,
     HEAPS,
@@ -75,7 +76,7 @@ def test_every_function_of_the_ten_is_tested(coap_comparison, coap_sizing):
     assert tested == set(ten)
 
 
-@pytest.mark.parametrize("data_name", REPLAYS)
+@pytest.mark.parametrize("data_name", few_of(REPLAYS, ["failures", "regions"]))
 def test_every_kind_of_replay(data_name):
     run = REPLAYS[data_name]()
     for name, function in OF_REPLAYS.items():
@@ -88,7 +89,7 @@ def test_every_kind_of_replay(data_name):
         assert not legends(ax), name
 
 
-@pytest.mark.parametrize("data_name", HEAPS)
+@pytest.mark.parametrize("data_name", few_of(HEAPS, ["heap_2", "heap_5", "smallest", "corrupt"]))
 def test_every_kind_of_heap(data_name):
     heap = HEAPS[data_name]()
     for function in OF_HEAPS.values():

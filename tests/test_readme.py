@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +60,14 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("arguments", commands(), ids=lambda words: words[0])
-def test_the_command_line(arguments: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_command_line(arguments: list[str], tmp_path: Path, run: Any) -> None:
     from rtosheap import data
 
-    monkeypatch.chdir(tmp_path)
     trace = data.load("coap-server")
     trace.save("my.trace")
     trace.save("mdriver.rep")
-    run = subprocess.run([sys.executable, "-P", "-m", "rtosheap", *arguments], capture_output=True)
-    assert run.returncode == 0, run.stderr.decode()
+    done = run(*arguments)
+    assert done.status == 0, done.err
     if "-o" in arguments:
         assert (tmp_path / arguments[arguments.index("-o") + 1]).stat().st_size > 1000
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import arena_damage
 import pytest
+from parts import few_of
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
@@ -28,15 +29,14 @@ CPUS = {
 
 
 @pytest.fixture(scope="module", params=list(CPUS))
-def recorded(request, tmp_path_factory):
+def recorded(request, made_once):
     """Runs an image once for each processor and kind: its folder."""
-    made = {}
 
     def run(kind):
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp("image")
-            recorder_images.record(made[kind], *CPUS[request.param], kind)
-        return made[kind]
+        def fill(folder):
+            recorder_images.record(folder, *CPUS[request.param], kind)
+
+        return made_once(f"recorded-{request.param}-{kind}", fill)
 
     return run
 
@@ -106,7 +106,7 @@ def test_a_whole_ram_with_its_elf(recorded):
     assert worse.owner_of(worse.damage[0]) == victim.owner
 
 
-@pytest.mark.parametrize("heap", [1, 2, 5])
+@pytest.mark.parametrize("heap", few_of([1, 2, 5], [5]))
 def test_the_state_of_the_other_drop_ins(heap, tmp_path):
     """A whole RAM and its ELF, of each heap that keeps its state in rtosheap's own struct."""
     tools.require_module("elftools", "pyelftools")
@@ -131,8 +131,9 @@ def test_the_state_of_the_other_drop_ins(heap, tmp_path):
         assert not inspect(image, f"heap_{heap}", state=arena.state, trace=trace).damage
 
 
-@pytest.mark.parametrize("asserts", [0, 1])
-@pytest.mark.parametrize("protector", [0, 1])
+@pytest.mark.parametrize(
+    ("protector", "asserts"), few_of(itertools.product([0, 1], [0, 1]), [(1, 1)])
+)
 def test_the_state_of_heap_4_in_every_layout(asserts, protector, tmp_path):
     """Its fields depend on configASSERT and on the heap protector."""
     tools.require_module("elftools", "pyelftools")
@@ -199,7 +200,13 @@ def assert_complete(path):
 
 @pytest.mark.parametrize(
     "lto",
-    [(), APPLICATION, HEAP, RECORDER, APPLICATION + RECORDER, HEAP + RECORDER],
+    few_of(
+        [
+            (lto,)
+            for lto in ((), APPLICATION, HEAP, RECORDER, APPLICATION + RECORDER, HEAP + RECORDER)
+        ],
+        [(APPLICATION + RECORDER,), (HEAP + RECORDER,)],
+    ),
     ids=lambda lto: "+".join(name.removesuffix(".c") for name in lto) or "none",
 )
 def test_link_time_optimisation_without_both_program_and_heap(lto, tmp_path):

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 import numpy as np
 import pytest
 from needs import missing
+from parts import few_of
 from risk_methods import PICKLED, Counted, Dies, Interrupts, Raises, as_recorded
 from risk_programs import DAY, from_lives, poisson
 
@@ -91,6 +92,7 @@ def test_threads():
         same_numbers(executor)
 
 
+@pytest.mark.long
 def test_one_process(one_process):
     same_numbers(one_process)
 
@@ -99,7 +101,7 @@ def test_two_processes(two_processes):
     same_numbers(two_processes)
 
 
-@pytest.mark.parametrize("heap", [Heap1, Heap2, Heap3, Heap5])
+@pytest.mark.parametrize("heap", few_of([Heap1, Heap2, Heap3, Heap5], [Heap2, Heap5]))
 def test_other_heaps(two_processes, heap):
     options = {"regions": [(0x2000_0000, 2048), (0x2001_0000, None)]} if heap is Heap5 else {}
     here = assess(SMALL, heap, runs=20, **options)
@@ -123,6 +125,7 @@ def test_dask(two_workers):
     ).sizes.tolist() == (assess(data.days("gateway")[:2], Heap4, runs=40).sizes.tolist())
 
 
+@pytest.mark.long
 def test_a_dask_worker_that_dies_is_replaced(two_workers, tmp_path):
     found = assess(SMALL, Heap4, runs=40, executor=two_workers, method=Dies(tmp_path, 17, 1))
     assert len(list(tmp_path.iterdir())) == 1

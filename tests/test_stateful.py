@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 from model import (
     DoubleFree,
@@ -42,6 +43,7 @@ from model import (
     ZeroesBeyond,
     round_up,
 )
+from parts import few_of
 
 import rtosheap
 
@@ -395,23 +397,16 @@ class HeapMachine(RuleBasedStateMachine):
 
 
 SETTINGS = settings(
-    max_examples=250,
     stateful_step_count=50,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
-def machine_test(kind: int) -> Any:
+@pytest.mark.parametrize("examples", few_of([40, 250], [40]))
+@pytest.mark.parametrize("kind", HEAPS)
+def test_heap_and_model_agree(kind: int, examples: int) -> None:
     machine: Any = type(f"Heap{kind}Machine", (HeapMachine,), {"kind": kind})
-    machine.TestCase.settings = SETTINGS
-    return machine.TestCase
-
-
-TestHeap1 = machine_test(1)
-TestHeap2 = machine_test(2)
-TestHeap3 = machine_test(3)
-TestHeap4 = machine_test(4)
-TestHeap5 = machine_test(5)
+    run_state_machine_as_test(machine, settings=settings(SETTINGS, max_examples=examples))
 
 
 @st.composite

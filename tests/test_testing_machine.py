@@ -12,6 +12,7 @@ from ctools import run
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from needs import ROOT, tool
+from parts import few_of
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.testing import AllocatorMachine, AllocatorViolation
@@ -42,22 +43,27 @@ def machine_of(bug: str | None, *, tell: bool = True) -> Any:
     return type("Machine", (FirstFitMachine,), {"bug": bug, "tell": tell})
 
 
-@pytest.mark.parametrize("tell", [True, False])
+@pytest.mark.parametrize("tell", few_of([True, False], [False]))
 def test_a_sound_allocator_passes(tell: bool) -> None:
     run_state_machine_as_test(machine_of(None, tell=tell), settings=GENERATE_ONLY)
 
 
+SEEDS = few_of([range(4), range(4, 20)], [range(4)])
+
+
+@pytest.mark.parametrize("seeds", SEEDS, ids=["few seeds", "more seeds"])
 @pytest.mark.parametrize("bug", BUGS)
-def test_machine_finds_every_planted_bug_with_every_seed(bug: str) -> None:
-    for number in range(20):
+def test_machine_finds_every_planted_bug_with_every_seed(bug: str, seeds: range) -> None:
+    for number in seeds:
         machine = seed(number)(machine_of(bug))
         with pytest.raises(AllocatorViolation):
             run_state_machine_as_test(machine, settings=GENERATE_ONLY)
 
 
+@pytest.mark.parametrize("seeds", SEEDS, ids=["few seeds", "more seeds"])
 @pytest.mark.parametrize("bug", BUGS)
-def test_machine_needs_no_more_than_malloc_and_free_size(bug: str) -> None:
-    for number in range(20):
+def test_machine_needs_no_more_than_malloc_and_free_size(bug: str, seeds: range) -> None:
+    for number in seeds:
         machine = seed(number)(machine_of(bug, tell=False))
         with pytest.raises(AllocatorViolation):
             run_state_machine_as_test(machine, settings=GENERATE_ONLY)
@@ -99,8 +105,11 @@ def pool_machine(library: Path) -> Any:
     return PoolMachine
 
 
-def test_machine_finds_the_bug_in_c(pools: dict[str, Path]) -> None:
-    for number in range(5):
+@pytest.mark.parametrize(
+    "seeds", few_of([range(1), range(1, 5)], [range(1)]), ids=["one seed", "more seeds"]
+)
+def test_machine_finds_the_bug_in_c(pools: dict[str, Path], seeds: range) -> None:
+    for number in seeds:
         with pytest.raises(AllocatorViolation):
             run_state_machine_as_test(seed(number)(pool_machine(pools["broken"])), settings=MANY)
     run_state_machine_as_test(pool_machine(pools["fixed"]), settings=GENERATE_ONLY)
@@ -139,7 +148,9 @@ class OurHeap5(AllocatorMachine):
         return Heap5([(0x1000_0000, 300), (0x2000_0000, 1024)], word_size=8)
 
 
-@pytest.mark.parametrize("machine", [OurHeap1, OurHeap2, OurHeap3, OurHeap4, OurHeap5])
+@pytest.mark.parametrize(
+    "machine", few_of([OurHeap1, OurHeap2, OurHeap3, OurHeap4, OurHeap5], [OurHeap3, OurHeap5])
+)
 def test_machine_passes_our_heaps(machine: Any) -> None:
     run_state_machine_as_test(machine, settings=FEW)
 

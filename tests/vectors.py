@@ -69,6 +69,8 @@ RECORDED_NANO = {
     "heap3_newlib_nano_calls_4.0.0_w32": RecordedNano(60, 8_400, 60, 0),
     "heap3_newlib_nano_calls_4.4.0_w32": RecordedNano(60, 8_400, 60, 0),
 }
+#: An older newlib, and the newest.
+FEW_NANO = ["heap3_newlib_nano_4.2.0_w32", "heap3_newlib_nano_4.4.0_w32"]
 #: Events of each log of a running kernel.
 LOG_EVENTS = {"cm3-mode0.log.gz": 43_660, "posix-mode0.log.gz": 33_366}
 
