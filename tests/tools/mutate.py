@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mutants import Mutant, mutants_of
-from mutation_judge import ROOT, TARGETS, Judge
+from mutation_judge import ROOT, TARGETS, Judge, is_python
 
 COVERAGE = ROOT / "tests" / "coverage"
 REASONS = COVERAGE / "MUTATION.md"
@@ -113,9 +113,11 @@ def run(options: Any) -> None:
     ]
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
-        judge = Judge(Path(directory))
+        judge = Judge(Path(directory), Path(options.work or directory))
         judge.build()
-        checked = set(options.targets if options.unchecked else [])
+        checked = {
+            name for name in options.targets if options.unchecked and not is_python(TARGETS[name])
+        }
         for name, mutant in waiting:
             if name not in checked:
                 judge.check_tests(TARGETS[name])
@@ -125,6 +127,7 @@ def run(options: Any) -> None:
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
+        judge.end()
 
 
 # --- the report ------------------------------------------------------------------------------
@@ -210,7 +213,9 @@ def main() -> None:
         "--again", nargs="?", const="", help="try the survivors anew (whose name has this)"
     )
     parser.add_argument("--unchecked", action="store_true", help="the tests passed a moment ago")
-    parser.add_argument("--work", help="a folder for the copied tree")
+    parser.add_argument(
+        "--work", help="a folder for the copied tree, and for what is measured of the tests"
+    )
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
     if options.report:
