@@ -67,3 +67,32 @@ def test_a_heap_2_whose_tail_runs_out_in_an_arena_of_four_times_the_peak(
     cut = sum(8 + 8 * (1 + n) for n in range(times))
     assert endless.bound <= cut + 64
     assert told >= cut // 8 - 6 * times
+
+
+# --------------------------------------------------------------------- heap_3
+
+
+@pytest.mark.parametrize("events", [63, 64, 65, 1000])
+def test_a_heap_3_is_not_replayed_from_its_start_for_each_size(events: int) -> None:
+    trace = random_trace(np.random.default_rng(events), events)
+    sizes = _heap_3.Sizes(problem_of(trace, 3))
+    starts = [moment.event for moment in sizes._moments]
+    assert starts[0] == 0
+    assert max(np.diff([*starts, events])) <= -(-events // 64)
+
+
+# --------------------------------------------------------------------- heap_4 and heap_5
+
+
+@pytest.mark.parametrize("slack", range(0, 40, 8))
+@pytest.mark.parametrize("kind", [4, 5])
+def test_the_last_block_was_handed_out_whole_and_came_back(kind: int, slack: int) -> None:
+    """The arena that is tried first has just enough for the last of many small blocks."""
+    for count in range(60, 110):
+        sizes = [1] * count + [100 + slack, 0]
+        trace = Trace("m" * (count + 1) + "f", [*range(count), count, count], sizes)
+        regions = [(0x2000_0000, None)] if kind == 5 else None
+        found = minimum_heap_size(trace, f"heap_{kind}", regions=regions)
+        block = -(-(100 + slack) // 8) * 8 + 8
+        assert found.size == 16 * count + block + 8
+        assert found.witness == count

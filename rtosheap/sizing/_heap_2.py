@@ -47,7 +47,7 @@ class Endless:
         self._low: _Bytes = step + cut + wanted
         self._high: _Bytes = np.where(from_tail, self._low + split_above, step + cut + found)
         unknown = cut >= endless
-        self._low[unknown], self._high[unknown] = 0, problem.layout.top_bit
+        self._low[unknown], self._high[unknown] = 0, problem.largest
         self._fails = np.maximum.accumulate(np.where(from_tail, self._low, 0))
         #: From here on every size serves.
         self.bound = int(self._high.max()) // step * step + step
