@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from test_sizing_parts import problem_of
 from workloads import random_trace
 
+from rtosheap import compare
+from rtosheap.heaps import Heap4, Heap5
+from rtosheap.heaps.layout import Layout
 from rtosheap.replays import replay
 from rtosheap.sizing import UnservableError, _heap_2, _heap_3, minimum_heap_size
+from rtosheap.sizing.curve import sizing_points
+from rtosheap.sizing.minimum import smallest_size
+from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
+from rtosheap.traces.changes import parse_what_if
 
-#: Bytes that no heap of words of 4 bytes reaches.
-TOP = 1 << 31
+#: Bytes that no heap of words of 4 bytes reaches, and where their addresses end.
+TOP, END = 1 << 31, 1 << 32
 
 
 def climbing(times: int, step: int = 8) -> Trace:
@@ -96,3 +105,101 @@ def test_the_last_block_was_handed_out_whole_and_came_back(kind: int, slack: int
         block = -(-(100 + slack) // 8) * 8 + 8
         assert found.size == 16 * count + block + 8
         assert found.witness == count
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
+def test_the_smallest_size_alone(kind: int) -> None:
+    trace = random_trace(np.random.default_rng([606, kind]), 60)
+    regions = [(0x1000_0000, 96), (0x2000_0000, None)] if kind == 5 else None
+    found = minimum_heap_size(trace, f"heap_{kind}", regions=regions)
+    assert smallest_size(problem_of(trace, kind, regions)) == found.size
+
+
+# --------------------------------------------------------------------- curves, and what is apart
+
+
+def test_a_curve_takes_the_regions_of_a_comparison_unless_it_is_given_others() -> None:
+    trace = Trace("mm", [0, 1], [100, 100])
+    own: list[tuple[int, int | None]] = [(0x1000_0000, 128), (0x2000_0000, None)]
+    other: list[tuple[int, int | None]] = [(0x1000_0000, 64), (0x2000_0000, None)]
+    rows = compare(trace, regions=own)
+    for given, expected in ((None, own), (other, other)):
+        points = sizing_points(
+            trace, heaps=["heap_5"], minima=rows, regions=given, sizes=range(150, 400, 10)
+        )
+        (curve,) = points.curves
+        assert curve.minimum == rows["heap_5"].size
+        first, last = expected[0][1], expected[1][0]
+        assert first is not None
+        sizes = [size for size in range(150, 400, 10) if size >= first + 16]
+        assert curve.sizes == tuple(sizes)
+        heaps = [Heap5([(0x1000_0000, first), (last, size - first)]) for size in sizes]
+        assert curve.failures == tuple(replay(trace, heap).failures for heap in heaps)
+    without = compare(trace, heaps=["heap_4", "heap_1"])
+    (curve,) = sizing_points(trace, heaps=["heap_5"], minima=without).curves
+    size = without["heap_4"].size
+    assert size is not None
+    regions = default_regions(size, Layout(4))
+    assert curve.minimum == minimum_heap_size(trace, Heap5, regions=regions).size
+
+
+def test_of_a_heap_smaller_than_nothing_there_is_no_point() -> None:
+    trace = Trace("m", [0], [8])
+    regions: list[tuple[int, int | None]] = [(0x1000_0000, 64), (0x2000_0000, None)]
+    for kind in (1, 2, 3, 4, 5):
+        own = regions if kind == 5 else None
+        (curve,) = sizing_points(
+            trace, heaps=[f"heap_{kind}"], sizes=[-(1 << 40), -1, 0, 64, 200], regions=own
+        ).curves
+        assert curve.sizes == ((200,) if kind == 5 else (64, 200))
+
+
+def test_what_goes_to_a_heap_of_its_own_needs_its_smallest_heap() -> None:
+    trace = Trace("mm", [0, 1], [100, 24])
+    for text, size in (
+        ("region:size>=50", minimum_heap_size(Trace("m", [0], [100]), Heap4).size),
+        ("region:size>=500", 0),
+    ):
+        (change,) = parse_what_if(text)
+        kept, own = change.apply(trace)
+        assert own == size
+        assert len(kept) == 2 - (size > 0)
+
+
+# --------------------------------------------------------------------- the advice
+
+
+@pytest.mark.parametrize("fixed", [0, 64, 720])
+@pytest.mark.parametrize("room", [1624, 2480, 3128, 3136, 3144, 3192, 3200, 3208, 4000])
+def test_the_advice_near_the_end_of_the_addresses(room: int, fixed: int) -> None:
+    """Measured in twice the peak, doubled until it serves: 3,200 bytes; where that is more than
+    there can be, in the smallest that serves.
+    """
+    trace = Trace("m" * 100, range(100), [1] * 100)
+    base = END - room
+    first = [(0x1000_0000, fixed)] if fixed else []
+
+    def heap_of(total: int) -> Any:
+        if fixed:
+            return Heap5([*first, (base, total - fixed)])
+        return Heap4(total, base_address=base)
+
+    if fixed:
+        found = minimum_heap_size(trace, "heap_5", regions=[*first, (base, None)])
+    else:
+        found = minimum_heap_size(trace, "heap_4", base_address=base)
+    measured = heap_of(3200 if 3200 - fixed <= room else found.size)
+    assert replay(trace, measured).failures == 0
+    assert found.advice_size == measured.size - measured.minimum_ever_free_size
+
+
+@pytest.mark.parametrize("fixed", [160, 600, 900])
+def test_the_advice_counts_all_regions(fixed: int) -> None:
+    """Of twice the peak, the last region has what the first leaves."""
+    regions: list[tuple[int, int | None]] = [(0x1000_0000, fixed), (0x2000_0000, None)]
+    trace = Trace("mm", [0, 1], [500, 500])
+    found = minimum_heap_size(trace, "heap_5", regions=regions)
+    total = 2000
+    while replay(trace, heap := Heap5([regions[0], (0x2000_0000, total - fixed)])).failures:  # type: ignore[list-item]
+        total *= 2
+    assert found.advice_size == total - heap.minimum_ever_free_size

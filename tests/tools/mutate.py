@@ -100,6 +100,21 @@ def again(mutant: Mutant, options: Any) -> bool:
     return options.again is not None and options.again in mutant.name
 
 
+def tell(judge: Judge, row: tuple[str, Mutant], options: Any, checked: set[str]) -> bool:
+    """Add the verdict on a mutant of a target to the file; whether there is one."""
+    name, mutant = row
+    if name not in checked:
+        judge.check_tests(TARGETS[name])
+        checked.add(name)
+    verdict = judge.verdict(mutant, TARGETS[name])
+    if verdict:
+        told = {"round": options.round, "key": mutant.key, "verdict": verdict}
+        with Path(options.results).open("a") as file:
+            file.write(json.dumps(told) + "\n")
+        print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
+    return bool(verdict)
+
+
 def run(options: Any) -> None:
     results = Path(options.results)
     known = Verdicts(results)
@@ -118,15 +133,8 @@ def run(options: Any) -> None:
         checked = {
             name for name in options.targets if options.unchecked and not is_python(TARGETS[name])
         }
-        for name, mutant in waiting:
-            if name not in checked:
-                judge.check_tests(TARGETS[name])
-                checked.add(name)
-            verdict = judge.verdict(mutant, TARGETS[name])
-            row = {"round": options.round, "key": mutant.key, "verdict": verdict}
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
+        for judge.patient in (False, True):
+            waiting = [row for row in waiting if not tell(judge, row, options, checked)]
         judge.end()
 
 

@@ -158,7 +158,7 @@ def put_in(path: str, after: CodeType) -> None:
 
 def put_constants_in(path: str, after: CodeType) -> bool:
     """Give a module the numbers that it has at the import now; whether there is any change."""
-    module = next(m for m in sys.modules.values() if getattr(m, "__file__", None) == path)
+    module = next(m for m in sys.modules.values() if vars(m).get("__file__") == path)
     fresh = {"__name__": module.__name__}
     try:
         exec(after, fresh)
@@ -277,6 +277,8 @@ class Forks:
         in_functions = changed(self.before[path], after)
         tests = self.chosen(path, range(first, last + 1) if in_functions else None)
         items = [self.session.items[test] for test in tests]
+        if not tests:
+            return {"verdict": "survived"}
         read, write = os.pipe()
 
         def work() -> int:
@@ -300,7 +302,7 @@ class Forks:
         os.close(write)
         with os.fdopen(read) as file:
             begun = [int(line) for line in file]
-        if status == IMPORT:
+        if status == IMPORT or not begun:
             return {"verdict": "runs at the import"}
         if status == 0:
             return {"verdict": "survived", "tests": len(tests)}
