@@ -101,6 +101,7 @@ TARGETS = {
         ("rtosheap/sizing/*.py",),
         (
             (
+                "test_sizing_edges.py",
                 "test_sizing_parts.py",
                 "test_sizing_words.py",
                 "test_several.py",
@@ -148,7 +149,13 @@ TARGETS = {
     "inspection": Target(
         ("rtosheap/inspection/*.py",),
         (
-            ("test_inspect_reports.py", "test_inspect.py", "test_inspect_misread.py"),
+            (
+                "test_inspect_verdicts.py",
+                "test_inspect_depends.py",
+                "test_inspect_reports.py",
+                "test_inspect.py",
+                "test_inspect_misread.py",
+            ),
             (
                 "test_inspect_kernels.py",
                 "test_inspect_releases.py",
