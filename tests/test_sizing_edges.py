@@ -115,6 +115,46 @@ def test_the_smallest_size_alone(kind: int) -> None:
     assert smallest_size(problem_of(trace, kind, regions)) == found.size
 
 
+@pytest.mark.parametrize(("kind", "lost", "block"), [(1, 9, 200), (2, 8, 208), (4, 8, 208)])
+@pytest.mark.parametrize("count", [4, 7])
+def test_memory_that_just_holds_a_trace(kind: int, lost: int, block: int, count: int) -> None:
+    room = count * block + lost
+    base = END - room
+    for step in (0, 8):
+        trace = Trace("m" * count, range(count), [200] * count)
+        if base % 8 == 0 and not step:
+            found = minimum_heap_size(trace, f"heap_{kind}", base_address=base)
+            assert found.size == room
+        more = Trace("m" * (count + 2), range(count + 2), [200] * (count + 2))
+        with pytest.raises(UnservableError) as error:
+            minimum_heap_size(more, f"heap_{kind}", base_address=base + step)
+        event = count - (step > 0)
+        assert str(error.value).startswith(
+            f"event {event} asks for 200 bytes and cannot be served: {(event + 1) * block} bytes "
+        )
+
+
+def test_what_all_regions_together_just_hold_is_tried() -> None:
+    """How the blocks fall to them nothing tells: of 416 bytes in 416 the markers are too much."""
+    regions: list[tuple[int, int | None]] = [(0x1000_0000, 208), (END - 208, None)]
+    for count, why in ((4, "the largest heap fails there"), (5, "520 bytes of blocks are live")):
+        trace = Trace("m" * count, range(count), [96] * count)
+        with pytest.raises(UnservableError, match=why):
+            minimum_heap_size(trace, "heap_5", regions=regions)
+
+
+def test_two_blocks_that_together_are_more_than_64_bits_hold() -> None:
+    asked = (1 << 62) - 1
+    trace = Trace("mm", [0, 1], [asked, asked])
+    for kind in (1, 2, 4):
+        block = (1 << 62) + (0 if kind == 1 else 16)
+        with pytest.raises(UnservableError) as error:
+            minimum_heap_size(trace, f"heap_{kind}", word_size=8)
+        assert f"event 1 asks for {asked} bytes and cannot be served: {2 * block} bytes of" in str(
+            error.value
+        )
+
+
 # --------------------------------------------------------------------- curves, and what is apart
 
 
