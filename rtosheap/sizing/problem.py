@@ -94,8 +94,6 @@ class SizingProblem:
         options: Mapping[str, Any],
         *,
         regions: RegionSizes | None = None,
-        progress: Progress | None = None,
-        replays: int = 5,
         recording: str = "",
     ) -> None:
         if not isinstance(trace, Trace):
@@ -117,7 +115,7 @@ class SizingProblem:
         self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
         self.largest = self._largest()
         self._known: dict[int, int | None] = {}
-        self.rounds = Rounds(progress, len(trace), replays)
+        self.rounds = Rounds()
 
     # ------------------------------------------------------------------ heaps
 

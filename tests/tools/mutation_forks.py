@@ -14,6 +14,7 @@ import functools
 import gc
 import hashlib
 import importlib
+import inspect
 import json
 import math
 import os
@@ -134,7 +135,11 @@ def own(code: CodeType) -> object:
 
 
 def is_of_a_function(code: CodeType) -> bool:
-    return bool(code.co_flags & 1)  # CO_OPTIMIZED
+    """Not that of a comprehension that runs at the import."""
+    at_import = code.co_name.startswith("<") and "<locals>" not in code.co_qualname
+    return bool(code.co_flags & inspect.CO_OPTIMIZED) and (
+        not at_import or code.co_name == "<lambda>"
+    )
 
 
 def changed(before: CodeType, after: CodeType) -> bool:
