@@ -19,6 +19,7 @@ from rtosheap.sizing.minimum import smallest_size
 from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
 from rtosheap.traces.changes import parse_what_if
+from rtosheap.work import Rounds
 
 #: Bytes that no heap of words of 4 bytes reaches, and where their addresses end.
 TOP, END = 1 << 31, 1 << 32
@@ -53,6 +54,14 @@ def test_a_heap_2_of_more_than_half_of_what_there_can_be(size: int) -> None:
         )
     else:
         assert minimum_heap_size(more, "heap_2").size == 2 * block
+
+
+@pytest.mark.parametrize("less", [8, 1 << 28, (1 << 28) + 100])
+def test_a_heap_2_whose_tail_is_less_than_a_free_block_in_the_largest(less: int) -> None:
+    """There the tail is the better fit for the second; in smaller heaps the free block serves."""
+    first, second = 1_200_000_000, (TOP - 1_200_000_000) - 8 - less
+    found = minimum_heap_size(Trace("mfm", [0, 0, 1], [first, 0, second // 8 * 8]), "heap_2")
+    assert (found.size, found.witness) == (first + 16, 0)
 
 
 @pytest.mark.parametrize("more", [None, 0, 1, 2, 3])
@@ -153,6 +162,14 @@ def test_two_blocks_that_together_are_more_than_64_bits_hold() -> None:
         assert f"event 1 asks for {asked} bytes and cannot be served: {2 * block} bytes of" in str(
             error.value
         )
+
+
+def test_the_smallest_size_alone_is_not_searched_for_at_every_size() -> None:
+    trace = Trace("mmfm", [0, 1, 0, 2], [100, 20, 0, 110])
+    problem, seen = problem_of(trace, 2), set[int]()
+    problem.rounds = Rounds(lambda _, total: seen.add(total), len(trace), 1)
+    smallest_size(problem)
+    assert seen == {132 * len(trace)}
 
 
 # --------------------------------------------------------------------- curves, and what is apart

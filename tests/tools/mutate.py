@@ -49,7 +49,7 @@ Both are of the killed among all that are neither equivalent nor without other c
 compile, or compile to the same). Each met the tests that `tests/tools/mutation_judge.py` names for
 its target; other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
 """
-COLUMNS = ("tried", "no other code", "equivalent", "killed at first", "killed now")
+COLUMNS = ("tried", "no other code", "equivalent or gone", "killed at first", "killed now")
 
 
 Key: TypeAlias = tuple[object, ...]
@@ -159,28 +159,32 @@ def target_of(path: str) -> str:
     )
 
 
-def count_of(key: Key, known: Verdicts, reasons: dict[str, str]) -> Counter[str]:
-    """What one mutant adds to the table."""
+def count_of(
+    key: Key, known: Verdicts, reasons: dict[str, str], there: Container[Key]
+) -> Counter[str]:
+    """What one mutant adds to the table; `there` are those of the code as it is."""
     first, last = known.first[key], known.last[key]
     if last in ("the same code", "does not compile"):
         return Counter({"tried": 1, "no other code": 1})
     reason = reasons.get(line_of(Mutant(*key, 0)), "")  # type: ignore[misc]
-    if last == "survived" and reason.lstrip().startswith("equivalent"):
-        return Counter({"tried": 1, "equivalent": 1})
+    is_gone = key not in there
+    if last == "survived" and (is_gone or reason.lstrip().startswith("equivalent")):
+        return Counter({"tried": 1, "equivalent or gone": 1})
     was, now = first.startswith("killed"), last.startswith("killed")
     return Counter({"tried": 1, "killed at first": was, "killed now": now})
 
 
 def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
     """Of a round: a row for each target, and one for each language."""
+    there = {mutant.key for name in TARGETS for mutant in all_mutants(name)}
     counts: dict[str, Counter[str]] = {name: Counter() for name in (*TARGETS, "C", "Python")}
     for key in (key for key, its in known.rounds.items() if its == number):
-        one = count_of(key, known, reasons)
+        one = count_of(key, known, reasons, there)
         for name in (target_of(str(key[0])), "Python" if str(key[0]).endswith(".py") else "C"):
             counts[name] += one
     lines = [f"| | {' | '.join(COLUMNS)} | at first | now |", "| --- |" + " --- |" * 7]
     for name, count in counts.items():
-        unequal = count["tried"] - count["no other code"] - count["equivalent"]
+        unequal = count["tried"] - count["no other code"] - count["equivalent or gone"]
         shares = (100 * count[f"killed {when}"] / max(1, unequal) for when in ("at first", "now"))
         cells = [*(str(count[what]) for what in COLUMNS), *(f"{share:.1f} %" for share in shares)]
         if not count["tried"]:
