@@ -4,8 +4,9 @@
     python tests/tools/mutate.py --report > MUTATION.md && mv MUTATION.md tests/coverage/
 
 A mutant that no test notices survives. One of the C core first meets the C programs of tests/c in
-six configurations, then extensions of its own and the Python tests; one of Python the tests of its
-package. Mutants that do not compile, or that compile to the same code, do not count.
+six configurations, then extensions of its own and the Python tests; one of Python, in a fork of a
+process that has collected them, the tests of its package that run its line. Mutants that do not
+compile, or that compile to the same code, do not count.
 
 A round draws, of each target, mutants that no other round has tried: so its first verdicts tell of
 all code, not of the tests that were written for the last sample. Each verdict is added to
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mutants import Mutant, mutants_of
+from mutation_forks import BUDGET
 from mutation_judge import ROOT, TARGETS, Judge, is_python
 
 COVERAGE = ROOT / "tests" / "coverage"
@@ -46,8 +48,10 @@ Each round tried a sample: of each target the mutants with the lowest SHA-256 of
 that was tried before. Then tests were written for those that survived. Of the mutants that nobody
 tried, the last round's share *at first* is the best estimate; *now* is the share with these tests.
 Both are of the killed among all that are neither equivalent nor without other code (which do not
-compile, or compile to the same). Each met the tests that `tests/tools/mutation_judge.py` names for
-its target; other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
+compile, or compile to the same), nor survivors whose code was redundant and is gone. Each met the
+tests that `tests/tools/mutation_judge.py` names for its target, one of Python from round 4 on those
+of them that run its line: the quickest first, up to {budget:.0f} seconds of the processor in all.
+Other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
 """
 COLUMNS = ("tried", "no other code", "equivalent or gone", "killed at first", "killed now")
 
@@ -193,10 +197,20 @@ def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def share_tried(known: Verdicts) -> str:
+    """How many of each target's mutants any round tried, of the code as it is."""
+    lines = ["| | mutants | tried |", "| --- | --- | --- |"]
+    for name in TARGETS:
+        keys = [mutant.key for mutant in all_mutants(name)]
+        lines.append(f"| {name} | {len(keys)} | {sum(key in known.last for key in keys)} |")
+    return "\n".join(lines)
+
+
 def report(options: Any) -> int:
     """The report; how many survivors it does not explain."""
     known, reasons = Verdicts(Path(options.results)), known_reasons()
-    print(HEAD)
+    print(HEAD.format(budget=BUDGET))
+    print(f"## Tried in all\n\n{share_tried(known)}\n")
     for number in sorted({*known.rounds.values()} - {0}):
         print(f"## Round {number}\n\n{table_of(number, known, reasons)}\n")
     print("## Survivors\n\nOf all rounds, and of earlier runs.\n")
