@@ -33,7 +33,7 @@ import pytest
 QUESTIONS, ANSWERS, FILES = "MUTATION_QUESTIONS", "MUTATION_ANSWERS", "MUTATION_FILES"
 MEMORY = "MUTATION_MEMORY"
 #: Seconds of tests that a mutant is put through at the most; of the clock, after which it hangs.
-BUDGET, HANGS = 10.0, 120
+BUDGET, HANGS = 10.0, 1800
 #: The status of a process whose mutant is none for forks.
 IMPORT = 77
 
@@ -287,7 +287,7 @@ class Forks:
         read, write = os.pipe()
 
         def work() -> int:
-            seconds = int(20 + 2 * sum(self.seconds[test] for test in tests))
+            seconds = int(60 + 5 * sum(self.seconds[test] for test in tests))
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(HANGS)
