@@ -157,9 +157,9 @@ def _restore(
 # zero or what an earlier replay left there, which are written.
 #
 # Returns done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes,
-# most_nodes_event (-1: none), first_failure (-1: none), need, need_event (-1: none), need_largest.
-# The last three are for track_need with heap_4 or heap_5: the lowest address of the last end
-# marker that serves every event, the event that needs it, and the largest block cut.
+# most_nodes_event (-1: none), first_failure (-1: none), need, need_event (-1: none).
+# The last two are for track_need with heap_4 or heap_5: the lowest address of the last end marker
+# that serves every event, and the event that needs it.
 def replay(
     heap: Heap,
     op: _Array,

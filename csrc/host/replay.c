@@ -20,7 +20,6 @@ void rh_replay_begin(struct rh_replay *replay) {
     replay->need.last = 0;
     if (replay->ops->has_need) replay->need.last = replay->ops->last_region_start(replay->state);
     replay->need.need = 0;
-    replay->need.largest = 0;
     replay->need.event = -1;
 }
 
@@ -34,7 +33,6 @@ static void note_need(struct rh_replay *replay, uint64_t payload, uint64_t size)
     const struct rh_ops *ops = replay->ops;
     const uint64_t start = need->last;
     need->last = ops->last_free(replay->state, start, payload, false);
-    if (size > need->largest) need->largest = size;
     if (need->last == start) return;
     uint64_t end = start + size;
     if (start != ops->last_region_start(replay->state)) {

@@ -52,10 +52,9 @@ struct rh_slot {
 
 /* heap_4, heap_5: what the last free block, in an arena that never ends, had to give. */
 struct rh_need {
-    uint64_t last;    /* where it starts now */
-    uint64_t need;    /* the lowest end marker that serves every event so far */
-    uint64_t largest; /* the largest block taken */
-    int64_t event;    /* the event that needs the last byte, or -1 */
+    uint64_t last; /* where it starts now */
+    uint64_t need; /* the lowest end marker that serves every event so far */
+    int64_t event; /* the event that needs the last byte, or -1 */
 };
 
 struct rh_replay {

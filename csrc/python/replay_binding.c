@@ -118,14 +118,13 @@ static int run(struct heap *heap, struct rh_replay *replay, PyObject *progress) 
 /* An event of -1 is none. */
 static PyObject *counts_of(const struct rh_replay *r) {
     return Py_BuildValue(
-        "{sKsKsKsKsKsKsKsLsLsKsLsK}", "done", (unsigned long long)r->done, "failures",
+        "{sKsKsKsKsKsKsKsLsLsKsL}", "done", (unsigned long long)r->done, "failures",
         (unsigned long long)r->failures, "zero_size", (unsigned long long)r->zero_size, "skipped",
         (unsigned long long)r->skipped, "ignored_frees", (unsigned long long)r->ignored_frees,
         "live_bytes", (unsigned long long)r->live_bytes, "most_nodes",
         (unsigned long long)r->most_nodes, "most_nodes_event", (long long)r->most_nodes_event,
         "first_failure", (long long)r->first_failure, "need", (unsigned long long)r->need.need,
-        "need_event", (long long)r->need.event, "need_largest",
-        (unsigned long long)r->need.largest);
+        "need_event", (long long)r->need.event);
 }
 
 static const struct column *find_column(PyObject *name) {

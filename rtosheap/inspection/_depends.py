@@ -97,17 +97,15 @@ def _outcome(cls: HeapClass, draft: Draft, names: _Names) -> _Outcome:
     layout = replace(layout, variant=replace(layout.variant, pads=exact.pads, strict=exact.strict))
     heap = rebuilt(cls, reading, **version)
     usable = sum(layout.usable(*span) for span in reading.spans)
-    requests = sorted({layout.largest_request(free, usable) for free in draft.free}, reverse=True)
+    requests = {layout.largest_request(free, usable) for free in draft.free}
     if layout.is_newlib and heap is not None:  # whether its last chunk grows is newlib's to say
-        requests = [size for size in requests if size and _malloc(heap, size)[0]]
+        requests = {size for size in requests if size and _malloc(heap, size)[0]}
     largest = max(requests, default=0)
     return _Outcome(names, replace(draft.report, heap=heap, largest_request=largest), layout)
 
 
 def _differences(outcomes: Sequence[_Outcome]) -> Iterator[Dependence]:
     """The conclusions that are not the same for all."""
-    if len(outcomes) == 1:
-        return
     largest = max(outcome.report.largest_request for outcome in outcomes)
     concluded = [_conclusions(outcome, largest) for outcome in outcomes]
     newlib = outcomes[0].layout.is_newlib

@@ -56,8 +56,8 @@ FAILURES: tuple[str, ...] = _core.FAILURES
 class Counts(NamedTuple):
     """What a replay counts; an event is -1 where there is none.
 
-    The last three are counted with `track_need`, for heap_4 and heap_5: the lowest address of the
-    last end marker that serves every event, the event that needs it, and the largest block cut.
+    The last two are counted with `track_need`, for heap_4 and heap_5: the lowest address of the
+    last end marker that serves every event, and the event that needs it.
     """
 
     done: int
@@ -71,7 +71,6 @@ class Counts(NamedTuple):
     first_failure: int
     need: int
     need_event: int
-    need_largest: int
 
 
 def run(

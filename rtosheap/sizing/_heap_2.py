@@ -32,10 +32,13 @@ class Endless:
     So the first event that is not served alike tells whether S fails; if there is none, S serves.
     Where that event only differs, nothing is known, and S has to be replayed. From A + F + the
     largest c, B or 2H (F: all bytes cut) on, every size serves.
+
+    Where the largest heap that there can be is not that large, its replay is the endless one until
+    its tail is no more than the largest B + 2H; of what comes later nothing is known at any size.
     """
 
     def __init__(self, problem: SizingProblem) -> None:
-        address, block = self._replay(problem)
+        address, block, endless = self._replay(problem)
         events = np.flatnonzero(problem.blocks)
         address, block, wanted = address[events], block[events], problem.blocks[events]
         found, cut = self._follow(address, block)
@@ -43,6 +46,8 @@ class Endless:
         from_tail = address == cut
         self._low: _Bytes = step + cut + wanted
         self._high: _Bytes = np.where(from_tail, self._low + split_above, step + cut + found)
+        unknown = cut >= endless
+        self._low[unknown], self._high[unknown] = 0, problem.largest
         self._fails = np.maximum.accumulate(np.where(from_tail, self._low, 0))
         #: From here on every size serves.
         self.bound = int(self._high.max()) // step * step + step
@@ -71,8 +76,10 @@ class Endless:
         return found, cut
 
     @staticmethod
-    def _replay(problem: SizingProblem) -> tuple[_Bytes, _Bytes]:
-        """Offsets of the blocks from the arena's first, and their sizes: shape (n,) both."""
+    def _replay(problem: SizingProblem) -> tuple[_Bytes, _Bytes, int]:
+        """Offsets of the blocks from the arena's first, and their sizes: shape (n,) both; and up to
+        how many bytes cut from the tail this was as in an endless arena.
+        """
         # No decision depends on where the heap and its end marker lie.
         options = {key: problem.options[key] for key in problem.options if "address" not in key}
         anywhere = SizingProblem(problem.trace, problem.heap_class, options)
@@ -84,13 +91,13 @@ class Endless:
             columns = empty_columns(("address", "block_size"), len(problem.trace))
             counts = problem.replay(heap, columns)
             if counts.failures == 0:
-                _, left, allocated = heap._blocks()[-1]
+                first, (at, left, allocated) = heap._blocks()[0][0], heap._blocks()[-1]
+                most = largest + problem.layout.split_above
                 # More than needed: then the tail was never handed out whole, and freed later.
-                if not allocated and left > largest + problem.layout.split_above:
-                    layout = problem.layout
-                    start = layout.start(heap.base_address) + layout.header
+                if (not allocated and left > most) or size == last:
                     address, block = (column.astype(np.int64) for column in columns.values())
-                    return address - start, block
+                    offset = first + problem.layout.header
+                    return address - offset, block, at + left - first - most
             if size == last:
                 raise problem.fails_at_largest(counts)
             size = min(2 * size, last)

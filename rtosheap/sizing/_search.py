@@ -53,20 +53,18 @@ def find_common(problems: Sequence[SizingProblem], found: Sequence[Found], *, fu
 def _wilderness(problem: SizingProblem, floor: int) -> int:
     """heap_4 and heap_5, by one replay in an arena whose last block never runs out.
 
-    As long as the last free block is larger than what is cut from it, by more than two headers,
-    every decision of first fit is the same whatever the arena's end. So each cut tells how low the
-    end marker may lie, and the largest of these marks decides (see the notes of
-    `minimum_heap_size`). In larger arenas no decision changes: they all serve.
+    As long as the last free block is never handed out whole, every decision of first fit is the
+    same whatever the arena's end. So each cut tells how low the end marker may lie, and the largest
+    of these marks decides (see the notes of `minimum_heap_size`); it is this arena's own where the
+    block was handed out whole. In larger arenas no decision changes: they all serve.
     """
     layout = problem.layout
     for size, _, counts in problem.doubling(track_need=True):
         if counts.need_event < 0:
             return problem.smallest  # heap_5: what comes before the last region serves it all
-        end = problem.base + size - layout.header
-        margin = counts.need_largest + 3 * layout.header + layout.alignment
-        if counts.need + margin <= end:
+        if counts.need < layout.end(problem.base, size):
             return counts.need + layout.header - problem.base
-    return bisect(problem.serves, floor - 1, problem.largest)  # no room for the margin
+    return bisect(problem.serves, floor - 1, problem.largest)  # even there it was handed out whole
 
 
 def _last_break(problem: SizingProblem) -> int:

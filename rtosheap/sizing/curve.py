@@ -198,7 +198,7 @@ def _grid(
 
 def _failures(problems: Sequence[SizingProblem], size: int) -> int | None:
     """How many allocations fail in heaps of this size; None where there can be no such heap."""
-    if size <= 0 or not problems[0].constructible(size):
+    if not problems[0].constructible(size):
         return None
     return sum(one.replay(one.heap(size), stop=False).failures for one in problems)
 

@@ -46,7 +46,7 @@ class OwnMinimum(NamedTuple):
     advice_fails_at: int | None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class MinimumSize:
     """The smallest heap that serves a trace, or each of several: what :func:`minimum_heap_size`
     returns.
@@ -354,7 +354,6 @@ def solve(problems: Sequence[SizingProblem], *, full: bool = False) -> MinimumSi
     advice, fails = _advice(problems, found.size)
     first, traces = problems[0], [problem.trace for problem in problems]
     fixed = first.fixed_bytes
-    checked = found.safe_checked_up_to
     recordings = [
         OwnMinimum(
             name=problem.recording,
@@ -376,7 +375,7 @@ def solve(problems: Sequence[SizingProblem], *, full: bool = False) -> MinimumSi
         advice_size=advice,
         advice_fails_at=next((event for event in fails if event is not None), None),
         safe_size=found.safe + fixed,
-        safe_checked_up_to=None if checked is None else checked + fixed,
+        safe_checked_up_to=found.safe_checked_up_to,
         options=first.options,
         regions=(*first.fixed, (first.base, found.size)),
         warnings=doubts_of_all(traces, first.layout.word),

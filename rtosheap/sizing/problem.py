@@ -94,8 +94,6 @@ class SizingProblem:
         options: Mapping[str, Any],
         *,
         regions: RegionSizes | None = None,
-        progress: Progress | None = None,
-        replays: int = 5,
         recording: str = "",
     ) -> None:
         if not isinstance(trace, Trace):
@@ -117,7 +115,7 @@ class SizingProblem:
         self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
         self.largest = self._largest()
         self._known: dict[int, int | None] = {}
-        self.rounds = Rounds(progress, len(trace), replays)
+        self.rounds = Rounds()
 
     # ------------------------------------------------------------------ heaps
 
@@ -178,9 +176,9 @@ class SizingProblem:
         """Bytes of the smallest block that can serve each malloc and realloc: int64 or object, of
         shape (n,); 0 where there is none.
         """
-        size, largest = self.trace.size, self.trace.largest_request
-        # int64 while the bytes of all events together fit it
-        most = (largest + 3 * self.layout.step) * max(len(size), 1)
+        size = self.trace.size
+        # int64 while the bytes of all events together fit it, with as many again for headers
+        most = self.trace.largest_request * len(size)
         blocks: npt.NDArray[Any] = self.layout.block_size(
             size.astype(np.int64 if most < 2**62 else object)
         )
@@ -227,11 +225,11 @@ class SizingProblem:
         most = int(in_use.max()) if len(in_use) else 0
         if not most:
             return self.smallest
-        own = self.layout.least_loss(self.base)  # what a heap needs besides its blocks
-        room = self.largest + self.fixed_bytes
         several = self._last is not None  # how the blocks fall to the regions is not known
-        if most > room or (not several and most + own > self.largest):
-            event = int(np.argmax(in_use > room - (0 if several else own)))
+        own = 0 if several else self.layout.least_loss(self.base)  # besides its blocks
+        room = self.largest + self.fixed_bytes - own
+        if most > room:
+            event = int(np.argmax(in_use > room))
             raise self.no_such_heap(event, f"{int(in_use[event])} bytes of blocks are live then")
         return self.smallest if several else max(most + own, self.smallest)
 

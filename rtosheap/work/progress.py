@@ -37,7 +37,7 @@ class Rounds:
         How many are expected.
     """
 
-    def __init__(self, progress: Progress | None, length: int, planned: int) -> None:
+    def __init__(self, progress: Progress | None = None, length: int = 0, planned: int = 0) -> None:
         self._progress, self._length = progress, length
         self._begun, self._planned = 0, planned
 

@@ -4,8 +4,9 @@
     python tests/tools/mutate.py --report > MUTATION.md && mv MUTATION.md tests/coverage/
 
 A mutant that no test notices survives. One of the C core first meets the C programs of tests/c in
-six configurations, then extensions of its own and the Python tests; one of Python the tests of its
-package. Mutants that do not compile, or that compile to the same code, do not count.
+six configurations, then extensions of its own and the Python tests; one of Python, in a fork of a
+process that has collected them, the tests of its package that run its line. Mutants that do not
+compile, or that compile to the same code, do not count.
 
 A round draws, of each target, mutants that no other round has tried: so its first verdicts tell of
 all code, not of the tests that were written for the last sample. Each verdict is added to
@@ -29,7 +30,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mutants import Mutant, mutants_of
-from mutation_judge import ROOT, TARGETS, Judge
+from mutation_forks import BUDGET
+from mutation_judge import ROOT, TARGETS, Judge, is_python
 
 COVERAGE = ROOT / "tests" / "coverage"
 REASONS = COVERAGE / "MUTATION.md"
@@ -46,10 +48,12 @@ Each round tried a sample: of each target the mutants with the lowest SHA-256 of
 that was tried before. Then tests were written for those that survived. Of the mutants that nobody
 tried, the last round's share *at first* is the best estimate; *now* is the share with these tests.
 Both are of the killed among all that are neither equivalent nor without other code (which do not
-compile, or compile to the same). Each met the tests that `tests/tools/mutation_judge.py` names for
-its target; other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
+compile, or compile to the same), nor survivors whose code was redundant and is gone. Each met the
+tests that `tests/tools/mutation_judge.py` names for its target, one of Python from round 4 on those
+of them that run its line: the quickest first, up to {budget:.0f} seconds of the processor in all.
+Other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
 """
-COLUMNS = ("tried", "no other code", "equivalent", "killed at first", "killed now")
+COLUMNS = ("tried", "no other code", "equivalent or gone", "killed at first", "killed now")
 
 
 Key: TypeAlias = tuple[object, ...]
@@ -100,6 +104,21 @@ def again(mutant: Mutant, options: Any) -> bool:
     return options.again is not None and options.again in mutant.name
 
 
+def tell(judge: Judge, row: tuple[str, Mutant], options: Any, checked: set[str]) -> bool:
+    """Add the verdict on a mutant of a target to the file; whether there is one."""
+    name, mutant = row
+    if name not in checked:
+        judge.check_tests(TARGETS[name])
+        checked.add(name)
+    verdict = judge.verdict(mutant, TARGETS[name])
+    if verdict:
+        told = {"round": options.round, "key": mutant.key, "verdict": verdict}
+        with Path(options.results).open("a") as file:
+            file.write(json.dumps(told) + "\n")
+        print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
+    return bool(verdict)
+
+
 def run(options: Any) -> None:
     results = Path(options.results)
     known = Verdicts(results)
@@ -113,18 +132,14 @@ def run(options: Any) -> None:
     ]
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
-        judge = Judge(Path(directory))
+        judge = Judge(Path(directory), Path(options.work or directory))
         judge.build()
-        checked = set(options.targets if options.unchecked else [])
-        for name, mutant in waiting:
-            if name not in checked:
-                judge.check_tests(TARGETS[name])
-                checked.add(name)
-            verdict = judge.verdict(mutant, TARGETS[name])
-            row = {"round": options.round, "key": mutant.key, "verdict": verdict}
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
+        checked = {
+            name for name in options.targets if options.unchecked and not is_python(TARGETS[name])
+        }
+        for judge.patient in (False, True):
+            waiting = [row for row in waiting if not tell(judge, row, options, checked)]
+        judge.end()
 
 
 # --- the report ------------------------------------------------------------------------------
@@ -148,28 +163,32 @@ def target_of(path: str) -> str:
     )
 
 
-def count_of(key: Key, known: Verdicts, reasons: dict[str, str]) -> Counter[str]:
-    """What one mutant adds to the table."""
+def count_of(
+    key: Key, known: Verdicts, reasons: dict[str, str], there: Container[Key]
+) -> Counter[str]:
+    """What one mutant adds to the table; `there` are those of the code as it is."""
     first, last = known.first[key], known.last[key]
     if last in ("the same code", "does not compile"):
         return Counter({"tried": 1, "no other code": 1})
     reason = reasons.get(line_of(Mutant(*key, 0)), "")  # type: ignore[misc]
-    if last == "survived" and reason.lstrip().startswith("equivalent"):
-        return Counter({"tried": 1, "equivalent": 1})
+    is_gone = key not in there
+    if last == "survived" and (is_gone or reason.lstrip().startswith("equivalent")):
+        return Counter({"tried": 1, "equivalent or gone": 1})
     was, now = first.startswith("killed"), last.startswith("killed")
     return Counter({"tried": 1, "killed at first": was, "killed now": now})
 
 
 def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
     """Of a round: a row for each target, and one for each language."""
+    there = {mutant.key for name in TARGETS for mutant in all_mutants(name)}
     counts: dict[str, Counter[str]] = {name: Counter() for name in (*TARGETS, "C", "Python")}
     for key in (key for key, its in known.rounds.items() if its == number):
-        one = count_of(key, known, reasons)
+        one = count_of(key, known, reasons, there)
         for name in (target_of(str(key[0])), "Python" if str(key[0]).endswith(".py") else "C"):
             counts[name] += one
     lines = [f"| | {' | '.join(COLUMNS)} | at first | now |", "| --- |" + " --- |" * 7]
     for name, count in counts.items():
-        unequal = count["tried"] - count["no other code"] - count["equivalent"]
+        unequal = count["tried"] - count["no other code"] - count["equivalent or gone"]
         shares = (100 * count[f"killed {when}"] / max(1, unequal) for when in ("at first", "now"))
         cells = [*(str(count[what]) for what in COLUMNS), *(f"{share:.1f} %" for share in shares)]
         if not count["tried"]:
@@ -178,10 +197,20 @@ def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def share_tried(known: Verdicts) -> str:
+    """How many of each target's mutants any round tried, of the code as it is."""
+    lines = ["| | mutants | tried |", "| --- | --- | --- |"]
+    for name in TARGETS:
+        keys = [mutant.key for mutant in all_mutants(name)]
+        lines.append(f"| {name} | {len(keys)} | {sum(key in known.last for key in keys)} |")
+    return "\n".join(lines)
+
+
 def report(options: Any) -> int:
     """The report; how many survivors it does not explain."""
     known, reasons = Verdicts(Path(options.results)), known_reasons()
-    print(HEAD)
+    print(HEAD.format(budget=BUDGET))
+    print(f"## Tried in all\n\n{share_tried(known)}\n")
     for number in sorted({*known.rounds.values()} - {0}):
         print(f"## Round {number}\n\n{table_of(number, known, reasons)}\n")
     print("## Survivors\n\nOf all rounds, and of earlier runs.\n")
@@ -210,7 +239,9 @@ def main() -> None:
         "--again", nargs="?", const="", help="try the survivors anew (whose name has this)"
     )
     parser.add_argument("--unchecked", action="store_true", help="the tests passed a moment ago")
-    parser.add_argument("--work", help="a folder for the copied tree")
+    parser.add_argument(
+        "--work", help="a folder for the copied tree, and for what is measured of the tests"
+    )
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
     if options.report:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -11,8 +13,9 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import mutation_forks
 from mutants import Mutant, mutated
 
 ROOT = Path(__file__).parent.parent.parent
@@ -98,6 +101,7 @@ TARGETS = {
         ("rtosheap/sizing/*.py",),
         (
             (
+                "test_sizing_edges.py",
                 "test_sizing_parts.py",
                 "test_sizing_words.py",
                 "test_several.py",
@@ -145,7 +149,13 @@ TARGETS = {
     "inspection": Target(
         ("rtosheap/inspection/*.py",),
         (
-            ("test_inspect_reports.py", "test_inspect.py", "test_inspect_misread.py"),
+            (
+                "test_inspect_verdicts.py",
+                "test_inspect_depends.py",
+                "test_inspect_reports.py",
+                "test_inspect.py",
+                "test_inspect_misread.py",
+            ),
             (
                 "test_inspect_kernels.py",
                 "test_inspect_releases.py",
@@ -231,11 +241,79 @@ def succeeds(
                 os.killpg(started.pid, signal.SIGKILL)
 
 
+def is_python(target: Target) -> bool:
+    return all(pattern.endswith(".py") for pattern in target.files)
+
+
+def lines_of(source: str, line: int) -> tuple[int, int]:
+    """The first and the last line of the statement there, without the statements in it."""
+    first, last = line, line
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.stmt):
+            continue
+        start, end = node.lineno, node.end_lineno or node.lineno
+        body = getattr(node, "body", None)
+        if body:
+            end = max(start, body[0].lineno - 1)
+        if start <= line <= end:
+            first, last = start, end
+    return first, last
+
+
+class Forks:
+    """A process of pytest that judges mutants of Python, each in a fork; see mutation_forks.py."""
+
+    def __init__(self, judge: Judge, target: Target) -> None:
+        tests = tuple(name for run in target.tests for name in run)
+        files = [str(it) for pattern in target.files for it in judge.tree.glob(pattern)]
+        asked, self.questions = os.pipe()
+        self.answers, answering = os.pipe()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{judge.tree}:{judge.tree / 'tests' / 'tools'}",
+            "CI": "1",
+            mutation_forks.QUESTIONS: str(asked),
+            mutation_forks.ANSWERS: str(answering),
+            mutation_forks.MEMORY: str(judge.memory / re.sub(r"\W", "_", f"{target.files}")),
+            mutation_forks.FILES: os.pathsep.join(files),
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "mutation_forks"]
+        command += ["-p", "no:cacheprovider", "--assert=plain", "--tb=no", "-m", target.marked]
+        command += [f"--basetemp={judge.work / 'temporary'}", f"--deselect={LEFT_OUT}"]
+        self.process = subprocess.Popen(
+            [*command, *judge.test_files(tests)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=judge.tree / "tests",
+            env=environment,
+            pass_fds=(asked, answering),
+        )
+        os.close(asked)
+        os.close(answering)
+        self.lines = os.fdopen(self.answers)
+
+    def answer(self) -> dict[str, Any]:
+        line = self.lines.readline()
+        if not line:
+            sys.exit("the tests ended before their time")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def ask(self, **question: object) -> dict[str, Any]:
+        os.write(self.questions, (json.dumps(question) + "\n").encode())
+        return self.answer()
+
+    def end(self) -> None:
+        os.close(self.questions)
+        self.process.wait()
+
+
 class Judge:
     """A copy of the tree, in which one file at a time is another."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, memory: Path) -> None:
         self.work = work
+        self.memory = memory  # a folder for what was measured of tests
         self.tree = work / "tree"
         self.objects = work / "objects"
         ignored = shutil.ignore_patterns("*.so", "__pycache__", ".hypothesis", "build")
@@ -251,6 +329,8 @@ class Judge:
         self.fresh: set[Path] = set()  # objects of the present mutant
         self.mutated: set[Binary] = set()  # extensions of some mutant
         self.writes = 0
+        self.forks: dict[Target, Forks] = {}
+        self.patient = False  # else what takes long has no verdict: ""
 
     def write(self, path: str, text: str) -> None:
         """Each time with another time, by which Python knows that its bytecode is of another."""
@@ -333,15 +413,42 @@ class Judge:
 
     def check_tests(self, target: Target) -> None:
         """What fails now tells nothing of any mutant."""
+        if is_python(target):
+            self.forks[target] = forks = Forks(self, target)
+            failed = forks.answer()["failed"]
+            if failed:
+                sys.exit(f"{failed} fails on the code as it is")
+            return
         for tests in target.tests:
             print(f"{' '.join(tests)} on the code as it is", file=sys.stderr, flush=True)
             if not self.passes(tests, target.marked):
                 sys.exit(f"{' '.join(tests)} fails on the code as it is")
 
+    def end(self) -> None:
+        for forks in self.forks.values():
+            forks.end()
+
+    def _of_python(self, mutant: Mutant, target: Target, source: str) -> str:
+        first, last = lines_of(source, mutant.line)
+        where, text = self.tree / mutant.path, mutated(source, mutant)
+        found = self.forks[target].ask(path=str(where), text=text, first=first, last=last)
+        if found["verdict"] == "killed":
+            return f"killed by {found['by']}"
+        if found["verdict"] != "runs at the import":
+            return str(found["verdict"])
+        if not self.patient:
+            return ""
+        for tests in target.tests:
+            if not self.passes(tests, target.marked, mutant.path):
+                return f"killed by {tests[0]} and those after it"
+        return "survived"
+
     def verdict(self, mutant: Mutant, target: Target) -> str:
         source = (self.tree / mutant.path).read_text()
         self.write(mutant.path, mutated(source, mutant))
         try:
+            if is_python(target):
+                return self._of_python(mutant, target, source)
             verdict = self._verdict(mutant, target)
             same = verdict == "survived" and target.compiled and self.same_code(mutant.path, source)
             return "the same code" if same else verdict
