@@ -250,6 +250,26 @@ def benchmark_risk() -> None:
     print(f"1,000 runs: {here:.1f} s here, {two:.1f} s on two processes")
 
 
+def benchmark_start() -> None:
+    """What a start costs in the whole: the second run, since the first one writes bytecode."""
+    command = [sys.executable, "-m", "rtosheap"]
+    starts = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        'python -c "import numpy"': [sys.executable, "-c", "import numpy"],
+        "rtosheap --help": [*command, "--help"],
+        "rtosheap size coap-server": [*command, "size", "coap-server"],
+        "rtosheap compare coap-server": [*command, "compare", "coap-server"],
+    }
+    count = {}
+    for name, words in starts.items():
+        subprocess.run(words, check=True, capture_output=True)
+        count[name] = instructions(words)
+    bare, numpy = list(count.values())[:2]
+    print("\ninstructions of a start   (bars: --help 2.5 bare Pythons, size 1.5 import numpy)")
+    for name, n in count.items():
+        print(f"{name:30} {n / 1e6:7.1f} M {n / bare:6.2f} bare {n / numpy:6.2f} numpy")
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--risk"]:
         if sys.argv[2] == "nothing":
@@ -268,6 +288,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if shutil.which("valgrind"):
             benchmark_checks(Path(folder), 1_000_000)
+            benchmark_start()
         else:
             print("no valgrind: instructions are not counted")
         benchmark_calls(Path(folder))
