@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rtosheap"
 #: Each may import what stands on a line above its own, and its own package.
 LAYERS = (
-    {"_core", "_lab"},
+    {"_core", "_formats", "_lab"},
     {"faces", "tables", "work"},
     {"html"},
     {"heaps", "traces"},
