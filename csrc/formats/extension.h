@@ -10,12 +10,15 @@
 
 /* All buffers that a call holds, to be released together. */
 struct buffers {
-    Py_buffer views[8];
+    Py_buffer views[12];
     int count;
 };
 
 void *formats_array(struct buffers *buffers, PyObject *object, const char *name, Py_ssize_t item,
                     Py_ssize_t length, bool writable);
 void formats_release(struct buffers *buffers);
+
+/* text_binding.c */
+PyObject *formats_scan_text(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 #endif

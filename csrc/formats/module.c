@@ -14,12 +14,12 @@ void *formats_array(struct buffers *buffers, PyObject *object, const char *name,
     if (PyObject_GetBuffer(object, view, flags) != 0) return NULL;
     buffers->count++;
     if (view->itemsize != item || (length >= 0 && view->len / item != length) ||
-        (uintptr_t)view->buf % (uintptr_t)item != 0) {
+        (view->len != 0 && (uintptr_t)view->buf % (uintptr_t)item != 0)) {
         PyErr_Format(PyExc_ValueError, "%s must be an aligned array of %zd items of %zd bytes",
                      name, length < 0 ? view->len / item : length, item);
         return NULL;
     }
-    return view->buf != NULL ? view->buf : (void *)view; /* an empty array is no NULL */
+    return view->len != 0 ? view->buf : (void *)view; /* an empty array is no NULL */
 }
 
 void formats_release(struct buffers *buffers) {
@@ -122,6 +122,7 @@ static PyMethodDef methods[] = {
     {"find_no_op", find_no_op, METH_O, NULL},
     {"link", (PyCFunction)(void (*)(void))link_events, METH_FASTCALL, NULL},
     {"rank", (PyCFunction)(void (*)(void))rank_ids, METH_FASTCALL, NULL},
+    {"scan_text", (PyCFunction)(void (*)(void))formats_scan_text, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

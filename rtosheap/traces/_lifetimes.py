@@ -17,6 +17,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
 from rtosheap.traces.loss import Dropped
 
+_PLAIN: tuple[Any, ...] = ("C_CONTIGUOUS", "ALIGNED")
 _SEED = int.from_bytes(os.urandom(8))  # nobody can write a file whose ids collide
 
 
@@ -86,6 +87,8 @@ def _linked(op: Ops, ids: Int64, size: UInt64, bad: Mask | None) -> tuple[Links,
     if not _is_small(room, n):
         ids, distinct = ranked(ids)
         room = len(distinct)
+    op, size = np.require(op, requirements=_PLAIN), np.require(size, requirements=_PLAIN)
+    ids = np.require(ids, requirements=_PLAIN)
     sized, at = _formats.link(op, ids, size, previous, bad, room)
     return previous, sized, at
 
@@ -98,6 +101,7 @@ def _is_small(room: int, n: int) -> bool:
 def ranked(ids: Int64) -> tuple[Int64, Int64]:
     """Numbers for ids in the order of their first appearance, and the ids by number."""
     rank = np.empty(len(ids), dtype=np.int64)
+    ids = np.require(ids, requirements=_PLAIN)
     distinct = np.frombuffer(_formats.rank(ids, rank, _SEED), dtype=np.int64)
     return rank, distinct
 
