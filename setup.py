@@ -1,4 +1,4 @@
-"""The two extension modules; all else is in pyproject.toml, which knows no patterns of files."""
+"""The three extension modules; all else is in pyproject.toml, which knows no patterns of files."""
 
 from glob import glob
 
@@ -18,6 +18,14 @@ setup(
             include_dirs=["csrc/core", "csrc/host"],
             define_macros=[LIMITED_API, ("RH_HOSTED", "1"), ("RH_CHECKS", "2")],
             extra_link_args=["-pthread"],
+            py_limited_api=True,
+        ),
+        Extension(
+            "rtosheap._formats",
+            sorted(glob("csrc/formats/*.c")),
+            depends=sorted(glob("csrc/formats/*.h")),
+            include_dirs=["csrc/formats"],
+            define_macros=[LIMITED_API],
             py_limited_api=True,
         ),
         Extension(

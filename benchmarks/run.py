@@ -51,7 +51,8 @@ def instructions(command: list[str], *, inside: str | None = None) -> int:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONHASHSEED": "0"},  # the same start of the interpreter each time
+        # the same start of the interpreter each time, and no threads that wait in a loop
+        env={**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"},
     )
     found = re.search(r"Collected : (\d+)", run.stderr)
     assert found is not None, run.stderr
@@ -134,7 +135,10 @@ def benchmark_calls(folder: Path) -> None:
             )
             count[which] = (many - few) / 100_000
         ratio = count["heap"] / count["trivial"]
-        print(f"{count['heap']:.0f} and {count['trivial']:.0f} instructions: ratio {ratio:.2f}")
+        print(
+            f"{count['heap']:.0f} and {count['trivial']:.0f} instructions: ratio {ratio:.2f}"
+            "   (bar 1.5, goal 1.25)"
+        )
 
 
 def random_trace(events: int, live: int) -> Trace:
@@ -250,12 +254,83 @@ def benchmark_risk() -> None:
     print(f"1,000 runs: {here:.1f} s here, {two:.1f} s on two processes")
 
 
+def columns(events: int) -> tuple[Any, Any, Any]:
+    """A thousand blocks at a time are allocated, and freed."""
+    at = np.arange(events)
+    op = np.where(at // 1000 % 2 == 0, ord("m"), ord("f")).astype(np.uint8)
+    size = np.where(op == ord("m"), 16 + at % 1000, 0).astype(np.uint64)
+    return op, at % 1000, size
+
+
+def write_files(folder: Path, events: int) -> None:
+    """The same events as a file of the text format, and as a log of valgrind."""
+    op, block, size = (column.tolist() for column in columns(events))
+    rows = list(zip(op, block, size, strict=True))
+    lines = [f"m {block} {size}\n" if op == 109 else f"f {block}\n" for op, block, size in rows]
+    (folder / f"{events}.text").write_text("# rtosheap-trace 1\n" + "".join(lines))
+    calls = [
+        f"malloc({size}) = 0x{0x4A4B040 + 2048 * block:X}\n"
+        if op == 109
+        else f"free(0x{0x4A4B040 + 2048 * block:X})\n"
+        for op, block, size in rows
+    ]
+    (folder / f"{events}.valgrind").write_text("".join(f"--123-- {call}" for call in calls))
+
+
+def take_events(what: str, folder: Path, events: int) -> None:
+    """A trace out of columns or out of a file; for "columns", the columns alone."""
+    if what in ("columns", "Trace"):
+        given = columns(events)
+        if what == "Trace":
+            Trace(*given)
+    else:
+        Trace.load(folder / f"{events}.{what}")
+
+
+def benchmark_events(folder: Path) -> None:
+    few, many = 100_000, 300_000
+    count = {}
+    for events in (few, many):
+        write_files(folder, events)
+    for what in ("columns", "Trace", "text", "valgrind"):
+        command = [sys.executable, __file__, "--events", what, str(folder)]
+        first, second = (instructions([*command, str(events)]) for events in (few, many))
+        count[what] = (second - first) / (many - few)
+    count["Trace"] -= count["columns"]
+    print("\na trace is made or read: instructions an event")
+    for what, bar in (("Trace", 40), ("text", 200), ("valgrind", 500)):
+        print(f"{what:>12} {count[what]:>9.0f}   (bar {bar})")
+
+
+def benchmark_start() -> None:
+    """What a start costs in the whole: the second run, since the first one writes bytecode."""
+    command = [sys.executable, "-m", "rtosheap"]
+    starts = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        'python -c "import numpy"': [sys.executable, "-c", "import numpy"],
+        "rtosheap --help": [*command, "--help"],
+        "rtosheap size coap-server": [*command, "size", "coap-server"],
+        "rtosheap compare coap-server": [*command, "compare", "coap-server"],
+    }
+    count = {}
+    for name, words in starts.items():
+        subprocess.run(words, check=True, capture_output=True)
+        count[name] = instructions(words)
+    bare, numpy = list(count.values())[:2]
+    print("\ninstructions of a start   (bars: --help 2.5 bare Pythons, size 1.5 import numpy)")
+    for name, n in count.items():
+        print(f"{name:30} {n / 1e6:7.1f} M {n / bare:6.2f} bare {n / numpy:6.2f} numpy")
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--risk"]:
         if sys.argv[2] == "nothing":
             risk_plan()
         else:
             risk_runs(*risk_plan(), sys.argv[2])
+        return
+    if sys.argv[1:2] == ["--events"]:
+        take_events(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
         return
     if sys.argv[1:2] == ["--pairs"]:
         _, _, which, folder, n = sys.argv
@@ -268,6 +343,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if shutil.which("valgrind"):
             benchmark_checks(Path(folder), 1_000_000)
+            benchmark_start()
+            benchmark_events(Path(folder))
         else:
             print("no valgrind: instructions are not counted")
         benchmark_calls(Path(folder))

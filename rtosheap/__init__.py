@@ -26,11 +26,16 @@ corruption (the laboratory of faults), cortexm (what a call costs on a device), 
 ``rtosheap --help``.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
-from typing import Any
 
 from rtosheap import _moved
+
+TYPE_CHECKING = False  # that of typing, which is slow to import
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 

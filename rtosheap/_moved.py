@@ -2,11 +2,16 @@
 gone: what they name is found where it lies now.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+
+TYPE_CHECKING = False  # that of typing, which is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 #: Of each module that is gone, what pickles take from it, and where that is.
 _NAMES = {
@@ -26,7 +31,11 @@ class _Moved:
     def find_spec(
         cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(name, cls()) if name in _NAMES else None  # type: ignore[arg-type]
+        if name not in _NAMES:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, cls())  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None

@@ -182,7 +182,7 @@ def interrupted_after(done_runs: int) -> Any:
 
 
 def test_an_interrupt_keeps_what_there_is(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtosheap.cli._recordings.assess", interrupted_after(7))
+    monkeypatch.setattr("rtosheap.cli._days.assess", interrupted_after(7))
     done = run("assess", "recorder")
     assert (done.status, done.err) == (130, "")
     assert "by 7 modelled days" in done.out.splitlines()[-1]
@@ -193,7 +193,7 @@ def test_an_interrupt_keeps_what_there_is(run: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_json_after_an_interrupt(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtosheap.cli._recordings.assess", interrupted_after(7))
+    monkeypatch.setattr("rtosheap.cli._days.assess", interrupted_after(7))
     done = run("assess", "recorder", "--json")
     assert (done.status, done.json["interrupted"], done.json["runs_done"]) == (130, True, 7)
     gate = run("check", "recorder", "--heap-size", "1M", "--probability", "0.1", "--json")
@@ -202,7 +202,7 @@ def test_json_after_an_interrupt(run: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_an_interrupt_that_leaves_too_little(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """heap_1 has no tail, and seven days say nothing of so rare a failure."""
-    monkeypatch.setattr("rtosheap.cli._recordings.assess", interrupted_after(7))
+    monkeypatch.setattr("rtosheap.cli._days.assess", interrupted_after(7))
     done = run("assess", "recorder", "--heap", "heap_1")
     assert (done.status, done.err) == (130, "")
     assert "(interrupted)" in done.out
@@ -221,7 +221,7 @@ def test_an_interrupt_leaves_the_processes_of_the_pool_alone(
         assert executor.submit(survive).result() == "alive"
         return assess(*arguments, executor=executor, **keywords)
 
-    monkeypatch.setattr("rtosheap.cli._recordings.assess", probe)
+    monkeypatch.setattr("rtosheap.cli._days.assess", probe)
     assert run("assess", "recorder", "--jobs", "2", "--runs", "16").status == 0
 
 
@@ -256,7 +256,7 @@ def test_check_of_other_days(run: Any, risk: Any) -> None:
 def test_check_models_nothing_where_a_recording_fails(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtosheap.cli._recordings.assess", None)
+    monkeypatch.setattr("rtosheap.cli._days.assess", None)
     assert run("check", "recorder", "--heap-size", "56K", "--probability", "0.01").status == 1
 
 
@@ -291,7 +291,7 @@ def test_runs_that_are_not_given_are_as_many_as_the_probability_takes(
         asked.append(runs)
         return assess(*arguments, runs=20, **keywords)
 
-    monkeypatch.setattr("rtosheap.cli._recordings.assess", fewer)
+    monkeypatch.setattr("rtosheap.cli._days.assess", fewer)
     for heap, probability in (("heap_1", "1e-3"), ("heap_1", "0.1"), ("heap_4", "1e-3")):
         run("assess", "recorder", "--heap", heap, "--probability", probability)
     assert asked == [2995, 1000, 1000]

@@ -1,7 +1,5 @@
 """All ten plots: what they return and leave alone, what they refuse, and how much they take."""
 
-import subprocess
-import sys
 import tracemalloc
 from functools import partial
 
@@ -240,12 +238,3 @@ def test_a_million_events_take_the_python_of_fifty_thousand_and_a_gibibyte():
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 2**30, function
-
-
-def test_what_is_slow_to_import_is_not_imported_before_it_is_needed():
-    slow = "{'matplotlib', 'scipy.stats', 'scipy.optimize', 'pandas'}"
-    code = f"import rtosheap.cli, sys; print(*{slow} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == ""

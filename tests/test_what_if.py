@@ -16,7 +16,6 @@ from rtosheap import Heap4, Trace, replay
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
 from rtosheap.sizing import minimum_heap_size
-from rtosheap.traces import changes
 from rtosheap.traces.changes import Align, InPlace, Pool, Static, Which, parse_what_if
 
 LOG = Trace(
@@ -120,7 +119,7 @@ def test_bad_texts_are_said_to_be(text):
 
 def test_a_strangers_broken_change_hides_none(monkeypatch):
     broken = EntryPoint("mine", "rtosheap_no_such_module", "rtosheap.changes")
-    monkeypatch.setattr(changes, "entry_points", lambda group: [broken])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
     assert str(parse_what_if("region:size<=9")[0]) == "region:size<=9"
     with pytest.raises(ValueError, match=r"'regoin:size<=9'.* region:.*rtosheap_no_such_module"):
         parse_what_if("regoin:size<=9")

@@ -59,9 +59,24 @@ static PyObject *finish_malloc(struct heap *heap, const char *method, enum rh_st
     Py_RETURN_NONE;
 }
 
+/* The short way of nearly every call: an int of 64 bits for a heap over an arena that is not busy.
+ * False, without an exception, for all else: the long way says what that is. */
+static inline bool take_word(const struct heap *heap, PyObject *argument, uint64_t *value) {
+    if (heap->ops == NULL || heap->busy || !PyLong_CheckExact(argument)) return false;
+    *value = PyLong_AsUnsignedLongLong(argument);
+    if (*value != (uint64_t)-1) return true;
+    PyErr_Clear();
+    return false;
+}
+
 static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     uint64_t size, address;
+    if (take_word(heap, argument, &size) && size <= heap->ops->word_max) {
+        const enum rh_status done = heap->ops->malloc(heap->state, size, &address);
+        return done == RH_OK ? PyLong_FromUnsignedLongLong(address)
+                             : finish_malloc(heap, "malloc", done, address);
+    }
     const uint64_t max = largest_size(heap);
     if (!convert_size(argument, "size", max, &size) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_malloc(heap, size, false);
@@ -145,17 +160,23 @@ static PyObject *heap_memalign(PyObject *self, PyObject *const *args, Py_ssize_t
 
 static PyObject *heap_free(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
-    struct given_address address;
-    if (argument == Py_None) {
-        if (!heap_ready(heap)) return NULL;
-        Py_RETURN_NONE;
+    struct given_address address = {.is_word = true};
+    enum rh_status status;
+    if (take_word(heap, argument, &address.value)) {
+        if (address.value == 0) Py_RETURN_NONE;
+        status = heap->ops->free(heap->state, address.value);
+        if (status == RH_OK) Py_RETURN_NONE;
+    } else {
+        if (argument == Py_None) {
+            if (!heap_ready(heap)) return NULL;
+            Py_RETURN_NONE;
+        }
+        if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
+        if (address.is_word && address.value == 0) Py_RETURN_NONE;
+        if (heap->ops == NULL) return host_free(heap, address);
+        status = address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
+        if (status == RH_OK) Py_RETURN_NONE;
     }
-    if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
-    if (address.is_word && address.value == 0) Py_RETURN_NONE;
-    if (heap->ops == NULL) return host_free(heap, address);
-    enum rh_status status =
-        address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
-    if (status == RH_OK) Py_RETURN_NONE;
     if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
     if (status == RH_ASSERTION) return heap_raise_assertion(heap, "free");
     return heap_raise_free(heap, address, status);

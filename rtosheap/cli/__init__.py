@@ -1,43 +1,74 @@
-"""The command line: ``rtosheap COMMAND``. One module per command.
+"""The command line: ``rtosheap COMMAND``. One module per command, loaded when it is called.
 
-A command module has ``add(commands)``, which adds its parser, and ``run(args)``, which returns the
-exit status: 0 when all was served, 1 when allocations failed. Bad input is an exception; `main`
-makes it one line on standard error and status 2.
+A command module has ``ABOUT``, what it is for, ``EXAMPLE``, which its help ends with,
+``add(parser)``, which adds its arguments, and ``run(args)``, which returns the exit status: 0 when
+all was served, 1 when allocations failed. Bad input is an exception; `main` makes it one line on
+standard error and status 2.
+
+What ``rtosheap --help`` takes stands here, and nothing else: a start costs what it loads.
 """
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import sys
 import warnings
-import zlib
-from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
-from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
 
-from rtosheap.cli import (
-    assess,
-    check,
-    compare,
-    convert,
-    cortexm,
-    demo,
-    diff,
-    inspect,
-    replay,
-    size,
-)
-from rtosheap.cli._output import complain, discard
-from rtosheap.heaps import HeapError
-from rtosheap.sizing import UnservableError
+from rtosheap import __version__
+from rtosheap.cli._streams import complain, discard
+
+TYPE_CHECKING = False  # that of typing, which is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, compare, size, assess, check, diff, replay, convert, inspect, cortexm)
-_BAD_INPUT = (ValueError, TypeError, OverflowError, OSError, EOFError, MemoryError, HeapError)
+#: The commands, each the module of its name.
+COMMANDS = (
+    "demo",
+    "compare",
+    "size",
+    "assess",
+    "check",
+    "diff",
+    "replay",
+    "convert",
+    "inspect",
+    "cortexm",
+)
 
-_EXAMPLES = """\
+_HELP = """\
+usage: rtosheap [-h] [--version] COMMAND ...
+
+FreeRTOS's five heaps on recorded allocation traces: which heap, how large, and
+what it costs.
+
+options:
+  -h, --help  show this help message and exit
+  --version   show program's version number and exit
+
+commands:
+  COMMAND     each has --help
+    demo      run a bundled recorded trace through all five heaps: a table, a
+              picture, a verdict
+    compare   put the five heaps side by side: how small each can be, where its
+              bytes go, its cost
+    size      find the smallest heap in which traces run without a failed
+              allocation
+    assess    say how big the heap must be on a day that nobody has recorded,
+              and how sure that is
+    check     a gate for CI: are these recordings served, and other days too, by
+              a heap of a size
+    diff      say what a new version of a firmware needs more than the old one:
+              by task, by size
+    replay    run a trace in a heap of a given size: what fails, when and why
+    convert   convert a trace from one format to another
+    inspect   look at a heap in a RAM dump: its blocks, how fragmented it is,
+              what is damaged
+    cortexm   what malloc and free cost on a Cortex-M, in instructions, and the
+              heaps' flash and RAM
+
 examples:
   rtosheap demo                                     a recorded trace through all five heaps
   rtosheap compare lwip-3cli -o heaps.png           which heap needs the least memory
@@ -52,29 +83,6 @@ examples:
 
 exit status: 0 all was served, 1 allocations failed or a gate is shut, 2 bad input
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        complain(f"{self.prog}: {message} (see {self.prog} --help)")
-        raise SystemExit(2)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="rtosheap",
-        description="FreeRTOS's five heaps on recorded allocation traces: which heap, how large, "
-        "and what it costs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"rtosheap {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands)
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # as after >&-
         complain("rtosheap: standard output is closed; there is nowhere to print to")
         return 2
-    status, complaint = _run(argv)
+    status, complaint = _run(list(sys.argv[1:] if argv is None else argv))
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -107,14 +115,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(argv: Sequence[str] | None) -> tuple[int, str]:
+def _run(words: list[str]) -> tuple[int, str]:
     """Run the command line: the exit status, and what there is to complain of."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            args = _parser().parse_args(argv)
-            status: int = args.run(args)
-            return status, ""
+            return _called(*words)
     except SystemExit as stop:
         return (stop.code if isinstance(stop.code, int) else 0), ""
     except KeyboardInterrupt:
@@ -122,28 +128,34 @@ def _run(argv: Sequence[str] | None) -> tuple[int, str]:
     except BrokenPipeError:
         discard(sys.stdout)
         return 141, ""
-    except UnservableError as error:
-        return 1, str(error)
-    except BrokenProcessPool:
-        return 2, "a process of --jobs was killed, as one is when memory runs out"
-    except (*_BAD_INPUT, zlib.error) as error:
-        return 2, _describe(error)
+    except Exception as error:
+        told: tuple[int, str] | None = _load("_failures").told(error)
+        if told is None:
+            raise
+        return told
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, MemoryError) and not str(error):
-        return "out of memory"
-    return str(error) or type(error).__name__
+def _called(word: str = "", *rest: str) -> tuple[int, str]:
+    """Do what the first word says, with the rest."""
+    if word in ("-h", "--help"):
+        print(_HELP, end="")
+    elif word == "--version":
+        print(f"rtosheap {__version__}")
+    elif word in COMMANDS:
+        command = _load(word)
+        args = _load("_parser").parse(word, command, rest)
+        return command.run(args), ""
+    else:
+        wrong = f"argument COMMAND: invalid choice: {word!r} (choose from {', '.join(COMMANDS)})"
+        if not word:
+            wrong = "the following arguments are required: COMMAND"
+        return 2, f"{wrong} (see rtosheap --help)"
+    return 0, ""
+
+
+def _load(name: str) -> Any:
+    return importlib.import_module(f"rtosheap.cli.{name}")
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     complain(f"rtosheap: warning: {message}")
-
-
-def _version() -> str:
-    try:
-        return version("rtosheap")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rtosheap import data, tables
-from rtosheap.cli import _output
+from rtosheap.cli._streams import complain
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.toolchains import find_newlib
@@ -97,19 +97,6 @@ def parse_newlib(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-def add_command(commands: Any, name: str, text: str, example: str, run: Any) -> Any:
-    """A parser for a command, with an example below its help."""
-    parser = commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    return parser
 
 
 def add_trace(parser: Any) -> None:
@@ -329,7 +316,7 @@ def load(name: str, args: argparse.Namespace) -> Trace:
     if trace.dropped:
         reasons = counts(Loss(), trace.dropped).items()
         texts = (f"{count} {reason.replace('_', ' ')}" for reason, count in reasons)
-        _output.complain(f"rtosheap: {name}: left out or mended: {', '.join(texts)}")
+        complain(f"rtosheap: {name}: left out or mended: {', '.join(texts)}")
     return trace
 
 

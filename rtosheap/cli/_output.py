@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rtosheap import tables
 from rtosheap.work import Progress
 
 
-def complain(text: str) -> None:
-    """One line on standard error, whatever the text holds, if anything can be written there."""
-    if sys.stderr is not None:
-        try:
-            print(" ".join(text.split()), file=sys.stderr, flush=True)
-        except OSError:
-            discard(sys.stderr)
-
-
-def discard(stream: TextIO) -> None:
-    """Give up a stream that cannot be written to. What it still holds would be tried again, and
-    complained of, at Python's own exit.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
+    import json
+
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from rtosheap.cli import _output
-from rtosheap.cli._workers import workers
 from rtosheap.comparison import Comparison, compare
 from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
@@ -20,7 +20,7 @@ def run_compare(trace: Traces, jobs: int, **keywords: Any) -> Comparison:
     with _output.progress_bar("comparing") as progress:
         if jobs == 1:
             return compare(trace, progress=progress, **keywords)
-        with workers(jobs) as executor:
+        with import_module("rtosheap.cli._workers").workers(jobs) as executor:
             return compare(trace, executor=executor, progress=progress, **keywords)
 
 

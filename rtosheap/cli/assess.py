@@ -9,13 +9,10 @@ from textwrap import fill
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
-from rtosheap.cli._recordings import (
+from rtosheap.cli._days import (
     INTERRUPTED,
     add_model,
-    add_traces,
     count_of,
-    load_all,
-    needed_regions,
     odds,
     parse_probability,
     parse_sizes,
@@ -23,11 +20,13 @@ from rtosheap.cli._recordings import (
     runs_for,
     that_fails,
 )
+from rtosheap.cli._recordings import add_traces, load_all, needed_regions
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
 from rtosheap.risk.duration import spoken
 
-_EXAMPLE = """\
+ABOUT = "Say how big the heap must be on a day that nobody has recorded, and how sure that is."
+EXAMPLE = """\
 examples:
   rtosheap assess gateway --runs 200
   rtosheap assess day*.trace.gz --heap heap_4 --probability 1e-3 --jobs 4 -o risk.svg
@@ -40,10 +39,8 @@ that of the days so far; the exit status is then 130.
 _WIDTH = 96
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "say how big the heap must be on a day that nobody has recorded, and how sure that is"
-    parser = _arguments.add_command(commands, "assess", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     add_traces(parser)
     _arguments.add_heap(parser)
     parser.add_argument(

@@ -8,18 +8,17 @@ from textwrap import fill
 from typing import Any, NamedTuple
 
 from rtosheap.cli import _arguments, _output
-from rtosheap.cli._recordings import (
+from rtosheap.cli._days import (
     INTERRUPTED,
     add_model,
-    add_traces,
     count_of,
-    load_all,
     odds,
     parse_probability,
     run_assess,
     runs_for,
     that_fails,
 )
+from rtosheap.cli._recordings import add_traces, load_all
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
 from rtosheap.sizing.problem import SizingProblem
@@ -27,7 +26,8 @@ from rtosheap.traces import Trace
 from rtosheap.traces.doubts import doubts
 from rtosheap.traces.several import unique_names
 
-_EXAMPLE = """\
+ABOUT = "A gate for CI: are these recordings served, and other days too, by a heap of a size."
+EXAMPLE = """\
 examples:
   rtosheap check gateway --heap-size 96K
   rtosheap check day*.trace.gz --heap-size 64K --probability 1e-3 --jobs 4
@@ -46,10 +46,8 @@ class Verdict(NamedTuple):
     why: str
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "a gate for CI: are these recordings served, and other days too, by a heap of a size"
-    parser = _arguments.add_command(commands, "check", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     add_traces(parser)
     _arguments.add_heap(parser)
     _arguments.add_heap_size(parser, "bytes of the heap, such as 64K; heap_5 has regions instead")

@@ -10,12 +10,12 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.cli._recordings import add_traces, label_of, load_one_or_all
 from rtosheap.cli._results import run_compare
 from rtosheap.comparison import Comparison
-from rtosheap.comparison.before_after import set_aside
 from rtosheap.kinds import NAMES
 from rtosheap.traces import Trace
-from rtosheap.traces.changes import what_if
+from rtosheap.traces.several import set_aside
 
-_EXAMPLE = """\
+ABOUT = "Put the five heaps side by side: how small each can be, where its bytes go, its cost."
+EXAMPLE = """\
 examples:
   rtosheap compare lwip-3cli
   rtosheap compare day*.trace.gz --heap-size 64K
@@ -26,10 +26,8 @@ examples:
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "put the five heaps side by side: how small each can be, where its bytes go, its cost"
-    parser = _arguments.add_command(commands, "compare", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     add_traces(parser)
     _arguments.add_heaps(parser, f": {', '.join(NAMES)} (default: all five)")
     _arguments.add_heap_size(
@@ -79,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
 def changed_by(changes: str, traces: Trace | list[Trace]) -> Trace | list[Trace]:
     """A trace, or each of several, with changes."""
     if isinstance(traces, Trace):
-        return what_if(traces, changes)
-    return [what_if(trace, changes) for trace in traces]
+        return traces.what_if(changes)
+    return [trace.what_if(changes) for trace in traces]
 
 
 def outside(changed: Trace | list[Trace]) -> dict[str, int]:

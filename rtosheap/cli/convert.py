@@ -9,7 +9,8 @@ from rtosheap.cli import _arguments
 from rtosheap.traces import formats
 
 _HINTS = "\n".join(f"  {reader.NAME:10} {reader.HINT}" for reader in formats.READERS)
-_EXAMPLE = f"""\
+ABOUT = "Convert a trace from one format to another."
+EXAMPLE = f"""\
 formats of IN, told by its content, or by --format:
 {_HINTS}
 
@@ -32,10 +33,8 @@ examples:
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "convert a trace from one format to another"
-    parser = _arguments.add_command(commands, "convert", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     parser.add_argument("trace", metavar="IN", help="a trace's file, or a bundled trace")
     parser.add_argument("out", metavar="OUT", help="the file to write")
     _arguments.add_what_if(parser, "write the trace as it would be")

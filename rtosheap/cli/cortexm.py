@@ -21,7 +21,8 @@ from rtosheap.cortexm import (
 from rtosheap.tables import plain_table
 from rtosheap.traces import Op
 
-_EXAMPLE = """\
+ABOUT = "What malloc and free cost on a Cortex-M, in instructions, and the heaps' flash and RAM."
+EXAMPLE = """\
 examples:
   rtosheap cortexm
   rtosheap cortexm lwip-3cli --heap heap_4 --heap heap_2 --cpu cortex-m0
@@ -36,10 +37,8 @@ _DEFAULT_HEAPS = ("heap_1", "heap_2", "heap_4", "heap_5")
 _DEFAULT_CPUS = ("cortex-m0", "cortex-m4")
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "what malloc and free cost on a Cortex-M, in instructions, and the heaps' flash and RAM"
-    parser = _arguments.add_command(commands, "cortexm", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     parser.add_argument(
         "trace",
         metavar="TRACE",

@@ -15,7 +15,8 @@ from rtosheap.kinds import heap_name
 from rtosheap.replays import Replay, replay
 from rtosheap.traces import Trace
 
-_EXAMPLE = """\
+ABOUT = "Run a bundled recorded trace through all five heaps: a table, a picture, a verdict."
+EXAMPLE = """\
 example:
   rtosheap demo
   rtosheap demo --trace sqlite-log -o sqlite.svg
@@ -27,10 +28,8 @@ _ABOUT = {
 _FIGURE = Path("rtosheap-demo.png")
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "run a bundled recorded trace through all five heaps: a table, a picture, a verdict"
-    parser = _arguments.add_command(commands, "demo", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     parser.add_argument(
         "--trace",
         choices=data.names(),

@@ -11,7 +11,8 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.cli._recordings import load_all, needed_regions
 from rtosheap.comparison import Difference, difference
 
-_EXAMPLE = """\
+ABOUT = "Say what a new version of a firmware needs more than the old one: by task, by size."
+EXAMPLE = """\
 examples:
   rtosheap diff old.trace new.trace
   rtosheap diff --old v1/*.trace.gz --new v2/*.trace.gz --heap heap_4 --allow 5%
@@ -42,10 +43,8 @@ def parse_allowed(text: str) -> tuple[float, bool]:
         ) from None
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "say what a new version of a firmware needs more than the old one: by task, by size"
-    parser = _arguments.add_command(commands, "diff", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     parser.add_argument("pair", nargs="*", metavar="OLD NEW", help="a recording of each version")
     for side in ("old", "new"):
         parser.add_argument(

@@ -13,7 +13,8 @@ from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.inspection import Report, inspect
 from rtosheap.kinds import heap_class, layout_of
 
-_EXAMPLE = """\
+ABOUT = "Look at a heap in a RAM dump: its blocks, how fragmented it is, what is damaged."
+EXAMPLE = """\
 DUMP is raw bytes, the first of which lies at --base, Intel HEX, or an ELF core; with --elf, the
 firmware's own ELF says by its symbols where the arena and the heap's state lie (that of rtosheap's
 drop-in files if it was built with -g), and where heap_5's regions lie, if their array is a constant
@@ -33,10 +34,8 @@ exit status: 0 the heap is sound, 1 it is damaged or no such heap, 2 bad input
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "look at a heap in a RAM dump: its blocks, how fragmented it is, what is damaged"
-    parser = _arguments.add_command(commands, "inspect", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     parser.add_argument("dump", metavar="DUMP", help="the file that holds the memory")
     _arguments.add_heap(parser)
     parser.add_argument("--elf", metavar="FILE", help="the firmware's ELF file, for its symbols")

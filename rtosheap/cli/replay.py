@@ -18,7 +18,8 @@ from rtosheap.kinds import heap_class, layout_of
 from rtosheap.replays import Replay, replay
 from rtosheap.work import named, zeroed
 
-_EXAMPLE = """\
+ABOUT = "Run a trace in a heap of a given size: what fails, when and why."
+EXAMPLE = """\
 examples:
   rtosheap replay lwip-3cli --heap-size 46K
   rtosheap replay my.trace --heap heap_2 --heap-size 64K -o usage.png
@@ -27,10 +28,8 @@ examples:
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "run a trace in a heap of a given size: what fails, when and why"
-    parser = _arguments.add_command(commands, "replay", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     _arguments.add_trace(parser)
     _arguments.add_heap(parser)
     _arguments.add_heap_size(parser, "bytes of the heap, such as 46K; heap_5 has regions instead")

@@ -11,7 +11,8 @@ from rtosheap.cli._recordings import add_traces, label_of, load_one_or_all, need
 from rtosheap.sizing import MinimumSize, minimum_heap_size
 from rtosheap.traces import Trace
 
-_EXAMPLE = """\
+ABOUT = "Find the smallest heap in which traces run without a failed allocation."
+EXAMPLE = """\
 examples:
   rtosheap size lwip-3cli
   rtosheap size day*.trace.gz
@@ -20,10 +21,8 @@ examples:
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    text = "find the smallest heap in which traces run without a failed allocation"
-    parser = _arguments.add_command(commands, "size", text, _EXAMPLE, run)
+def add(parser: Any) -> None:
+    """Add its arguments."""
     add_traces(parser)
     _arguments.add_heap(parser)
     _arguments.add_options(parser, solved=True)

@@ -1,11 +1,17 @@
 """The five heaps side by side, on one trace or several: which serves, in how little, how fast."""
 
-from rtosheap.comparison.before_after import BeforeAfter, compare_what_if
+from typing import TYPE_CHECKING
+
 from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.comparison.difference import Difference, difference
 from rtosheap.comparison.result import HeapResult, RecordingResult
 from rtosheap.comparison.versions import VersionResult
+from rtosheap.faces import lazily
 
+if TYPE_CHECKING:
+    from rtosheap.comparison.before_after import BeforeAfter, compare_what_if
+
+__getattr__ = lazily(__name__, BeforeAfter="before_after", compare_what_if="before_after")
 __all__ = [
     "BeforeAfter",
     "Comparison",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
 from rtosheap.traces.changes import Change
-from rtosheap.traces.several import Traces, as_traces, renamed, unique_names
+from rtosheap.traces.several import Traces, as_traces, renamed, set_aside, unique_names
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,3 @@ def compare_what_if(trace: Traces, *changes: Change | str, **options: Any) -> Be
         compare(changed, **options),
         set_aside(every),
     )
-
-
-def set_aside(changed: Sequence[Trace]) -> int:
-    """Bytes that changes need outside the heap: the most of any of the changed traces."""
-    return max(int(trace.meta["set_aside_bytes"]) for trace in changed)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from html import escape
 from itertools import chain, islice
 from textwrap import fill
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from rtosheap.comparison import _tables, _verdict
 from rtosheap.comparison.evaluate import jobs
@@ -30,6 +29,9 @@ from rtosheap.traces.several import (
 )
 from rtosheap.work import Progress
 from rtosheap.work.spread import spread
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 _WIDTH = 96  # of the texts below the tables
 

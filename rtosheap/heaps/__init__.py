@@ -3,6 +3,9 @@
 An address is the one that the block has on the target; sizes are in bytes.
 """
 
+from typing import TYPE_CHECKING
+
+from rtosheap.faces import lazily
 from rtosheap.heaps.heap import (
     Block,
     DoubleFreeError,
@@ -20,11 +23,14 @@ from rtosheap.heaps.heap import (
     InvalidFreeError,
     Region,
 )
-from rtosheap.heaps.image import from_image
 from rtosheap.heaps.releases import Kernel, kernels
-from rtosheap.heaps.state import ImageState
 from rtosheap.heaps.toolchains import Toolchain, newlibs
 
+if TYPE_CHECKING:
+    from rtosheap.heaps.image import from_image
+    from rtosheap.heaps.state import ImageState
+
+__getattr__ = lazily(__name__, ImageState="state", from_image="image")
 __all__ = [
     "Block",
     "DoubleFreeError",

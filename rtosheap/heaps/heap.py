@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NamedTuple, Self, SupportsIndex
 
 from rtosheap import _core
@@ -11,7 +12,6 @@ from rtosheap._core import HeapAssertionError as HeapAssertionError
 from rtosheap._core import HeapCorruptionError as HeapCorruptionError
 from rtosheap._core import HeapError as HeapError
 from rtosheap._core import InvalidFreeError as InvalidFreeError
-from rtosheap.heaps.image import from_image
 from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.html import heap_html
@@ -162,13 +162,18 @@ class Heap(_core.Heap):
             return None  # the plain text says why
 
 
+def _from_image(cls: Any, memory: Any, options: dict[str, Any]) -> Any:
+    return import_module("rtosheap.heaps.image").from_image(cls, memory, **options)
+
+
 class _InOneArena(Heap):
     __slots__ = ()
 
     @classmethod
     def from_image(cls, memory: Any, **options: Any) -> Self:
         """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
-        return from_image(cls, memory, **options)
+        heap: Self = _from_image(cls, memory, options)
+        return heap
 
 
 class Heap1(_core.Heap1, _InOneArena):
@@ -411,7 +416,8 @@ class Heap5(_core.Heap5, Heap):
     @classmethod
     def from_image(cls, regions: Any, **options: Any) -> Self:
         """A live heap from a device's memory: see :func:`rtosheap.heaps.from_image`."""
-        return from_image(cls, regions, **options)
+        heap: Self = _from_image(cls, regions, options)
+        return heap
 
 
 for _type in (HeapStats, Block, FreeBlock, Region, Heap, Heap1, Heap2, Heap3, Heap4, Heap5):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -263,4 +262,6 @@ def _nearest(name: str) -> list[str]:
         return below[-1:] + above[:1]
     if name.strip().endswith("+"):  # so a branch calls itself after a release
         return [*_nearest(name.strip().rstrip("+"))[:1], names[-1]]
+    import difflib  # slow to import
+
     return difflib.get_close_matches(name, [*names, *(a for k in kernels() for a in k.also)], 2, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -239,6 +238,8 @@ def find_newlib(name: Any) -> str:
     known = {one.name: one for one in newlibs()}
     one = known.get(name.strip().lower())
     if one is None:
+        import difflib  # slow to import
+
         near = difflib.get_close_matches(name.lower(), known, 3, 0)
         raise ValueError(
             f"newlib is {name!r}; no release or toolchain has that name: the nearest are "

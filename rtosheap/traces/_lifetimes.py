@@ -1,19 +1,24 @@
 """Which events of a trace belong to the same block, whether they may, and what is live when.
 
-Everything here is numpy over whole columns; no Python loop runs over the events.
+Events are linked in C, and all else is numpy over whole columns; no Python loop runs over events.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap import _formats
 from rtosheap.traces.columns import Columns, Int32, Int64, Links, Mask, Ops, UInt64
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
 from rtosheap.traces.loss import Dropped
+
+_PLAIN: tuple[Any, ...] = ("C_CONTIGUOUS", "ALIGNED")
+_SEED = int.from_bytes(os.urandom(8))  # nobody can write a file whose ids collide
 
 
 def check(columns: Columns, strict: bool) -> Links:
@@ -30,20 +35,17 @@ def check(columns: Columns, strict: bool) -> Links:
         If they do not, and `strict` is set; otherwise `columns` is repaired and its `dropped`
         says how. A free with a size is an error in any case.
     """
-    sized = (columns.op == Op.FREE) & (columns.size != 0)
-    if sized.any():
-        at = int(sized.argmax())
-        reason = f"size[{at}] is {columns.size[at]} on a free; a free has none, give 0"
-        raise TraceError(reason, event=at)
-    del sized
-    previous, bad = link(columns.op, columns.id)
-    if bad.any():
+    previous, sized, at = _linked(columns.op, columns.id, columns.size, None)
+    if sized >= 0:
+        reason = f"size[{sized}] is {columns.size[sized]} on a free; a free has none, give 0"
+        raise TraceError(reason, event=sized)
+    if at >= 0:
         if strict:
-            at = int(bad.argmax())
             raise TraceError(describe_bad(columns.op, columns.id, previous, at), event=at)
+        _, bad = link(columns.op, columns.id)
         columns.dropped = columns.dropped.merged(count_bad(columns.op, columns.id, bad))
         columns.keep(~bad)
-        previous, bad = link(columns.op, columns.id)
+        previous, _ = link(columns.op, columns.id)
     if columns.time is not None:
         backwards = columns.time[1:] < columns.time[:-1]
         if backwards.any():
@@ -72,32 +74,36 @@ def link(op: Ops, ids: Int64) -> tuple[Links, Mask]:
         Frees and reallocs of an id that is not live, and mallocs of one that is. As these change
         nothing about what is live, an event is judged as if those before it were left out.
     """
-    n = len(op)
-    index: type[np.signedinteger[Any]] = np.int32 if n < 2**31 else np.int64
-    order = np.argsort(ids, kind="stable").astype(index)
-    sorted_ids = ids[order]
-    first = np.ones(n, dtype=np.bool_)
-    np.not_equal(sorted_ids[1:], sorted_ids[:-1], out=first[1:])
-    del sorted_ids
-    sorted_op = op[order]
-
-    live = sorted_op == Op.MALLOC  # after the event, in order of id
-    is_realloc = sorted_op == Op.REALLOC
-    if is_realloc.any():  # a realloc leaves live what is live, and nothing else
-        decides = np.where(is_realloc & ~first, 0, np.arange(n, dtype=index))
-        live = live[np.maximum.accumulate(decides)]
-    live_before = np.zeros(n, dtype=np.bool_)
-    live_before[1:] = live[:-1]
-    live_before[first] = False
-    bad: Mask = np.empty(n, dtype=np.bool_)
-    bad[order] = live_before == (sorted_op == Op.MALLOC)
-
-    previous: Links = np.empty(n, dtype=index)
-    before = np.empty(n, dtype=index)
-    before[1:] = order[:-1]
-    before[first] = -1
-    previous[order] = before
+    bad: Mask = np.zeros(len(op), dtype=np.bool_)
+    previous, _, _ = _linked(op, ids, np.zeros(len(op), dtype=np.uint64), bad)
     return previous, bad
+
+
+def _linked(op: Ops, ids: Int64, size: UInt64, bad: Mask | None) -> tuple[Links, int, int]:
+    """The predecessors, the first free with a size, the first bad event; -1 where there is none."""
+    n = len(op)
+    previous: Links = np.empty(n, dtype=np.int32 if n < 2**31 else np.int64)
+    room = int(ids.max()) + 1 if n else 0
+    if not _is_small(room, n):
+        ids, distinct = ranked(ids)
+        room = len(distinct)
+    op, size = np.require(op, requirements=_PLAIN), np.require(size, requirements=_PLAIN)
+    ids = np.require(ids, requirements=_PLAIN)
+    sized, at = _formats.link(op, ids, size, previous, bad, room)
+    return previous, sized, at
+
+
+def _is_small(room: int, n: int) -> bool:
+    """Whether a table of all ids from 0 on takes no more memory than one of those that occur."""
+    return room <= min(4 * n + 1024, 2**31)
+
+
+def ranked(ids: Int64) -> tuple[Int64, Int64]:
+    """Numbers for ids in the order of their first appearance, and the ids by number."""
+    rank = np.empty(len(ids), dtype=np.int64)
+    ids = np.require(ids, requirements=_PLAIN)
+    distinct = np.frombuffer(_formats.rank(ids, rank, _SEED), dtype=np.int64)
+    return rank, distinct
 
 
 def describe_bad(op: Ops, ids: Int64, previous: Links, at: int) -> str:
@@ -152,10 +158,12 @@ def dense(ids: Int64) -> tuple[Int32, int]:
     if len(ids) == 0:
         return np.zeros(0, dtype=np.int32), 0
     largest = int(ids.max())
-    if largest < min(4 * len(ids) + 1024, 2**31):
+    if _is_small(largest + 1, len(ids)):
         slot, count = ids.astype(np.int32), largest + 1
     else:
-        distinct, rank = np.unique(ids, return_inverse=True)
-        slot, count = rank.astype(np.int32), len(distinct)
+        rank, distinct = ranked(ids)
+        by_size = np.empty(len(distinct), dtype=np.int32)
+        by_size[np.argsort(distinct)] = np.arange(len(distinct), dtype=np.int32)
+        slot, count = by_size[rank], len(distinct)
     slot.flags.writeable = False
     return slot, count

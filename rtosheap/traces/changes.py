@@ -26,7 +26,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -424,6 +423,8 @@ def _parse(text: str) -> Change:
 
 def _load_registered() -> list[str]:
     """Load what other packages add; the result says which of it cannot be loaded."""
+    from importlib.metadata import entry_points  # slow to import
+
     broken = []
     for plugin in entry_points(group=_GROUP):
         try:

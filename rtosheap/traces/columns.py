@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap import _formats
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Event, Op
 from rtosheap.traces.loss import Dropped, Loss
@@ -120,9 +121,14 @@ def op_column(op: Any) -> Ops:
     else:
         array = _one_dimensional(list(op) if isinstance(op, str) else op, "op")
     codes = _letters(array)
-    bad = ~np.isin(codes, [code.value for code in Op])
-    if bad.any():
-        at = int(bad.argmax())
+    if codes.dtype != np.uint8:
+        wide = codes
+        codes = wide.astype(np.uint8)
+        codes[codes != wide] = 0
+    else:
+        codes = np.ascontiguousarray(codes)
+    at = _formats.find_no_op(codes)
+    if at is not None:
         raise TraceError(
             f"op[{at}] is {array[at]!r}; it must be 'm' (malloc), 'r' (realloc) or 'f' (free)",
             event=at,

@@ -107,3 +107,8 @@ def lost_of_all(traces: Sequence[Trace]) -> tuple[tuple[str, int], ...]:
     for trace in traces:
         total.update(counts(trace.loss, trace.dropped))
     return tuple(total.items())
+
+
+def set_aside(changed: Sequence[Trace]) -> int:
+    """Bytes that changes need outside the heap: the most of any of the changed traces."""
+    return max(int(trace.meta["set_aside_bytes"]) for trace in changed)

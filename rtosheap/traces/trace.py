@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from os import PathLike
 from typing import Any, BinaryIO, Self
 
-from rtosheap.traces import _to_c
 from rtosheap.traces.base import TraceBase
-from rtosheap.traces.changes import what_if
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats import files
 from rtosheap.traces.formats.streams import contained, describe_source
@@ -184,11 +183,13 @@ class Trace(TraceBase):
         }
         <BLANKLINE>
         """
-        return _to_c.to_c(self, **names)
+        text: str = import_module("rtosheap.traces._to_c").to_c(self, **names)
+        return text
 
     def what_if(self, *changes: Any) -> Self:
         """The same log with something changed: see :mod:`rtosheap.traces.changes`."""
-        return what_if(self, *changes)
+        changed: Self = import_module("rtosheap.traces.changes").what_if(self, *changes)
+        return changed
 
 
 Trace.__module__ = "rtosheap.traces"  # where users import it from, and pickles find it

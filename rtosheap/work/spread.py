@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rtosheap.work.progress import UNIT, Progress, part
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
@@ -35,6 +37,8 @@ def spread(
     """
     if executor is None:
         return [function(job, part(progress, i, len(jobs))) for i, job in enumerate(jobs)]
+    from concurrent.futures import FIRST_COMPLETED, wait  # slow to import
+
     futures: list[Future[_Result]] = [executor.submit(function, job, None) for job in jobs]
     waiting = set(futures)
     try:

@@ -36,6 +36,8 @@ compile() { # compile NAME FLAGS... -- SOURCES...: objects into a directory of t
     gcc --coverage -shared "$work"/core/*.o -o "$work/rtosheap/_core.abi3.so"
     compile lab -I"$root/csrc/lab" -- "$root"/csrc/lab/*.c "$root/csrc/host/versions.c"
     gcc --coverage -shared "$work"/lab/*.o -o "$work/rtosheap/_lab.abi3.so"
+    compile formats -I"$root/csrc/formats" -- "$root"/csrc/formats/*.c
+    gcc --coverage -shared "$work"/formats/*.o -o "$work/rtosheap/_formats.abi3.so"
     cd "$root/tests"
     tests=(test_conformance.py test_corruption.py test_heaps_*.py test_metamorphic.py
         test_replay.py test_stateful.py)

@@ -20,3 +20,5 @@ gcc "${flags[@]}" -DRH_HOSTED=1 -DRH_CHECKS=2 "$root"/csrc/python/*.c "$root"/cs
     -o "$to/rtosheap/_core.abi3.so"
 gcc "${flags[@]}" -I"$root/csrc/lab" "$root"/csrc/lab/*.c "$root/csrc/host/versions.c" \
     -o "$to/rtosheap/_lab.abi3.so"
+gcc "${flags[@]}" -I"$root/csrc/formats" "$root"/csrc/formats/*.c \
+    -o "$to/rtosheap/_formats.abi3.so"

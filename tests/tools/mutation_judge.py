@@ -206,6 +206,13 @@ BINARIES = (
         extension=True,
     ),
     Binary(
+        "_formats",
+        f"{PYTHON} -Icsrc/formats",
+        folder("csrc/formats"),
+        "-shared",
+        extension=True,
+    ),
+    Binary(
         "_lab",
         PYTHON,
         ("csrc/host/versions.c", *folder("csrc/lab")),

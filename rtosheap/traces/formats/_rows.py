@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,6 +69,43 @@ class Block:
     addresses: UInt64 | None = None  # None: no event has one
 
 
+class Row(NamedTuple):
+    """One event, its fields checked."""
+
+    op: int
+    id: int
+    size: int
+    time: int  # 0 without one
+    timed: bool
+    task: int
+    address: int | None
+
+
+def row_of(
+    tasks: Tasks, op: str, id: str, size: str, time: str, task: str, address: int | None = None
+) -> Row:
+    """One event of its fields; ``""`` stands for what is not given.
+
+    Raises
+    ------
+    TraceError
+        If a field is wrong.
+    """
+    code = _LETTERS.get(op)
+    if code is None:
+        raise TraceError(f"unknown event {op!r}; it must be m, r or f")
+    id_ = number(id, "id", 0, ID_MAX)
+    asked = 0 if not size and op == "f" else number(size, "size", 0, SIZE_MAX)
+    now = number(time, "time", TIME_MIN, TIME_MAX) if time else 0
+    if op == "f" and asked != 0:
+        raise TraceError(f"the size is {size} on a free; a free has none")
+    try:
+        task_code = tasks.code(task)
+    except ValueError as error:
+        raise TraceError(str(error)) from None
+    return Row(code, id_, asked, now, bool(time), task_code, address)
+
+
 class Rows:
     """Events taken one by one, field by field."""
 
@@ -103,26 +140,13 @@ class Rows:
         TraceError
             If a field is wrong, in which case the event is not taken.
         """
-        code = _LETTERS.get(op)
-        if code is None:
-            raise TraceError(f"unknown event {op!r}; it must be m, r or f")
-        values = (
-            number(id, "id", 0, ID_MAX),
-            0 if not size and op == "f" else number(size, "size", 0, SIZE_MAX),
-            number(time, "time", TIME_MIN, TIME_MAX) if time else 0,
-        )
-        if op == "f" and values[1] != 0:
-            raise TraceError(f"the size is {size} on a free; a free has none")
-        try:
-            task_code = self._tasks.code(task)
-        except ValueError as error:
-            raise TraceError(str(error)) from None
-        self._op.append(code)
-        self._id.append(values[0])
-        self._size.append(values[1])
-        self._time.append(values[2])
-        self._timed.append(bool(time))
-        self._task.append(task_code)
+        row = row_of(self._tasks, op, id, size, time, task, address)
+        self._op.append(row.op)
+        self._id.append(row.id)
+        self._size.append(row.size)
+        self._time.append(row.time)
+        self._timed.append(row.timed)
+        self._task.append(row.task)
         self._lines.append(line)
         if address is not None:
             self._addresses.append(address)
@@ -215,4 +239,6 @@ class Assembly:
             parts.append(np.full(size, missing, dtype=dtype) if part is None else part)
             if name != "op":
                 setattr(block, name, None)  # so that a large trace is in memory only once
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)

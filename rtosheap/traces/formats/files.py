@@ -6,54 +6,76 @@ import gzip
 import io
 import os
 import warnings
-from typing import BinaryIO, cast
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any, BinaryIO, cast
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError, TraceWarning
-from rtosheap.traces.formats import (
-    freertos,
-    heaptrack,
-    ltrace,
-    mtrace,
-    npz,
-    pigweed,
-    recorder,
-    rep,
-    table,
-    text,
-    valgrind,
-)
 from rtosheap.traces.formats.base import Reader, Writer
 from rtosheap.traces.formats.streams import Stream, describe_source, opened
 
-#: Formats, in the order in which a file is tried on them.
-READERS: tuple[Reader, ...] = (
-    text,
-    npz,
-    table,
-    rep,
-    recorder,
-    heaptrack,
-    mtrace,
-    freertos,
-    pigweed,
-    valgrind,
-    ltrace,
-)
+#: Formats, in the order in which a file is tried on them, and the module of each.
+READER_MODULES = {
+    "text": "text",
+    "npz": "npz",
+    "csv": "table",
+    "rep": "rep",
+    "recorder": "recorder",
+    "heaptrack": "heaptrack",
+    "mtrace": "mtrace",
+    "freertos": "freertos",
+    "pigweed": "pigweed",
+    "valgrind": "valgrind",
+    "ltrace": "ltrace",
+}
 
 #: What the formats are called.
-NAMES = tuple(reader.NAME for reader in READERS)
+NAMES = tuple(READER_MODULES)
 
-#: Formats by the suffix of a file's name.
-WRITERS: dict[str, Writer] = {
-    ".trace": text,
-    ".trace.gz": text,
-    ".npz": npz,
-    ".csv": table,
-    ".csv.gz": table,
-    ".rep": rep,
+#: The module that writes a format, by the suffix of a file's name.
+WRITER_MODULES = {
+    ".trace": "text",
+    ".trace.gz": "text",
+    ".npz": "npz",
+    ".csv": "table",
+    ".csv.gz": "table",
+    ".rep": "rep",
 }
+
+
+def _load(module: str) -> Any:
+    return import_module(f"rtosheap.traces.formats.{module}")
+
+
+class Readers(Sequence[Reader]):
+    """The formats, each loaded when it is taken."""
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [_load(READER_MODULES[name]) for name in NAMES[at]]
+        return _load(READER_MODULES[NAMES[at]])
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+
+class Writers(Mapping[str, Writer]):
+    """Formats by the suffix of a file's name, each loaded when it is taken."""
+
+    def __getitem__(self, suffix: str) -> Writer:
+        writer: Writer = _load(WRITER_MODULES[suffix])
+        return writer
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(WRITER_MODULES)
+
+    def __len__(self) -> int:
+        return len(WRITER_MODULES)
+
+
+READERS, WRITERS = Readers(), Writers()
 
 
 def read(
@@ -95,7 +117,7 @@ def _told(head: bytes, stream: Stream) -> tuple[Reader, Stream]:
         if reader.sniff(head):
             return reader, stream
     if b"\0" in head:  # memory of a device, perhaps, with a recorder's ring somewhere in it
-        data = stream.read()
+        data, recorder = stream.read(), _load("recorder")
         if recorder.holds_ring(data):
             return recorder, Stream(io.BytesIO(data), len(data))
     raise TraceError(

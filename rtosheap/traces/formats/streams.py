@@ -44,6 +44,13 @@ class _Filled(io.RawIOBase):
     def tell(self) -> int:
         return self._count
 
+    def _fill(self, view: memoryview) -> int:
+        if hasattr(self._file, "readinto"):
+            return self._file.readinto(view) or 0
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
     def limit(self, packed: int | None) -> int:
         """The most that may be read in all, of what takes `packed` bytes in its file."""
         if self._limit is not None:
@@ -55,11 +62,10 @@ class _Filled(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         done, view = 0, memoryview(buffer)
         while done < len(view):
-            data = self._file.read(len(view) - done)
-            if not data:
+            count = self._fill(view[done:])
+            if not count:
                 break
-            view[done : done + len(data)] = data
-            done += len(data)
+            done += count
         self._count += done
         limit = self.limit(None if self._packed is None else self._packed.tell())
         if self._count > limit:

@@ -28,8 +28,8 @@ import numpy as np
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns, Tasks
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._plain_lines import scan
-from rtosheap.traces.formats._rows import Assembly, Block, Rows
+from rtosheap.traces.formats._plain_lines import read_block
+from rtosheap.traces.formats._rows import Assembly, Row, row_of
 from rtosheap.traces.formats.streams import MAX_LINE, too_long
 from rtosheap.traces.loss import Dropped, Loss, counts, from_counts
 from rtosheap.traces.meta import ADDRESSED, MISSING, UNTIMED
@@ -47,6 +47,7 @@ _FORMS = {
     "f": "f <id> [<time> [<task>]]",
 }
 _READ_BLOCK = 1 << 20
+_NEWLINE = ord(b"\n")
 _WRITE_BLOCK = 1 << 16
 _MAX_KEYS = 1 << 16
 
@@ -61,34 +62,35 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     header = Header(stream, strict)
     tasks = Tasks()
     assembly = Assembly(tasks)
-    bad_lines, seen = header.bad_lines, 0
+    slow, seen = _Lines(tasks, header.addressed, strict), 0
     line, rest = header.next_line, header.rest
+    buffer = bytearray(len(rest) + MAX_LINE + _READ_BLOCK + 1)
     while True:
-        more = stream.read(_READ_BLOCK)
-        data = rest + more
-        cut = data.rfind(b"\n") + 1 if more else len(data)
-        data, rest = data[:cut], data[cut:]
+        buffer[: len(rest)] = rest
+        with memoryview(buffer) as view:
+            more = stream.readinto(view[len(rest) : len(rest) + _READ_BLOCK])  # type: ignore[attr-defined]
+        end = len(rest) + more
+        if not more and rest and not rest.endswith(b"\n"):
+            buffer[end] = _NEWLINE
+            end += 1
+        cut = buffer.rfind(b"\n", 0, end) + 1
+        rest = bytes(buffer[cut:end])
         if len(rest) > MAX_LINE:
-            raise too_long().at(line=line + data.count(b"\n"), path=None)
-        if data and not data.endswith(b"\n"):
-            data += b"\n"
-        block = scan(data.replace(b"\r\n", b"\n"), line, tasks, header.addressed)
-        if block is None:
-            block, bad = _read_lines(data, line, tasks, header.addressed, strict)
-            bad_lines += bad
-            seen += bad
+            raise too_long().at(line=line + buffer.count(b"\n", 0, cut), path=None)
+        block, line = read_block(buffer, cut, line, tasks, header.addressed, slow.read)
         assembly.add(block)
         seen += len(block.op)
-        line += data.count(b"\n")
         if not more:
             break
 
     columns = assembly.columns(strict=strict)
     columns.meta = header.meta
     columns.loss = header.loss
-    columns.dropped = columns.dropped.merged(Dropped(bad_line=bad_lines)).merged(header.dropped)
+    bad_lines = Dropped(bad_line=header.bad_lines + slow.bad)
+    columns.dropped = columns.dropped.merged(bad_lines).merged(header.dropped)
     if header.untimed:
         columns.time = None
+    seen += slow.bad
     stated = header.meta.get("events", str(seen))
     if stated != str(seen):
         columns.warnings.append(
@@ -165,25 +167,28 @@ def _missing(text: str) -> tuple[Loss, Dropped]:
         ) from None
 
 
-def _read_lines(
-    data: bytes, line: int, tasks: Tasks, addressed: bool, strict: bool
-) -> tuple[Block, int]:
-    """Read whole lines one by one; the events, and how many bad lines were left out."""
-    rows, bad = Rows(tasks), 0
-    for number, raw in enumerate(data.split(b"\n")[:-1], line):
+class _Lines:
+    """Reads one line at a time, of any form, and counts the bad ones that are left out."""
+
+    def __init__(self, tasks: Tasks, addressed: bool, strict: bool) -> None:
+        self._tasks, self._addressed, self._strict = tasks, addressed, strict
+        self.bad = 0
+
+    def read(self, raw: bytes, line: int) -> Row | None:
+        """The event on a line, None if there is none."""
         raw = raw.strip()
         if not raw or raw.startswith(b"#"):
-            continue
+            return None
         try:
-            _add_line(rows, raw, number, addressed)
+            return _row(raw, self._tasks, self._addressed)
         except TraceError as error:
-            if strict:
-                raise error.at(line=number, path=None) from None
-            bad += 1
-    return rows.take(), bad
+            if self._strict:
+                raise error.at(line=line, path=None) from None
+            self.bad += 1
+            return None
 
 
-def _add_line(rows: Rows, raw: bytes, line: int, addressed: bool) -> None:
+def _row(raw: bytes, tasks: Tasks, addressed: bool) -> Row:
     try:
         fields = [field.decode() for field in raw.split()]
     except UnicodeDecodeError:
@@ -207,7 +212,7 @@ def _add_line(rows: Rows, raw: bytes, line: int, addressed: bool) -> None:
         raise TraceError(f"{what} in {shown!r}; it must be {form!r}")
     size = fields[2] if fixed == 3 else ""
     time, task = [*fields[fixed:], "", ""][:2]
-    rows.add(op, fields[1], size, time, task, line, address)
+    return row_of(tasks, op, fields[1], size, time, task, address)
 
 
 def lost(trace: TraceBase) -> list[str]:

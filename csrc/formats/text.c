@@ -1,0 +1,194 @@
+#include "rh_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rh_hash.h"
+
+enum { MOST_DIGITS = 18, MOST_HEX = 16, LONGEST_NAME = 64, MOST_FIELDS = 3 };
+
+struct name {
+    const uint8_t *text; /* NULL: free */
+    size_t length;
+    int32_t code;
+};
+
+struct names {
+    struct name *table;
+    size_t size; /* a power of 2, or 0 */
+    size_t count;
+};
+
+struct field {
+    const uint8_t *text;
+    size_t length;
+};
+
+static uint64_t hash_name(const uint8_t *text, size_t length, uint64_t seed) {
+    uint64_t hash = length;
+    while (length > 0) {
+        const size_t part = length < 8 ? length : 8;
+        uint64_t word = 0;
+        memcpy(&word, text, part);
+        hash = rh_hash(hash ^ word, seed);
+        text += part;
+        length -= part;
+    }
+    return hash;
+}
+
+static struct name *place_of(const struct names *names, const uint8_t *text, size_t length,
+                             uint64_t seed) {
+    size_t at = hash_name(text, length, seed) & (names->size - 1);
+    while (names->table[at].text != NULL &&
+           (names->table[at].length != length || memcmp(names->table[at].text, text, length) != 0))
+        at = (at + 1) & (names->size - 1);
+    return &names->table[at];
+}
+
+static bool grow(struct names *names, uint64_t seed) {
+    struct names wider = {.size = names->size != 0 ? 2 * names->size : 64, .count = names->count};
+    wider.table = calloc(wider.size, sizeof *wider.table);
+    if (wider.table == NULL) return false;
+    for (size_t i = 0; i < names->size; i++)
+        if (names->table[i].text != NULL)
+            *place_of(&wider, names->table[i].text, names->table[i].length, seed) = names->table[i];
+    free(names->table);
+    *names = wider;
+    return true;
+}
+
+static int32_t code_of(struct rh_text *text, struct names *names, struct field field) {
+    if (field.length > LONGEST_NAME) return -1;
+    if (2 * names->count >= names->size && !grow(names, text->seed)) return -2;
+    struct name *name = place_of(names, field.text, field.length, text->seed);
+    if (name->text == NULL) {
+        const int32_t code = text->code_of(text->context, field.text, field.length);
+        if (code < 0) return code;
+        *name = (struct name){field.text, field.length, code};
+        names->count++;
+    }
+    return name->code;
+}
+
+/* The number that stands at `at`, and where it ends; NULL if none does, or one of too many digits.
+ */
+static inline const uint8_t *number(const uint8_t *at, uint64_t *value) {
+    const uint8_t *const start = at;
+    uint64_t found = 0; /* wraps round where there are too many */
+    for (unsigned digit; (digit = (unsigned)*at - '0') <= 9; at++)
+        found = 10 * found + digit;
+    *value = found;
+    return (size_t)(at - start) - 1 < MOST_DIGITS ? at : NULL;
+}
+
+static bool address(struct field field, uint64_t *value) {
+    if (field.length < 3 || field.length > 2 + MOST_HEX || field.text[0] != '0' ||
+        field.text[1] != 'x')
+        return false;
+    *value = 0;
+    for (size_t i = 2; i < field.length; i++) {
+        const unsigned letter = field.text[i] | 0x20u, digit = (unsigned)field.text[i] - '0';
+        if (digit > 9 && (letter < 'a' || letter > 'f')) return false;
+        *value = *value << 4 | (digit <= 9 ? digit : letter - 'a' + 10);
+    }
+    return true;
+}
+
+/* The fields up to the line's end, each after one blank; their number, or -1. */
+static int rest_of(const uint8_t *at, struct field fields[MOST_FIELDS], const uint8_t **end) {
+    int count = 0;
+    while (*at == ' ') {
+        const uint8_t *const start = ++at;
+        while (*at != ' ' && *at != '\n')
+            at++;
+        if (at == start || count == MOST_FIELDS) return -1;
+        fields[count++] = (struct field){start, (size_t)(at - start)};
+    }
+    if (*at == '\r') at++;
+    if (*at != '\n') return -1;
+    if (count > 0 && at[-1] == '\r' && --fields[count - 1].length == 0) return -1;
+    *end = at + 1;
+    return count;
+}
+
+/* What stands after the id and the size, into the arrays' next place. */
+static enum rh_scan rest(struct rh_text *text, struct names *names, const uint8_t **at) {
+    const size_t i = text->count;
+    struct field fields[MOST_FIELDS];
+    uint64_t time = 0;
+    int count = rest_of(*at, fields, at);
+    if (text->addressed && (--count < 0 || !address(fields[count], &text->address[i])))
+        return RH_SCAN_UNUSUAL;
+    if (count < 0 || count > 2) return RH_SCAN_UNUSUAL;
+    if (count > 0 && number(fields[0].text, &time) != fields[0].text + fields[0].length)
+        return RH_SCAN_UNUSUAL;
+    if (count > 1) {
+        const int32_t code = code_of(text, names, fields[1]);
+        if (code < 0) return code == -1 ? RH_SCAN_UNUSUAL : RH_SCAN_FAILED;
+        text->task[i] = code;
+    }
+    text->time[i] = (int64_t)time;
+    text->timed[i] = count > 0;
+    return RH_SCAN_END;
+}
+
+/* One event into the arrays' next place. */
+static inline enum rh_scan event(struct rh_text *text, struct names *names, const uint8_t **at) {
+    const uint8_t *next = *at;
+    const uint8_t op = *next;
+    const size_t i = text->count;
+    uint64_t id, size = 0;
+    if ((op != 'm' && op != 'f' && op != 'r') || next[1] != ' ') return RH_SCAN_UNUSUAL;
+    next = number(next + 2, &id);
+    if (next == NULL) return RH_SCAN_UNUSUAL;
+    if (op != 'f') {
+        if (*next != ' ') return RH_SCAN_UNUSUAL;
+        next = number(next + 1, &size);
+        if (next == NULL) return RH_SCAN_UNUSUAL;
+    }
+    text->task[i] = -1;
+    if (*next == '\n' && !text->addressed) {
+        text->time[i] = 0;
+        text->timed[i] = false;
+        next++;
+    } else {
+        const enum rh_scan result = rest(text, names, &next);
+        if (result != RH_SCAN_END) return result;
+    }
+    text->op[i] = op;
+    text->id[i] = (int64_t)id;
+    text->size[i] = size;
+    text->lines[i] = text->line;
+    text->count = i + 1;
+    *at = next;
+    return RH_SCAN_END;
+}
+
+static enum rh_scan scan(struct rh_text *text, struct names *names) {
+    const uint8_t *at = text->data + text->at;
+    const uint8_t *const end = text->data + text->length;
+    enum rh_scan result = RH_SCAN_END;
+    while (at < end && result == RH_SCAN_END) {
+        if (*at == '\n') {
+            at++;
+        } else if (*at == '#') {
+            at = (const uint8_t *)memchr(at, '\n', (size_t)(end - at)) + 1;
+        } else if (text->count == text->room) {
+            result = RH_SCAN_UNUSUAL;
+        } else {
+            result = event(text, names, &at);
+        }
+        if (result == RH_SCAN_END) text->line++;
+    }
+    text->at = (size_t)(at - text->data);
+    return result;
+}
+
+enum rh_scan rh_text_scan(struct rh_text *text) {
+    if (text->length == 0 || text->data[text->length - 1] != '\n') return RH_SCAN_UNUSUAL;
+    struct names names = {0};
+    const enum rh_scan result = scan(text, &names);
+    free(names.table);
+    return result;
+}
