@@ -27,6 +27,7 @@ from rtosheap import (
     plot,
     replay,
 )
+from rtosheap.cortexm import Bound
 from rtosheap.plot._axes import LEGEND_LABEL
 from rtosheap.risk import Day, Risk, Tail
 
@@ -175,6 +176,25 @@ RISKS = {
 }
 
 
+# ---------------------------------------------------------------------- bounds
+
+
+def some_bounds():
+    """Of a list and of an index, made up."""
+    bounds = []
+    for size in (8 << 10, 16 << 10, 64 << 10):
+        for index in (False, True):
+            most = 300 + (size >> 13) if index else size // 6
+            one = object.__new__(Bound)
+            vars(one).update(
+                heap="heap_4", index=index, heap_size=size, cpu="cortex-m4", optimize="-O2",
+                compiler="gcc 12", malloc=most, malloc_found=most - most // 4, free=most // 2,
+                free_found=most // 2 - 9,
+            )  # fmt: skip
+            bounds.append(one)
+    return bounds
+
+
 # ---------------------------------------------------------------------- functions
 
 
@@ -206,6 +226,8 @@ def every_function(coap_comparison, coap_sizing):
     calls |= {name: (function, heap) for name, function in OF_HEAPS.items()}
     calls["comparison"] = (plot.comparison, coap_comparison)
     calls["sizing"] = (plot.sizing, coap_sizing)
+    calls["bound"] = (plot.bound, some_bounds())
+    calls["bound, of a free"] = (lambda b, **kw: plot.bound(b, call="free", **kw), some_bounds())
     calls["risk"] = (plot.risk, some_risk())
     calls["risk, tried"] = (plot.risk, tried_risk())
     calls["risk, marked"] = (

@@ -32,11 +32,11 @@ def need_word(word: int) -> None:
 
 @pytest.fixture(scope="session")
 def program(made_once):
-    """Builds a program once: (word, asserts) to its path and its builds."""
+    """Builds a program once: (word, asserts, indexed) to its path and its builds."""
     require("gcc")
 
-    def make(word: int, asserts: bool) -> tuple[Path, list[programs.Build]]:
-        builds = programs.all_builds(word, asserts)
+    def make(word: int, asserts: bool, indexed: bool = False) -> tuple[Path, list[programs.Build]]:
+        builds = programs.all_builds(word, asserts, indexed)
 
         def fill(folder: Path) -> None:
             need_word(word)
@@ -46,7 +46,7 @@ def program(made_once):
             compiler = ["gcc", "-O1", *WORD_FLAGS[word], *(sanitize if word == 8 else [])]
             programs.compile_program(compiler, builds, [HOST], folder)
 
-        return made_once(f"host{word}{asserts}", fill) / "program", builds
+        return made_once(f"host{word}{asserts}{indexed}", fill) / "program", builds
 
     return make
 
@@ -58,16 +58,14 @@ def replay(path: Path, streams: list[programs.Stream], word: int) -> list[progra
     return programs.decode(done.stdout, streams, word)
 
 
-@pytest.mark.parametrize("asserts", few_of([True, False], [True]), ids=["asserts", "plain"])
-@pytest.mark.parametrize("name", vectors.NAMES)
-def test_every_recorded_case(program, name: str, asserts: bool) -> None:
+def hold_to_recordings(program, name: str, asserts: bool, indexed: bool) -> None:
     cases = vectors.load(name)
     if not asserts:  # then FreeRTOS takes regions that it cannot
         cases = [case for case in cases if case.init[0] != "assert"]
     word = cases[0].word
     recorded = vectors.RECORDED[name]
     assert len(cases) == (recorded.cases if asserts else recorded.images)
-    path, builds = program(word, asserts)
+    path, builds = program(word, asserts, indexed)
     for fill in (False, True):
         streams = [judge.stream_of(case, builds, asserts, fill) for case in cases]
         operations = arenas = 0
@@ -79,6 +77,23 @@ def test_every_recorded_case(program, name: str, asserts: bool) -> None:
                 arenas += 1
         assert operations == recorded.operations
         assert arenas == (0 if fill else recorded.images)
+
+
+@pytest.mark.parametrize("asserts", few_of([True, False], [True]), ids=["asserts", "plain"])
+@pytest.mark.parametrize("name", vectors.NAMES)
+def test_every_recorded_case(program, name: str, asserts: bool) -> None:
+    hold_to_recordings(program, name, asserts, indexed=False)
+
+
+FIRST_FIT = [name for name in vectors.NAMES if name.startswith(("heap4", "heap5"))]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("asserts", [True, False], ids=["asserts", "plain"])
+@pytest.mark.parametrize("name", FIRST_FIT)
+def test_every_recorded_case_with_the_index(program, name: str, asserts: bool) -> None:
+    assert len(FIRST_FIT) == 4
+    hold_to_recordings(program, name, asserts, indexed=True)
 
 
 def one(program, word: int, build: programs.Build, regions, ops, canary: int = 0):
@@ -179,6 +194,7 @@ CONFIGURATION = {
     "configHEAP_CLEAR_MEMORY_ON_FREE": (0, 1),
     "configENABLE_HEAP_PROTECTOR": (0, 1),
     "configRTOSHEAP_STATISTICS": (0, 1),
+    "configRTOSHEAP_BOUNDED": (0, 1),
     "TEST_ASSERT": (0, 1),
     "TEST_TRACE": (0, 1),
     "TEST_SCHEDULER": (0, 1),
@@ -188,6 +204,9 @@ CONFIGURATION = {
 def compile_dropin(compiler: list[str], heap: int, macros: dict[str, object], folder: Path) -> Path:
     source = programs.CSRC / "freertos" / f"heap_{heap}.c"
     target = folder / f"heap_{heap}.o"
+    if macros.get("configRTOSHEAP_BOUNDED") and heap == 5:
+        macros = macros | {"configRTOSHEAP_BOUNDED_SIZE": 65536}
+        macros |= {"configRTOSHEAP_BOUNDED_REGIONS": 3}
     defines = [f"-D{name}={value}" for name, value in macros.items()]
     programs.run(
         [*compiler, *programs.WARNINGS, *programs.INCLUDES, *defines, "-c", source, "-o", target]
@@ -200,6 +219,7 @@ STATES = [
     *({name: 1} for name in CONFIGURATION),
     *({name: 0} for name in CONFIGURATION),
     dict.fromkeys(CONFIGURATION, 1),
+    {"configRTOSHEAP_BOUNDED": 1, "configRTOSHEAP_BOUNDED_CHUNK": 1024},
     {"portBYTE_ALIGNMENT": 16},
     {"portBYTE_ALIGNMENT": 32},
     *(
@@ -255,6 +275,7 @@ def compile_for_kernel(compiler: list[str], heap: int, kernel: str, folder: Path
             "configHEAP_CLEAR_MEMORY_ON_FREE": every,
             "configENABLE_HEAP_PROTECTOR": every,
             "configRTOSHEAP_STATISTICS": every,
+            "configRTOSHEAP_BOUNDED": every,
             "TEST_ASSERT": every,
         }
         target = compile_dropin([*compiler, *STRICT], heap, macros, folder)

@@ -1,4 +1,5 @@
-"""The drop-in heap_5's list of regions: where it ends, and what is refused."""
+"""The drop-in heap_5's list of regions: where it ends, what is refused, and what its index has no
+room for."""
 
 from __future__ import annotations
 
@@ -52,10 +53,41 @@ int main(void) {
 def test_only_a_size_of_zero_ends_the_regions(
     tmp_path: Path, first: int, second: int, said: str
 ) -> None:
-    require("gcc")
-    main, program = tmp_path / "main.c", tmp_path / "program"
+    assert defined(tmp_path, first, second) == said
+
+
+def defined(folder: Path, first: int, second: int, *defines: str) -> str:
+    """What the program says of three regions, the last of 512 bytes."""
+    main, program = folder / "main.c", folder / "program"
     main.write_text(MAIN)
     source = programs.CSRC / "freertos" / "heap_5.c"
-    defines = ["-DTEST_ASSERT=1", f"-DFIRST={first}", f"-DSECOND={second}"]
-    programs.run(["gcc", *defines, *programs.INCLUDES, source, main, "-o", program])
-    assert programs.run([str(program)]).strip() == said
+    told = ["-DTEST_ASSERT=1", f"-DFIRST={first}", f"-DSECOND={second}", *defines]
+    command = [require("gcc"), *told, *programs.WARNINGS, *programs.INCLUDES]
+    programs.run([*command, source, main, "-o", program])
+    return programs.run([str(program)]).strip()
+
+
+@pytest.mark.parametrize(
+    ("most", "size", "said"),
+    [
+        (3, 1024 + 2 * 512, str(1024 + 2 * 512 - 3 * 16)),
+        (8, 4096, str(1024 + 2 * 512 - 3 * 16)),
+        (2, 4096, "refused"),  # regions
+        (1, 4096, "refused"),
+        (3, 512, "refused"),  # bytes
+    ],
+)
+def test_regions_beyond_the_index_are_refused(
+    tmp_path: Path, most: int, size: int, said: str
+) -> None:
+    index = ["-DconfigRTOSHEAP_BOUNDED=1", f"-DconfigRTOSHEAP_BOUNDED_REGIONS={most}"]
+    index.append(f"-DconfigRTOSHEAP_BOUNDED_SIZE={size}")
+    assert defined(tmp_path, 1024, 512, *index) == said
+
+
+@pytest.mark.parametrize("lacks", ["REGIONS", "SIZE"])
+def test_an_index_needs_to_know_its_regions(tmp_path: Path, lacks: str) -> None:
+    given = {"REGIONS": 3, "SIZE": 4096}
+    index = [f"-DconfigRTOSHEAP_BOUNDED_{name}={given[name]}" for name in given if name != lacks]
+    with pytest.raises(AssertionError, match="the index of heap_5 needs configRTOSHEAP_BOUNDED_"):
+        defined(tmp_path, 1024, 512, "-DconfigRTOSHEAP_BOUNDED=1", *index)

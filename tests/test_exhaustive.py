@@ -47,15 +47,19 @@ SEQUENCES_OF_FOUR = {
 }  # fmt: skip
 
 
-@cache
-def driver() -> Path:
+def explorer(*options: str) -> Path:
+    """The C driver, over a core with these options."""
     program = Path(tempfile.mkdtemp()) / "exhaustive"
     host = ROOT / "csrc" / "host"
     sources = [host / name for name in ("core_w32.c", "core_w64.c", "ops.c", "versions.c")]
-    options = ["-O2", "-DRH_HOSTED=1", "-DRH_CHECKS=2", f"-I{host.parent / 'core'}", f"-I{host}"]
+    told = ["-O2", "-DRH_HOSTED=1", "-DRH_CHECKS=2", "-DRH_CHECK_LOOPS=1", *options]
+    told += [f"-I{host.parent / 'core'}", f"-I{host}"]
     source = ROOT / "tests" / "c" / "exhaustive.c"
-    run([tool("gcc"), *WARNINGS, *options, source, *sources, "-o", program])
+    run([tool("gcc"), *WARNINGS, *told, source, *sources, "-o", program])
     return program
+
+
+driver = cache(explorer)
 
 
 def explore(kind: int, depth: int, word: int, *kernel: str) -> int:

@@ -45,7 +45,8 @@ def core_program(to: Path, *options: Any, cc: str = "gcc") -> Path:
     hosted = "-DRH_HOSTED=1" in options
     sources = HOSTED if hosted else HEAPS
     source = HERE / "c" / "test_core.c"
-    includes = [f"-I{CORE}", f"-I{HOST}"]
+    includes = ["-DRH_CHECK_LOOPS=1"] if hosted else []
+    includes += [f"-I{CORE}", f"-I{HOST}"]
     run([tool(cc), "-g", "-O1", *WARNINGS, *options, *includes, source, *sources, "-o", to])
     return to
 

@@ -26,6 +26,7 @@ from plot_cases import (
     finish,
     legends,
     new_axes,
+    some_bounds,
     some_risk,
     tried_risk,
     used_heap,
@@ -66,12 +67,12 @@ def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
         plt.close("all")
 
 
-def test_every_function_of_the_ten_is_tested(coap_comparison, coap_sizing):
-    ten = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
-    ten += ["comparison", "cost", "animate", "risk"]
-    assert set(ten) <= set(plot.__all__)
+def test_every_function_is_tested(coap_comparison, coap_sizing):
+    names = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
+    names += ["comparison", "cost", "animate", "risk", "bound"]
+    assert set(names) <= set(plot.__all__)
     tested = {name.split(",")[0] for name in every_function(coap_comparison, coap_sizing)}
-    assert tested == set(ten)
+    assert tested == set(names)
 
 
 @pytest.mark.parametrize("data_name", few_of(REPLAYS, ["failures", "regions"]))
@@ -167,6 +168,10 @@ WRONG = {
         "sizes is an option",
     ),
     "heaps": (lambda: plot.sizing(EMPTY, heaps=["heap_6"]), ValueError, "heap_6"),
+    "bounds": (lambda: plot.bound([3]), TypeError, "bounds has 3"),
+    "no bounds": (lambda: plot.bound([]), ValueError, "bounds is empty"),
+    "typical": (lambda: plot.bound(some_bounds(), [3]), TypeError, "measurements has 3"),
+    "call": (lambda: plot.bound(some_bounds(), call="calloc"), ValueError, "call is 'calloc'"),
     "risk": (lambda: plot.risk(3), TypeError, "risk is 3"),
     "both": (
         lambda: plot.risk(some_risk(), size=9, probability=0.1),

@@ -22,6 +22,10 @@ RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
     rh_ff_start(heap, range.start);
     rh_put_header(region, range.end, RH_CANARY_OF(heap), 0);
     rh_put_header(region, range.start, range.end ^ RH_CANARY_OF(heap), range.end - range.start);
+    RH_INDEX_STATE(state);
+    RH_INDEX_BEGIN(state);
+    RH_INDEX_ADD(state, range, RH_SHIFT_OF(heap), false);
+    RH_INDEX_BUILD(heap, state, false);
     return RH_OK;
 }
 

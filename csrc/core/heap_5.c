@@ -24,6 +24,8 @@ RH_API enum rh_status rh5_init(struct rh_heap4 *heap, struct rh_region *regions,
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
     if (count == 0) return RH_TOO_SMALL;
     rh_word total = 0, taken = 0;
+    RH_INDEX_STATE(state);
+    RH_INDEX_BEGIN(state);
     for (size_t i = 0; i < count; i++) {
         *wrong = i;
         enum rh_status status =
@@ -32,6 +34,8 @@ RH_API enum rh_status rh5_init(struct rh_heap4 *heap, struct rh_region *regions,
         const struct rh_range range = rh_ff_range(&regions[i], alignment, header);
         total += range.end - range.start;
         if (total >= RH_TOP_BIT) return RH_OUT_OF_RANGE;
+        RH_INDEX_ADD(state, range, rh_log2(alignment), true);
+        if (!RH_INDEX_HAS_ROOM(state)) return RH_OUT_OF_RANGE;
         taken = regions[i].base + (regions[i].size - 1);
     }
 
@@ -44,6 +48,7 @@ RH_API enum rh_status rh5_init(struct rh_heap4 *heap, struct rh_region *regions,
     for (size_t i = 0; i < count; i++)
         rh5_append_region(heap, &regions[i > 0 ? i - 1 : 0], &regions[i], alignment, header);
     rh_ff_start(heap, rh_up(regions[0].base, alignment));
+    RH_INDEX_BUILD(heap, state, true);
     return RH_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "rh_layout.h"
 #include "rh_shadow.h"
 
+#if RH_HAS_REGIONS || defined(__OPTIMIZE__)
 RH_INLINE void rh_put(const struct rh_region *region, rh_word address, rh_word value) {
     rh_store(region, address, value);
 #if RH_HAS_SHADOW
@@ -56,6 +57,24 @@ RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
     return rh_header_at(block)->size;
 #endif
 }
+#else
+/* Macros: where nothing is optimised an inlined function's parameters lie in the stack, each call's
+ * apart. */
+#define RH_TRAPPED(region, address, writes)                                                        \
+    ((void)(region), RH_TRAP(region, address, sizeof(rh_word), writes))
+#define rh_put_next(region, block, link)                                                           \
+    (RH_TRAPPED(region, block, true), (void)(*(rh_word *)(uintptr_t)(block) = (link)))
+#define rh_put_size(region, block, bytes)                                                          \
+    (RH_TRAPPED(region, (block) + RH_SIZE_AT, true),                                               \
+     (void)(((struct rh_header *)(uintptr_t)(block))->size = (bytes)))
+#define rh_put_header(region, block, link, bytes)                                                  \
+    (rh_put_next(region, block, link), rh_put_size(region, block, bytes))
+#define rh_next(region, block)                                                                     \
+    (RH_TRAPPED(region, block, false), *(const rh_word *)(uintptr_t)(block))
+#define rh_size(region, block)                                                                     \
+    (RH_TRAPPED(region, (block) + RH_SIZE_AT, false),                                              \
+     ((struct rh_header *)(uintptr_t)(block))->size)
+#endif
 
 /* Clears a block's payload. A size that is none, where nothing is checked, clears nothing. */
 RH_INLINE void rh_clear(const struct rh_region *region, rh_word block, rh_word size,

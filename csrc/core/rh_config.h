@@ -86,11 +86,14 @@
 /* Pass two entries of the free list in a turn of a loop, so that none has to be moved to the place
  * of the one before it: 1 to 2 instructions an entry less, some 40 bytes of code more. */
 #ifndef RH_TWO_TO_A_TURN
-#if defined(__OPTIMIZE_SIZE__)
-#define RH_TWO_TO_A_TURN 0
-#else
 #define RH_TWO_TO_A_TURN 1
 #endif
+
+/* 1: heap_4 and heap_5 keep an index of their free list outside the arena, so that a call's time is
+ * bounded whatever the list's length; RH_INDEX_SIZE is the heap's size, and RH_INDEX_CHUNK a
+ * choice: see rh_index.h. The bytes of the arena are the same. */
+#ifndef RH_INDEX
+#define RH_INDEX 0
 #endif
 
 /* Linkage of the public functions: `static` where a .c of the core is included by another. */
@@ -104,6 +107,15 @@
 #define RH_INLINE static inline __attribute__((always_inline, unused))
 #else
 #define RH_INLINE static inline
+#endif
+#endif
+
+/* Put before larger ones that several places share. */
+#ifndef RH_SHARED
+#if defined(__GNUC__)
+#define RH_SHARED static __attribute__((noinline, unused))
+#else
+#define RH_SHARED static
 #endif
 #endif
 

@@ -10,6 +10,8 @@
 
 #include "rh_block.h"
 #include "rh_counters.h"
+#include "rh_index.h"
+#include "rh_most.h"
 
 /* heap_4's and heap_5's state. The caller owns it; nothing else of the heap lies outside the
  * arena, but for the shadow at RH_CHECKS 2. */
@@ -27,6 +29,9 @@ struct rh_heap4 {
 #endif
 #if RH_HOSTED || RH_PROTECTOR
     rh_word canary;
+#endif
+#if RH_INDEX
+    struct rh_index index;
 #endif
 };
 #if !RH_HAS_REGIONS /* who reads a dump of firmware finds the members so */
@@ -106,7 +111,44 @@ struct rh_ff_fit {
     rh_word block;
     rh_word size;
     struct rh_region *region; /* the block's */
+#if RH_INDEX
+    rh_word first; /* of the entries in the chunk that the index led to */
+#endif
 };
+
+/* Between which entries of the list a block goes. */
+struct rh_ff_gap {
+    rh_word before;
+    rh_word after;
+    struct rh_region *region; /* that of `before` */
+    rh_word nodes;
+};
+
+#if RH_INDEX
+/* A block that is given back. */
+struct rh_ff_gift {
+    rh_word block;
+    rh_word size;
+    rh_word whole;       /* with the entry after it, where it joins that */
+    rh_word before_size; /* of the entry before it */
+    bool joins_before;
+    bool joins_after;
+};
+
+RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool many,
+                                     struct rh_ff_gap *gap);
+#include "rh_first_fit_index.h"
+#else
+#define RH_INDEX_STATE(state) ((void)0)
+#define RH_INDEX_BEGIN(state) ((void)0)
+#define RH_INDEX_ADD(state, range, shift, many) ((void)0)
+#define RH_INDEX_HAS_ROOM(state) true
+#define RH_INDEX_BUILD(heap, state, many) ((void)0)
+#define RH_INDEX_TOOK(heap, fit, rest, many, far) ((void)0)
+#define RH_FAR_SHARED RH_INLINE
+#define RH_FAR_FIND(heap, wanted, many, fit) RH_OK
+#define RH_FAR_PLACE(heap, block, many, gap) RH_OK
+#endif
 
 /* Where first fit finds `wanted` bytes: the first entry that is large enough. Otherwise
  * RH_FRAGMENTED, or RH_CORRUPT as rh_ff_malloc(). It sets the heap's number of nodes. */
@@ -116,10 +158,11 @@ RH_INLINE enum rh_status rh_ff_find(struct rh_heap4 *heap, rh_word wanted, bool 
     rh_word before = RH_HEAD(heap);
     rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
     rh_word found, nodes = 0;
-    for (;;) {
+    RH_WHILE(true, RH_LOOP_REGIONS(heap)) {
         RH_FF_MEET(heap, region, block, many);
         found = rh_size(region, block);
-        while (found - 1 < wanted - 1) { /* a marker's size of 0 wraps: it ends as a hit does */
+        /* a marker's size of 0 wraps: it ends as a hit does */
+        RH_WHILE(found - 1 < wanted - 1, RH_FF_TURNS(RH_FF_MOST_ENTRIES(heap))) {
             RH_COUNT_NODE(nodes);
             rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
             RH_FF_MEET(heap, region, next, many);
@@ -174,30 +217,14 @@ RH_INLINE rh_word rh_ff_absorbed(struct rh_heap4 *heap, const struct rh_region *
 }
 #endif
 
-/*
- * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
- * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
- * RH_CORRUPT iff a header that was met is not the heap's.
- */
-RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
-                                      bool many) {
+/* Allocates a block of `wanted` bytes of the `free_size` that are free in all. `far` is a constant:
+ * whether there is an index to search. */
+RH_INLINE enum rh_status rh_ff_allocate(struct rh_heap4 *heap, rh_word free_size, rh_word wanted,
+                                        rh_word *address, bool many, bool far) {
     const rh_word header = RH_HEADER_OF(heap);
     struct rh_ff_fit fit;
-    RH_SET_NODES(heap, 0);
-
-    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
-    const rh_word free_size = heap->free_size;
-    if (size - 1 >= free_size) {
-        RH_COUNT_FAILED(heap);
-        return RH_EXHAUSTED;
-    }
-    const rh_word wanted =
-        rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), RH_IS_OLD(heap, RH_OLD_PAD));
-    if (wanted > free_size) {
-        RH_COUNT_FAILED(heap);
-        return RH_EXHAUSTED;
-    }
-    const enum rh_status status = rh_ff_find(heap, wanted, many, &fit);
+    const enum rh_status status =
+        far ? RH_FAR_FIND(heap, wanted, many, &fit) : rh_ff_find(heap, wanted, many, &fit);
     if (RH_IS_OLD(heap, RH_OLD_ASSERT) && status == RH_FRAGMENTED) return RH_ASSERTION;
     if (status == RH_FRAGMENTED) RH_COUNT_FAILED(heap);
     if (status != RH_OK) return status;
@@ -222,12 +249,50 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
     }
     rh_ff_put_next(heap, fit.region, fit.before, after, many);
     rh_put_header(fit.region, fit.block, RH_LIVE_LINK(heap), found | RH_TOP_BIT);
-    heap->free_size = free_size - found;
-    RH_LOWER_MINIMUM(heap, free_size - found);
+    /* an index needs the registers meanwhile */
+    const rh_word left = (RH_INDEX ? heap->free_size : free_size) - found;
+    heap->free_size = left;
+    RH_LOWER_MINIMUM(heap, left);
     RH_COUNT_ALLOCATION(heap);
     *address = fit.block + header;
     RH_MARK_LIVE(heap, fit.region, *address);
+    RH_INDEX_TOOK(heap, &fit, fit.size - found, many, far);
     return RH_OK;
+}
+
+#if RH_INDEX
+RH_FAR_SHARED enum rh_status rh_far_allocate(struct rh_heap4 *heap, rh_word wanted,
+                                             rh_word *address, bool many) {
+    return rh_ff_allocate(heap, heap->free_size, wanted, address, many, true);
+}
+#endif
+
+/*
+ * On RH_OK *address is the payload's. Otherwise the heap is as it was: RH_EXHAUSTED iff the block
+ * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
+ * RH_CORRUPT iff a header that was met is not the heap's.
+ */
+RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
+                                      bool many) {
+    const rh_word header = RH_HEADER_OF(heap);
+    RH_SET_NODES(heap, 0);
+
+    /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
+    const rh_word free_size = heap->free_size;
+    if (size - 1 >= free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+    const rh_word wanted =
+        rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), RH_IS_OLD(heap, RH_OLD_PAD));
+    if (wanted > free_size) {
+        RH_COUNT_FAILED(heap);
+        return RH_EXHAUSTED;
+    }
+#if RH_INDEX
+    if (RH_HAS_FAR(heap)) return rh_far_allocate(heap, wanted, address, many);
+#endif
+    return rh_ff_allocate(heap, free_size, wanted, address, many, false);
 }
 
 /* The first step of a free: RH_OK iff `block` is a live one; then *size is its size and *found its
@@ -259,14 +324,6 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
     return RH_OK;
 }
 
-/* Between which entries of the list a block goes. */
-struct rh_ff_gap {
-    rh_word before;
-    rh_word after;
-    struct rh_region *region; /* that of `before` */
-    rh_word nodes;
-};
-
 /* Where a block belongs by its address. RH_CORRUPT as rh_ff_free(). */
 RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool many,
                                      struct rh_ff_gap *gap) {
@@ -274,7 +331,7 @@ RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool 
     struct rh_region *near = RH_FIRST_REGION(heap);
     rh_word before = RH_HEAD(heap);
     rh_word after = heap->head.next ^ RH_CANARY_OF(heap);
-    while (after < block) {
+    RH_WHILE(after < block, RH_FF_TURNS(RH_FF_MOST_BEFORE(heap))) {
         near = RH_REGION_NEAR(heap, near, after, many);
         RH_VISIT(heap, near, after);
         RH_COUNT_NODE(nodes);
@@ -305,17 +362,29 @@ RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool 
     return RH_OK;
 }
 
-/* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
-RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
-                                         rh_word block, rh_word size, bool clears, bool many) {
+#if RH_INDEX && RH_INDEX_NEAR > 0
+RH_FAR_SHARED enum rh_status rh_far_release(struct rh_heap4 *heap, struct rh_region *region,
+                                            rh_word block, rh_word size, bool clears, bool many);
+#endif
+
+/* Gives a block back. `far` is a constant: whether the index says where it belongs. */
+RH_INLINE enum rh_status rh_ff_release(struct rh_heap4 *heap, struct rh_region *region,
+                                       rh_word block, rh_word size, bool clears, bool many,
+                                       bool far) {
     struct rh_ff_gap gap;
-    const enum rh_status status = rh_ff_place(heap, block, many, &gap);
+    const enum rh_status status =
+        far ? RH_FAR_PLACE(heap, block, many, &gap) : rh_ff_place(heap, block, many, &gap);
     if (status != RH_OK) return status;
 
     /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
-    rh_word link = gap.after ^ RH_CANARY_OF(heap);
     rh_word whole = size;
-    if (block + size == gap.after && gap.after != heap->end) {
+    rh_word link = gap.after ^ RH_CANARY_OF(heap);
+    const bool joins_after = block + size == gap.after && gap.after != heap->end;
+    if (joins_after) {
+#if RH_INDEX && RH_INDEX_NEAR > 0
+        if (!far && RH_JOINS_FAR(heap, gap.after))
+            return rh_far_release(heap, region, block, size, clears, many);
+#endif
         RH_VISIT(heap, region, gap.after);
         RH_COUNT_NODE(gap.nodes);
         link = rh_next(region, gap.after);
@@ -337,7 +406,8 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
 #else
     const rh_word before_size = rh_header_at(gap.before)->size;
 #endif
-    if (gap.before + before_size == block) {
+    const bool joins_before = gap.before + before_size == block;
+    if (joins_before) {
         rh_put_size(region, block, size);
         rh_put_header(region, gap.before, link, before_size + whole);
         RH_SET_MERGED(heap, gap.before);
@@ -346,7 +416,27 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
         rh_put_header(region, block, link, whole);
         RH_SET_MERGED(heap, block);
     }
+#if RH_INDEX
+    const struct rh_ff_gift gift = {block, size, whole, before_size, joins_before, joins_after};
+    RH_INDEX_GAVE(heap, &gap, &gift, many, far);
+#endif
     return RH_OK;
+}
+
+#if RH_INDEX
+RH_FAR_SHARED enum rh_status rh_far_release(struct rh_heap4 *heap, struct rh_region *region,
+                                            rh_word block, rh_word size, bool clears, bool many) {
+    return rh_ff_release(heap, region, block, size, clears, many, true);
+}
+#endif
+
+/* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
+RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
+                                         rh_word block, rh_word size, bool clears, bool many) {
+#if RH_INDEX
+    if (RH_IS_FAR(heap, block)) return rh_far_release(heap, region, block, size, clears, many);
+#endif
+    return rh_ff_release(heap, region, block, size, clears, many, false);
 }
 
 /*

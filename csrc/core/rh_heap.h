@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "rh_config.h"
+#include "rh_loop.h"
 
 /* Every function that can fail returns one of these; none aborts. */
 enum rh_status {
@@ -166,7 +166,12 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #define RH_SHIFT_OF(heap) ((heap)->common.alignment_shift)
 #else
 #define RH_ALIGNMENT_OF(heap) ((void)(heap), (rh_word)RH_ALIGNMENT)
+#if defined(__OPTIMIZE__)
 #define RH_HEADER_OF(heap) ((void)(heap), rh_header_bytes((rh_word)RH_ALIGNMENT))
+#else /* a constant also where nothing is inlined away */
+#define RH_HEADER_OF(heap)                                                                         \
+    ((void)(heap), (rh_word)((2 * RH_WORD_BYTES + RH_ALIGNMENT - 1) / RH_ALIGNMENT * RH_ALIGNMENT))
+#endif
 #define RH_CLEARS(heap) (RH_CLEAR_ON_FREE != 0)
 #define RH_SHIFT_OF(heap) rh_log2((rh_word)RH_ALIGNMENT)
 #if RH_PROTECTOR
@@ -191,7 +196,7 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 
 RH_INLINE unsigned rh_log2(rh_word power) {
     unsigned n = 0;
-    while (power > 1)
+    RH_WHILE(power > 1, 8 * RH_WORD_BYTES - 1)
         power >>= 1, n++;
     return n;
 }

@@ -4,6 +4,13 @@
  * The heap is set up by vPortDefineHeapRegions(), before anything is allocated.
  */
 #include "rh_freertos.h"
+#if (configRTOSHEAP_BOUNDED == 1)
+#if !defined(configRTOSHEAP_BOUNDED_REGIONS) || !defined(configRTOSHEAP_BOUNDED_SIZE)
+#error "the index of heap_5 needs configRTOSHEAP_BOUNDED_REGIONS, the most regions, and \
+configRTOSHEAP_BOUNDED_SIZE, the sum of their bytes"
+#endif
+#define RH_INDEX_REGIONS configRTOSHEAP_BOUNDED_REGIONS
+#endif
 #define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
 #include "../core/heap_5.c"
 
@@ -27,6 +34,9 @@ static enum rh_status prvAppendRegion(const HeapRegion_t *pxHeapRegion) {
                             RH_HEADER_OF(&xHeap));
         if (xStatus != RH_OK) return xStatus;
     }
+    RH_INDEX_ADD(xHeap.index.state, rh_ff_range(&xRegion, portBYTE_ALIGNMENT, RH_HEADER_OF(&xHeap)),
+                 RH_SHIFT_OF(&xHeap), true);
+    if (!RH_INDEX_HAS_ROOM(xHeap.index.state)) return RH_OUT_OF_RANGE;
     rh5_append_region(&xHeap, NULL, &xRegion, portBYTE_ALIGNMENT, RH_HEADER_OF(&xHeap));
     return RH_OK;
 }
@@ -41,6 +51,7 @@ void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
     xHeap.head.next = RH_CANARY_OF(&xHeap); /* an empty list, should there be no region */
     xHeap.end = 0;
     xHeap.free_size = 0;
+    RH_INDEX_BEGIN(xHeap.index.state);
     for (const HeapRegion_t *pxRegion = pxHeapRegions; pxRegion->xSizeInBytes > 0; pxRegion++) {
         const enum rh_status xStatus = prvAppendRegion(pxRegion);
         configASSERT(xStatus == RH_OK);
@@ -51,6 +62,7 @@ void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
     }
     configASSERT(xHeap.free_size != 0);
     rh_ff_start(&xHeap, xHeap.head.next ^ RH_CANARY_OF(&xHeap));
+    RH_INDEX_BUILD(&xHeap, xHeap.index.state, true);
 }
 
 void *pvPortMalloc(size_t xWantedSize) {

@@ -36,7 +36,33 @@
 #define configRTOSHEAP_STATISTICS 0
 #endif
 
+/* 1: heap_4 and heap_5 find their blocks by an index outside the arena, in bounded time and with
+ * the same bytes in it: see rh_index.h. Its chunk, in bytes, is a choice; of heap_5 the bytes of
+ * all regions, and how many they are at most, must be given. */
+#ifndef configRTOSHEAP_BOUNDED
+#define configRTOSHEAP_BOUNDED 0
+#endif
+#if (configRTOSHEAP_BOUNDED == 1)
+#ifdef configRTOSHEAP_BOUNDED_CHUNK
+#define RH_INDEX_CHUNK configRTOSHEAP_BOUNDED_CHUNK
+#endif
+#define RH_INDEX_SIZE RH_HEAP_BYTES
+#endif
+
+/* Without an index only what is said of the loops asks for them: see rh_loop.h. */
+#ifdef configRTOSHEAP_BOUNDED_SIZE
+#define RH_HEAP_BYTES configRTOSHEAP_BOUNDED_SIZE
+#else
+#define RH_HEAP_BYTES configTOTAL_HEAP_SIZE
+#endif
+#ifdef configRTOSHEAP_BOUNDED_REGIONS
+#define RH_HEAP_REGIONS configRTOSHEAP_BOUNDED_REGIONS
+#else
+#define RH_HEAP_REGIONS 1
+#endif
+
 #define RH_HOSTED 0
+#define RH_INDEX configRTOSHEAP_BOUNDED
 #define RH_ALIGNMENT portBYTE_ALIGNMENT
 #define RH_CLEAR_ON_FREE configHEAP_CLEAR_MEMORY_ON_FREE
 #define RH_PROTECTOR configENABLE_HEAP_PROTECTOR
@@ -54,7 +80,11 @@
 #endif
 
 #if defined(__GNUC__)
+#if (configRTOSHEAP_BOUNDED == 1) /* gcc takes malloc for too large to be inlined */
+#define RH_API RH_INLINE
+#else
 #define RH_API static __attribute__((unused)) PRIVILEGED_FUNCTION
+#endif
 #define rhSELDOM __attribute__((noinline, cold)) /* keeps what runs once out of what runs often */
 #else
 #define RH_API static

@@ -149,6 +149,7 @@ static enum rh_status heap4_restore(void *state, const struct rh_snapshot *snaps
         return RH_CORRUPT;
     heap->head.next ^= heap->canary;
     RESTORE_COUNTERS(heap, &snapshot->numbers);
+    RH_INDEX_BUILD(heap, heap->index.state, true);
     return heap5_check(state);
 }
 #endif

@@ -10,14 +10,17 @@ from typing import Any
 from rtosheap.cli import _arguments, _output
 from rtosheap.cortexm import (
     CPUS,
+    Bound,
     Footprint,
     MachineError,
     Measurement,
     ToolchainError,
+    bound,
     find_toolchain,
     footprint,
     measure,
 )
+from rtosheap.kinds import layout_of
 from rtosheap.tables import plain_table
 from rtosheap.traces import Op
 
@@ -27,6 +30,7 @@ examples:
   rtosheap cortexm
   rtosheap cortexm lwip-3cli --heap heap_4 --heap heap_2 --cpu cortex-m0
   rtosheap cortexm my.trace --heap-size 64K --optimize=-Os --json
+  rtosheap cortexm --bound --heap heap_4 --heap-size 64K --cpu cortex-m4
 
 Compiles the heaps for the processor and counts instructions in an emulator. It needs a compiler
 and Unicorn: pip install 'rtosheap[cortexm]'. Instructions are not cycles, and another compiler
@@ -70,14 +74,30 @@ def add(parser: Any) -> None:
         choices=("arm-none-eabi-gcc", "zig"),
         help="the compiler (default: the first of these two that is there)",
     )
+    parser.add_argument(
+        "--bound",
+        action="store_true",
+        help="of no trace: the most that a malloc and a free can cost in a heap of --heap-size "
+        "bytes, proven from the binary, and the worst that is found; heap_4 and heap_5 with an "
+        "index, too",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="with --bound: on which lines of the source the longest paths spend how much",
+    )
     _arguments.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run it."""
-    trace = _arguments.load(args.trace, args)
     heaps = tuple(args.heaps or _DEFAULT_HEAPS)
     cpus = tuple(args.cpus or _DEFAULT_CPUS)
+    if args.explain and not args.bound:
+        raise ValueError("--explain is --bound's: say --bound, too")
+    if args.bound:
+        return _bounds(args, heaps, cpus)
+    trace = _arguments.load(args.trace, args)
     measured = []
     try:
         find_toolchain(args.toolchain)
@@ -119,6 +139,55 @@ def run(args: argparse.Namespace) -> int:
         for text in measured[0].replay.warnings:
             print(f"\n{textwrap.fill(f'warning: {text}', 96, break_on_hyphens=False)}")
     return 1 if any(m.replay.failures for m in measured) else 0
+
+
+def _bounds(args: argparse.Namespace, heaps: Sequence[str], cpus: Sequence[str]) -> int:
+    if args.heap_size is None:
+        raise ValueError("--bound needs --heap-size, such as --heap-size 64K")
+    options = {"heap_size": args.heap_size, "optimize": args.optimize, "toolchain": args.toolchain}
+    try:
+        found = [
+            bound(heap, cpu=cpu, index=index, **options)
+            for cpu in cpus
+            for heap in heaps
+            for index in ((False, True) if layout_of(heap).by_address else (False,))
+        ]
+    except (ToolchainError, MachineError) as error:
+        raise ValueError(str(error)) from None
+    if args.json:
+        rows = [one.to_dict() for one in found]
+        if args.explain:
+            for row, one in zip(rows, found, strict=True):
+                row["paths"] = {
+                    call: [s._asdict() for s in one.path(call)] for call in ("malloc", "free")
+                }
+        _output.print_json({"bounds": rows})
+        return 0
+    print(f"a heap of {args.heap_size:,} bytes; {found[0].compiler}, {args.optimize}")
+    _print_bounds(found)
+    if args.explain:
+        _print_paths(found)
+    return 0
+
+
+def _print_bounds(found: Sequence[Bound]) -> None:
+    print("\nthe most instructions (not cycles): proven, and the most that was found")
+    rows: list[list[object]] = [
+        ["processor", "heap", "malloc", "found", "free", "found", "index", "code"]
+    ]
+    for one in found:
+        costs = [one.malloc, one.malloc_found, one.free, one.free_found]
+        rows.append([one.cpu, one.heap, *costs, one.index_bytes or None, one.code_bytes])
+    print(textwrap.indent(plain_table([str(name) for name in rows[0]], rows[1:]), "  "))
+
+
+def _print_paths(found: Sequence[Bound]) -> None:
+    for one in found:
+        for call in ("malloc", "free"):
+            index = " with its index" if one.index else ""
+            print(f"\nthe longest {call} of {one.heap}{index} on a {one.cpu}, by lines")
+            rows = [(f"{s.file}:{s.line}", s.function, s.instructions) for s in one.path(call)]
+            print(textwrap.indent(plain_table(["line", "function", "instructions"], rows), "  "))
 
 
 def _print_costs(measured: Sequence[Measurement]) -> None:

@@ -13,6 +13,7 @@ root: Unicorn, and clang as ziglang packages it. An arm-none-eabi-gcc on the pat
 as most firmware is built by it.
 """
 
+from rtosheap.cortexm._bound import Bound, bound
 from rtosheap.cortexm._footprint import Footprint, footprint
 from rtosheap.cortexm._measure import Fit, Measurement, measure
 from rtosheap.cortexm.machine import MachineError
@@ -21,6 +22,7 @@ from rtosheap.cortexm.toolchain import Toolchain, ToolchainError, find_toolchain
 
 __all__ = [
     "CPUS",
+    "Bound",
     "Cpu",
     "Fit",
     "Footprint",
@@ -28,6 +30,7 @@ __all__ = [
     "Measurement",
     "Toolchain",
     "ToolchainError",
+    "bound",
     "find_toolchain",
     "footprint",
     "measure",

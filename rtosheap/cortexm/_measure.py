@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.cortexm.images import ARENA, CANARY, Configuration, Kernel, machine
+from rtosheap.cortexm.images import ARENA, CANARY, Configuration, Kernel, check_index, machine
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
@@ -65,6 +65,8 @@ class Measurement:
         The same trace on the same heap in Python.
     heap, cpu, optimize, compiler : str
         Which heap, for which processor, at which level, by which compiler.
+    index : bool
+        Whether heap_4 or heap_5 had its index.
     flags : tuple of str
         What the compiler was told.
     """
@@ -83,6 +85,7 @@ class Measurement:
             self.least_cycles, self.most_cycles = costs[1], costs[2]
             self.timing_source = configuration.cpu.timing.source
         self.heap = configuration.heap
+        self.index = configuration.kernel.indexed
         self.cpu = configuration.cpu.name
         self.optimize = configuration.optimize
         self.compiler = configuration.toolchain.version
@@ -205,6 +208,8 @@ def measure(
     clear_on_free: bool = False,
     protector: bool = False,
     asserts: bool = False,
+    index: bool = False,
+    chunk: int | None = None,
     toolchain: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Measurement:
@@ -231,6 +236,10 @@ def measure(
     alignment, clear_on_free, protector, asserts
         FreeRTOS's configuration: ``portBYTE_ALIGNMENT``, ``configHEAP_CLEAR_MEMORY_ON_FREE``,
         ``configENABLE_HEAP_PROTECTOR``, and whether there is a ``configASSERT``.
+    index : bool
+        Whether heap_4 or heap_5 keeps an index (``configRTOSHEAP_BOUNDED``).
+    chunk : int, optional
+        Bytes of the index's chunks (``configRTOSHEAP_BOUNDED_CHUNK``).
     toolchain : {"arm-none-eabi-gcc", "zig"}, optional
         By default the first of them that is there.
     progress : callable, optional
@@ -255,7 +264,11 @@ def measure(
     >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
     39.8 + 4.81 nodes
     """
-    kernel = Kernel(alignment, clear_on_free, protector, asserts)
+    check_index(heap_name(heap), index)
+    kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
+    if regions is not None:
+        total = sum(size for _, size in regions)
+        kernel = kernel._replace(regions=len(regions), region_bytes=total)
     target_cpu, compiler = cpu_named(cpu), find_toolchain(toolchain)
     configuration = Configuration(heap_name(heap), target_cpu, compiler, optimize, kernel)
     layout = layout_of(heap)

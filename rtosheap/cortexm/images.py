@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rtosheap.cortexm.machine import Machine
@@ -10,7 +10,16 @@ from rtosheap.cortexm.targets import Cpu
 from rtosheap.cortexm.toolchain import Build, Toolchain, ToolchainError, csrc
 from rtosheap.kinds import layout_of
 
-__all__ = ["ARENA", "CANARY", "Configuration", "Kernel", "machine", "object_file"]
+__all__ = [
+    "ARENA",
+    "CANARY",
+    "Configuration",
+    "Kernel",
+    "check_index",
+    "image",
+    "machine",
+    "object_file",
+]
 
 #: Where the arena lies.
 ARENA = 0x2000_0000
@@ -27,6 +36,10 @@ class Kernel(NamedTuple):
     clear_on_free: bool = False
     protector: bool = False
     asserts: bool = False
+    indexed: bool = False
+    chunk: int | None = None
+    regions: int = 1  # of heap_5's index
+    region_bytes: int | None = None  # their sum, if not configTOTAL_HEAP_SIZE
 
 
 class Configuration(NamedTuple):
@@ -48,30 +61,43 @@ class Configuration(NamedTuple):
     @property
     def defines(self) -> tuple[str, ...]:
         """FreeRTOS's configuration."""
-        macros: Mapping[str, int] = {
+        macros: dict[str, int | str] = {
             "configAPPLICATION_ALLOCATED_HEAP": 1,
             "portBYTE_ALIGNMENT": self.kernel.alignment,
             "configHEAP_CLEAR_MEMORY_ON_FREE": int(self.kernel.clear_on_free),
             "configENABLE_HEAP_PROTECTOR": int(self.kernel.protector),
             "TEST_ASSERT": int(self.kernel.asserts),
+            "configRTOSHEAP_BOUNDED": int(self.kernel.indexed),
         }
+        if self.kernel.chunk is not None:
+            macros["configRTOSHEAP_BOUNDED_CHUNK"] = self.kernel.chunk
+        if self.kernel.indexed and layout_of(self.heap).has_regions:
+            macros["configRTOSHEAP_BOUNDED_REGIONS"] = self.kernel.regions
+            macros["configRTOSHEAP_BOUNDED_SIZE"] = (
+                self.kernel.region_bytes or "configTOTAL_HEAP_SIZE"
+            )
         return tuple(f"-D{name}={value}" for name, value in macros.items())
 
 
-def object_file(configuration: Configuration) -> bytes:
+def check_index(heap: str, index: bool) -> None:
+    """That a heap has an index, if one is asked for."""
+    layout = layout_of(heap)
+    if index and (layout.is_newlib or not layout.by_address):
+        raise ValueError(f"index is True, and heap {heap!r}; only heap_4 and heap_5 have an index")
+
+
+def object_file(configuration: Configuration, *defines: str) -> bytes:
     """The drop-in file alone."""
     source = f"freertos/{configuration.heap}.c"
     toolchain, flags = configuration.toolchain, configuration.flags
-    return Build(toolchain, flags, configuration.defines, [source]).result()
+    return Build(toolchain, flags, (*configuration.defines, *defines), [source]).result()
 
 
-def machine(
-    configuration: Configuration, heap_size: int, more: Sequence[tuple[int, int]] = ()
-) -> Machine:
-    """A processor with the drop-in file and an arena of `heap_size` bytes at `ARENA`, and `more`
-    RAM elsewhere.
+def image(configuration: Configuration, heap_size: int, *flags: str) -> bytes:
+    """The drop-in file and an arena of `heap_size` bytes at `ARENA`, compiled (with these flags,
+    too) and linked.
     """
-    ram = -(-(heap_size + _REST) // 4096) * 4096
+    ram = _ram(configuration, heap_size)
     script = (
         "MEMORY\n{\n"
         "    ROM (rx) : ORIGIN = 0x00000000, LENGTH = 1M\n"
@@ -94,5 +120,19 @@ def machine(
         library = ("-specs=nano.specs",)
     else:
         sources.append("cortexm/memory_functions.c")
-    build = Build(configuration.toolchain, configuration.flags, defines, sources, script, library)
-    return Machine(build.result(), configuration.cpu, [(ARENA, ram), *more])
+    told = (*configuration.flags, *flags)
+    return Build(configuration.toolchain, told, defines, sources, script, library).result()
+
+
+def machine(
+    configuration: Configuration, heap_size: int, more: Sequence[tuple[int, int]] = ()
+) -> Machine:
+    """A processor with that image, and `more` RAM elsewhere."""
+    ram = (ARENA, _ram(configuration, heap_size))
+    return Machine(image(configuration, heap_size), configuration.cpu, [ram, *more])
+
+
+def _ram(configuration: Configuration, heap_size: int) -> int:
+    kernel = configuration.kernel
+    index = max(heap_size, kernel.region_bytes or 0) // 4 * kernel.indexed
+    return -(-(heap_size + index + _REST) // 4096) * 4096

@@ -66,6 +66,8 @@ class Machine:
         self._lr, self._sp = arm_const.UC_ARM_REG_LR, arm_const.UC_ARM_REG_SP
         elf = read_firmware(image)
         self.symbols = {symbol.name: symbol.value for symbol in elf.symbols or ()}
+        self._sizes = {symbol.name: symbol.size for symbol in elf.symbols or ()}
+        self._apart: list[range] = []
         mode = unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS
         self._uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, mode)
         self._uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{cpu.unicorn}"))
@@ -99,6 +101,14 @@ class Machine:
         cost = self._run(self.symbols[function])
         return Call(self._uc.reg_read(self._registers[0]), *cost)
 
+    def leave_out(self, functions: Iterable[str]) -> None:
+        """Count no instruction of these functions from now on, where the image has them."""
+        for name in functions:
+            if name in self.symbols:
+                start = self.symbols[name] & ~1
+                self._apart.append(range(start, start + self._sizes[name]))
+        self._blocks.clear()
+
     def read(self, address: int, size: int) -> bytes:
         """Bytes of its memory."""
         return bytes(self._uc.mem_read(address, size))
@@ -123,7 +133,8 @@ class Machine:
         cost = self._blocks.get((address, size))
         if cost is None:
             code = bytes(self._rom[address : address + size])
-            cost = Cost(0, 0, 0) if address == self._stop else cost_of(code, self._timing)
+            apart = address == self._stop or any(address in part for part in self._apart)
+            cost = Cost(0, 0, 0) if apart else cost_of(code, self._timing)
             self._blocks[address, size] = cost
         self._count += cost[0]
         self._least += cost[1]

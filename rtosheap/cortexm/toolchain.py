@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rtosheap.cortexm.targets import Cpu
 
-__all__ = ["Build", "Toolchain", "ToolchainError", "csrc", "find_toolchain"]
+__all__ = ["Build", "Toolchain", "ToolchainError", "compile_text", "csrc", "find_toolchain"]
 
 _COMMON = ("-std=c11",)
 # For what stands around the heap: a loop in memset must not become a call of memset.
@@ -173,15 +173,13 @@ class Build(NamedTuple):
         return data
 
     def _made(self, folder: Path) -> Path:
-        cortexm = csrc() / "cortexm"
-        includes = [f"-I{cortexm / 'kernel'}", f"-I{cortexm}"]
         command = [*self.toolchain.command, *self.flags]
         objects = [str(folder / f"{i}.o") for i in range(len(self.sources))]
         jobs = [
             [
                 *command,
                 *(_SUPPORT[self.toolchain.name] if source.startswith("cortexm/") else ()),
-                *includes,
+                *_includes(),
                 *self.defines,
                 "-c",
                 str(csrc() / source),
@@ -202,6 +200,23 @@ class Build(NamedTuple):
         end = [] if self.library or self.toolchain.name == "zig" else ["-lgcc"]
         _run([*command, *start, *where, *objects, *end, "-o", str(image)])
         return image
+
+
+def compile_text(
+    toolchain: Toolchain, flags: Sequence[str], defines: Sequence[str], text: str
+) -> bytes:
+    """The object file of a source that is given as text."""
+    with tempfile.TemporaryDirectory(prefix="rtosheap-") as folder:
+        source, target = Path(folder) / "text.c", Path(folder) / "text.o"
+        source.write_text(text)
+        told = [*flags, *_includes(), *defines]
+        _run([*toolchain.command, *told, "-c", str(source), "-o", str(target)])
+        return target.read_bytes()
+
+
+def _includes() -> list[str]:
+    cortexm = csrc() / "cortexm"
+    return [f"-I{cortexm / 'kernel'}", f"-I{cortexm}"]
 
 
 def _run(command: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ made with ``layout="constrained"``, which leaves room for all that is written ro
 """
 
 from rtosheap.plot._animate import animate
+from rtosheap.plot._bound import bound
 from rtosheap.plot._comparison import comparison
 from rtosheap.plot._corruption import corruption
 from rtosheap.plot._cost import cost
@@ -27,6 +28,7 @@ __all__ = [
     "Sizing",
     "SizingCurve",
     "animate",
+    "bound",
     "comparison",
     "corruption",
     "cost",

@@ -22,9 +22,9 @@ from programs import (
 )
 
 
-def build_of(case: vectors.Case, asserts: bool = True) -> Build:
+def build_of(case: vectors.Case, asserts: bool = True, indexed: bool = False) -> Build:
     protector = case.canary is not None
-    return Build(case.heap, case.align, case.clear_on_free, protector, asserts)
+    return Build(case.heap, case.align, case.clear_on_free, protector, asserts, indexed)
 
 
 def extent(case: vectors.Case) -> int:
@@ -58,7 +58,7 @@ def stream_of(
             case "s":
                 ops.append((6,))
     return Stream(
-        build=builds.index(build_of(case, asserts)),
+        build=builds.index(build_of(case, asserts, builds[0].indexed)),
         regions=[(offset, size) for offset, size in case.regions],
         canary=case.canary or 0,
         flags=FILL if fill else 0,

@@ -29,6 +29,11 @@ MISTAKES = UNBALANCED | TRACED_UNLOCKED | HOOK_LOCKED | NOT_CLEARED
 FILL = 1
 
 
+#: Room for the index of each recorded case.
+INDEX = ["-DconfigRTOSHEAP_BOUNDED=1", "-DconfigRTOSHEAP_BOUNDED_SIZE=65536"]
+INDEX += ["-DconfigRTOSHEAP_BOUNDED_REGIONS=8"]
+
+
 class Build(NamedTuple):
     """A configuration of a drop-in file that is fixed at compile time."""
 
@@ -37,10 +42,11 @@ class Build(NamedTuple):
     clear: bool = False
     protector: bool = False
     asserts: bool = True
+    indexed: bool = False
 
     @property
     def name(self) -> str:
-        flags = "".join("cpa"[i] for i, on in enumerate(self[2:]) if on)
+        flags = "".join("cpai"[i] for i, on in enumerate(self[2:]) if on)
         return f"h{self.heap}_{self.align}{flags and '_' + flags}"
 
     @property
@@ -55,14 +61,15 @@ class Build(NamedTuple):
             f"-DTEST_ASSERT={int(self.asserts)}",
             "-DTEST_SCHEDULER=1",
             "-DTEST_TRACE=1",
+            *(INDEX if self.indexed else ()),
         ]
 
 
-def all_builds(word: int, asserts: bool = True) -> list[Build]:
+def all_builds(word: int, asserts: bool = True, indexed: bool = False) -> list[Build]:
     """Every configuration that the recorded cases have."""
     return [
-        Build(heap, align, clear, protector, asserts)
-        for heap in (1, 2, 4, 5)
+        Build(heap, align, clear, protector, asserts, indexed)
+        for heap in ((4, 5) if indexed else (1, 2, 4, 5))
         for align in (4, 8, 16)[word // 8 :]
         for clear in (False, True)[: 1 if heap == 1 else 2]
         for protector in (False, True)[: 1 if heap < 4 else 2]
