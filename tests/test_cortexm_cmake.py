@@ -77,6 +77,35 @@ def test_options_reach_library_and_user(tmp_path: Path, options: tuple[str, ...]
     assert subprocess.run([build / "program"], check=False).returncode == 0
 
 
+INDEXED = r"""
+#include "heap_4.h"
+
+static unsigned char arena[ARENA];
+static struct rh_heap4 heap;
+
+int main(void) {
+    struct rh_region region = {.base = (rh_word)(uintptr_t)arena, .size = sizeof arena};
+    rh_word first, second;
+    if (sizeof heap.index < RH_INDEX_BYTES(16384) || sizeof heap.index > 2000) return 1;
+    if (rh4_init(&heap, &region, NULL) != RH_OK) return 2;
+    if (rh4_malloc(&heap, 100, &first) != RH_OK || rh4_malloc(&heap, 100, &second) != RH_OK)
+        return 3;
+    if (rh4_free(&heap, first) != RH_OK || heap.index.groups[0] == 0) return 4;
+    return rh4_malloc(&heap, 10, &second) != RH_OK || second != first ? 5 : 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("arena", "ends"), [(16384, 0), (4000, 0), (20000, 2)])
+def test_an_index(tmp_path: Path, arena: int, ends: int) -> None:
+    """Library and program have it; an arena that it has no room for is refused."""
+    require("gcc")
+    source = INDEXED.replace("ARENA", str(arena))
+    folder = project(tmp_path / "user", SUBDIRECTORY, source, 4)
+    build = configure_and_build(folder, "-DRTOSHEAP_INDEX_SIZE=16384")
+    assert subprocess.run([build / "program"], check=False).returncode == ends
+
+
 @pytest.mark.parametrize("cpu", few_of(["cortex-m0", "cortex-m33"], ["cortex-m33"]))
 def test_libraries_for_a_cortex_m(tmp_path: Path, cpu: str) -> None:
     require("arm-none-eabi-gcc")

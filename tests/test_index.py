@@ -154,8 +154,7 @@ FIVE = {(4, 4): 4_962, (4, 8): 4_860, (5, 4): 4_880, (5, 8): 4_880}
 @cache
 def tiny(geometry: str) -> Path:
     index = ["-DRH_INDEX=1", "-DRH_INDEX_SIZE=512", "-DRH_INDEX_REGIONS=2", *COUNTED]
-    # gcc does not see what is set where; and half of one near entry is none.
-    index += ["-Wno-maybe-uninitialized", "-Wno-type-limits"]
+    index.append("-Wno-type-limits")  # half of one near entry is none
     return explorer(*index, *TINY[geometry])
 
 

@@ -12,6 +12,10 @@ RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
         if (status != RH_OK) return status;
     }
     const struct rh_range range = rh_ff_range(region, alignment, header);
+    RH_INDEX_STATE(state);
+    RH_INDEX_BEGIN(state);
+    RH_INDEX_ADD(state, range, rh_log2(alignment), false);
+    if (RH_CHECK_SETUP && !RH_INDEX_HAS_ROOM(state)) return RH_OUT_OF_RANGE;
     RH_START_COMMON(heap, region, 1, options);
 #if RH_HOSTED || RH_PROTECTOR
     heap->canary = options->canary;
@@ -22,9 +26,6 @@ RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
     rh_ff_start(heap, range.start);
     rh_put_header(region, range.end, RH_CANARY_OF(heap), 0);
     rh_put_header(region, range.start, range.end ^ RH_CANARY_OF(heap), range.end - range.start);
-    RH_INDEX_STATE(state);
-    RH_INDEX_BEGIN(state);
-    RH_INDEX_ADD(state, range, RH_SHIFT_OF(heap), false);
     RH_INDEX_BUILD(heap, state, false);
     return RH_OK;
 }

@@ -296,6 +296,7 @@ RH_INLINE enum rh_status rh_index_find(struct rh_heap4 *heap, rh_word wanted, bo
     rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
     rh_word found, nodes = 0;
 #if RH_INDEX_NEAR > 0
+    fit->first = block; /* not read where what is found is near */
     RH_WHILE(block != index->state.far, RH_INDEX_NEAR) {
         RH_FF_MEET(heap, region, block, many);
         RH_COUNT_NODE(nodes);
