@@ -152,6 +152,7 @@ TARGETS = {
         ("rtosheap/inspection/*.py",),
         (
             (
+                "test_inspect_extent.py",
                 "test_inspect_verdicts.py",
                 "test_inspect_depends.py",
                 "test_inspect_reports.py",
