@@ -130,6 +130,7 @@ TARGETS = {
         ("csrc/recorder/*.[ch]",),
         (
             (
+                "test_recorder_ring.py",
                 "test_recorder_sync.py",
                 "test_recorder_wrap.py",
                 "test_recorder_log.py",
