@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rtosheap.heaps.layout import Layout, up
+from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.parse import ParsedRegion, walk
 from rtosheap.heaps.reading import Reading, read
 from rtosheap.inspection.damage import Damage
@@ -126,8 +126,7 @@ def _too_large(reading: Reading, blocks: _Blocks) -> tuple[int, bool] | None:
             return None
         return size, certain or sharp or _is_round(size)
     size = at - region.span.start + layout.alignment
-    marker = _marker_alone(reading, size)
-    if marker is None or base <= marker < base + len(data):
+    if not _sound_alone(reading, size):
         return None
     # What follows the last block are the bytes that the alignment costs, or another variable.
     lost = layout.variant.higher or not any(data[at - base : at - base + layout.alignment])
@@ -135,14 +134,17 @@ def _too_large(reading: Reading, blocks: _Blocks) -> tuple[int, bool] | None:
     return size, lost and (sharp or _is_round(size))
 
 
-def _marker_alone(reading: Reading, size: int) -> int | None:
-    """heap_2: the end marker of the first bytes alone, if these are sound: 0 if there is none."""
+def _sound_alone(reading: Reading, size: int) -> bool:
+    """heap_2: whether the first bytes alone are a heap, with an end marker elsewhere."""
     ((base, data),) = reading.regions
     try:
         found = read(reading.layout, data[:size], base, None, reading.state)
     except ValueError:
-        return None
-    return None if found.misfit or found.chain is None else found.chain.end_marker or 0
+        return False
+    if found.misfit or found.chain is None:
+        return False
+    marker = found.chain.end_marker
+    return marker is None or not base <= marker < base + len(data)
 
 
 def _is_round(size: int) -> bool:
@@ -160,11 +162,11 @@ def _too_small(reading: Reading, blocks: _Blocks) -> tuple[int, bool] | None:
         end += size & (layout.top_bit - 1)
         if end - span.end < _FAR or size % layout.alignment or end - base > _MOST * len(data):
             return None
-        blocks = [*blocks, (at, link, end - at, live)]
+        blocks = [*blocks, (at, link, size, live)]
     elif not region.wrong_marker((), True):
         return None
     if not layout.by_address:
-        return _too_small_by_size(reading, blocks[-1], end) if at < span.end else None
+        return _too_small_by_size(reading, blocks[-1], end)
     free = [block for block in blocks if not block[3]]
     last = free[-1][1] ^ layout.canary if free else end
     if last == span.end or not end <= last <= base + _MOST * len(data):
@@ -200,25 +202,24 @@ def _within(reading: Reading) -> tuple[int, int] | None:
     if not region.blocks or not region.blocks[0].broken:
         return None
     word, step, top = layout.word, layout.alignment, layout.top_bit
-    chain: dict[int, tuple[int, int, int, int]] = {}  # end, blocks, free ones, the next free one
+    chain: dict[int, tuple[int, int, int]] = {}  # end, blocks, the next free one or the end
     best = None
-    for at in range(up(base, step) + (len(data) // step - 1) * step, base - 1, -step):
-        if at + 2 * word > base + len(data):
-            continue
+    for at in range((base + len(data) - 2 * word) // step * step, base - 1, -step):
         link, size = region.span.word(at, word), region.span.word(at + word, word)
         if size == 0:
-            chain[at] = (at, 0, 0, at)
+            chain[at] = (at, 0, at)
             continue
-        live, after = size >= top, chain.get(at + (size & (top - 1)))
-        if after is None or (size & (top - 1)) < layout.header:
+        live, after = size >= top, chain.get(at + size % top)
+        if after is None:
             continue
-        end, blocks, free, following = after
+        end, blocks, following = after
         canary = region.span.word(end, word)
         if link not in (0, canary) if live else link ^ canary != following:
             continue
-        chain[at] = (end, blocks + 1, free + (not live), following if live else at)
-        if free + (not live) and (best is None or blocks + 1 >= best[0]):
-            best = (blocks + 1, at, end)
+        blocks, following = blocks + 1, following if live else at
+        chain[at] = (end, blocks, following)
+        if following != end and (best is None or blocks >= best[0]):
+            best = (blocks, at, end)
     intact = sum(not block.broken for block in region.blocks)
     if best is None or best[2] == region.span.end or 2 * best[0] < intact:
         return None

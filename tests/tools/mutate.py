@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import json
 import re
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -48,12 +49,15 @@ Each round tried a sample: of each target the mutants with the lowest SHA-256 of
 that was tried before. Then tests were written for those that survived. Of the mutants that nobody
 tried, the last round's share *at first* is the best estimate; *now* is the share with these tests.
 Both are of the killed among all that are neither equivalent nor without other code (which do not
-compile, or compile to the same), nor survivors whose code was redundant and is gone. Each met the
-tests that `tests/tools/mutation_judge.py` names for its target, one of Python from round 4 on those
-of them that run its line: the quickest first, up to {budget:.0f} seconds of the processor in all.
-Other tests may kill more. `mutants.jsonl` has each that was tried, and its verdicts.
+compile, or compile to the same). *New* are mutants of code that was written in the round, which
+count but *now*; *gone* are survivors whose code was redundant or was rewritten, which survived *at
+first* and do not count *now*. Each met the tests that `tests/tools/mutation_judge.py` names for its
+target, one of Python from round 4 on those of them that run its line: the quickest first, up to
+{budget:.0f} seconds of the processor in all. Other tests may kill more: so where that leaves many
+out, as in inspection, the share *at first* is a lower bound. `mutants.jsonl` has each that was
+tried, and its verdicts.
 """
-COLUMNS = ("tried", "no other code", "equivalent or gone", "killed at first", "killed now")
+COLUMNS = ("tried", "no other code", "equivalent", "new", "killed at first", "gone", "killed now")
 
 
 Key: TypeAlias = tuple[object, ...]
@@ -92,12 +96,25 @@ class Verdicts:
         self.first: dict[Key, str] = {}
         self.last: dict[Key, str] = {}
         self.rounds: dict[Key, int] = {}  # 0: it was in no sample
+        self.new: set[Key] = set()  # their code was written in their round
         for line in path.read_text().splitlines() if path.exists() else ():
             row = json.loads(line)
             key = tuple(row["key"])
             self.first.setdefault(key, row["verdict"])
             self.last[key] = row["verdict"]
             self.rounds.setdefault(key, row["round"])
+            if row.get("new"):
+                self.new.add(key)
+
+
+def is_new(mutant: Mutant, since: str | None) -> bool:
+    """Has that revision none such?"""
+    if since is None:
+        return False
+    command = ["git", "show", f"{since}:{mutant.path}"]
+    shown = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    before = mutants_of(mutant.path, shown.stdout) if shown.returncode == 0 else []
+    return all(mutant.key != other.key for other in before)
 
 
 def again(mutant: Mutant, options: Any) -> bool:
@@ -113,6 +130,8 @@ def tell(judge: Judge, row: tuple[str, Mutant], options: Any, checked: set[str])
     verdict = judge.verdict(mutant, TARGETS[name])
     if verdict:
         told = {"round": options.round, "key": mutant.key, "verdict": verdict}
+        if is_new(mutant, options.since):
+            told["new"] = True
         with Path(options.results).open("a") as file:
             file.write(json.dumps(told) + "\n")
         print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
@@ -171,11 +190,12 @@ def count_of(
     if last in ("the same code", "does not compile"):
         return Counter({"tried": 1, "no other code": 1})
     reason = reasons.get(line_of(Mutant(*key, 0)), "")  # type: ignore[misc]
-    is_gone = key not in there
-    if last == "survived" and (is_gone or reason.lstrip().startswith("equivalent")):
-        return Counter({"tried": 1, "equivalent or gone": 1})
-    was, now = first.startswith("killed"), last.startswith("killed")
-    return Counter({"tried": 1, "killed at first": was, "killed now": now})
+    is_gone, is_new = key not in there, key in known.new
+    if last == "survived" and not is_gone and reason.lstrip().startswith("equivalent"):
+        return Counter({"tried": 1, "equivalent": 1})
+    was, now = first.startswith("killed") and not is_new, last.startswith("killed")
+    count = {"new": is_new, "killed at first": was, "gone": is_gone and not now, "killed now": now}
+    return Counter({"tried": 1, **count})
 
 
 def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
@@ -186,13 +206,16 @@ def table_of(number: int, known: Verdicts, reasons: dict[str, str]) -> str:
         one = count_of(key, known, reasons, there)
         for name in (target_of(str(key[0])), "Python" if str(key[0]).endswith(".py") else "C"):
             counts[name] += one
-    lines = [f"| | {' | '.join(COLUMNS)} | at first | now |", "| --- |" + " --- |" * 7]
+    lines = [f"| | {' | '.join(COLUMNS)} | at first | now |", "| --- |" + " --- |" * 9]
     for name, count in counts.items():
-        unequal = count["tried"] - count["no other code"] - count["equivalent or gone"]
-        shares = (100 * count[f"killed {when}"] / max(1, unequal) for when in ("at first", "now"))
+        unequal = count["tried"] - count["no other code"] - count["equivalent"]
+        shares = (
+            100 * count[f"killed {when}"] / max(1, unequal - count[left_out])
+            for when, left_out in (("at first", "new"), ("now", "gone"))
+        )
         cells = [*(str(count[what]) for what in COLUMNS), *(f"{share:.1f} %" for share in shares)]
         if not count["tried"]:
-            cells = ["none", *[""] * 6]
+            cells = ["none", *[""] * 8]
         lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
@@ -242,6 +265,7 @@ def main() -> None:
     parser.add_argument(
         "--work", help="a folder for the copied tree, and for what is measured of the tests"
     )
+    parser.add_argument("--since", help="the revision that the round began with, once code changes")
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
     if options.report:
