@@ -225,14 +225,18 @@ RH_INLINE void rh_index_gave_far(struct rh_heap4 *heap, const struct rh_ff_gap *
         state->far = entry;
     }
 #endif
-    rh_index_put(heap, entry, size, many);
-    if (!gift->joins_after) return;
-    if (rh_share_group(heap, entry, gap->after, many))
-        *rh_group_of(heap, gap->after, many) &=
-            (rh_index_group)~rh_group_bit(heap, gap->after, many);
-    else /* of the entries after it, `after` was the first in its chunk */
-        rh_index_take(heap, gap->after, gift->whole - gift->size, rh_ff_next(heap, entry, many),
-                      many);
+    /* The sooner the larger one is in, the less changes where the other goes; but where both can be
+     * RH_NODE_MOST, a node could not tell which of them it is. */
+    if (!RH_NODE_CAPS) rh_index_put(heap, entry, size, many);
+    if (gift->joins_after) {
+        if (rh_share_group(heap, entry, gap->after, many))
+            *rh_group_of(heap, gap->after, many) &=
+                (rh_index_group)~rh_group_bit(heap, gap->after, many);
+        else /* of the entries after it, `after` was the first in its chunk */
+            rh_index_take(heap, gap->after, gift->whole - gift->size, rh_ff_next(heap, entry, many),
+                          many);
+    }
+    if (RH_NODE_CAPS) rh_index_put(heap, entry, size, many);
 }
 
 #if RH_INDEX_NEAR > 0
@@ -258,7 +262,7 @@ RH_INLINE rh_word rh_index_rank(const struct rh_heap4 *heap, rh_word address, bo
 #else
     rh_word rank = 0;
 #endif
-    for (uint32_t group = 0; group <= place / RH_INDEX_GROUP; group++) {
+    for (uint32_t group = 0; group * (uint32_t)RH_INDEX_GROUP < place; group++) {
         uint32_t bits = heap->index.groups[group];
         if (group == place / RH_INDEX_GROUP) bits &= ((uint32_t)1 << place % RH_INDEX_GROUP) - 1;
         for (; bits != 0; bits &= bits - 1)
@@ -296,7 +300,7 @@ RH_INLINE enum rh_status rh_index_find(struct rh_heap4 *heap, rh_word wanted, bo
     rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
     rh_word found, nodes = 0;
 #if RH_INDEX_NEAR > 0
-    fit->first = block; /* not read where what is found is near */
+    fit->first = block; /* not read where a near entry is found, which a compiler may not see */
     RH_WHILE(block != index->state.far, RH_INDEX_NEAR) {
         RH_FF_MEET(heap, region, block, many);
         RH_COUNT_NODE(nodes);
@@ -383,8 +387,15 @@ RH_INLINE void rh_index_add(struct rh_index_state *state, struct rh_range range,
         place = before->place + ((before->end - before->base) >> shift) + span;
     }
     const rh_word all = (rh_word)RH_INDEX_STEPS;
+    /* There may be places for a few more steps than leave but one entry that is RH_NODE_MOST. */
+    rh_word steps = 0;
+    if (many && RH_NODE_CAPS) {
+        steps = ((range.end - range.start) >> shift) + 1;
+        for (uint32_t i = 0; i < state->region_count; i++)
+            steps += ((state->regions[i].end - state->regions[i].start) >> shift) + 1;
+    }
     if (state->region_count == RH_INDEX_REGIONS || place > all ||
-        own + (many ? span : 0) > all - place) {
+        own + (many ? span : 0) > all - place || steps > RH_INDEX_MOST_STEPS) {
         state->region_count = RH_INDEX_REGIONS + 1;
         return;
     }

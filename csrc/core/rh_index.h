@@ -43,7 +43,8 @@
 #define RH_INDEX_NEAR (RH_INDEX_CHUNK_PLACES > 32 ? RH_INDEX_CHUNK_PLACES / 2 : 0)
 #endif
 
-/* A node holds a size in alignment steps: two bytes do, see RH_NODE_MOST, up to 131,072 steps. */
+/* A node holds a size in alignment steps: two bytes do, see RH_NODE_MOST, up to so many steps. */
+#define RH_INDEX_MOST_STEPS 131072
 #ifndef RH_INDEX_WIDE
 #define RH_INDEX_WIDE 0
 #endif
@@ -158,14 +159,15 @@ RH_STATIC_ASSERT(RH_INDEX_CHUNK_PLACES >= 16 &&
 RH_STATIC_ASSERT(RH_INDEX_WORDS_3(RH_INDEX_SIZE) <= 32 &&
                      RH_INDEX_NODES_4(RH_INDEX_SIZE) <= RH_INDEX_TOP,
                  "RH_INDEX_SIZE is more than the index has levels for");
-RH_STATIC_ASSERT(RH_INDEX_WIDE || RH_INDEX_SIZE / RH_INDEX_STEP <= 131072,
+RH_STATIC_ASSERT(RH_INDEX_WIDE || RH_INDEX_SIZE / RH_INDEX_STEP <= RH_INDEX_MOST_STEPS,
                  "RH_INDEX_SIZE needs RH_INDEX_WIDE 1");
 /* Can a size be RH_NODE_MOST or more? */
 #define RH_NODE_CAPS (!RH_INDEX_WIDE && RH_INDEX_STEPS >= RH_NODE_MOST)
 
 /* --- bits -------------------------------------------------------- */
 
-#if defined(__GNUC__)
+/* For a processor that cannot count zeros clang would call its run-time library. */
+#if defined(__GNUC__) && !(defined(__clang__) && defined(__ARM_ARCH_6M__))
 #define RH_HIGHEST(word) (31u - (uint32_t)__builtin_clz(word))
 #define RH_LOWEST(word) ((uint32_t)__builtin_ctz(word))
 #else
@@ -199,7 +201,15 @@ RH_INLINE bool rh_bit_before_group(const struct rh_index *index, uint32_t group,
         if (RH_INDEX_WORD_LEVELS == 1) return false;
         if (!rh_bit_below(&words[RH_INDEX_WORD_2], &above)) {
             if (RH_INDEX_WORD_LEVELS == 2) return false;
-            if (!rh_bit_below(&words[RH_INDEX_WORD_3], &top)) return false;
+            if (!rh_bit_below(&words[RH_INDEX_WORD_3], &top)) {
+                if (RH_INDEX_WORDS_3(RH_INDEX_SIZE) <= 1) return false;
+                uint32_t last = top / 32; /* the words below this one */
+                RH_WHILE(last > 0 && words[RH_INDEX_WORD_3 + last - 1] == 0,
+                         RH_INDEX_WORDS_3(RH_INDEX_SIZE) - 1)
+                    last--;
+                if (last == 0) return false;
+                top = (last - 1) * 32 + RH_HIGHEST(words[RH_INDEX_WORD_3 + last - 1]);
+            }
             above = top * 32 + RH_HIGHEST(words[RH_INDEX_WORD_2 + top]);
         }
         group = above * 32 + RH_HIGHEST(words[above]);
@@ -277,7 +287,8 @@ struct rh_two {
 #define RH_LOAD_TWO(one, other, at, bytes)                                                         \
     __asm__("ldrd %0, %1, [%2, %3]"                                                                \
             : "=r"(one), "=r"(other)                                                               \
-            : "r"(at), "i"(bytes), "m"(*(const struct rh_two *)((const char *)(at) + (bytes))))
+            : "r"(at), "i"(bytes),                                                                 \
+              "m"(*(const struct rh_two *)(const void *)((const char *)(at) + (bytes))))
 #else
 #define RH_LOAD_TWO(one, other, at, bytes)                                                         \
     do {                                                                                           \
