@@ -67,3 +67,11 @@ def test_the_index_needs_no_run_time_library_of_clang(
         "heap_4", heap_size=4096, cpu="cortex-m0", index=True, toolchain="zig", search=0
     )
     assert sized.index_bytes > 0
+
+
+@pytest.mark.parametrize("link", ["zero", "itself"])
+def test_an_index_asserts_what_it_follows_beyond_the_list(link: str, tmp_path: Path) -> None:
+    told = [*WARNINGS, "-DRH_INDEX=1", "-DRH_INDEX_SIZE=4096", "-DRH_CHECKS=1"]
+    source, to = ROOT / "tests" / "c" / "test_index_links.c", tmp_path / "test_index_links"
+    run([tool("gcc"), *told, f"-I{ROOT / 'csrc' / 'core'}", source, "-o", to])
+    assert run([to, link]).stdout == "1\n"

@@ -133,7 +133,17 @@ RH_INLINE uint32_t rh_chunk_largest(struct rh_heap4 *heap, uint32_t place, rh_wo
     const rh_word end = rh_chunk_end(heap, place, many);
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word largest = 0;
+#if RH_CHECKS == 1
+    rh_word lowest = heap->lowest; /* links ascend: a search may not have met these */
+#endif
     RH_WHILE(first <= end, RH_INDEX_CHUNK_ENTRIES) {
+#if RH_CHECKS == 1
+        if (first < lowest) {
+            RH_ASSERT_FAILED();
+            break;
+        }
+        lowest = first + 1;
+#endif
         region = RH_REGION_NEAR(heap, region, first, many);
         rh_word size = rh_size(region, first);
         RH_FORGET(size);
