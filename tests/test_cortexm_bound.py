@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rtosheap import cortexm
+from rtosheap import cortexm, data
 from rtosheap.cli import cortexm as command
 from rtosheap.cli import main
 from rtosheap.cortexm import toolchain as _toolchain
@@ -393,6 +393,19 @@ def test_arguments_are_checked() -> None:
         cortexm.bound("heap_4", heap_size=8)
     with pytest.raises(ValueError, match="search is -1; it must be"):
         cortexm.bound("heap_4", heap_size=8192, search=-1)
+    for wrong, error, text in (
+        ({"heap_size": 4096.5}, TypeError, "heap_size is 4096.5; it must be a whole number"),
+        ({"alignment": 3}, ValueError, "alignment is 3; it must be 4, 8, 16 or 32"),
+        ({"chunk": 1024}, ValueError, "chunk is 1024, and index is False"),
+        ({"index": True, "chunk": 100}, ValueError, "chunk is 100; it must be 128 bytes or"),
+        ({"index": True, "chunk": 384}, ValueError, "chunk is 384; it must be 128 bytes or"),
+        ({"index": True, "heap_size": 2 << 20}, ValueError, "with this index it must be 1048576"),
+    ):
+        options: dict[str, Any] = {"heap_size": 8192, **wrong}
+        with pytest.raises(error, match=text):
+            cortexm.bound("heap_4", **options)
+        with pytest.raises(error, match=text):
+            cortexm.measure(data.load("coap-server"), "heap_4", **options)
     result = cortexm.bound("heap_4", heap_size=8192, toolchain=GCC, search=0)
     with pytest.raises(ValueError, match="call is 'calloc'; it must be"):
         result.path("calloc")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 from rtosheap.cortexm._adversary import find_worst
 from rtosheap.cortexm._footprint import sections_of
 from rtosheap.cortexm._proof import Proof, Step, prove
-from rtosheap.cortexm.images import Configuration, Kernel, check_index, object_file
+from rtosheap.cortexm.images import Configuration, Kernel, check_kernel, object_file
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
 from rtosheap.kinds import HeapKind, heap_name, layout_of
@@ -177,12 +177,12 @@ def bound(
     layout = layout_of(name)
     if layout.is_newlib:
         raise ValueError(f"heap is {name!r}, the C library's; it must be one of the other four")
-    check_index(name, index)
+    kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
+    check_kernel(name, kernel, heap_size)
     if heap_size < 64:
         raise ValueError(f"heap_size is {heap_size}; it must be 64 bytes or more")
-    if search < 0:
-        raise ValueError(f"search is {search}; it must be 0 or more instructions")
-    kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
+    if not isinstance(search, SupportsIndex) or search < 0:
+        raise ValueError(f"search is {search!r}; it must be 0 or more instructions")
     configuration = Configuration(name, cpu_named(cpu), find_toolchain(toolchain), optimize, kernel)
     result = Bound(configuration, heap_size, prove(configuration, heap_size))
     found = find_worst(configuration, heap_size, search, seed)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.cortexm.images import ARENA, CANARY, Configuration, Kernel, check_index, machine
+from rtosheap.cortexm.images import ARENA, CANARY, Configuration, Kernel, check_kernel, machine
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
@@ -264,8 +264,8 @@ def measure(
     >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
     39.8 + 4.81 nodes
     """
-    check_index(heap_name(heap), index)
     kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
+    check_kernel(heap_name(heap), kernel, heap_size)
     if regions is not None:
         total = sum(size for _, size in regions)
         kernel = kernel._replace(regions=len(regions), region_bytes=total)

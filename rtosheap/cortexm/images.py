@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 from rtosheap.cortexm.machine import Machine
 from rtosheap.cortexm.targets import Cpu
@@ -15,7 +15,7 @@ __all__ = [
     "CANARY",
     "Configuration",
     "Kernel",
-    "check_index",
+    "check_kernel",
     "image",
     "machine",
     "object_file",
@@ -79,11 +79,30 @@ class Configuration(NamedTuple):
         return tuple(f"-D{name}={value}" for name, value in macros.items())
 
 
-def check_index(heap: str, index: bool) -> None:
-    """That a heap has an index, if one is asked for."""
+_ALIGNMENTS = (4, 8, 16, 32)
+_MOST_STEPS = 131_072  # RH_INDEX_MOST_STEPS in csrc/core/rh_index.h
+
+
+def check_kernel(heap: str, kernel: Kernel, heap_size: int | None) -> None:
+    """That there is such a configuration of a heap of this size (None: not known yet)."""
+    if kernel.alignment not in _ALIGNMENTS:
+        raise ValueError(f"alignment is {kernel.alignment!r}; it must be 4, 8, 16 or 32")
+    if heap_size is not None and not isinstance(heap_size, SupportsIndex):
+        raise TypeError(f"heap_size is {heap_size!r}; it must be a whole number of bytes")
+    if not kernel.indexed:
+        if kernel.chunk is not None:
+            raise ValueError(f"chunk is {kernel.chunk!r}, and index is False: it is of an index")
+        return
     layout = layout_of(heap)
-    if index and (layout.is_newlib or not layout.by_address):
+    if layout.is_newlib or not layout.by_address:
         raise ValueError(f"index is True, and heap {heap!r}; only heap_4 and heap_5 have an index")
+    least = 16 * kernel.alignment
+    chunk = least if kernel.chunk is None else kernel.chunk
+    if not isinstance(chunk, SupportsIndex) or chunk < least or chunk & (chunk - 1):
+        raise ValueError(f"chunk is {chunk!r}; it must be {least} bytes or a larger power of two")
+    most = _MOST_STEPS * kernel.alignment
+    if heap_size is not None and heap_size > most:
+        raise ValueError(f"heap_size is {heap_size}; with this index it must be {most} or less")
 
 
 def object_file(configuration: Configuration, *defines: str) -> bytes:
