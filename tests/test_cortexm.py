@@ -305,9 +305,8 @@ def run_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[in
     import argparse
 
     parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers())
-    args = parser.parse_args(["cortexm", *arguments])
-    status: int = args.run(args)
+    command.add(parser)
+    status: int = command.run(parser.parse_args(arguments))
     return status, capsys.readouterr().out
 
 

@@ -257,17 +257,19 @@ def test_a_bound_that_is_one_too_low_is_found(two: int, tmp_path: Path) -> None:
             for path in CORE.iterdir():
                 text = path.read_text()
                 if path.name == name:
-                    assert text.count(expression) == 1
+                    assert expression in text
                     text = text.replace(expression, f"{expression} - 1")
                 (core / path.name).write_text(text)
-            line = next(
+            lines = [
                 number
                 for number, text in enumerate((core / name).read_text().splitlines(), 1)
                 if expression in text
-            )
+            ]  # of heap_2 one that is compiled for size, too
             done = longest_lists(core, tmp_path / "loops", two)
             assert done.returncode != 0
-            assert re.search(rf"{name}:{line}: the loop turns more than \d+ times", done.stderr)
+            told = re.search(rf"{name}:(\d+): the loop turns more than \d+ times", done.stderr)
+            assert told is not None
+            assert int(told[1]) in lines
             tried += 1
     assert tried == 4
 

@@ -11,7 +11,7 @@
  * one where there are too many regions, or they are too large. */
 #define RH_IS_INDEXED(heap) (!RH_HOSTED || (heap)->index.state.region_count - 1 < RH_INDEX_REGIONS)
 #define RH_INDEX_STATE(state) struct rh_index_state state
-#define RH_INDEX_BEGIN(state) ((state).region_count = 0)
+#define RH_INDEX_BEGIN(state) ((void)memset(&(state), 0, sizeof(state)))
 #define RH_INDEX_ADD(state, range, shift, many) rh_index_add(&(state), (range), (shift), (many))
 #define RH_INDEX_HAS_ROOM(state) (RH_HOSTED || (state).region_count <= RH_INDEX_REGIONS)
 #define RH_INDEX_BUILD(heap, given, many)                                                          \
