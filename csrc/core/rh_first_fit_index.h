@@ -179,7 +179,7 @@ RH_SHARED void rh_index_take(struct rh_heap4 *heap, rh_word entry, rh_word size,
 RH_SHARED void rh_index_approach(struct rh_heap4 *heap, bool many) {
     struct rh_index_state *state = &heap->index.state;
     const rh_word entry = state->far;
-    if (--state->near >= RH_INDEX_NEAR / 2 || entry == heap->end) return;
+    if (--state->near >= (RH_INDEX_NEAR + 1) / 2 || entry == heap->end) return;
     struct rh_region *region = RH_REGION_NEAR(heap, RH_FIRST_REGION(heap), entry, many);
     state->near++;
     state->far = rh_next(region, entry) ^ RH_CANARY_OF(heap);
