@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtosheap.traces import Dropped, Op, TraceError
-from rtosheap.traces._lifetimes import count_bad, describe_bad
+from rtosheap.traces import Op, TraceError
+from rtosheap.traces._lifetimes import check_time, count_bad, describe_bad
 
 
 def check(columns, strict):
@@ -23,18 +23,7 @@ def check(columns, strict):
         columns.dropped = columns.dropped.merged(count_bad(columns.op, columns.id, bad))
         columns.keep(~bad)
         previous, bad = link(columns.op, columns.id)
-    if columns.time is not None:
-        backwards = columns.time[1:] < columns.time[:-1]
-        if backwards.any():
-            if strict:
-                at = int(backwards.argmax()) + 1
-                now, before = columns.time[at], columns.time[at - 1]
-                reason = f"event {at}: time {now} is before {before}, its predecessor's"
-                raise TraceError(f"{reason}; time must not decrease", event=at)
-            time = np.maximum.accumulate(columns.time)
-            set_ = int((time != columns.time).sum())
-            columns.time = time
-            columns.dropped = columns.dropped.merged(Dropped(time_set=set_))
+    check_time(columns, strict)
     columns.freeze()
     return previous
 

@@ -413,6 +413,13 @@ def test_arguments_are_checked() -> None:
         result.path("calloc")
 
 
+def test_the_most_steps_of_an_index_are_the_cores() -> None:
+    stated = re.search(r"#define RH_INDEX_MOST_STEPS (\d+)", (CORE / "rh_index.h").read_text())
+    assert stated is not None
+    with pytest.raises(ValueError, match=f"it must be {int(stated[1]) * 32} or less"):
+        cortexm.bound("heap_4", heap_size=1 << 30, alignment=32, index=True)
+
+
 def test_an_expression_is_the_compilers() -> None:
     need()
     text = "const unsigned long rh_constants[] = {sizeof(int) * 3, 1 ? 7 : 8};"

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from rtosheap.traces import Dropped, Op, TraceError
+from rtosheap.traces import Dropped, Op
 from rtosheap.traces.columns import Tasks
 from rtosheap.traces.formats._rows import Assembly, Block, Rows
 from rtosheap.traces.formats.streams import MAX_LINE, too_long
 from rtosheap.traces.formats.text import Header
+from rtosheap.traces.formats.text import _Lines as LinesOfAnyForm
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
-_FORMS = {
-    "m": "m <id> <size> [<time> [<task>]]",
-    "r": "r <id> <size> [<time> [<task>]]",
-    "f": "f <id> [<time> [<task>]]",
-}
 _READ_BLOCK = 1 << 20
 _SPACE, _NEWLINE, _ZERO, _X = 32, 10, 48, 120
 _MAX_DIGITS = {10: 18, 16: 15}  # what int64 holds, whatever the digits
@@ -69,45 +62,12 @@ def read(stream, *, strict):
 
 def _read_lines(data, line, tasks, addressed, strict):
     """Read whole lines one by one; the events, and how many bad lines were left out."""
-    rows, bad = Rows(tasks), 0
+    rows, lines = Rows(tasks), LinesOfAnyForm(tasks, addressed, strict)
     for number, raw in enumerate(data.split(b"\n")[:-1], line):
-        raw = raw.strip()
-        if not raw or raw.startswith(b"#"):
-            continue
-        try:
-            _add_line(rows, raw, number, addressed)
-        except TraceError as error:
-            if strict:
-                raise error.at(line=number, path=None) from None
-            bad += 1
-    return rows.take(), bad
-
-
-def _add_line(rows, raw, line, addressed):
-    try:
-        fields = [field.decode() for field in raw.split()]
-    except UnicodeDecodeError:
-        raise TraceError(f"{raw[:40]!r} is not UTF-8") from None
-    address = None
-    if addressed:
-        last = fields.pop()
-        if not _ADDRESS.fullmatch(last):
-            raise TraceError(
-                f"the line ends with {last[:40]!r}; it must be an address, such as 0x20000008"
-            )
-        address = int(last, 16)
-    op = fields[0] if fields else ""
-    form = _FORMS.get(op)
-    if form is None:
-        raise TraceError(f"unknown event {op[:40]!r}; a line begins with m, r or f (or with #)")
-    fixed = 2 if op == "f" else 3
-    if not fixed <= len(fields) <= fixed + 2:
-        what = "too few fields" if len(fields) < fixed else "too many fields"
-        shown = raw[:40].decode(errors="replace")
-        raise TraceError(f"{what} in {shown!r}; it must be {form!r}")
-    size = fields[2] if fixed == 3 else ""
-    time, task = [*fields[fixed:], "", ""][:2]
-    rows.add(op, fields[1], size, time, task, line, address)
+        row = lines.read(raw, number)
+        if row is not None:
+            rows.append(row, number)
+    return rows.take(), lines.bad
 
 
 def scan(data, line, tasks, addressed=False):

@@ -32,7 +32,6 @@
 #define RH_JOINS_FAR(heap, entry) (RH_IS_INDEXED(heap) && (entry) == RH_FAR_ENTRY(heap))
 #define RH_NEAR_TOOK(heap, rest) ((rest) == 0 ? (void)(heap)->index.state.near-- : (void)0)
 #else
-#define RH_FAR_ENTRY(heap) ((heap)->head.next ^ RH_CANARY_OF(heap))
 #define RH_FAR_SHARED RH_INLINE
 #define RH_HAS_FAR(heap) RH_IS_INDEXED(heap)
 #define RH_IS_FAR(heap, block) RH_IS_INDEXED(heap)
@@ -51,7 +50,7 @@
         if (far)                                                                                   \
             rh_index_gave_far((heap), (gap), (gift), (many));                                      \
         else if (RH_INDEX_NEAR > 0 && RH_IS_INDEXED(heap))                                         \
-            rh_index_gave_near((heap), (gap), (gift), (many));                                     \
+            rh_index_gave_near((heap), (gift), (many));                                            \
     } while (0)
 #define RH_FAR_FIND(heap, wanted, many, fit) rh_index_find((heap), (wanted), (many), (fit))
 #define RH_FAR_PLACE(heap, block, many, gap) rh_index_place((heap), (block), (many), (gap))
@@ -250,9 +249,7 @@ RH_INLINE void rh_index_gave_far(struct rh_heap4 *heap, const struct rh_ff_gap *
 }
 
 #if RH_INDEX_NEAR > 0
-RH_INLINE void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
-                                  const struct rh_ff_gift *gift, bool many) {
-    (void)gap;
+RH_INLINE void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gift *gift, bool many) {
     if (gift->joins_before) {
         if (gift->joins_after) rh_index_approach(heap, many);
     } else if (!gift->joins_after) {
@@ -260,7 +257,7 @@ RH_INLINE void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gap 
     }
 }
 #else
-#define rh_index_gave_near(heap, gap, gift, many) ((void)0)
+#define rh_index_gave_near(heap, gift, many) ((void)0)
 #endif
 
 /* How many entries lie before an address: what a search of the list would have read. */

@@ -151,6 +151,9 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #define RH_TOP_BIT ((rh_word)1 << (8 * RH_WORD_BYTES - 1))
 #define RH_WORD_MAX ((rh_word) ~(rh_word)0)
 
+/* A block's header: rh_header_bytes() as a constant, also where nothing is inlined away. */
+#define RH_HEADER_BYTES(alignment) ((2 * RH_WORD_BYTES + (alignment)-1) / (alignment) * (alignment))
+
 /* The alignment before a heap has one. */
 #if RH_HOSTED
 #define RH_ALIGNMENT_OPTION(options) ((options)->alignment)
@@ -168,9 +171,8 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #define RH_ALIGNMENT_OF(heap) ((void)(heap), (rh_word)RH_ALIGNMENT)
 #if defined(__OPTIMIZE__)
 #define RH_HEADER_OF(heap) ((void)(heap), rh_header_bytes((rh_word)RH_ALIGNMENT))
-#else /* a constant also where nothing is inlined away */
-#define RH_HEADER_OF(heap)                                                                         \
-    ((void)(heap), (rh_word)((2 * RH_WORD_BYTES + RH_ALIGNMENT - 1) / RH_ALIGNMENT * RH_ALIGNMENT))
+#else
+#define RH_HEADER_OF(heap) ((void)(heap), (rh_word)RH_HEADER_BYTES(RH_ALIGNMENT))
 #endif
 #define RH_CLEARS(heap) (RH_CLEAR_ON_FREE != 0)
 #define RH_SHIFT_OF(heap) rh_log2((rh_word)RH_ALIGNMENT)

@@ -24,8 +24,7 @@ RH_INLINE rh_word rh_loop_bytes(const struct rh_common *common) {
 #define RH_LOOP_REGIONS(heap) RH_HEAP_REGIONS
 #define RH_LOOP_STEP(heap) RH_ALIGNMENT
 #endif
-#define RH_LOOP_HEADER(heap)                                                                       \
-    ((2 * RH_WORD_BYTES + RH_LOOP_STEP(heap) - 1) / RH_LOOP_STEP(heap) * RH_LOOP_STEP(heap))
+#define RH_LOOP_HEADER(heap) RH_HEADER_BYTES(RH_LOOP_STEP(heap))
 #define RH_LOOP_LEAST(heap) (RH_LOOP_HEADER(heap) + RH_LOOP_STEP(heap))
 
 /* heap_2: the most entries of the list. Free blocks may adjoin; a heap that is too small for a

@@ -161,22 +161,18 @@ static PyObject *heap_memalign(PyObject *self, PyObject *const *args, Py_ssize_t
 static PyObject *heap_free(PyObject *self, PyObject *argument) {
     struct heap *heap = HEAP(self);
     struct given_address address = {.is_word = true};
-    enum rh_status status;
-    if (take_word(heap, argument, &address.value)) {
-        if (address.value == 0) Py_RETURN_NONE;
-        status = heap->ops->free(heap->state, address.value);
-        if (status == RH_OK) Py_RETURN_NONE;
-    } else {
+    if (!take_word(heap, argument, &address.value)) {
         if (argument == Py_None) {
             if (!heap_ready(heap)) return NULL;
             Py_RETURN_NONE;
         }
         if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
-        if (address.is_word && address.value == 0) Py_RETURN_NONE;
-        if (heap->ops == NULL) return host_free(heap, address);
-        status = address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
-        if (status == RH_OK) Py_RETURN_NONE;
     }
+    if (address.is_word && address.value == 0) Py_RETURN_NONE;
+    if (heap->ops == NULL) return host_free(heap, address);
+    const enum rh_status status =
+        address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
+    if (status == RH_OK) Py_RETURN_NONE;
     if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
     if (status == RH_ASSERTION) return heap_raise_assertion(heap, "free");
     return heap_raise_free(heap, address, status);

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from rtosheap.cortexm._proof import CLEARING
-from rtosheap.cortexm.images import ARENA, Configuration, machine
+from rtosheap.cortexm.images import ARENA, Configuration, machine, set_up
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.kinds import layout_of
 
@@ -37,11 +38,12 @@ class _Adversary:
     """A heap on a processor, and the worst that was seen of it."""
 
     def __init__(self, configuration: Configuration, heap_size: int, budget: int) -> None:
-        layout = layout_of(configuration.heap)
+        alignment = configuration.kernel.alignment
+        layout = replace(layout_of(configuration.heap), alignment=alignment)
         self.frees = layout.frees
         self.by_size = layout.by_size
-        self.step = configuration.kernel.alignment
-        self.header = -(-8 // self.step) * self.step if layout.frees else 0
+        self.step = alignment
+        self.header = layout.header
         self.size = heap_size
         self.left = budget
         self.calls = 0
@@ -49,13 +51,7 @@ class _Adversary:
         self.live: list[int] = []
         self._machine: Machine = machine(configuration, heap_size)
         self._machine.leave_out(CLEARING if configuration.kernel.clear_on_free else ())
-        if layout.has_regions:
-            table = self._machine.symbols["rh_regions"]
-            words = (ARENA, heap_size, 0, 0)
-            self._machine.write(table, b"".join(word.to_bytes(4, "little") for word in words))
-            self._machine.call("vPortDefineHeapRegions", table)
-        else:
-            self._machine.call("pvPortMalloc", 0)  # sets up
+        set_up(self._machine, layout, [(ARENA, heap_size)])
         self._bytes = self._machine.symbols["rh_bss_end"] - ARENA
         self.fresh = self.save()
 
@@ -134,8 +130,7 @@ def _sorted(one: _Adversary) -> Iterator[_State]:
         one.malloc(1)
     one.malloc(last - one.header)
     for at in range(len(one.live) - 2, -1, -1):
-        one.live[at], one.live[-1] = one.live[-1], one.live[at]
-        one.free(len(one.live) - 1)
+        one.free(at)
     state = one.save()
     yield state
     one.restore(state)

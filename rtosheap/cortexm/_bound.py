@@ -61,11 +61,10 @@ class Bound:
         self.heap_size = heap_size
         self.index = configuration.kernel.indexed
         self.index_bytes = proof.index_bytes
-        size = f"-DconfigTOTAL_HEAP_SIZE={heap_size}"
-        self.code_bytes = sections_of(object_file(configuration, size)).code
+        self.code_bytes = sections_of(object_file(configuration, heap_size)).code
         self.clears = configuration.kernel.clear_on_free and layout_of(self.heap).frees
         self.compiler = configuration.toolchain.version
-        self.flags = (*configuration.flags, *configuration.defines, size)
+        self.flags = (*configuration.flags, *configuration.defines_for(heap_size))
 
     def path(self, call: str) -> list[Step]:
         """The lines of the longest path, with the instructions that it executes on each.

@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.cortexm.images import ARENA, CANARY, Configuration, Kernel, check_kernel, machine
+from rtosheap.cortexm.images import (
+    ARENA,
+    CANARY,
+    Configuration,
+    Kernel,
+    check_kernel,
+    machine,
+    set_up,
+)
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
@@ -265,13 +273,13 @@ def measure(
     39.8 + 4.81 nodes
     """
     kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
-    check_kernel(heap_name(heap), kernel, heap_size)
+    name, layout = heap_name(heap), layout_of(heap)
+    check_kernel(name, kernel, heap_size)
     if regions is not None:
         total = sum(size for _, size in regions)
         kernel = kernel._replace(regions=len(regions), region_bytes=total)
     target_cpu, compiler = cpu_named(cpu), find_toolchain(toolchain)
-    configuration = Configuration(heap_name(heap), target_cpu, compiler, optimize, kernel)
-    layout = layout_of(heap)
+    configuration = Configuration(name, target_cpu, compiler, optimize, kernel)
     if regions is not None and not layout.has_regions:
         raise ValueError(f"regions are heap_5's; {configuration.heap} has heap_size")
     if regions is not None and heap_size is not None:
@@ -348,13 +356,7 @@ class _Target:
         size = inside[0][1] if inside else 32
         more = [(at, size) for at, size in regions if at != ARENA]
         self.machine: Machine = machine(configuration, size, more)
-        if self.layout.has_regions:
-            words = [word for region in [*regions, (0, 0)] for word in region]
-            table = self.machine.symbols["rh_regions"]
-            self.machine.write(table, b"".join(word.to_bytes(4, "little") for word in words))
-            self.machine.call("vPortDefineHeapRegions", table)
-        elif not self.layout.is_newlib:
-            self.machine.call("pvPortMalloc", 0)  # sets up; what that costs is no event's
+        set_up(self.machine, self.layout, regions)  # what that costs is no event's
 
     def malloc(self, size: int) -> Call:
         return self.machine.call("pvPortMalloc", size)

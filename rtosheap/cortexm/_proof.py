@@ -68,7 +68,6 @@ def prove(configuration: Configuration, heap_size: int) -> Proof:
     data = image(configuration, heap_size, "-g")
     code, lines = Code(data), Lines(data)
     source = csrc() / "freertos" / f"{configuration.heap}.c"
-    defines = (*configuration.defines, f"-DconfigTOTAL_HEAP_SIZE={heap_size}")
     index_bytes = 0
 
     def value(expressions: Sequence[str]) -> list[int]:
@@ -77,6 +76,7 @@ def prove(configuration: Configuration, heap_size: int) -> Proof:
         asked = [*expressions, size]
         array = f"const unsigned long rh_constants[] = {{{', '.join(asked)}}};"
         text = f'#include "{source}"\n{array}\n'
+        defines = configuration.defines_for(heap_size)
         data = compile_text(configuration.toolchain, configuration.flags, defines, text)
         *values, index_bytes = constants(data, len(asked))
         return values

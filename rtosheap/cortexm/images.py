@@ -8,6 +8,7 @@ from typing import NamedTuple, SupportsIndex
 from rtosheap.cortexm.machine import Machine
 from rtosheap.cortexm.targets import Cpu
 from rtosheap.cortexm.toolchain import Build, Toolchain, ToolchainError, csrc
+from rtosheap.heaps.layout import ALIGNMENTS, Layout
 from rtosheap.kinds import layout_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "image",
     "machine",
     "object_file",
+    "set_up",
 ]
 
 #: Where the arena lies.
@@ -78,14 +80,17 @@ class Configuration(NamedTuple):
             )
         return tuple(f"-D{name}={value}" for name, value in macros.items())
 
+    def defines_for(self, heap_size: int) -> tuple[str, ...]:
+        """The same, of a heap of this size."""
+        return (*self.defines, f"-DconfigTOTAL_HEAP_SIZE={heap_size}")
 
-_ALIGNMENTS = (4, 8, 16, 32)
+
 _MOST_STEPS = 131_072  # RH_INDEX_MOST_STEPS in csrc/core/rh_index.h
 
 
 def check_kernel(heap: str, kernel: Kernel, heap_size: int | None) -> None:
     """That there is such a configuration of a heap of this size (None: not known yet)."""
-    if kernel.alignment not in _ALIGNMENTS:
+    if kernel.alignment not in ALIGNMENTS:
         raise ValueError(f"alignment is {kernel.alignment!r}; it must be 4, 8, 16 or 32")
     if heap_size is not None and not isinstance(heap_size, SupportsIndex):
         raise TypeError(f"heap_size is {heap_size!r}; it must be a whole number of bytes")
@@ -105,11 +110,13 @@ def check_kernel(heap: str, kernel: Kernel, heap_size: int | None) -> None:
         raise ValueError(f"heap_size is {heap_size}; with this index it must be {most} or less")
 
 
-def object_file(configuration: Configuration, *defines: str) -> bytes:
-    """The drop-in file alone."""
+def object_file(configuration: Configuration, heap_size: int | None = None) -> bytes:
+    """The drop-in file alone; without a size, of the kernel's own."""
     source = f"freertos/{configuration.heap}.c"
-    toolchain, flags = configuration.toolchain, configuration.flags
-    return Build(toolchain, flags, (*configuration.defines, *defines), [source]).result()
+    defines = configuration.defines
+    if heap_size is not None:
+        defines = configuration.defines_for(heap_size)
+    return Build(configuration.toolchain, configuration.flags, defines, [source]).result()
 
 
 def image(configuration: Configuration, heap_size: int, *flags: str) -> bytes:
@@ -127,8 +134,7 @@ def image(configuration: Configuration, heap_size: int, *flags: str) -> bytes:
     )
     sources = [f"freertos/{configuration.heap}.c", "cortexm/startup.c", "cortexm/measure_main.c"]
     defines = [
-        *configuration.defines,
-        f"-DconfigTOTAL_HEAP_SIZE={heap_size}",
+        *configuration.defines_for(heap_size),
         f"-DMEASURED_HEAP={configuration.heap[-1]}",
     ]
     library: Sequence[str] = ()
@@ -149,6 +155,17 @@ def machine(
     """A processor with that image, and `more` RAM elsewhere."""
     ram = (ARENA, _ram(configuration, heap_size))
     return Machine(image(configuration, heap_size), configuration.cpu, [ram, *more])
+
+
+def set_up(machine: Machine, layout: Layout, regions: Sequence[tuple[int, int]]) -> None:
+    """Set the image's heap up; heap_5's regions are these."""
+    if layout.has_regions:
+        words = [word for region in [*regions, (0, 0)] for word in region]
+        table = machine.symbols["rh_regions"]
+        machine.write(table, b"".join(word.to_bytes(4, "little") for word in words))
+        machine.call("vPortDefineHeapRegions", table)
+    elif not layout.is_newlib:
+        machine.call("pvPortMalloc", 0)
 
 
 def _ram(configuration: Configuration, heap_size: int) -> int:

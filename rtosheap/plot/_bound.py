@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtosheap.cortexm import Bound, Measurement
 from rtosheap.plot._axes import axes_for, legend_above, plain, size_text
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _OPS = {"malloc": Op.MALLOC, "free": Op.FREE}
 #: How each of the three is drawn: line, marker, and whether the marker is filled.
-_PROVEN, _FOUND, _TYPICAL = ("-", "o", True), ("--", "o", False), (":", "s", True)
+_Style: TypeAlias = tuple[Any, str, bool]
+_PROVEN: _Style = ("-", "o", True)
+_FOUND: _Style = ("--", "o", False)
+_TYPICAL: _Style = (":", "s", True)
 
 
 def bound(
@@ -77,10 +80,15 @@ def bound(
         runs = sorted((m for m in measured if names[id(m)] == name), key=_size)
         colour = CYCLE[number % len(CYCLE)][0]
         sizes = [b.heap_size for b in own]
-        _line(ax, sizes, [getattr(b, call) for b in own], colour, _PROVEN)
-        _line(ax, sizes, [getattr(b, f"{call}_found") for b in own], colour, _FOUND)
+        ax.plot(sizes, [getattr(b, call) for b in own], linewidth=1.5, **_look(colour, _PROVEN))
+        ax.plot(
+            sizes,
+            [getattr(b, f"{call}_found") for b in own],
+            linewidth=1.5,
+            **_look(colour, _FOUND),
+        )
         typical = [run.percentile(_OPS[call], 50) for run in runs]
-        _line(ax, [_size(run) for run in runs], typical, colour, _TYPICAL)
+        ax.plot([_size(run) for run in runs], typical, linewidth=1.5, **_look(colour, _TYPICAL))
         handles.append(_handle(colour, name, ("-", "", True)))
     _scale(ax, [b.heap_size for b in given] + [_size(run) for run in measured], call)
     handles += [_handle("#777777", "proven", _PROVEN), _handle("#777777", "found", _FOUND)]
@@ -108,26 +116,19 @@ def _size(run: Measurement) -> int:
     return int(run.replay.heap.size)
 
 
-def _line(
-    ax: Axes, x: Sequence[int], y: Sequence[float], colour: str, style: tuple[str, str, bool]
-) -> None:
+def _look(colour: str, style: _Style) -> dict[str, Any]:
     line, marker, filled = style
     face = colour if filled else "none"
-    ax.plot(
-        x, y, color=colour, linestyle=line, marker=marker, markersize=4, markerfacecolor=face,
-        linewidth=1.5,
-    )  # fmt: skip
+    return {
+        "color": colour, "linestyle": line, "marker": marker, "markersize": 4,
+        "markerfacecolor": face,
+    }  # fmt: skip
 
 
-def _handle(colour: str, label: str, style: tuple[Any, str, bool]) -> Any:
+def _handle(colour: str, label: str, style: _Style) -> Any:
     from matplotlib.lines import Line2D
 
-    line, marker, filled = style
-    face = colour if filled else "none"
-    return Line2D(
-        [], [], color=colour, linestyle=line, marker=marker, markersize=4, markerfacecolor=face,
-        label=label,
-    )  # fmt: skip
+    return Line2D([], [], label=label, **_look(colour, style))
 
 
 def _scale(ax: Axes, sizes: Sequence[int], call: str) -> None:

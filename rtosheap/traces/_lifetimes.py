@@ -46,20 +46,27 @@ def check(columns: Columns, strict: bool) -> Links:
         columns.dropped = columns.dropped.merged(count_bad(columns.op, columns.id, bad))
         columns.keep(~bad)
         previous, _ = link(columns.op, columns.id)
-    if columns.time is not None:
-        backwards = columns.time[1:] < columns.time[:-1]
-        if backwards.any():
-            if strict:
-                at = int(backwards.argmax()) + 1
-                now, before = columns.time[at], columns.time[at - 1]
-                reason = f"event {at}: time {now} is before {before}, its predecessor's"
-                raise TraceError(f"{reason}; time must not decrease", event=at)
-            time = np.maximum.accumulate(columns.time)
-            set_ = int((time != columns.time).sum())
-            columns.time = time
-            columns.dropped = columns.dropped.merged(Dropped(time_set=set_))
+    check_time(columns, strict)
     columns.freeze()
     return previous
+
+
+def check_time(columns: Columns, strict: bool) -> None:
+    """That time does not decrease: an error if `strict` is set, and otherwise it is made so."""
+    if columns.time is None:
+        return
+    backwards = columns.time[1:] < columns.time[:-1]
+    if not backwards.any():
+        return
+    if strict:
+        at = int(backwards.argmax()) + 1
+        now, before = columns.time[at], columns.time[at - 1]
+        reason = f"event {at}: time {now} is before {before}, its predecessor's"
+        raise TraceError(f"{reason}; time must not decrease", event=at)
+    time = np.maximum.accumulate(columns.time)
+    set_ = int((time != columns.time).sum())
+    columns.time = time
+    columns.dropped = columns.dropped.merged(Dropped(time_set=set_))
 
 
 def link(op: Ops, ids: Int64) -> tuple[Links, Mask]:

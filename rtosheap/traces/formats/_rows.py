@@ -140,7 +140,10 @@ class Rows:
         TraceError
             If a field is wrong, in which case the event is not taken.
         """
-        row = row_of(self._tasks, op, id, size, time, task, address)
+        self.append(row_of(self._tasks, op, id, size, time, task, address), line)
+
+    def append(self, row: Row, line: int) -> None:
+        """Take one event whose fields are checked."""
         self._op.append(row.op)
         self._id.append(row.id)
         self._size.append(row.size)
@@ -148,8 +151,8 @@ class Rows:
         self._timed.append(row.timed)
         self._task.append(row.task)
         self._lines.append(line)
-        if address is not None:
-            self._addresses.append(address)
+        if row.address is not None:
+            self._addresses.append(row.address)
 
     def take(self) -> Block:
         """The events since the last call, as columns."""
