@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parts import few_of
 
 from rtosheap import Trace, cortexm, data, minimum_heap_size
 from rtosheap.cortexm import Measurement, measure
@@ -126,7 +127,7 @@ def state_bytes(one: Configuration, heap_size: int) -> int:
     return int(heap["st_size"])
 
 
-@pytest.mark.parametrize("chunk", [None, 1024])
+@pytest.mark.parametrize("chunk", few_of([None, 1024], [None]))
 @pytest.mark.parametrize("heap", ["heap_4", "heap_5"])
 def test_its_bytes_are_those_that_it_states(heap: str, chunk: int | None) -> None:
     """`RH_INDEX_BYTES`, of heaps of few levels and of all; but for the state's padding."""

@@ -192,6 +192,7 @@ def without(image: profiles.Image, *names: str) -> dict[str, int]:
     return {key: value for key, value in image.options.items() if key not in names}
 
 
+@pytest.mark.long
 def test_another_address_in_every_kernel() -> None:
     """The links tell the address, if there are any."""
     tried: Counter[int] = Counter()
@@ -255,6 +256,7 @@ def test_a_heap_in_a_payload_is_not_the_heap_where_one_header_is_damaged() -> No
     assert [damage.address for damage in told.damage] == [base] == [first - 8]
 
 
+@pytest.mark.long
 def test_another_word_and_heap_3_in_every_kernel() -> None:
     tried: Counter[int] = Counter()
     for image in small(2, 4):

@@ -12,6 +12,7 @@ import text_reference
 import traces
 from hypothesis import given
 from hypothesis import strategies as st
+from parts import few_of
 
 from rtosheap import _formats
 from rtosheap.traces import TraceError
@@ -58,12 +59,12 @@ def assert_same(data):
         assert outcome(text.read, data, strict) == right
 
 
-def test_recorded_traces():
-    names = traces.all_names()
-    for name in names:
-        data = traces.path(name).read_bytes()
-        assert_same(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    assert len(names) >= 9
+@pytest.mark.parametrize(
+    "name", few_of(traces.all_names(), ["coap-server", "frtos-posix-mixed", "gif-anim"])
+)
+def test_a_recorded_trace(name):
+    data = traces.path(name).read_bytes()
+    assert_same(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
 
 
 @st.composite
