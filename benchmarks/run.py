@@ -43,6 +43,12 @@ def compile_driver(folder: Path, checks: int) -> Path:
     return program
 
 
+def _environment(**more: str) -> dict[str, str]:
+    """This one, but that bytecode is kept: what a second start finds."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **more}
+
+
 def instructions(command: list[str], *, inside: str | None = None) -> int:
     """Instructions that a command executes, in the whole or inside one function."""
     only = [f"--toggle-collect={inside}"] if inside else []
@@ -52,7 +58,7 @@ def instructions(command: list[str], *, inside: str | None = None) -> int:
         capture_output=True,
         text=True,
         # the same start of the interpreter each time, and no threads that wait in a loop
-        env={**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"},
+        env=_environment(PYTHONHASHSEED="0", OPENBLAS_NUM_THREADS="1"),
     )
     found = re.search(r"Collected : (\d+)", run.stderr)
     assert found is not None, run.stderr
@@ -314,7 +320,7 @@ def benchmark_start() -> None:
     }
     count = {}
     for name, words in starts.items():
-        subprocess.run(words, check=True, capture_output=True)
+        subprocess.run(words, check=True, capture_output=True, env=_environment())
         count[name] = instructions(words)
     bare, numpy = list(count.values())[:2]
     print("\ninstructions of a start   (bars: --help 2.5 bare Pythons, size 1.5 import numpy)")
