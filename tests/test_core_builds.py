@@ -70,7 +70,7 @@ FEW_HOSTS = [("x86-64 gcc", 2), ("x86-64 clang", 1), ("i386", 0)]
 @pytest.mark.parametrize(("target", "level"), few_of(product(TARGETS, FIRMWARE), FEW_BUILDS))
 def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
     for heap in HEAPS:
-        for optimize in ("-Os", "-O2"):
+        for optimize in ("-O0", "-Os", "-O2"):
             compile_one(
                 TARGETS[target], CORE / f"{heap}.c", tmp_path / "x.o", optimize, *FIRMWARE[level]
             )

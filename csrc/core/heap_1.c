@@ -18,10 +18,11 @@ RH_API enum rh_status rh1_init(struct rh_heap1 *heap, struct rh_region *region,
     return RH_OK;
 }
 
-RH_API enum rh_status rh1_malloc(struct rh_heap1 *heap, rh_word size, rh_word *address) {
+RH_API enum rh_status rh1_malloc(struct rh_heap1 *const heap, const rh_word size,
+                                 rh_word *const address) {
     /* Rounded up, a size of 0 is 0, and so is one that overflows. */
-    const rh_word rounded = rh_up(size, RH_ALIGNMENT_OF(heap));
-    const rh_word used = heap->used;
+    RH_FAST rh_word rounded = rh_up(size, RH_ALIGNMENT_OF(heap));
+    RH_FAST rh_word used = heap->used;
     if (rounded == 0 || rounded >= heap->limit - used) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;

@@ -47,30 +47,31 @@ RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
     return RH_OK;
 }
 
+#if RH_HEAD_IS_APART
 RH_INLINE void rh2_put_next(struct rh_heap2 *heap, struct rh_region *region, rh_word entry,
                             rh_word link) {
-#if RH_HEAD_IS_APART
-    if (entry == 0) {
+    if (entry == 0)
         heap->head.next = link;
-        return;
-    }
-#endif
-    (void)heap;
-    rh_put_next(region, entry, link);
+    else
+        rh_put_next(region, entry, link);
 }
+#else
+#define rh2_put_next(heap, region, entry, link) rh_put_next(region, entry, link)
+#endif
 
 /* Between which entries does a block of this size belong? `after` is the first entry that is no
  * smaller, or the end marker. */
 struct rh2_place {
     rh_word before;
     rh_word after;
-    rh_word nodes;
+    RH_NODES
 };
 
 /* `verify` is a constant. The end marker ends the search: in firmware by its size. */
-RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *region, rh_word size,
-                                  bool verify, struct rh2_place *place) {
-    rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
+RH_STEP enum rh_status rh2_find(RH_FAST struct rh_heap2 *heap, RH_FAST rh_word size,
+                                RH_FAST bool verify, RH_FAST struct rh2_place *place) {
+    RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
+    RH_FAST rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
     (void)verify;
 #if defined(__OPTIMIZE_SIZE__) && !RH_HEAD_IS_APART
     /* For size gcc leaves a loop's test where it stands: here, where a turn needs no other branch.
@@ -98,15 +99,16 @@ RH_INLINE enum rh_status rh2_find(struct rh_heap2 *heap, struct rh_region *regio
     RH_FORGET(after);
     place->before = before;
     place->after = after;
-    place->nodes = nodes;
+    RH_SET_NODES(place, nodes);
     return RH_OK;
 }
 
 /* How large a block the request asks for. Otherwise RH_EXHAUSTED; RH_ASSERTION where an older
  * kernel would write outside its blocks. */
-RH_INLINE enum rh_status rh2_wanted(struct rh_heap2 *heap, rh_word size, rh_word *wanted) {
-    const rh_word header = RH_HEADER_OF(heap), free_size = heap->free_size;
-    const bool pads = RH_IS_OLD(heap, RH_OLD_PAD);
+RH_STEP enum rh_status rh2_wanted(RH_FAST struct rh_heap2 *heap, RH_FAST rh_word size,
+                                  RH_FAST rh_word *wanted) {
+    RH_FAST rh_word header = RH_HEADER_OF(heap), free_size = heap->free_size;
+    RH_FAST bool pads = RH_IS_OLD(heap, RH_OLD_PAD);
 #if RH_HOSTED
     if (RH_IS_OLD(heap, RH_OLD_UNBOUNDED)) {
         const rh_word limit = RH_FIRST_REGION(heap)->size - RH_ALIGNMENT_OF(heap);
@@ -121,35 +123,35 @@ RH_INLINE enum rh_status rh2_wanted(struct rh_heap2 *heap, rh_word size, rh_word
     return *wanted > free_size ? RH_EXHAUSTED : RH_OK;
 }
 
-RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *address) {
-    const rh_word header = RH_HEADER_OF(heap);
-    struct rh_region *region = RH_FIRST_REGION(heap);
+RH_API enum rh_status rh2_malloc(struct rh_heap2 *const heap, const rh_word size,
+                                 rh_word *const address) {
+    RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
     struct rh2_place fit, place;
     rh_word wanted;
     RH_SET_NODES(heap, 0);
 
-    enum rh_status status = rh2_wanted(heap, size, &wanted);
+    RH_FAST enum rh_status status = rh2_wanted(heap, size, &wanted);
     if (status != RH_OK) {
         if (status == RH_EXHAUSTED) RH_COUNT_FAILED(heap);
         return status;
     }
-    const rh_word free_size = heap->free_size;
-    status = rh2_find(heap, region, wanted, true, &fit);
+    RH_FAST rh_word free_size = heap->free_size;
+    status = rh2_find(heap, wanted, true, &fit);
     if (status != RH_OK) return status;
     if (fit.after == RH2_TAIL(heap)) {
-        RH_SET_NODES(heap, fit.nodes);
+        RH_SET_NODES(heap, RH_NODES_OF(&fit));
         RH_COUNT_FAILED(heap);
         return RH_HOSTED && wanted > free_size ? RH_EXHAUSTED : RH_FRAGMENTED;
     }
 
-    const rh_word block = fit.after;
-    const rh_word after = rh_next(region, block);
-    rh_word found = rh_size(region, block);
-    place.nodes = 0;
+    RH_FAST rh_word block = fit.after;
+    RH_FAST rh_word after = rh_next(region, block);
+    RH_FAST rh_word found = rh_size(region, block);
+    RH_SET_NODES(&place, 0);
     /* [      found      ]  =>  [ wanted ][ rest  ]
      * a small rest stays in the block; a larger one goes where its size belongs */
-    if (rh_splits(found, wanted, header)) {
-        const rh_word rest = block + wanted, rest_size = found - wanted;
+    if (rh_splits(found, wanted, RH_HEADER_OF(heap))) {
+        RH_FAST rh_word rest = block + wanted, rest_size = found - wanted;
 #if RH_HAS_SHADOW
         /* Of the entries that the insertion will read, the search has not met this one. */
         if (after != RH2_TAIL(heap) &&
@@ -157,7 +159,7 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
             RH_VISIT(heap, region, after);
 #endif
         rh2_put_next(heap, region, fit.before, after);
-        rh2_find(heap, region, rest_size, false, &place);
+        rh2_find(heap, rest_size, false, &place);
         rh_put_header(region, rest, place.after, rest_size);
         rh2_put_next(heap, region, place.before, rest);
         found = wanted;
@@ -168,18 +170,19 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
         rh_put_size(region, block, found);
     else
         rh_put_header(region, block, 0, found | RH_TOP_BIT);
-    RH_SET_NODES(heap, fit.nodes + place.nodes);
+    RH_SET_NODES(heap, RH_NODES_OF(&fit) + RH_NODES_OF(&place));
     heap->free_size = free_size - found;
     RH_LOWER_MINIMUM(heap, free_size - found);
     RH_COUNT_ALLOCATION(heap);
-    *address = block + header;
+    *address = block + RH_HEADER_OF(heap);
     RH_MARK_LIVE(heap, region, *address);
     return RH_OK;
 }
 
 /* The first step of a free: RH_OK iff `block` is a live one; then *size is its size. */
-RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word *size) {
-    struct rh_region *region = RH_FIRST_REGION(heap);
+RH_INLINE enum rh_status rh2_live(struct rh_heap2 *const heap, const rh_word block,
+                                  rh_word *const size) {
+    RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
     (void)heap;
 #if !RH_HAS_SHADOW
     if (RH_IS_OLD(heap, RH_OLD_UNMARKED)) { /* nothing tells a live block from any other bytes */
@@ -202,7 +205,7 @@ RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word 
     }
 #endif
     RH_VISIT(heap, region, block);
-    const rh_word marked = rh_size(region, block);
+    RH_FAST rh_word marked = rh_size(region, block);
     if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != 0) {
 #if RH_CHECKS == 1 /* on two lines, as in FreeRTOS: which one says which mark is missing */
         if ((marked & RH_TOP_BIT) == 0) RH_ASSERT_FAILED();
@@ -215,14 +218,14 @@ RH_INLINE enum rh_status rh2_live(struct rh_heap2 *heap, rh_word block, rh_word 
 }
 
 /* The second step: the block goes back into the list. */
-RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *heap, rh_word block, rh_word size,
-                                       bool clears) {
-    struct rh_region *region = RH_FIRST_REGION(heap);
+RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *const heap, const rh_word block,
+                                       const rh_word size, const bool clears) {
+    RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
     struct rh2_place place;
-    enum rh_status status = rh2_find(heap, region, size, true, &place);
+    RH_FAST enum rh_status status = rh2_find(heap, size, true, &place);
     if (status != RH_OK) return status;
 
-    RH_SET_NODES(heap, place.nodes);
+    RH_SET_NODES(heap, RH_NODES_OF(&place));
     if (clears) rh_clear(region, block, size, RH_HEADER_OF(heap));
     rh_put_header(region, block, place.after, size);
     rh2_put_next(heap, region, place.before, block);

@@ -75,9 +75,7 @@ RH_INLINE void rh_store(const struct rh_region *region, rh_word address, rh_word
 
 #if !RH_HOSTED
 /* A header as what it is: the compiler then reaches both words from one address. */
-RH_INLINE struct rh_header *rh_header_at(rh_word address) {
-    return (struct rh_header *)(uintptr_t)address;
-}
+#define rh_header_at(address) ((struct rh_header *)(uintptr_t)(address))
 #endif
 
 RH_INLINE void rh_zero(const struct rh_region *region, rh_word address, rh_word bytes) {

@@ -58,8 +58,7 @@ RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
 #endif
 }
 #else
-/* Macros: where nothing is optimised an inlined function's parameters lie in the stack, each call's
- * apart. */
+/* Macros, as every call reads and writes headers: see RH_STEP. */
 #define RH_TRAPPED(region, address, writes)                                                        \
     ((void)(region), RH_TRAP(region, address, sizeof(rh_word), writes))
 #define rh_put_next(region, block, link)                                                           \
@@ -77,8 +76,8 @@ RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
 #endif
 
 /* Clears a block's payload. A size that is none, where nothing is checked, clears nothing. */
-RH_INLINE void rh_clear(const struct rh_region *region, rh_word block, rh_word size,
-                        rh_word header) {
+RH_STEP void rh_clear(RH_FAST const struct rh_region *region, RH_FAST rh_word block,
+                      RH_FAST rh_word size, RH_FAST rh_word header) {
     if (size > header) rh_zero(region, block + header, size - header);
 }
 

@@ -119,6 +119,18 @@
 #endif
 #endif
 
+/* Where nothing is optimised gcc has all variables in the stack but those declared `register`, and
+ * each inlined call's copies of its arguments apart from those of every other. A task's stack is
+ * small: there RH_FAST is `register`, and what is marked RH_STEP, else inlined, is called: one step
+ * of a malloc or a free ends before the next begins. */
+#if defined(__GNUC__) && !defined(__OPTIMIZE__) && !defined(__cplusplus)
+#define RH_FAST register
+#define RH_STEP static __attribute__((unused))
+#else
+#define RH_FAST
+#define RH_STEP RH_INLINE
+#endif
+
 /* Firmware in C++ may include the headers, too. */
 #ifdef __cplusplus
 #define RH_STATIC_ASSERT static_assert

@@ -54,10 +54,12 @@
 #if RH_KEEP_NODES
 #define RH_NODES rh_word nodes; /* free-list entries that the last call read */
 #define RH_SET_NODES(heap, n) ((heap)->nodes = (n))
+#define RH_NODES_OF(heap) ((heap)->nodes)
 #define RH_COUNT_NODE(n) ((n)++)
 #else
 #define RH_NODES
 #define RH_SET_NODES(heap, n) ((void)(n))
+#define RH_NODES_OF(heap) 0
 #define RH_COUNT_NODE(n) ((void)(n))
 #endif
 

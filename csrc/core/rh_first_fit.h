@@ -48,16 +48,17 @@ RH_STATIC_ASSERT(offsetof(struct rh_heap4, free_size) == (3 + (RH_CHECKS == 1)) 
 #define RH_HEAD(heap) ((rh_word)(uintptr_t) & (heap)->head)
 #endif
 
+#if RH_HEAD_IS_APART
 RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_word entry,
                               rh_word link, bool many) {
-#if RH_HEAD_IS_APART
-    if (entry == 0) {
+    if (entry == 0)
         heap->head.next = link;
-        return;
-    }
-#endif
-    rh_put_next(RH_REGION_NEAR(heap, near, entry, many), entry, link);
+    else
+        rh_put_next(RH_REGION_NEAR(heap, near, entry, many), entry, link);
 }
+#else
+#define rh_ff_put_next(heap, near, entry, link, many) ((void)(many), rh_put_next(near, entry, link))
+#endif
 
 /* Is the address between the lowest block and the last end marker? FreeRTOS asserts it of a link
  * that it is about to follow. */
@@ -110,7 +111,9 @@ struct rh_ff_fit {
     rh_word before;
     rh_word block;
     rh_word size;
+#if RH_HAS_REGIONS
     struct rh_region *region; /* the block's */
+#endif
 #if RH_INDEX
     rh_word first; /* of the entries in the chunk that the index led to */
 #endif
@@ -120,9 +123,18 @@ struct rh_ff_fit {
 struct rh_ff_gap {
     rh_word before;
     rh_word after;
+#if RH_HAS_REGIONS
     struct rh_region *region; /* that of `before` */
-    rh_word nodes;
+#endif
+    RH_NODES
 };
+#if RH_HAS_REGIONS
+#define RH_SET_REGION(of, found) ((of)->region = (found))
+#define RH_REGION_IN(of) ((of)->region)
+#else
+#define RH_SET_REGION(of, found) ((void)(found))
+#define RH_REGION_IN(of) ((struct rh_region *)NULL)
+#endif
 
 #if RH_INDEX
 /* A block that is given back. */
@@ -135,8 +147,8 @@ struct rh_ff_gift {
     bool joins_after;
 };
 
-RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool many,
-                                     struct rh_ff_gap *gap);
+RH_STEP enum rh_status rh_ff_place(RH_FAST struct rh_heap4 *heap, RH_FAST rh_word block,
+                                   RH_FAST bool many, RH_FAST struct rh_ff_gap *gap);
 #include "rh_first_fit_index.h"
 #else
 #define RH_INDEX_STATE(state) ((void)0)
@@ -144,27 +156,26 @@ RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool 
 #define RH_INDEX_ADD(state, range, shift, many) ((void)0)
 #define RH_INDEX_HAS_ROOM(state) true
 #define RH_INDEX_BUILD(heap, state, many) ((void)0)
-#define RH_INDEX_TOOK(heap, fit, rest, many, far) ((void)0)
+#define RH_NEAR_TOOK(heap, rest) ((void)(rest))
 #define RH_FAR_SHARED RH_INLINE
-#define RH_FAR_FIND(heap, wanted, many, fit) RH_OK
 #define RH_FAR_PLACE(heap, block, many, gap) RH_OK
 #endif
 
 /* Where first fit finds `wanted` bytes: the first entry that is large enough. Otherwise
  * RH_FRAGMENTED, or RH_CORRUPT as rh_ff_malloc(). It sets the heap's number of nodes. */
-RH_INLINE enum rh_status rh_ff_find(struct rh_heap4 *heap, rh_word wanted, bool many,
-                                    struct rh_ff_fit *fit) {
-    struct rh_region *region = RH_FIRST_REGION(heap);
-    rh_word before = RH_HEAD(heap);
-    rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
-    rh_word found, nodes = 0;
+RH_STEP enum rh_status rh_ff_find(RH_FAST struct rh_heap4 *heap, RH_FAST rh_word wanted,
+                                  RH_FAST bool many, RH_FAST struct rh_ff_fit *fit) {
+    RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
+    RH_FAST rh_word before = RH_HEAD(heap);
+    RH_FAST rh_word block = heap->head.next ^ RH_CANARY_OF(heap);
+    RH_FAST rh_word found, nodes = 0;
     RH_WHILE(true, RH_LOOP_REGIONS(heap)) {
         RH_FF_MEET(heap, region, block, many);
         found = rh_size(region, block);
         /* a marker's size of 0 wraps: it ends as a hit does */
         RH_WHILE(found - 1 < wanted - 1, RH_FF_TURNS(RH_FF_MOST_ENTRIES(heap))) {
             RH_COUNT_NODE(nodes);
-            rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
+            RH_FAST rh_word next = rh_next(region, block) ^ RH_CANARY_OF(heap);
             RH_FF_MEET(heap, region, next, many);
             found = rh_size(region, next);
 #if RH_TWO_TO_A_TURN
@@ -200,7 +211,7 @@ RH_INLINE enum rh_status rh_ff_find(struct rh_heap4 *heap, rh_word wanted, bool 
     fit->before = before;
     fit->block = block;
     fit->size = found;
-    fit->region = region;
+    RH_SET_REGION(fit, region);
     return RH_OK;
 }
 
@@ -217,53 +228,58 @@ RH_INLINE rh_word rh_ff_absorbed(struct rh_heap4 *heap, const struct rh_region *
 }
 #endif
 
-/* Allocates a block of `wanted` bytes of the `free_size` that are free in all. `far` is a constant:
- * whether there is an index to search. */
-RH_INLINE enum rh_status rh_ff_allocate(struct rh_heap4 *heap, rh_word free_size, rh_word wanted,
-                                        rh_word *address, bool many, bool far) {
-    const rh_word header = RH_HEADER_OF(heap);
-    struct rh_ff_fit fit;
-    const enum rh_status status =
-        far ? RH_FAR_FIND(heap, wanted, many, &fit) : rh_ff_find(heap, wanted, many, &fit);
-    if (RH_IS_OLD(heap, RH_OLD_ASSERT) && status == RH_FRAGMENTED) return RH_ASSERTION;
-    if (status == RH_FRAGMENTED) RH_COUNT_FAILED(heap);
-    if (status != RH_OK) return status;
-
+/* Takes `wanted` bytes of the block that was found, and of the `free_size` that are free in all.
+ * How many they are, with a rest that is too small to be split off. */
+RH_STEP rh_word rh_ff_take(RH_FAST struct rh_heap4 *heap, RH_FAST const struct rh_ff_fit *fit,
+                           RH_FAST rh_word wanted, RH_FAST rh_word free_size, RH_FAST bool many) {
     /* before -> [      found      ] -> after
      * before -> [ wanted ][ rest  ] -> after     a small rest stays in the block */
-    rh_word found = fit.size;
-    rh_word after = rh_next(fit.region, fit.block);
-    if (rh_splits(found, wanted, header)) {
-        rh_word rest = fit.block + wanted;
+    RH_FAST rh_word found = fit->size;
+    RH_FAST rh_word after = rh_next(RH_REGION_IN(fit), fit->block);
+    if (rh_splits(found, wanted, RH_HEADER_OF(heap))) {
+        RH_FAST rh_word rest = fit->block + wanted;
 #if RH_HOSTED
         if (RH_IS_OLD(heap, RH_OLD_ABSORB)) {
             const rh_word listed = after;
-            after = rh_ff_absorbed(heap, fit.region, rest + (found - wanted), listed);
+            after = rh_ff_absorbed(heap, fit->region, rest + (found - wanted), listed);
             /* The insertion reads what the search did but for the block, and such a marker. */
             RH_SET_NODES(heap, heap->nodes + heap->nodes - 1 + (after != listed));
         }
 #endif
-        rh_put_header(fit.region, rest, after, found - wanted);
+        rh_put_header(RH_REGION_IN(fit), rest, after, found - wanted);
         after = rest ^ RH_CANARY_OF(heap);
         found = wanted;
     }
-    rh_ff_put_next(heap, fit.region, fit.before, after, many);
-    rh_put_header(fit.region, fit.block, RH_LIVE_LINK(heap), found | RH_TOP_BIT);
+    rh_ff_put_next(heap, RH_REGION_IN(fit), fit->before, after, many);
+    rh_put_header(RH_REGION_IN(fit), fit->block, RH_LIVE_LINK(heap), found | RH_TOP_BIT);
     /* an index needs the registers meanwhile */
-    const rh_word left = (RH_INDEX ? heap->free_size : free_size) - found;
+    RH_FAST rh_word left = (RH_INDEX ? heap->free_size : free_size) - found;
     heap->free_size = left;
     RH_LOWER_MINIMUM(heap, left);
     RH_COUNT_ALLOCATION(heap);
-    *address = fit.block + header;
-    RH_MARK_LIVE(heap, fit.region, *address);
-    RH_INDEX_TOOK(heap, &fit, fit.size - found, many, far);
-    return RH_OK;
+    RH_MARK_LIVE(heap, RH_REGION_IN(fit), fit->block + RH_HEADER_OF(heap));
+    return found;
 }
 
+/* Ends a malloc of which the search found nothing. */
+#define RH_FF_REFUSE(heap, status)                                                                 \
+    do {                                                                                           \
+        if (RH_IS_OLD((heap), RH_OLD_ASSERT) && (status) == RH_FRAGMENTED) return RH_ASSERTION;    \
+        if ((status) == RH_FRAGMENTED) RH_COUNT_FAILED(heap);                                      \
+        if ((status) != RH_OK) return (status);                                                    \
+    } while (0)
+
 #if RH_INDEX
+/* Allocates a block of `wanted` bytes, where there is an index to search. */
 RH_FAR_SHARED enum rh_status rh_far_allocate(struct rh_heap4 *heap, rh_word wanted,
                                              rh_word *address, bool many) {
-    return rh_ff_allocate(heap, heap->free_size, wanted, address, many, true);
+    struct rh_ff_fit fit;
+    const enum rh_status status = rh_index_find(heap, wanted, many, &fit);
+    RH_FF_REFUSE(heap, status);
+    const rh_word found = rh_ff_take(heap, &fit, wanted, heap->free_size, many);
+    *address = fit.block + RH_HEADER_OF(heap);
+    rh_index_took(heap, &fit, fit.size - found, many);
+    return RH_OK;
 }
 #endif
 
@@ -272,19 +288,18 @@ RH_FAR_SHARED enum rh_status rh_far_allocate(struct rh_heap4 *heap, rh_word want
  * needs more bytes than are free (or `size` is 0), RH_FRAGMENTED iff no free block is that large,
  * RH_CORRUPT iff a header that was met is not the heap's.
  */
-RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address,
-                                      bool many) {
-    const rh_word header = RH_HEADER_OF(heap);
+RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *const heap, const rh_word size,
+                                      rh_word *const address, const bool many) {
     RH_SET_NODES(heap, 0);
 
     /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
-    const rh_word free_size = heap->free_size;
+    RH_FAST rh_word free_size = heap->free_size;
     if (size - 1 >= free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    const rh_word wanted =
-        rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), RH_IS_OLD(heap, RH_OLD_PAD));
+    RH_FAST rh_word wanted = rh_block_bytes(size, RH_HEADER_OF(heap), RH_ALIGNMENT_OF(heap),
+                                            RH_IS_OLD(heap, RH_OLD_PAD));
     if (wanted > free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
@@ -292,14 +307,21 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *heap, rh_word size, rh_wo
 #if RH_INDEX
     if (RH_HAS_FAR(heap)) return rh_far_allocate(heap, wanted, address, many);
 #endif
-    return rh_ff_allocate(heap, free_size, wanted, address, many, false);
+    struct rh_ff_fit fit;
+    RH_FAST enum rh_status status = rh_ff_find(heap, wanted, many, &fit);
+    RH_FF_REFUSE(heap, status);
+    RH_FAST rh_word found = rh_ff_take(heap, &fit, wanted, free_size, many);
+    *address = fit.block + RH_HEADER_OF(heap);
+    RH_NEAR_TOOK(heap, fit.size - found);
+    return RH_OK;
 }
 
 /* The first step of a free: RH_OK iff `block` is a live one; then *size is its size and *found its
  * region. Otherwise as rh_ff_free(). */
-RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool many,
-                                    struct rh_region **found, rh_word *size) {
-    struct rh_region *region = RH_FIRST_REGION(heap);
+RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *const heap, const rh_word block,
+                                    const bool many, struct rh_region **const found,
+                                    rh_word *const size) {
+    RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
     RH_ASSERT_BLOCK(heap, block);
 #if RH_HAS_SHADOW
     const rh_word address = block + RH_HEADER_OF(heap);
@@ -310,7 +332,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
     region = RH_REGION_NEAR(heap, region, block, many);
 #endif
     RH_VISIT(heap, region, block);
-    const rh_word marked = rh_size(region, block);
+    RH_FAST rh_word marked = rh_size(region, block);
     if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_LIVE_LINK(heap)) {
 #if RH_CHECKS == 1 /* on two lines, as in FreeRTOS: which one says which mark is missing */
         if ((marked & RH_TOP_BIT) == 0) RH_ASSERT_FAILED();
@@ -319,23 +341,27 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *heap, rh_word block, bool m
         return RH_INVALID_FREE;
     }
     RH_ASSERT_SIZE(heap, block, marked & ~RH_TOP_BIT);
+#if RH_HAS_REGIONS
     *found = region;
+#else
+    (void)found;
+#endif
     *size = marked & ~RH_TOP_BIT;
     return RH_OK;
 }
 
 /* Where a block belongs by its address. RH_CORRUPT as rh_ff_free(). */
-RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool many,
-                                     struct rh_ff_gap *gap) {
-    rh_word nodes = 0;
-    struct rh_region *near = RH_FIRST_REGION(heap);
-    rh_word before = RH_HEAD(heap);
-    rh_word after = heap->head.next ^ RH_CANARY_OF(heap);
+RH_STEP enum rh_status rh_ff_place(RH_FAST struct rh_heap4 *heap, RH_FAST rh_word block,
+                                   RH_FAST bool many, RH_FAST struct rh_ff_gap *gap) {
+    RH_FAST rh_word nodes = 0;
+    RH_FAST struct rh_region *near = RH_FIRST_REGION(heap);
+    RH_FAST rh_word before = RH_HEAD(heap);
+    RH_FAST rh_word after = heap->head.next ^ RH_CANARY_OF(heap);
     RH_WHILE(after < block, RH_FF_TURNS(RH_FF_MOST_BEFORE(heap))) {
         near = RH_REGION_NEAR(heap, near, after, many);
         RH_VISIT(heap, near, after);
         RH_COUNT_NODE(nodes);
-        rh_word next = rh_next(near, after) ^ RH_CANARY_OF(heap);
+        RH_FAST rh_word next = rh_next(near, after) ^ RH_CANARY_OF(heap);
 #if RH_TWO_TO_A_TURN
         if (next >= block) {
             RH_FORGET(next);
@@ -357,8 +383,8 @@ RH_INLINE enum rh_status rh_ff_place(struct rh_heap4 *heap, rh_word block, bool 
     RH_FORGET(after);
     gap->before = before;
     gap->after = after;
-    gap->region = near;
-    gap->nodes = nodes;
+    RH_SET_REGION(gap, near);
+    RH_SET_NODES(gap, nodes);
     return RH_OK;
 }
 
@@ -368,29 +394,28 @@ RH_FAR_SHARED enum rh_status rh_far_release(struct rh_heap4 *heap, struct rh_reg
 #endif
 
 /* Gives a block back. `far` is a constant: whether the index says where it belongs. */
-RH_INLINE enum rh_status rh_ff_release(struct rh_heap4 *heap, struct rh_region *region,
-                                       rh_word block, rh_word size, bool clears, bool many,
-                                       bool far) {
+RH_INLINE enum rh_status rh_ff_release(struct rh_heap4 *const heap, struct rh_region *const region,
+                                       const rh_word block, const rh_word size, const bool clears,
+                                       const bool many, const bool far) {
     struct rh_ff_gap gap;
-    const enum rh_status status =
+    RH_FAST enum rh_status status =
         far ? RH_FAR_PLACE(heap, block, many, &gap) : rh_ff_place(heap, block, many, &gap);
     if (status != RH_OK) return status;
 
     /* [block][after] -> x   =>  [    block     ] -> x      a marker of heap_5 is absorbed so too */
-    rh_word whole = size;
-    rh_word link = gap.after ^ RH_CANARY_OF(heap);
-    const bool joins_after = block + size == gap.after && gap.after != heap->end;
+    RH_FAST rh_word whole = size;
+    RH_FAST rh_word link = gap.after ^ RH_CANARY_OF(heap);
+    RH_FAST bool joins_after = block + size == gap.after && gap.after != heap->end;
     if (joins_after) {
 #if RH_INDEX && RH_INDEX_NEAR > 0
         if (!far && RH_JOINS_FAR(heap, gap.after))
             return rh_far_release(heap, region, block, size, clears, many);
 #endif
         RH_VISIT(heap, region, gap.after);
-        RH_COUNT_NODE(gap.nodes);
         link = rh_next(region, gap.after);
         whole += rh_size(region, gap.after);
     }
-    RH_SET_NODES(heap, gap.nodes);
+    RH_SET_NODES(heap, RH_NODES_OF(&gap) + joins_after);
 
     if (clears) rh_clear(region, block, size, RH_HEADER_OF(heap));
     heap->free_size += size;
@@ -402,17 +427,17 @@ RH_INLINE enum rh_status rh_ff_release(struct rh_heap4 *heap, struct rh_region *
      * The header that is swallowed keeps its zero link and its size, no more allocated: FreeRTOS
      * leaves it so. */
 #if RH_HEAD_IS_APART
-    const rh_word before_size = gap.before == 0 ? 0 : rh_size(gap.region, gap.before);
+    RH_FAST rh_word before_size = gap.before == 0 ? 0 : rh_size(RH_REGION_IN(&gap), gap.before);
 #else
-    const rh_word before_size = rh_header_at(gap.before)->size;
+    RH_FAST rh_word before_size = rh_header_at(gap.before)->size;
 #endif
-    const bool joins_before = gap.before + before_size == block;
+    RH_FAST bool joins_before = gap.before + before_size == block;
     if (joins_before) {
         rh_put_size(region, block, size);
         rh_put_header(region, gap.before, link, before_size + whole);
         RH_SET_MERGED(heap, gap.before);
     } else {
-        rh_ff_put_next(heap, gap.region, gap.before, block ^ RH_CANARY_OF(heap), many);
+        rh_ff_put_next(heap, RH_REGION_IN(&gap), gap.before, block ^ RH_CANARY_OF(heap), many);
         rh_put_header(region, block, link, whole);
         RH_SET_MERGED(heap, block);
     }
@@ -431,13 +456,16 @@ RH_FAR_SHARED enum rh_status rh_far_release(struct rh_heap4 *heap, struct rh_reg
 #endif
 
 /* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
+#if RH_INDEX
 RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
                                          rh_word block, rh_word size, bool clears, bool many) {
-#if RH_INDEX
     if (RH_IS_FAR(heap, block)) return rh_far_release(heap, region, block, size, clears, many);
-#endif
     return rh_ff_release(heap, region, block, size, clears, many, false);
 }
+#else
+#define rh_ff_give_back(heap, region, block, size, clears, many)                                   \
+    rh_ff_release((heap), (region), (block), (size), (clears), (many), false)
+#endif
 
 /*
  * RH_OK iff `address` is a live block's payload. Otherwise the heap is as it was:

@@ -38,13 +38,6 @@
 #define RH_NEAR_TOOK(heap, rest) ((void)(rest))
 #endif
 
-#define RH_INDEX_TOOK(heap, fit, rest, many, far)                                                  \
-    do {                                                                                           \
-        if (far)                                                                                   \
-            rh_index_took((heap), (fit), (rest), (many));                                          \
-        else                                                                                       \
-            RH_NEAR_TOOK(heap, rest);                                                              \
-    } while (0)
 #define RH_INDEX_GAVE(heap, gap, gift, many, far)                                                  \
     do {                                                                                           \
         if (far)                                                                                   \
@@ -52,13 +45,12 @@
         else if (RH_INDEX_NEAR > 0 && RH_IS_INDEXED(heap))                                         \
             rh_index_gave_near((heap), (gift), (many));                                            \
     } while (0)
-#define RH_FAR_FIND(heap, wanted, many, fit) rh_index_find((heap), (wanted), (many), (fit))
 #define RH_FAR_PLACE(heap, block, many, gap) rh_index_place((heap), (block), (many), (gap))
 
 /* --- places ------------------------------------------------------ */
 
-RH_INLINE const struct rh_index_region *rh_region_of(const struct rh_heap4 *heap, rh_word address,
-                                                     bool many) {
+RH_STEP const struct rh_index_region *rh_region_of(const struct rh_heap4 *heap, rh_word address,
+                                                   bool many) {
     const struct rh_index_region *region = heap->index.state.regions;
     if (!many) return region;
     region += heap->index.state.region_count - 1;
@@ -67,8 +59,8 @@ RH_INLINE const struct rh_index_region *rh_region_of(const struct rh_heap4 *heap
     return region;
 }
 
-RH_INLINE const struct rh_index_region *rh_region_at(const struct rh_heap4 *heap, uint32_t place,
-                                                     bool many) {
+RH_STEP const struct rh_index_region *rh_region_at(const struct rh_heap4 *heap, uint32_t place,
+                                                   bool many) {
     const struct rh_index_region *region = heap->index.state.regions;
     if (!many) return region;
     region += heap->index.state.region_count - 1;
@@ -77,19 +69,19 @@ RH_INLINE const struct rh_index_region *rh_region_at(const struct rh_heap4 *heap
     return region;
 }
 
-RH_INLINE uint32_t rh_place_of(const struct rh_heap4 *heap, rh_word address, bool many) {
+RH_STEP uint32_t rh_place_of(const struct rh_heap4 *heap, rh_word address, bool many) {
     const struct rh_index_region *region = rh_region_of(heap, address, many);
     const uint32_t steps = (uint32_t)((address - region->base) >> RH_SHIFT_OF(heap));
     return many ? region->place + steps : steps;
 }
 
 /* The entry at a place that the index found. */
-RH_INLINE rh_word rh_entry_at(const struct rh_heap4 *heap, uint32_t place, bool many) {
+RH_STEP rh_word rh_entry_at(const struct rh_heap4 *heap, uint32_t place, bool many) {
     const struct rh_index_region *region = rh_region_at(heap, place, many);
     return region->base + ((rh_word)(many ? place - region->place : place) << RH_SHIFT_OF(heap));
 }
 
-RH_INLINE rh_word rh_ff_next(struct rh_heap4 *heap, rh_word entry, bool many) {
+RH_STEP rh_word rh_ff_next(struct rh_heap4 *heap, rh_word entry, bool many) {
 #if RH_HEAD_IS_APART
     if (entry == 0) return heap->head.next ^ RH_CANARY_OF(heap);
 #endif
@@ -97,29 +89,29 @@ RH_INLINE rh_word rh_ff_next(struct rh_heap4 *heap, rh_word entry, bool many) {
            RH_CANARY_OF(heap);
 }
 
-RH_INLINE uint32_t rh_steps(const struct rh_heap4 *heap, rh_word size) {
+RH_STEP uint32_t rh_steps(const struct rh_heap4 *heap, rh_word size) {
     (void)heap;
     return (uint32_t)(size >> RH_SHIFT_OF(heap));
 }
 
 /* Are two entries in one chunk, the bits of which are together? */
-RH_INLINE bool rh_share_group(const struct rh_heap4 *heap, rh_word one, rh_word other, bool many) {
+RH_STEP bool rh_share_group(const struct rh_heap4 *heap, rh_word one, rh_word other, bool many) {
     return RH_INDEX_CHUNK_PLACES == 16 &&
            (rh_place_of(heap, one, many) ^ rh_place_of(heap, other, many)) < 16;
 }
 
-RH_INLINE rh_index_group *rh_group_of(struct rh_heap4 *heap, rh_word entry, bool many) {
+RH_STEP rh_index_group *rh_group_of(struct rh_heap4 *heap, rh_word entry, bool many) {
     return &heap->index.groups[rh_place_of(heap, entry, many) / RH_INDEX_GROUP];
 }
 
-RH_INLINE rh_index_group rh_group_bit(const struct rh_heap4 *heap, rh_word entry, bool many) {
+RH_STEP rh_index_group rh_group_bit(const struct rh_heap4 *heap, rh_word entry, bool many) {
     return (rh_index_group)((uint32_t)1 << rh_place_of(heap, entry, many) % RH_INDEX_GROUP);
 }
 
 /* --- changes ----------------------------------------------------- */
 
 /* The last address at which an entry of a place's chunk can be. */
-RH_INLINE rh_word rh_chunk_end(const struct rh_heap4 *heap, uint32_t place, bool many) {
+RH_STEP rh_word rh_chunk_end(const struct rh_heap4 *heap, uint32_t place, bool many) {
     const struct rh_index_region *region = rh_region_at(heap, place, many);
     const uint32_t last = (many ? place - region->place : place) | (RH_INDEX_CHUNK_PLACES - 1);
     const rh_word end = region->base + ((rh_word)last << RH_SHIFT_OF(heap));
@@ -127,8 +119,7 @@ RH_INLINE rh_word rh_chunk_end(const struct rh_heap4 *heap, uint32_t place, bool
 }
 
 /* The largest entry of a place's chunk, of those from the chunk's `first` on. */
-RH_INLINE uint32_t rh_chunk_largest(struct rh_heap4 *heap, uint32_t place, rh_word first,
-                                    bool many) {
+RH_STEP uint32_t rh_chunk_largest(struct rh_heap4 *heap, uint32_t place, rh_word first, bool many) {
     const rh_word end = rh_chunk_end(heap, place, many);
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word largest = 0;
@@ -203,8 +194,8 @@ RH_SHARED void rh_index_retreat(struct rh_heap4 *heap, rh_word near, bool many) 
 
 /* What a malloc changed: the block that it found is allocated, but for the `rest` bytes at its end
  * (0: none), which are an entry in its place. */
-RH_INLINE void rh_index_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest,
-                             bool many) {
+RH_STEP void rh_index_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest,
+                           bool many) {
 #if RH_INDEX_NEAR > 0
     if (fit->block < heap->index.state.far) {
         if (rest == 0) rh_index_approach(heap, many);
@@ -223,8 +214,8 @@ RH_INLINE void rh_index_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit,
 }
 
 /* A block was given back: what is beyond the first entry of the index, or joins it. */
-RH_INLINE void rh_index_gave_far(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
-                                 const struct rh_ff_gift *gift, bool many) {
+RH_STEP void rh_index_gave_far(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
+                               const struct rh_ff_gift *gift, bool many) {
     const rh_word entry = gift->joins_before ? gap->before : gift->block;
     const rh_word size = gift->joins_before ? gift->before_size + gift->whole : gift->whole;
 #if RH_INDEX_NEAR > 0
@@ -249,7 +240,7 @@ RH_INLINE void rh_index_gave_far(struct rh_heap4 *heap, const struct rh_ff_gap *
 }
 
 #if RH_INDEX_NEAR > 0
-RH_INLINE void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gift *gift, bool many) {
+RH_STEP void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gift *gift, bool many) {
     if (gift->joins_before) {
         if (gift->joins_after) rh_index_approach(heap, many);
     } else if (!gift->joins_after) {
@@ -262,7 +253,7 @@ RH_INLINE void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gift
 
 /* How many entries lie before an address: what a search of the list would have read. */
 #if RH_KEEP_NODES
-RH_INLINE rh_word rh_index_rank(const struct rh_heap4 *heap, rh_word address, bool many) {
+RH_STEP rh_word rh_index_rank(const struct rh_heap4 *heap, rh_word address, bool many) {
     const uint32_t place = rh_place_of(heap, address, many);
 #if RH_INDEX_NEAR > 0
     rh_word rank = heap->index.state.near;
@@ -285,22 +276,22 @@ RH_INLINE rh_word rh_index_rank(const struct rh_heap4 *heap, rh_word address, bo
 /* --- searches ---------------------------------------------------- */
 
 /* What an entry that the tree leads to has at least: it need not have all, see RH_NODE_MOST. */
-RH_INLINE rh_word rh_index_least(const struct rh_heap4 *heap, rh_word wanted) {
+RH_STEP rh_word rh_index_least(const struct rh_heap4 *heap, rh_word wanted) {
     const rh_word most = (rh_word)RH_NODE_MOST << RH_SHIFT_OF(heap);
     (void)heap;
     return RH_NODE_CAPS && wanted > most ? most : wanted;
 }
 
 /* The entry before a chunk: one of the index, or the last that is near. */
-RH_INLINE rh_word rh_index_before(const struct rh_heap4 *heap, uint32_t chunk, rh_word near,
-                                  bool many) {
+RH_STEP rh_word rh_index_before(const struct rh_heap4 *heap, uint32_t chunk, rh_word near,
+                                bool many) {
     const uint32_t group = chunk * (uint32_t)(RH_INDEX_CHUNK_PLACES / RH_INDEX_GROUP);
     uint32_t place;
     return rh_bit_before_group(&heap->index, group, &place) ? rh_entry_at(heap, place, many) : near;
 }
 
-RH_INLINE enum rh_status rh_index_find(struct rh_heap4 *heap, rh_word wanted, bool many,
-                                       struct rh_ff_fit *fit) {
+RH_STEP enum rh_status rh_index_find(struct rh_heap4 *heap, rh_word wanted, bool many,
+                                     struct rh_ff_fit *fit) {
     const struct rh_index *index = &heap->index;
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word before = RH_HEAD(heap);
@@ -359,13 +350,13 @@ done:
     fit->before = before;
     fit->block = block;
     fit->size = found;
-    fit->region = region;
+    RH_SET_REGION(fit, region);
     return RH_OK;
 }
 
 /* Where a block belongs that lies beyond the first entry of the index, or before it and joins. */
-RH_INLINE enum rh_status rh_index_place(struct rh_heap4 *heap, rh_word block, bool many,
-                                        struct rh_ff_gap *gap) {
+RH_STEP enum rh_status rh_index_place(struct rh_heap4 *heap, rh_word block, bool many,
+                                      struct rh_ff_gap *gap) {
     uint32_t place = rh_place_of(heap, block, many);
     const bool found = rh_bit_before(&heap->index, &place);
 #if RH_INDEX_NEAR > 0
@@ -373,9 +364,9 @@ RH_INLINE enum rh_status rh_index_place(struct rh_heap4 *heap, rh_word block, bo
 #endif
     gap->before = found ? rh_entry_at(heap, place, many) : RH_HEAD(heap);
     gap->after = rh_ff_next(heap, gap->before, many);
-    gap->region = RH_REGION_NEAR(heap, RH_FIRST_REGION(heap), gap->before, many);
+    RH_SET_REGION(gap, RH_REGION_NEAR(heap, RH_FIRST_REGION(heap), gap->before, many));
     if (found) RH_VISIT(heap, gap->region, gap->before);
-    gap->nodes = RH_INDEX_RANK(heap, block, many);
+    RH_SET_NODES(gap, RH_INDEX_RANK(heap, block, many));
     return RH_OK;
 }
 
@@ -383,8 +374,8 @@ RH_INLINE enum rh_status rh_index_place(struct rh_heap4 *heap, rh_word block, bo
 
 /* Takes in a region whose blocks lie in `range`. Where there is no room, the count says so: more
  * regions than there can be. */
-RH_INLINE void rh_index_add(struct rh_index_state *state, struct rh_range range, unsigned shift,
-                            bool many) {
+RH_STEP void rh_index_add(struct rh_index_state *state, struct rh_range range, unsigned shift,
+                          bool many) {
     const rh_word span = RH_INDEX_CHUNK_PLACES;
     const rh_word own = RH_INDEX_PART((range.end - range.start) >> shift, span) * span;
     rh_word place = 0;
@@ -414,7 +405,7 @@ RH_INLINE void rh_index_add(struct rh_index_state *state, struct rh_range range,
 }
 
 /* Makes the index of a list that is there, when the regions have been taken in. */
-RH_INLINE void rh_index_build(struct rh_heap4 *heap, uint32_t near, bool many) {
+RH_STEP void rh_index_build(struct rh_heap4 *heap, uint32_t near, bool many) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word entry = heap->head.next ^ RH_CANARY_OF(heap);
     memset(heap->index.words, 0, sizeof heap->index.words);

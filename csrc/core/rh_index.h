@@ -171,7 +171,7 @@ RH_STATIC_ASSERT(RH_INDEX_WIDE || RH_INDEX_SIZE / RH_INDEX_STEP <= RH_INDEX_MOST
 #define RH_HIGHEST(word) (31u - (uint32_t)__builtin_clz(word))
 #define RH_LOWEST(word) ((uint32_t)__builtin_ctz(word))
 #else
-RH_INLINE uint32_t rh_highest(uint32_t word) {
+RH_STEP uint32_t rh_highest(uint32_t word) {
     uint32_t n = 0, step = 16;
     RH_WHILE(step != 0, 5) {
         if (word >> step != 0) word >>= step, n += step;
@@ -186,7 +186,7 @@ RH_INLINE uint32_t rh_highest(uint32_t word) {
 #define RH_NOWHERE 0xFFFFFFFFu
 
 /* The highest bit below that one in the word where it is, if there is one: into *bit. */
-RH_INLINE bool rh_bit_below(const uint32_t *words, uint32_t *bit) {
+RH_STEP bool rh_bit_below(const uint32_t *words, uint32_t *bit) {
     const uint32_t lower = words[*bit / 32] << (31 - *bit % 32) << 1;
     if (lower == 0) return false;
     *bit -= 32 - RH_HIGHEST(lower);
@@ -194,7 +194,7 @@ RH_INLINE bool rh_bit_below(const uint32_t *words, uint32_t *bit) {
 }
 
 /* The place of the last entry before a group, if there is one. */
-RH_INLINE bool rh_bit_before_group(const struct rh_index *index, uint32_t group, uint32_t *place) {
+RH_STEP bool rh_bit_before_group(const struct rh_index *index, uint32_t group, uint32_t *place) {
     const uint32_t *words = index->words;
     uint32_t above = group / 32, top = above / 32;
     if (!rh_bit_below(words, &group)) {
@@ -219,7 +219,7 @@ RH_INLINE bool rh_bit_before_group(const struct rh_index *index, uint32_t group,
 }
 
 /* And before a place. */
-RH_INLINE bool rh_bit_before(const struct rh_index *index, uint32_t *place) {
+RH_STEP bool rh_bit_before(const struct rh_index *index, uint32_t *place) {
     const uint32_t group = *place / RH_INDEX_GROUP, bit = *place % RH_INDEX_GROUP;
     const uint32_t lower = index->groups[group] & (((uint32_t)1 << bit) - 1);
     if (lower == 0) return rh_bit_before_group(index, group, place);
@@ -228,7 +228,7 @@ RH_INLINE bool rh_bit_before(const struct rh_index *index, uint32_t *place) {
 }
 
 /* Sets a bit in its word, `only` if there is no other; true if the word was empty. */
-RH_INLINE bool rh_word_put(uint32_t *words, uint32_t bit, bool only) {
+RH_STEP bool rh_word_put(uint32_t *words, uint32_t bit, bool only) {
     uint32_t *word = &words[only ? 0 : bit / 32];
     const uint32_t old = *word;
     *word = old | (uint32_t)1 << bit % 32;
@@ -236,7 +236,7 @@ RH_INLINE bool rh_word_put(uint32_t *words, uint32_t bit, bool only) {
 }
 
 /* Clears one; true if the word is empty then. */
-RH_INLINE bool rh_word_take(uint32_t *words, uint32_t bit, bool only) {
+RH_STEP bool rh_word_take(uint32_t *words, uint32_t bit, bool only) {
     uint32_t *word = &words[only ? 0 : bit / 32];
     *word &= ~((uint32_t)1 << bit % 32);
     return *word == 0;
@@ -248,7 +248,7 @@ RH_INLINE bool rh_word_take(uint32_t *words, uint32_t bit, bool only) {
            RH_INDEX_WORD_LEVELS > 2 &&                                                             \
            step((words) + RH_INDEX_WORD_3, (group) / 1024, RH_INDEX_WORDS_3(RH_INDEX_SIZE) == 1))
 
-RH_INLINE void rh_bit_put(struct rh_index *index, uint32_t place) {
+RH_STEP void rh_bit_put(struct rh_index *index, uint32_t place) {
     rh_index_group *group = &index->groups[place / RH_INDEX_GROUP];
     const uint32_t old = *group;
     *group = (rh_index_group)(old | (uint32_t)1 << place % RH_INDEX_GROUP);
@@ -256,7 +256,7 @@ RH_INLINE void rh_bit_put(struct rh_index *index, uint32_t place) {
 }
 
 /* True if the group is empty then. */
-RH_INLINE bool rh_bit_take(struct rh_index *index, uint32_t place) {
+RH_STEP bool rh_bit_take(struct rh_index *index, uint32_t place) {
     rh_index_group *group = &index->groups[place / RH_INDEX_GROUP];
     const uint32_t left = *group & ~((uint32_t)1 << place % RH_INDEX_GROUP);
     *group = (rh_index_group)left;
@@ -272,8 +272,9 @@ RH_INLINE bool rh_bit_take(struct rh_index *index, uint32_t place) {
  * leaves, the largest. */
 #if (defined(__ARM_FEATURE_SIMD32) || defined(RH_INDEX_SIMD)) && !RH_INDEX_WIDE
 #ifndef RH_INDEX_SIMD
-#define RH_LESS_16(a, b) __uqsub16((a), (b)) /* a - b in each half, but not less than 0 */
-#define RH_LESS_8(a, b) __uqsub8((a), (b))
+/* a - b in each half, or byte, but not less than 0 */
+#define RH_LESS_16(a, b) ((uint32_t)__builtin_arm_uqsub16((a), (b)))
+#define RH_LESS_8(a, b) ((uint32_t)__builtin_arm_uqsub8((a), (b)))
 #endif
 #define RH_MORE_16(a, b) ((b) + RH_LESS_16((a), (b)))
 #define RH_MORE_8(a, b) ((b) + RH_LESS_8((a), (b)))
@@ -299,7 +300,7 @@ struct rh_two {
 
 /* Two words at a time: `lanes` of them in a word, and the lane's bits are what it is more. */
 #define RH_FIRST_LANE(of, count, less, LESS, lanes)                                                \
-    uint32_t at, one, other;                                                                       \
+    RH_FAST uint32_t at, one, other;                                                               \
     RH_TWO_WORDS(of, count, less, LESS, lanes, 0)                                                  \
     RH_TWO_WORDS(of, count, less, LESS, lanes, 1)                                                  \
     RH_TWO_WORDS(of, count, less, LESS, lanes, 2)                                                  \
@@ -321,27 +322,28 @@ struct rh_two {
         if ((one | other) != 0) goto found;                                                        \
     }
 
-RH_INLINE uint32_t rh_first_node(const uint16_t *of, uint32_t count, uint32_t wanted) {
-    const uint32_t less = (wanted - 1) * 0x00010001u;
+RH_STEP uint32_t rh_first_node(RH_FAST const uint16_t *of, RH_FAST uint32_t count,
+                               RH_FAST uint32_t wanted) {
+    RH_FAST uint32_t less = (wanted - 1) * 0x00010001u;
     RH_FIRST_LANE(of, count, less, RH_LESS_16, 2);
 }
 
-RH_INLINE uint32_t rh_largest_node(const uint16_t *of) {
+RH_STEP uint32_t rh_largest_node(RH_FAST const uint16_t *of) {
     struct rh_two a, b;
     RH_LOAD_TWO(a.one, a.other, of, 0);
     RH_LOAD_TWO(b.one, b.other, of, 8);
-    uint32_t both = RH_MORE_16(RH_MORE_16(a.one, a.other), RH_MORE_16(b.one, b.other));
+    RH_FAST uint32_t both = RH_MORE_16(RH_MORE_16(a.one, a.other), RH_MORE_16(b.one, b.other));
     both = RH_MORE_16(both, both >> 16);
     return both & 0xFFFF;
 }
 
 #if RH_INDEX_CHUNK_PLACES == 16
-RH_INLINE uint32_t rh_first_leaf(const uint8_t *of, uint32_t wanted) {
-    const uint32_t less = (wanted - 1) * 0x01010101u;
+RH_STEP uint32_t rh_first_leaf(RH_FAST const uint8_t *of, RH_FAST uint32_t wanted) {
+    RH_FAST uint32_t less = (wanted - 1) * 0x01010101u;
     RH_FIRST_LANE(of, 16u, less, RH_LESS_8, 4);
 }
 
-RH_INLINE uint32_t rh_largest_leaf(const uint8_t *of) {
+RH_STEP uint32_t rh_largest_leaf(RH_FAST const uint8_t *of) {
     struct rh_two a, b;
     RH_LOAD_TWO(a.one, a.other, of, 0);
     RH_LOAD_TWO(b.one, b.other, of, 8);
@@ -355,14 +357,14 @@ RH_INLINE uint32_t rh_largest_leaf(const uint8_t *of) {
 #define RH_INDEX_MOST_NODES                                                                        \
     (RH_INDEX_TREE_LEVELS > 1 ? RH_INDEX_TOP : RH_INDEX_NODES_1(RH_INDEX_SIZE))
 
-RH_INLINE uint32_t rh_first_node(const rh_index_node *of, uint32_t count, uint32_t wanted) {
+RH_STEP uint32_t rh_first_node(const rh_index_node *of, uint32_t count, uint32_t wanted) {
     uint32_t at = 0;
     RH_WHILE(at < count && of[at] < wanted, RH_INDEX_MOST_NODES)
         at++;
     return at;
 }
 
-RH_INLINE uint32_t rh_largest_node(const rh_index_node *of) {
+RH_STEP uint32_t rh_largest_node(const rh_index_node *of) {
     uint32_t largest = of[0], at = 1;
     RH_WHILE(at < 8, 7) {
         if (of[at] > largest) largest = of[at];
@@ -372,14 +374,14 @@ RH_INLINE uint32_t rh_largest_node(const rh_index_node *of) {
 }
 
 #if RH_INDEX_CHUNK_PLACES == 16
-RH_INLINE uint32_t rh_first_leaf(const uint8_t *of, uint32_t wanted) {
+RH_STEP uint32_t rh_first_leaf(RH_FAST const uint8_t *of, RH_FAST uint32_t wanted) {
     uint32_t at = 0;
     RH_WHILE(of[at] < wanted, 15)
         at++;
     return at;
 }
 
-RH_INLINE uint32_t rh_largest_leaf(const uint8_t *of) {
+RH_STEP uint32_t rh_largest_leaf(RH_FAST const uint8_t *of) {
     uint32_t largest = of[0], at = 1;
     RH_WHILE(at < 16, 15) {
         if (of[at] > largest) largest = of[at];
@@ -394,7 +396,7 @@ RH_INLINE uint32_t rh_largest_leaf(const uint8_t *of) {
 #define rh_largest_leaf(of) rh_largest_node(of)
 #endif
 
-RH_INLINE uint32_t rh_at_most(uint32_t steps, uint32_t most) {
+RH_STEP uint32_t rh_at_most(uint32_t steps, uint32_t most) {
     return steps < most ? steps : most;
 }
 #if defined(__ARM_FEATURE_SAT) && RH_INDEX_CHUNK_PLACES == 16
@@ -405,7 +407,7 @@ RH_INLINE uint32_t rh_at_most(uint32_t steps, uint32_t most) {
 #define RH_AS_NODE(steps) (RH_NODE_CAPS ? rh_at_most((steps), RH_NODE_MOST) : (steps))
 
 /* The first chunk with an entry that is large enough, or RH_NOWHERE. */
-RH_INLINE uint32_t rh_tree_find(const struct rh_index *index, uint32_t wanted) {
+RH_STEP uint32_t rh_tree_find(RH_FAST const struct rh_index *index, RH_FAST uint32_t wanted) {
     const rh_index_node *nodes = index->nodes;
     const rh_index_node *top = nodes + (RH_INDEX_TREE_LEVELS == 1   ? 0
                                         : RH_INDEX_TREE_LEVELS == 2 ? RH_INDEX_TREE_2
@@ -428,14 +430,14 @@ RH_INLINE uint32_t rh_tree_find(const struct rh_index *index, uint32_t wanted) {
 }
 
 /* A size that may be the largest; false where it is not, so that nothing above changes. */
-RH_INLINE bool rh_raise_node(rh_index_node *node, uint32_t size) {
+RH_STEP bool rh_raise_node(rh_index_node *node, uint32_t size) {
     if (*node >= size) return false;
     *node = (rh_index_node)size;
     return true;
 }
 
 /* Where a leaf may hold less than the size, what is above may change though it does not. */
-RH_INLINE bool rh_raise_leaf(rh_index_leaf *leaf, uint32_t size) {
+RH_STEP bool rh_raise_leaf(rh_index_leaf *leaf, uint32_t size) {
     if (RH_LEAF_MOST == RH_NODE_MOST && *leaf >= size) return false;
     const uint32_t capped = RH_AS_LEAF(size);
 #if defined(RH_MORE_8) && RH_INDEX_CHUNK_PLACES == 16
@@ -446,7 +448,7 @@ RH_INLINE bool rh_raise_leaf(rh_index_leaf *leaf, uint32_t size) {
     return true;
 }
 
-RH_INLINE void rh_tree_raise(struct rh_index *index, uint32_t chunk, uint32_t size) {
+RH_STEP void rh_tree_raise(struct rh_index *index, uint32_t chunk, uint32_t size) {
     rh_index_node *nodes = index->nodes;
     const uint32_t node = chunk / RH_INDEX_FAN;
     size = RH_AS_NODE(size);
@@ -458,7 +460,7 @@ RH_INLINE void rh_tree_raise(struct rh_index *index, uint32_t chunk, uint32_t si
 
 /* An entry of `old` steps is gone: a node whose largest it was has another; false where it was not,
  * or another is as large, so that nothing above changes. */
-RH_INLINE bool rh_lower_node(rh_index_node *node, uint32_t old, uint32_t largest) {
+RH_STEP bool rh_lower_node(rh_index_node *node, uint32_t old, uint32_t largest) {
     if (RH_INDEX_TREE_LEVELS > 1 && largest == old) return false;
     *node = (rh_index_node)largest;
     return true;
@@ -468,7 +470,7 @@ RH_INLINE bool rh_lower_node(rh_index_node *node, uint32_t old, uint32_t largest
      rh_lower_node(&(nodes)[at], (old), rh_largest_node(&(nodes)[(below) & ~(uint32_t)7])))
 
 /* The largest entry of a chunk was `old` steps and is gone; the largest now is `size`. */
-RH_INLINE void rh_tree_lower(struct rh_index *index, uint32_t chunk, uint32_t old, uint32_t size) {
+RH_STEP void rh_tree_lower(struct rh_index *index, uint32_t chunk, uint32_t old, uint32_t size) {
     rh_index_node *nodes = index->nodes;
     const uint32_t node = chunk / RH_INDEX_FAN;
     index->leaves[chunk] = (rh_index_leaf)RH_AS_LEAF(size);

@@ -7,13 +7,9 @@
 
 #include "rh_heap.h"
 
-RH_INLINE rh_word rh_up(rh_word n, rh_word alignment) {
-    return (rh_word)((n + (alignment - 1)) & ~(alignment - 1));
-}
-
-RH_INLINE rh_word rh_down(rh_word n, rh_word alignment) {
-    return (rh_word)(n & ~(alignment - 1));
-}
+/* What every call computes is a macro: see RH_STEP. */
+#define rh_down(n, alignment) ((rh_word)((n) & ~(rh_word)((alignment)-1)))
+#define rh_up(n, alignment) rh_down((n) + ((alignment)-1), alignment)
 
 RH_INLINE bool rh_alignment_exists(rh_word alignment) {
     return alignment >= RH_WORD_BYTES && alignment <= 32 && (alignment & (alignment - 1)) == 0;
@@ -33,16 +29,13 @@ RH_INLINE rh_word rh_header_bytes(rh_word alignment) {
 }
 
 /* Bytes of the block that a request of `size` bytes asks for. `pads`: RH_OLD_PAD. */
-RH_INLINE rh_word rh_block_bytes(rh_word size, rh_word header, rh_word alignment, bool pads) {
-    if (pads) return rh_down(size, alignment) + alignment + header;
-    return rh_up(size + header, alignment);
-}
+#define rh_block_bytes(size, header, alignment, pads)                                              \
+    ((pads) ? rh_down(size, alignment) + (alignment) + (header)                                    \
+            : rh_up((size) + (header), alignment))
 
 /* Is a block of `found` bytes split when `wanted` are asked for? A rest of at most two headers
  * stays in the block. */
-RH_INLINE bool rh_splits(rh_word found, rh_word wanted, rh_word header) {
-    return found - wanted > 2 * header;
-}
+#define rh_splits(found, wanted, header) ((found) - (wanted) > 2 * (header))
 
 /* The least that a split leaves. */
 RH_INLINE rh_word rh_least_rest(rh_word header, rh_word alignment) {

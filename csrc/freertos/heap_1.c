@@ -27,10 +27,10 @@ rhSELDOM static BaseType_t prvHeapInit(void) {
     return xHeap.limit != 0;
 }
 
-void *pvPortMalloc(size_t xWantedSize) {
+void *pvPortMalloc(RH_FAST size_t xWantedSize) {
     rh_word xAddress;
-    enum rh_status xStatus;
-    void *pvReturn = NULL;
+    RH_FAST enum rh_status xStatus;
+    RH_FAST void *pvReturn = NULL;
 
     vTaskSuspendAll();
     {

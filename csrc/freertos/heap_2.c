@@ -31,10 +31,10 @@ rhSELDOM static BaseType_t prvHeapInit(void) {
     return xStatus == RH_OK;
 }
 
-void *pvPortMalloc(size_t xWantedSize) {
+void *pvPortMalloc(RH_FAST size_t xWantedSize) {
     rh_word xAddress;
-    enum rh_status xStatus;
-    void *pvReturn = NULL;
+    RH_FAST enum rh_status xStatus;
+    RH_FAST void *pvReturn = NULL;
 
     vTaskSuspendAll();
     {
@@ -51,8 +51,8 @@ void *pvPortMalloc(size_t xWantedSize) {
     return pvReturn;
 }
 
-void vPortFree(void *pv) {
-    rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
+void vPortFree(RH_FAST void *pv) {
+    RH_FAST rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
     rh_word xBlockSize;
 
     if (pv == NULL) return;

@@ -6,6 +6,9 @@
 #include "rh_freertos.h"
 #define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
 #include "../core/heap_4.c"
+#if !defined(__OPTIMIZE__) /* a copy of the arguments less */
+#define rh4_malloc(heap, size, address) rh_ff_malloc((heap), (size), (address), false)
+#endif
 
 #define rhARENA_DATA PRIVILEGED_DATA
 #include "rh_freertos_arena.h"
@@ -27,10 +30,10 @@ rhSELDOM static BaseType_t prvHeapInit(void) {
     return xStatus == RH_OK;
 }
 
-void *pvPortMalloc(size_t xWantedSize) {
+void *pvPortMalloc(RH_FAST size_t xWantedSize) {
     rh_word xAddress;
-    enum rh_status xStatus;
-    void *pvReturn = NULL;
+    RH_FAST enum rh_status xStatus;
+    RH_FAST void *pvReturn = NULL;
 
     vTaskSuspendAll();
     {

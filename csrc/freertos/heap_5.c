@@ -13,6 +13,9 @@ configRTOSHEAP_BOUNDED_SIZE, the sum of their bytes"
 #endif
 #define RH_ON_FREE(heap, payload, size) traceFREE((void *)(uintptr_t)(payload), (size_t)(size))
 #include "../core/heap_5.c"
+#if !defined(__OPTIMIZE__) /* a copy of the arguments less */
+#define rh5_malloc(heap, size, address) rh_ff_malloc((heap), (size), (address), true)
+#endif
 
 #include "rh_freertos_calls.h"
 
@@ -65,10 +68,10 @@ void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions) {
     RH_INDEX_BUILD(&xHeap, xHeap.index.state, true);
 }
 
-void *pvPortMalloc(size_t xWantedSize) {
+void *pvPortMalloc(RH_FAST size_t xWantedSize) {
     rh_word xAddress;
-    enum rh_status xStatus;
-    void *pvReturn = NULL;
+    RH_FAST enum rh_status xStatus;
+    RH_FAST void *pvReturn = NULL;
 
     configASSERT(xHeap.end != 0); /* vPortDefineHeapRegions() comes first */
     vTaskSuspendAll();

@@ -80,7 +80,9 @@
 #endif
 
 #if defined(__GNUC__)
-#if (configRTOSHEAP_BOUNDED == 1) /* gcc takes malloc for too large to be inlined */
+/* gcc takes malloc with an index for too large to be inlined; without optimisation it inlines
+ * nothing by itself, and keeps what nobody calls */
+#if (configRTOSHEAP_BOUNDED == 1) || !defined(__OPTIMIZE__)
 #define RH_API RH_INLINE
 #else
 #define RH_API static __attribute__((unused)) PRIVILEGED_FUNCTION

@@ -25,17 +25,14 @@ RH_INLINE size_t prvBlockSize(const void *pv) {
     return (size_t)(rh_size(NULL, xBlock) & ~RH_TOP_BIT);
 }
 
-/* The payload of a block that is about to be freed. A size that is none, where nothing is checked,
- * clears nothing. */
-RH_INLINE void prvClearOnFree(void *pv, rh_word xBlockSize) {
+/* The payload of a block that is about to be freed. */
 #if (configHEAP_CLEAR_MEMORY_ON_FREE == 1)
-    const rh_word xHeader = rh_header_bytes(portBYTE_ALIGNMENT);
-    if (xBlockSize > xHeader) memset(pv, 0, xBlockSize - xHeader);
+#define prvClearOnFree(pv, xBlockSize)                                                             \
+    rh_clear(NULL, (rh_word)(uintptr_t)(pv)-RH_HEADER_BYTES(portBYTE_ALIGNMENT), (xBlockSize),     \
+             RH_HEADER_BYTES(portBYTE_ALIGNMENT))
 #else
-    (void)pv;
-    (void)xBlockSize;
+#define prvClearOnFree(pv, xBlockSize) ((void)0)
 #endif
-}
 
 #if rhHAS_CALLOC
 

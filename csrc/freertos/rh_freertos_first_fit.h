@@ -5,17 +5,16 @@
 #ifndef RH_FREERTOS_FIRST_FIT_H
 #define RH_FREERTOS_FIRST_FIT_H
 
-void vPortFree(void *pv) {
-    rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
-    struct rh_region *pxRegion;
+void vPortFree(RH_FAST void *pv) {
+    RH_FAST rh_word xBlock = (rh_word)(uintptr_t)pv - RH_HEADER_OF(&xHeap);
     rh_word xBlockSize;
 
     if (pv == NULL) return;
     RH_FORGET(xBlock);
-    if (rh_ff_live(&xHeap, xBlock, rhMANY_REGIONS, &pxRegion, &xBlockSize) != RH_OK) return;
+    if (rh_ff_live(&xHeap, xBlock, rhMANY_REGIONS, NULL, &xBlockSize) != RH_OK) return;
     prvClearOnFree(pv, xBlockSize);
     vTaskSuspendAll();
-    { (void)rh_ff_give_back(&xHeap, pxRegion, xBlock, xBlockSize, false, rhMANY_REGIONS); }
+    { (void)rh_ff_give_back(&xHeap, NULL, xBlock, xBlockSize, false, rhMANY_REGIONS); }
     (void)xTaskResumeAll();
 }
 
