@@ -3,7 +3,9 @@
     python benchmarks/cortexm.py [--cpu cortex-m4] [--toolchain zig] [--json]
 
 For each processor: instructions at -O2 of a malloc and of a free with k = 1, 4, 16, 64, 256 and
-1024 free blocks in the list, and bytes of code at -Os and -O2. Where the compiler is gcc 12.2, for
+1024 free blocks in the list, and bytes of code at -Os and -O2: with the scheduler's calls empty, as
+the instructions are counted, and as in a kernel, where vTaskSuspendAll() and xTaskResumeAll() are
+called. Where the compiler is gcc 12.2, for
 which FreeRTOS's own figures are known, those stand beside ours as "bar", and the exit status is 1
 if one of ours is larger, a free's share of a node at -Os included.
 
@@ -25,6 +27,7 @@ from rtosheap.cortexm import CPUS, find_toolchain
 from rtosheap.cortexm._footprint import sections_of
 from rtosheap.cortexm.images import ARENA, Configuration, Kernel, machine, object_file
 from rtosheap.cortexm.machine import Machine
+from rtosheap.cortexm.toolchain import Build
 
 BLOCKS = (1, 4, 16, 64, 256, 1024)
 HEAPS = ("heap_1", "heap_2", "heap_4", "heap_5")
@@ -100,8 +103,14 @@ def costs_of(configuration: Configuration) -> Costs:
     return Costs(malloc, past, alone, merging or None)
 
 
-def code_bytes(configuration: Configuration) -> int:
-    return sections_of(object_file(configuration)).code
+def code_bytes(configuration: Configuration, *, calls: bool = False) -> int:
+    """Of the drop-in file; `calls`: with calls of the scheduler, which is elsewhere."""
+    if not calls:
+        return sections_of(object_file(configuration)).code
+    toolchain, flags = configuration.toolchain, configuration.flags
+    defines = (*configuration.defines, "-DTEST_SCHEDULER=1")
+    source = f"freertos/{configuration.heap}.c"
+    return sections_of(Build(toolchain, flags, defines, [source]).result()).code
 
 
 class Bar(NamedTuple):
@@ -126,6 +135,8 @@ BARS = {
     ("cortex-m0", "heap_4"): Bar(64, 8, 39, 4, None, 564, 588),
     ("cortex-m0", "heap_5"): Bar(61, 8, 39, 4, None, 600, 640),
 }
+# The bytes of some in a kernel, at -Os and -O2.
+BARS_CALLED = {("cortex-m4", "heap_4"): (588, 616), ("cortex-m4", "heap_5"): (612, 660)}
 # What heap_4 and heap_5 are to spend on a node, where FreeRTOS spends 7 and 4.
 AIMS = {("cortex-m4", "heap_4"): (5, 3), ("cortex-m4", "heap_5"): (5, 3)}
 
@@ -191,25 +202,34 @@ def rows_for(cpu: str, toolchain: str | None) -> list[dict[str, Any]]:
         for label, options in variants(heap):
             configuration = Configuration(heap, CPUS[cpu], compiler, "-O2", Kernel(**options))
             costs = costs_of(configuration)
-            sizes = {
-                level: code_bytes(configuration._replace(optimize=level))
-                for level in ("-Os", "-O2")
-            }
-            bar = None
+            sizes, called = (
+                {
+                    level: code_bytes(configuration._replace(optimize=level), calls=calls)
+                    for level in ("-Os", "-O2")
+                }
+                for calls in (False, True)
+            )
+            bar = bar_called = None
             if not options and compiler.name == "arm-none-eabi-gcc" and "12.2" in compiler.version:
                 bar = BARS.get((cpu, heap))
+                bar_called = BARS_CALLED.get((cpu, heap))
             over = []
             if bar:
                 small = costs_of(configuration._replace(optimize="-Os"))
                 over = excesses(costs, sizes, bar, AIMS.get((cpu, heap)))
                 over += excesses_for_size(small, bar)
+            for level, most in zip(called, bar_called or called.values(), strict=True):
+                if called[level] > most:
+                    over.append(f"bytes with calls at {level}: {called[level]}, not {most} at most")
             rows.append(
                 {
                     "cpu": cpu,
                     "heap": label,
                     **costs._asdict(),
                     "bytes": sizes,
+                    "bytes_called": called,
                     "bar": bar and bar._asdict(),
+                    "bar_called": bar_called,
                     "excesses": over,
                 }
             )
@@ -248,6 +268,11 @@ def show(rows: list[dict[str, Any]]) -> None:
         bar = row["bar"]
         beside = f"   (bar {bar['bytes_os']}, {bar['bytes_o2']})" if bar else ""
         print(line(row["heap"], list(row["bytes"].values())) + beside)
+    print(line("bytes with the scheduler's calls", ["-Os", "-O2"]))
+    for row in rows:
+        bar = row["bar_called"]
+        beside = f"   (bar {bar[0]}, {bar[1]})" if bar else ""
+        print(line(row["heap"], list(row["bytes_called"].values())) + beside)
 
 
 def main() -> int:

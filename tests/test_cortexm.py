@@ -296,6 +296,26 @@ def test_never_larger_nor_slower_than_freertos(cpu: str) -> None:
     rows = benchmark.rows_for(cpu, "arm-none-eabi-gcc")
     assert sum(row["bar"] is not None for row in rows) == 4
     assert [excess for row in rows for excess in row["excesses"]] == []
+    if cpu == "cortex-m4":
+        assert_table(rows, benchmark.Costs)
+
+
+def assert_table(rows: list[dict[str, Any]], costs: Any) -> None:
+    """csrc/README.md's table is what the benchmark counts."""
+    text = (ROOT / "csrc" / "README.md").read_text()
+    shown = 0
+    for row in rows:
+        if row["bar"] is None:
+            continue
+        past, free = (
+            f"{costs.fixed(row[key]):g} + {costs.per_node(row[key]):g} k" if row[key] else None
+            for key in ("malloc_past", "free")
+        )
+        cells = [row["heap"], row["malloc"], past or row["malloc"], free or "\N{EN DASH}"]
+        cells.append(" / ".join(str(size) for size in row["bytes_called"].values()))
+        assert f"| {' | '.join(map(str, cells))} |" in text
+        shown += 1
+    assert shown == 4
 
 
 # ------------------------------------------------------------------- command
