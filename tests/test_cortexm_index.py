@@ -160,10 +160,12 @@ def gcc_12_2() -> str:
 
 def test_a_short_longest_path(gcc_12_2: str) -> None:
     """Cortex-M4, -O2, 64 KiB, aligned to 8; and in 1 MiB not much longer."""
-    options: dict[str, Any] = {"index": True, "toolchain": gcc_12_2, "search": 1_000_000}
-    small = cortexm.bound("heap_4", heap_size=64 << 10, **options)
-    assert 0 < small.malloc_found <= small.malloc <= 300
-    assert 0 < small.free_found <= small.free <= 350
+    small = cortexm.bound("heap_4", heap_size=64 << 10, index=True, toolchain=gcc_12_2)
+    assert small.malloc <= 300
+    assert small.free <= 350
+    # What others found by filling a heap, and freeing its blocks in random order.
+    assert 265 <= small.malloc_found <= small.malloc
+    assert 195 <= small.free_found <= small.free
     assert 0 < small.index_bytes <= 0.03 * (64 << 10)
     assert 0 < small.code_bytes <= 2000
 

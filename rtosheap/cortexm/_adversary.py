@@ -17,6 +17,7 @@ __all__ = ["Found", "find_worst"]
 _CALLS = ("pvPortMalloc", "vPortFree")
 _PROBED = 24  # calls of each function that are tried on a heap
 _CHANGES = 12  # calls, at most, from one heap that is tried to the next
+_CHURN = 1500  # calls on a heap of random blocks
 # Instructions for which a call counts besides its own, and so many bytes that are set again.
 _CALL, _BYTES = 500, 16
 
@@ -90,20 +91,46 @@ class _Adversary:
 
 def find_worst(configuration: Configuration, heap_size: int, budget: int, seed: int) -> Found:
     """Make heaps that are slow, try calls on each, and go on from the worst by small changes, until
-    so many instructions have run.
+    so many instructions have run; where there is an index, half of them for random calls.
     """
     one = _Adversary(configuration, heap_size, budget)
     dice = random.Random(seed)
     made: list[tuple[int, str, _State]] = []
     each = max(budget // 24, 1)
+    if configuration.kernel.indexed and one.frees:
+        _churn(one, dice, budget // 2)
+    enough = one.left // 2
     for state in _heaps(one):
         made += [(_probe(one, state, call, dice, each), call, state) for call in _CALLS]
-        if one.left <= budget // 2:
+        if one.left <= enough:
             break
     for number, call in enumerate(_CALLS if one.frees else ()):
         worst = max((m for m in made if m[1] == call), key=lambda m: m[0])
         _climb(one, worst[2], call, dice, one.left // (2 - number))
     return Found(one.worst["pvPortMalloc"], one.worst["vPortFree"], one.calls)
+
+
+def _churn(one: _Adversary, dice: random.Random, instructions: int) -> None:
+    """Blocks of all sizes come and go at random: what an index costs depends on how its entries are
+    spread, and no heap is known to be its worst.
+    """
+    until = one.left - instructions
+    while one.left > until:
+        one.restore(one.fresh)
+        count = -1
+        while count < len(one.live):  # until a block does not fit
+            count = len(one.live)
+            one.malloc(dice.randint(1, one.size // 32) if dice.random() < 0.3 else 1)
+        while len(one.live) > count // 2:
+            one.free(dice.randrange(len(one.live)))
+        for _ in range(_CHURN):
+            if one.left <= until:
+                break
+            if one.live and dice.random() < 0.5:
+                one.free(dice.randrange(len(one.live)))
+            else:
+                most = dice.choice((0, 8, 72, one.size // (14 * one.step)))
+                one.malloc(1 + one.step * dice.randint(0, most))
 
 
 _Filling = Callable[[int], int]
