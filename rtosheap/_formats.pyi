@@ -1,10 +1,13 @@
 """What `rtosheap.traces` does for each event of a trace, over C-contiguous, aligned arrays."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 def find_no_op(op: Any, /) -> int | None:
     """The first of the uint8 letters that is none of m, r and f."""
+
+def find_sync(data: Any, /) -> int | None:
+    """Where the first sync record of a recorder's stream begins."""
 
 def link(
     op: Any, id: Any, size: Any, previous: Any, bad: Any | None, room: int, /
@@ -40,3 +43,53 @@ def scan_text(
     entries are taken. `code_of` says the code of a task's name, None if it is not usual. Returns
     at, line and count as they are then; `at` is `end` when all lines are read.
     """
+
+class Log:
+    """The events of a log that names blocks by their addresses; all numbers fit into 64 bits.
+
+    A `scan_` method takes a format's lines that are as they are usually written, up to one that is
+    not: from byte `at` of `data` on, where line number `line` begins, to `end`, after a newline.
+    It returns at and line as they are then; `at` is `end` when all lines are taken.
+    """
+
+    events: int
+    largest_failed: int
+    #: The next event's time and task.
+    now: int
+    who: int
+    #: Of the longest address that was seen.
+    digits: int
+
+    def __new__(cls, seed: int, *, timed: bool = False, tasked: bool = False) -> Self: ...
+    def malloc(self, address: int, size: int, line: int, /) -> None: ...
+    def free(self, address: int, line: int, /) -> None: ...
+    def realloc(self, old: int, new: int, size: int, line: int, /) -> None: ...
+    def fail(self, size: int, /) -> None: ...
+    def add_malloc(self, size: int, address: int, line: int, /) -> int:
+        """A block that no address names; its id."""
+
+    def add_free(self, id: int, address: int, line: int, /) -> None: ...
+    def counts(self) -> dict[str, int]:
+        """How often each loss was met, by the names of `rtosheap.traces.Loss`."""
+
+    def take_columns(self) -> dict[str, bytes]:
+        """The columns, each without padding, after which the log has no events.
+
+        op (uint8), id (int64), size, address (uint64), line (int64); time (int64) and task (int32)
+        of a log that has them.
+        """
+
+    def scan_valgrind(
+        self, data: Any, at: int, end: int, line: int, process: bytes, /
+    ) -> tuple[int, int]:
+        """Those of `process`, which is what each line begins with; others' are counted."""
+
+    def read_records(
+        self, data: Any, key_of: Callable[[int, bytes], int], /
+    ) -> tuple[int, int, int, int | None]:
+        """Read all of a recorder's stream, into a log with times and tasks.
+
+        `key_of` says what the tasks of a number are to be from their name on. Returns the base, the
+        shift and the meaning of sizes as the last sync has them, and None; or where the stream has
+        a block that no address of 64 bits names, what its record says in place of one.
+        """

@@ -7,6 +7,7 @@ import random
 
 import numpy as np
 import pytest
+import recorder_reference as wire
 import traces
 from recorder_device import BASE, build
 from trace_files import load
@@ -14,7 +15,6 @@ from trace_strategies import triples
 
 from rtosheap import Heap4, Heap5, Trace, TraceError, replay
 from rtosheap.traces import Loss
-from rtosheap.traces.formats import recorder as wire
 
 
 @pytest.fixture(scope="module", params=["", "-DRHR_CALLERS=1"], ids=["plain", "callers"])

@@ -6,13 +6,13 @@ import io
 
 import numpy as np
 import pytest
+import recorder_reference as wire
 from recorder_device import BASE, build
 from trace_files import load
 from trace_strategies import triples
 
 from rtosheap import Trace, TraceError
 from rtosheap.traces import Loss
-from rtosheap.traces.formats import recorder as wire
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 import recorder_images
+import recorder_reference as wire
 import tools
-
-from rtosheap.traces.formats import recorder as wire
 
 HERE, RECORDER = recorder_images.HERE, recorder_images.CSRC / "recorder"
 FLAGS = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Wmissing-prototypes", "-Wconversion", "-Wshadow",

@@ -120,13 +120,17 @@ done:
 
 static PyMethodDef methods[] = {
     {"find_no_op", find_no_op, METH_O, NULL},
+    {"find_sync", formats_find_sync, METH_O, NULL},
     {"link", (PyCFunction)(void (*)(void))link_events, METH_FASTCALL, NULL},
     {"rank", (PyCFunction)(void (*)(void))rank_ids, METH_FASTCALL, NULL},
     {"scan_text", (PyCFunction)(void (*)(void))formats_scan_text, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, formats_add_log},
+    {0, NULL},
+};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,

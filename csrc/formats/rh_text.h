@@ -5,15 +5,7 @@
 #ifndef RTOSHEAP_TEXT_H
 #define RTOSHEAP_TEXT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum rh_scan {
-    RH_SCAN_END,     /* all lines were read */
-    RH_SCAN_UNUSUAL, /* the next line is another's to read */
-    RH_SCAN_FAILED,  /* no memory, or code_of() failed */
-};
+#include "rh_lex.h"
 
 struct rh_text {
     const uint8_t *data;

@@ -5,7 +5,7 @@
 
 #include "rh_hash.h"
 
-enum { MOST_DIGITS = 18, MOST_HEX = 16, LONGEST_NAME = 64, MOST_FIELDS = 3 };
+enum { LONGEST_NAME = 64, MOST_FIELDS = 3 };
 
 struct name {
     const uint8_t *text; /* NULL: free */
@@ -71,28 +71,8 @@ static int32_t code_of(struct rh_text *text, struct names *names, struct field f
     return name->code;
 }
 
-/* The number that stands at `at`, and where it ends; NULL if none does, or one of too many digits.
- */
-static inline const uint8_t *number(const uint8_t *at, uint64_t *value) {
-    const uint8_t *const start = at;
-    uint64_t found = 0; /* wraps round where there are too many */
-    for (unsigned digit; (digit = (unsigned)*at - '0') <= 9; at++)
-        found = 10 * found + digit;
-    *value = found;
-    return (size_t)(at - start) - 1 < MOST_DIGITS ? at : NULL;
-}
-
-static bool address(struct field field, uint64_t *value) {
-    if (field.length < 3 || field.length > 2 + MOST_HEX || field.text[0] != '0' ||
-        field.text[1] != 'x')
-        return false;
-    *value = 0;
-    for (size_t i = 2; i < field.length; i++) {
-        const unsigned letter = field.text[i] | 0x20u, digit = (unsigned)field.text[i] - '0';
-        if (digit > 9 && (letter < 'a' || letter > 'f')) return false;
-        *value = *value << 4 | (digit <= 9 ? digit : letter - 'a' + 10);
-    }
-    return true;
+static bool is_address(struct field field, uint64_t *value) {
+    return rh_address(field.text, value) == field.text + field.length && field.text[1] == 'x';
 }
 
 /* The fields up to the line's end, each after one blank; their number, or -1. */
@@ -118,10 +98,10 @@ static enum rh_scan rest(struct rh_text *text, struct names *names, const uint8_
     struct field fields[MOST_FIELDS];
     uint64_t time = 0;
     int count = rest_of(*at, fields, at);
-    if (text->addressed && (--count < 0 || !address(fields[count], &text->address[i])))
+    if (text->addressed && (--count < 0 || !is_address(fields[count], &text->address[i])))
         return RH_SCAN_UNUSUAL;
     if (count < 0 || count > 2) return RH_SCAN_UNUSUAL;
-    if (count > 0 && number(fields[0].text, &time) != fields[0].text + fields[0].length)
+    if (count > 0 && rh_number(fields[0].text, &time) != fields[0].text + fields[0].length)
         return RH_SCAN_UNUSUAL;
     if (count > 1) {
         const int32_t code = code_of(text, names, fields[1]);
@@ -140,11 +120,11 @@ static inline enum rh_scan event(struct rh_text *text, struct names *names, cons
     const size_t i = text->count;
     uint64_t id, size = 0;
     if ((op != 'm' && op != 'f' && op != 'r') || next[1] != ' ') return RH_SCAN_UNUSUAL;
-    next = number(next + 2, &id);
+    next = rh_number(next + 2, &id);
     if (next == NULL) return RH_SCAN_UNUSUAL;
     if (op != 'f') {
         if (*next != ' ') return RH_SCAN_UNUSUAL;
-        next = number(next + 1, &size);
+        next = rh_number(next + 1, &size);
         if (next == NULL) return RH_SCAN_UNUSUAL;
     }
     text->task[i] = -1;
@@ -173,7 +153,7 @@ static enum rh_scan scan(struct rh_text *text, struct names *names) {
         if (*at == '\n') {
             at++;
         } else if (*at == '#') {
-            at = (const uint8_t *)memchr(at, '\n', (size_t)(end - at)) + 1;
+            at = rh_skip_line(at, end);
         } else if (text->count == text->room) {
             result = RH_SCAN_UNUSUAL;
         } else {

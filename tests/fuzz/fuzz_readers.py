@@ -31,10 +31,10 @@ import zstandard
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+import recorder_reference as recorder  # noqa: E402
 from steps import steps  # noqa: E402
 
 from rtosheap.traces import Trace, TraceError, TraceWarning, formats  # noqa: E402
-from rtosheap.traces.formats import recorder  # noqa: E402
 from rtosheap.traces.formats.streams import DAMAGED  # noqa: E402
 
 MEMORY = 1 << 30

@@ -2,151 +2,134 @@
 
 from __future__ import annotations
 
+import os
 import re
-from array import array
 from collections import Counter
-from typing import BinaryIO, Self
+from typing import BinaryIO, ClassVar, Self
 
 import numpy as np
 
+from rtosheap import _formats
 from rtosheap.traces.columns import SIZE_MAX, Columns, Lines, names_in_use
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.events import Op
-from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
+from rtosheap.traces.formats.streams import MAX_LINE, too_long
 from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
 
-_MALLOC, _REALLOC, _FREE = int(Op.MALLOC), int(Op.REALLOC), int(Op.FREE)
 _ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
 _DIGITS = 20  # of the largest number of 64 bits
 
 _MAX_32 = 2**32 - 1
+_BLOCK = 1 << 16  # bytes that are read at a time
+_SEED = int.from_bytes(os.urandom(8))  # nobody can write a file whose addresses collide
+_TYPES = {
+    "op": np.uint8,
+    "id": np.int64,
+    "size": np.uint64,
+    "address": np.uint64,
+    "line": np.int64,
+    "time": np.int64,
+    "task": np.int32,
+}
 
 
-class AddressLog:
+class AddressLog(_formats.Log):
     """Events of a log that names blocks by their addresses, taken one by one.
 
-    Every block gets an id of its own. `loss` has counts by the names of
-    :class:`~rtosheap.traces.Loss`; those that follow from what is live are kept here, the readers
-    add theirs.
+    Every block gets an id of its own. What follows from what is live is counted in C; in `loss`, by
+    the names of :class:`~rtosheap.traces.Loss`, the readers add theirs.
     """
 
-    def __init__(self) -> None:
-        self.op, self.id, self.size = array("B"), array("q"), array("Q")
-        self.address, self.line = array("Q"), array("q")
-        self.time, self.task = array("q"), array("i")  # left empty by who has none
-        self.live: dict[int, int] = {}
-        self.loss: Counter[str] = Counter()
-        self.largest_failed = 0
-        self.highest = 0  # address that was seen elsewhere than in an event
-        self.now: int | None = None
-        self.who: int | None = None
-        self._blocks = 0
+    TIMED: ClassVar = False  # whether events have times, and tasks
+    TASKED: ClassVar = False
 
-    def _add(self, op: int, id_: int, size: int, address: int, line: int) -> None:
-        self.op.append(op)
-        self.id.append(id_)
-        self.size.append(size)
-        self.address.append(address)
-        self.line.append(line)
-        if self.now is not None:
-            self.time.append(self.now)
-        if self.who is not None:
-            self.task.append(self.who)
+    def __new__(cls, *_: object) -> Self:
+        """An empty log."""
+        return super().__new__(cls, _SEED, timed=cls.TIMED, tasked=cls.TASKED)
+
+    def __init__(self) -> None:
+        self.loss: Counter[str] = Counter()
+        self.highest = 0  # address that was seen elsewhere than in an event
+        self._largest_failed = 0
 
     def malloc(self, address: int, size: int, line: int) -> None:
         """An allocation; an address of 0 says that it failed."""
-        if address == 0:
+        if address <= SIZE_MAX and size <= SIZE_MAX:
+            super().malloc(address, size, line)
+        elif address == 0:
             self.fail(size)
-            return
-        _check(address, size)
-        if address in self.live:
-            self.loss["implied_frees"] += 1
-            self.add_free(self.live[address], address, line)
-        self.live[address] = self.add_malloc(size, address, line)
-
-    def add_malloc(self, size: int, address: int, line: int) -> int:
-        """A block's malloc; its id."""
-        id_ = self._blocks
-        self._blocks = id_ + 1
-        self._add(_MALLOC, id_, size, address, line)
-        return id_
-
-    def add_free(self, id_: int, address: int, line: int) -> None:
-        """A block's free."""
-        self._add(_FREE, id_, 0, address, line)
+        else:
+            check(address, size)
 
     def fail(self, size: int) -> None:
         """A request that failed."""
-        self.loss["failed"] += 1
-        self.largest_failed = max(self.largest_failed, size)
+        super().fail(min(size, SIZE_MAX))
+        self._largest_failed = max(self._largest_failed, size)
 
     def free(self, address: int, line: int) -> None:
         """A free of any address, 0 and unknown ones included."""
-        if address == 0:
-            self.loss["free_null_lines"] += 1
-            return
-        id_ = self.live.pop(address, None)
-        if id_ is None:
-            self.loss["foreign_frees"] += 1
+        if address <= SIZE_MAX:
+            super().free(address, line)
         else:
-            self.add_free(id_, address, line)
+            self.loss["foreign_frees"] += 1
 
     def realloc(self, old: int, new: int, size: int, line: int) -> None:
         """A realloc of any address, of which `new` is the result."""
-        if old == 0:
-            self.malloc(new, size, line)
-        elif size == 0 and new == 0:
+        if max(old, new, size) <= SIZE_MAX:
+            super().realloc(old, new, size, line)
+        elif new == 0 and size == 0:
             self.free(old, line)
         elif new == 0:
             self.fail(size)
-        elif old not in self.live:
+        else:
+            check(new, size)
             self.malloc(new, size, line)
             self.loss["foreign_reallocs"] += 1
-        else:
-            _check(new, size)
-            id_ = self.live.pop(old)
-            if new in self.live:
-                self.loss["implied_frees"] += 1
-                self.add_free(self.live.pop(new), new, line)
-            self.live[new] = id_
-            self._add(_REALLOC, id_, size, new, line)
 
-    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
-        """The events as columns, with `source` and `meta` in their meta."""
+    def columns(self, source: str, *, tasks: tuple[str, ...] | None = (), **meta: str) -> Columns:
+        """The events as columns, with `source` and `meta` in their meta; can be called once.
+
+        Without `tasks`, their codes are left to the caller.
+        """
+        counts = self.counts()
+        found = {
+            name: np.frombuffer(data, _TYPES[name]) for name, data in self.take_columns().items()
+        }
         where = Lines()
-        where.add(len(self.line), np.frombuffer(self.line, dtype=np.int64))
-        out = Columns(  # the arrays themselves, so that a large log is in memory only once
-            op=np.frombuffer(self.op, dtype=np.uint8),
-            id=np.frombuffer(self.id, dtype=np.int64),
-            size=np.frombuffer(self.size, dtype=np.uint64),
-            addresses=np.frombuffer(self.address, dtype=np.uint64),
+        where.add(len(found["line"]), found["line"])
+        out = Columns(
+            op=found["op"],
+            id=found["id"],
+            size=found["size"],
+            time=found.get("time"),
+            addresses=found["address"],
             meta={"source": source},
-            loss=Loss(**self.loss),
+            loss=Loss(**(self.loss + Counter(counts))),
             lines=where,
         )
-        if self.time:
-            out.time = np.frombuffer(self.time, dtype=np.int64)
-        if self.task and tasks:
-            codes = np.frombuffer(self.task, dtype=np.int32)
-            out.task_codes, out.task_names = names_in_use(codes, tasks)
-        if self.largest_failed:
-            out.meta["largest_failed_request"] = str(self.largest_failed)
-        highest = int(out.addresses.max()) if len(self.address) else 0  # type: ignore[union-attr]
+        if tasks is None:
+            out.task_codes = found["task"]
+        elif tasks:
+            out.task_codes, out.task_names = names_in_use(found["task"], tasks)
+        largest_failed = max(self._largest_failed, self.largest_failed)
+        if largest_failed:
+            out.meta["largest_failed_request"] = str(largest_failed)
+        highest = int(found["address"].max()) if len(found["address"]) else 0
         if max(highest, self.highest) > _MAX_32:
             out.meta[ABI] = "8-byte pointers"
         out.meta |= meta
         return out
 
 
-def _check(address: int, size: int) -> None:
+def check(address: int, size: int) -> None:
+    """Raise unless 64 bits hold them."""
     for what, number in (("size", size), ("address", address)):
         if not 0 <= number <= SIZE_MAX:
             raise TraceError(f"the {what} is {number}; it must be from 0 to {SIZE_MAX}")
 
 
 class LogReader(AddressLog):
-    """The events of a log's lines, each handed to `take`.
+    """The events of a log's lines: those as they are usually written in C, the rest by `take`.
 
     A last line without its newline was cut off if its last word is no whole address: then it is
     left out, and counted.
@@ -156,7 +139,13 @@ class LogReader(AddressLog):
         super().__init__()
         self.strict = strict
         self.bad = 0
-        self._digits = 0
+
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take whole lines from byte `at` on, up to an unusual one or to `end`. For the subclass.
+
+        The first is number `line`; where and which the next one is.
+        """
+        return at, line
 
     def take(self, raw: bytes, number: int) -> None:
         """Take a line, or raise a `TraceError`, which makes it a bad one. For the subclass."""
@@ -167,39 +156,78 @@ class LogReader(AddressLog):
         word = raw.rstrip(b"\r").rpartition(b" ")[2]
         match = _ADDRESS.match(word)
         return raw.endswith((b")", b"<void>")) or (
-            match is not None and 0 < self._digits <= len(match[1])
+            match is not None and 0 < self.digits <= len(match[1])
         )
 
     def saw(self, digits: int) -> None:
         """Note how many digits a whole address has."""
-        self._digits = max(self._digits, digits)
+        self.digits = max(self.digits, digits)
 
     def of(self, stream: BinaryIO) -> Self:
         """This reader, once it has taken every line."""
-        for number, raw in enumerate(lines(stream), 1):
-            try:
-                if len(raw) > MAX_LINE:
-                    raise too_long()
-                if raw.endswith(b"\n"):
-                    self.take(raw, number)
-                elif self._whole(raw):
-                    self.take(raw + b"\n", number)
-                else:
-                    self.loss["cut_lines"] += 1
-            except TraceError as error:
-                if not raw.endswith(b"\n") and len(raw) <= MAX_LINE:
-                    self.loss["cut_lines"] += 1
-                elif self.strict:
-                    raise error.at(line=number, path=None) from None
-                else:
-                    self.bad += 1
+        buffer = bytearray(MAX_LINE + _BLOCK)
+        kept, line = 0, 1
+        while more := _read(stream, buffer, kept):
+            end = kept + more
+            cut = buffer.rfind(b"\n", kept, end) + 1
+            if cut:
+                line = self._take_lines(buffer, cut, line)
+                buffer[: end - cut] = buffer[cut:end]
+            kept = end - cut
+            if kept > MAX_LINE:
+                self._take_line(bytes(buffer[: MAX_LINE + 1]), line)
+                while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                kept, line = 0, line + 1
+        if kept:
+            self._take_line(bytes(buffer[:kept]), line)
         return self
 
-    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
+    def _take_lines(self, data: bytearray, stop: int, line: int) -> int:
+        """Take whole lines, of which the first is number `line`; the next one's number."""
+        at = 0
+        if data.find(b"\n", 0, MAX_LINE) < 0:  # only the first line can be too long
+            at = data.index(b"\n") + 1
+            self._take_line(bytes(data[:at]), line)
+            line += 1
+        while at < stop:
+            at, line = self.scan(data, at, stop, line)
+            if at < stop:
+                end = data.index(b"\n", at) + 1
+                self._take_line(bytes(data[at:end]), line)
+                at, line = end, line + 1
+        return line
+
+    def _take_line(self, raw: bytes, number: int) -> None:
+        try:
+            if len(raw) > MAX_LINE:
+                raise too_long()
+            if raw.endswith(b"\n"):
+                self.take(raw, number)
+            elif self._whole(raw):
+                self.take(raw + b"\n", number)
+            else:
+                self.loss["cut_lines"] += 1
+        except TraceError as error:
+            if not raw.endswith(b"\n") and len(raw) <= MAX_LINE:
+                self.loss["cut_lines"] += 1
+            elif self.strict:
+                raise error.at(line=number, path=None) from None
+            else:
+                self.bad += 1
+
+    def columns(self, source: str, *, tasks: tuple[str, ...] | None = (), **meta: str) -> Columns:
         """The events as columns; bad lines are counted."""
         columns = super().columns(source, tasks=tasks, **meta)
         columns.dropped = Dropped(bad_line=self.bad)
         return columns
+
+
+def _read(stream: BinaryIO, buffer: bytearray, at: int) -> int:
+    """Read a block to byte `at` of the buffer; how much that was."""
+    with memoryview(buffer) as view:
+        count: int = stream.readinto(view[at : at + _BLOCK])  # type: ignore[attr-defined]
+    return count
 
 
 def bad_line(raw: bytes, right: str) -> TraceError:

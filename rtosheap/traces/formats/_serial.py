@@ -76,7 +76,7 @@ class SerialReader(LogReader):
             if self._first is None:
                 self._first = bad_line(raw, right).at(line=number, path=None)
 
-    def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:
+    def columns(self, source: str, *, tasks: tuple[str, ...] | None = (), **meta: str) -> Columns:
         """The events as columns; a file without any is none of this format."""
         if not self._started and self._first is not None:
             if self.strict:

@@ -62,6 +62,8 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
 
 
 class _Reader(SerialReader):
+    TIMED = True
+
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self.end: tuple[int, ...] | None = None
@@ -79,7 +81,7 @@ class _Reader(SerialReader):
         if self.end is not None:
             raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
         now = int(tick)
-        if self.now is not None and now < self.now:
+        if now < self.now:  # 0 at first
             raise TraceError(f"the tick is {now}, after {self.now}; ticks must not decrease")
         self.now = now
         if op is None:

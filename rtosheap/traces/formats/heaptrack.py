@@ -41,9 +41,10 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
 
 
 class _Reader(LogReader):
+    TIMED = True
+
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
-        self.now = 0
         self.interpreted: bool | None = None
         self._infos = array("Q")  # sizes, of allocations as interpreted
         self._alike: dict[int, array[int]] = {}  # the live blocks of each, oldest first
@@ -82,7 +83,7 @@ class _Reader(LogReader):
             raise bad_line(raw, _RIGHT)
         if values[0] > TIME_MAX:
             raise TraceError(f"the time is {values[0]} ms; it must be from 0 to 2**63 - 1")
-        self.now = max(self.now or 0, values[0])
+        self.now = max(self.now, values[0])
 
     def _event(
         self, raw: bytes, allocated: bool, words: list[bytes], values: list[int], number: int

@@ -100,6 +100,8 @@ class _Open(NamedTuple):
 
 
 class _Reader(LogReader):
+    TASKED = True
+
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self.tasks = Tasks()

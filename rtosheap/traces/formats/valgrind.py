@@ -47,6 +47,11 @@ class _Reader(LogReader):
         super().__init__(strict)
         self._process: bytes | None = None
 
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take calls of the process that is known."""
+        process = b"" if self._process is None else b"--%b-- " % self._process
+        return self.scan_valgrind(data, at, end, line, process)
+
     def take(self, raw: bytes, number: int) -> None:
         if not raw.startswith(b"--"):
             return

@@ -1,0 +1,14 @@
+/*
+ * Logs' lines that are as they are usually written. The rest, and so whatever is wrong, is for a
+ * caller that knows all forms. Knows no Python.
+ */
+#ifndef RTOSHEAP_LOGS_H
+#define RTOSHEAP_LOGS_H
+
+#include "rh_log.h"
+
+/* The events of one process: those of lines that begin with `process`, "--PID-- ". */
+enum rh_scan rh_scan_valgrind(struct rh_log *log, struct rh_lines *lines, const uint8_t *process,
+                              size_t length);
+
+#endif

@@ -1,0 +1,262 @@
+"""Recorders' logs read in C against the same read in Python: traces, errors and counts."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import warnings
+from pathlib import Path
+
+import log_reference
+import numpy as np
+import pytest
+import recorder_reference
+import zstandard
+from fuzz import fuzz_readers
+from hypothesis import given
+from hypothesis import strategies as st
+from parts import few_of
+
+from rtosheap import _formats
+from rtosheap.traces import TraceError, formats
+from rtosheap.traces.formats import _address_log
+from rtosheap.traces.formats.streams import MAX_LINE, Stream
+
+DATA = Path(__file__).parent / "data"
+NAMES = ("valgrind", "mtrace", "ltrace", "heaptrack", "freertos", "pigweed")
+READERS = {name: formats.READERS[formats.NAMES.index(name)] for name in (*NAMES, "recorder")}
+RIGHT = {**{name: log_reference.reader(name) for name in NAMES}, "recorder": recorder_reference}
+SEEDS = [(name, data) for name, data in fuzz_readers.seeds() if name in NAMES]
+
+#: Lines of each format, and what stands in the place of N, H, 0x and T.
+LINES = {
+    "valgrind": [
+        *("--1-- malloc(N) = 0xH", "--1-- free(0xH)", "--1-- calloc(N,N) = 0xH"),
+        *("--1-- realloc(0xH,N) = 0xH", "--1-- realloc(0xH,N)malloc(N) = 0xH"),
+        *("--1-- realloc(0xH,0)free(0xH)", "--1-- realloc(0x0,N)malloc(N) = 0xH"),
+        *("--1-- _Znwm(N) = 0xH", "--1-- _ZdlPvm(0xH, N)", "--1-- _Zna(N) = 0xH"),
+        *("--1-- memalign(al 64, size N) = 0xH", "--1-- _ZnwmSt11align_val_t(size N, al 64) = 0xH"),
+        *("--2-- malloc(N) = 0xH", "--12-- free(0xH)", "--1-- malloc(size N) = 0xH"),
+        *("==1== said", "--1-- REDIR: 0xH (x)", "--1-- free(0xH", "--1-- free(0xH)", "--1-- f(1)"),
+    ],
+}  # fmt: skip
+NUMBERS = ["0", "1", "24", "007", "9" * 18, "9" * 19, str(2**63), str(2**64 - 1), str(2**64)]
+NUMBERS += ["9" * 20, "1" * 21, "", "-1", "x", "1_0", "9" * 4301]
+ADDRESSES = ["0", "10", "20", "aBc", "4A4F040", "f" * 16, "1" + "0" * 16, "f" * 20, "1" * 21, "g"]
+ENDS = ["\n"] * 8 + ["\r\n", " \n", "\r\r\n", "\n\n", "\x00\n", "\x0b\n", " 1\n", "\xff\n"]
+
+
+def outcome(read, data, strict):
+    """All that reading says."""
+    try:
+        columns = read(Stream(io.BytesIO(data)), strict=strict)
+    except TraceError as error:
+        return str(error), error.line, error.event
+    except Exception as error:  # what the boundary makes a TraceError of
+        return type(error), str(error)
+    if columns.task_codes is None or not columns.task_names:
+        columns.task_codes, columns.task_names = None, ()
+    if len(columns.op) == 0:
+        columns.time = None
+    arrays = {name: (column.dtype, column.tolist()) for name, column in columns.arrays().items()}
+    where = columns.lines and [columns.lines.of(event) for event in range(len(columns.op))]
+    rest = (columns.task_names, columns.meta, columns.dropped, columns.loss, columns.warnings)
+    return arrays, where, *rest
+
+
+def assert_same(name, data):
+    for strict in (True, False):
+        right = outcome(RIGHT[name].read, data, strict)
+        assert outcome(READERS[name].read, data, strict) == right
+
+
+def whole_samples():
+    """All that recorders wrote, with its format."""
+    for path in sorted([*(DATA / "recorders").glob("*/*"), *(DATA / "freertos-logs").glob("*.gz")]):
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+        elif path.suffix == ".zst":
+            data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
+        yield ("freertos" if path.suffix == ".gz" else path.parent.name), data
+
+
+def test_samples():
+    samples = [*whole_samples(), *SEEDS]
+    for name, data in samples:
+        assert_same(name, data)
+        assert_same(name, data.replace(b"\n", b"\r\n"))
+    assert len(samples) == 43
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_c_takes_the_lines_of_a_sample(monkeypatch, name):
+    """All but those that begin a log, end it, or are unusual."""
+    left = []
+    take = _address_log.LogReader._take_line
+    monkeypatch.setattr(
+        _address_log.LogReader,
+        "_take_line",
+        lambda self, raw, number: (left.append(raw), take(self, raw, number))[1],
+    )
+    lines = 0
+    for format_, data in whole_samples():
+        if format_ == name:
+            outcome(READERS[name].read, data, False)
+            lines += data.count(b"\n")
+    assert lines > 1500
+    assert len(left) < lines / 50
+
+
+@pytest.mark.parametrize("name", [*NAMES, "recorder"])
+def test_a_sample_cut_anywhere(name):
+    cut = 0
+    samples = [data[:700] for format_, data in SEEDS if format_ == name]
+    if name == "recorder":
+        samples = [fuzz_readers.a_recording(random.Random(seed))[:400] for seed in range(3)]
+    for data in samples:
+        for end in range(len(data)):
+            assert_same(name, data[:end])
+            cut += 1
+    assert cut > 80
+
+
+@pytest.mark.parametrize("name", [*NAMES, "recorder"])
+def test_changed_samples(name):
+    rng = random.Random(name)
+    others = [data for _, data in SEEDS]
+    own = [data for format_, data in SEEDS if format_ == name]
+    for _ in range(600):
+        data = fuzz_readers.a_recording(rng) if name == "recorder" else rng.choice(own)
+        if name != "recorder" or rng.random() < 0.5:
+            data = fuzz_readers.changed(rng, data, others)
+        assert_same(name, data)
+
+
+@st.composite
+def logs(draw, name):
+    """Lines of all forms, right and wrong."""
+    rows = []
+    for _ in range(draw(st.integers(1, 12))):
+        row = draw(st.sampled_from(LINES[name]))
+        for mark, words in (("N", NUMBERS), ("H", ADDRESSES)):
+            few = words[1:4] if draw(st.integers(0, 3)) else words
+            while mark in row:
+                row = row.replace(mark, draw(st.sampled_from(few)), 1)
+        rows.append(row + draw(st.sampled_from(ENDS)))
+    data = "".join(rows).encode("latin-1")
+    return data[: len(data) - draw(st.integers(0, 3))]
+
+
+@pytest.mark.parametrize("name", LINES)
+@given(data=st.data())
+def test_lines_of_all_forms(name, data):
+    assert_same(name, data.draw(logs(name)))
+
+
+@pytest.mark.parametrize("name", few_of((*NAMES, "recorder"), ["valgrind"]))
+def test_runs_of_each_byte(name):
+    start = next((data for format_, data in SEEDS if format_ == name), b"")[:400]
+    for byte in range(256):
+        assert_same(name, start + bytes([byte]) * 3000)
+        assert_same(name, start + bytes([byte]) * 300 + b"\n" + start)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_across_blocks_and_too_long_ones(name):
+    data = next(data for format_, data in SEEDS if format_ == name)
+    data = data[: data.rindex(b"\n") + 1]
+    block = _address_log._BLOCK
+    for length in (
+        block - 300,
+        block - 1,
+        block,
+        MAX_LINE - 1,
+        MAX_LINE,
+        MAX_LINE + 1,
+        3 * MAX_LINE,
+    ):
+        for line in (b"q" * length, b"#" * (length - 1) + b"\n"):
+            assert_same(name, data + line + data + line)
+
+
+def test_many_blocks_beyond_a_tables_first_size():
+    """Live blocks at addresses that lie far apart, some given out twice, freed in any order."""
+    rng = random.Random(3)
+    at = [rng.choice([16 * n + 16, n << 40 | 1 << 30, 2**64 - 1 - n]) for n in range(9_000)]
+    calls = [f"--1-- malloc({n}) = 0x{address:X}\n" for n, address in enumerate(at)]
+    calls += [f"--1-- malloc(7) = 0x{address:X}\n" for address in at[:100]]
+    calls += [f"--1-- realloc(0x{at[n]:X},9) = 0x{n + 5:X}\n" for n in range(0, 2000, 3)]
+    rng.shuffle(at)
+    calls += [f"--1-- free(0x{address:X})\n" for address in at]
+    assert_same("valgrind", "".join(calls).encode())
+
+
+def test_what_c_is_given_is_checked():
+    log = _formats.Log(5)
+
+    def scan(data=b"--1-- free(0x1)\n", at=0, end=None, process=b"--1-- "):
+        return log.scan_valgrind(data, at, len(data) if end is None else end, 1, process)
+
+    assert scan() == (16, 2)
+    assert scan(b"--1-- free(0x1)") == (0, 1)  # whole lines only
+    assert scan(process=b"") == (0, 1)
+    assert scan(b"") == (0, 1)
+    assert log.counts()["foreign_frees"] == 1
+    for wrong in ({"at": 17}, {"end": 17}):
+        with pytest.raises(ValueError, match="must lie within"):
+            scan(**wrong)
+    for wrong in ({"at": -1}, {"end": -1}):
+        with pytest.raises(OverflowError):
+            scan(**wrong)
+    for call in ("malloc", "free", "realloc", "fail", "add_malloc", "add_free", "scan_valgrind"):
+        with pytest.raises(TypeError, match=call):
+            getattr(log, call)()
+    for wrong in (-1, 2**64):
+        with pytest.raises(OverflowError):
+            log.malloc(wrong, 1, 1)
+    with pytest.raises(TypeError):
+        log.free("1", 1)
+    with pytest.raises(TypeError, match="a log with times and tasks"):
+        log.read_records(b"", int)
+    with pytest.raises(TypeError):
+        _formats.Log()
+    log = _formats.Log(5, timed=True, tasked=True)
+    name = recorder_name(b"net")
+    with pytest.raises(ZeroDivisionError):
+        log.read_records(name, lambda task, name: 1 // 0)
+    with pytest.raises(ValueError, match="a key is not below 0"):
+        log.read_records(name, lambda task, name: -1)
+    asked = []
+    log.read_records(name, lambda task, name: asked.append((task, name)) or 7)
+    assert asked == [(3, b"net")]
+    assert {name: len(column) for name, column in log.take_columns().items()} == dict.fromkeys(
+        ("op", "id", "size", "address", "line", "time", "task"), 0
+    )
+
+
+def recorder_name(name):
+    raw = bytes([3, len(name) << 2 | 2, 0, 0, 3]) + name
+    raw += b"\0" * (-len(raw) % 4)
+    return raw[:2] + recorder_reference.check(raw).to_bytes(2, "little") + raw[4:]
+
+
+def test_an_address_that_no_64_bits_name():
+    warnings.simplefilter("ignore")
+    sync = fuzz_readers.record(0, 3, 0, b"RHE1" + bytes(8) + b"\xff" * 8 + bytes([3, 0, 8, 0]))
+    freed = fuzz_readers.record(0, 1, 0, b"\x02\x00\x00")
+    given_out = fuzz_readers.record(1, 0, 0, b"\x02\x00\x10\x00")
+    assert outcome(READERS["recorder"].read, sync + freed, True)[5].foreign_frees == 1
+    for data in (sync + freed, sync + freed + given_out):
+        assert_same("recorder", data)
+    assert "the address is" in outcome(READERS["recorder"].read, sync + freed + given_out, True)[0]
+
+
+def test_columns_are_handed_over_once():
+    log = _formats.Log(1)
+    log.malloc(16, 8, 3)
+    assert np.frombuffer(log.take_columns()["line"], np.int64).tolist() == [3]
+    assert log.take_columns()["line"] == b""
+    log.free(16, 4)
+    assert np.frombuffer(log.take_columns()["id"], np.int64).tolist() == [0]
