@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -260,6 +260,13 @@ def benchmark_risk() -> None:
     print(f"1,000 runs: {here:.1f} s here, {two:.1f} s on two processes")
 
 
+#: Formats whose reading is measured.
+READERS = (
+    *("text", "csv", "valgrind", "mtrace", "ltrace", "heaptrack", "freertos", "pigweed"),
+    "recorder",
+)
+
+
 def columns(events: int) -> tuple[Any, Any, Any]:
     """A thousand blocks at a time are allocated, and freed."""
     at = np.arange(events)
@@ -269,18 +276,61 @@ def columns(events: int) -> tuple[Any, Any, Any]:
 
 
 def write_files(folder: Path, events: int) -> None:
-    """The same events as a file of the text format, and as a log of valgrind."""
+    """The same events as a file of each format that is read by the line, and of the recorder."""
     op, block, size = (column.tolist() for column in columns(events))
-    rows = list(zip(op, block, size, strict=True))
-    lines = [f"m {block} {size}\n" if op == 109 else f"f {block}\n" for op, block, size in rows]
-    (folder / f"{events}.text").write_text("# rtosheap-trace 1\n" + "".join(lines))
-    calls = [
-        f"malloc({size}) = 0x{0x4A4B040 + 2048 * block:X}\n"
-        if op == 109
-        else f"free(0x{0x4A4B040 + 2048 * block:X})\n"
-        for op, block, size in rows
-    ]
-    (folder / f"{events}.valgrind").write_text("".join(f"--123-- {call}" for call in calls))
+    rows = [(o == 109, b, s, 0x4A4B040 + 2048 * b) for o, b, s in zip(op, block, size, strict=True)]
+    files = {
+        "text": ["# rtosheap-trace 1"]
+        + [f"m {b} {s}" if new else f"f {b}" for new, b, s, _ in rows],
+        "csv": ["op,id,size"] + [f"m,{b},{s}" if new else f"f,{b},0" for new, b, s, _ in rows],
+        "valgrind": [
+            f"--123-- malloc({s}) = 0x{at:X}" if new else f"--123-- free(0x{at:X})"
+            for new, _, s, at in rows
+        ],
+        "mtrace": ["= Start"]
+        + [
+            f"@ ./a.out:[0x401136] + {at:#x} {s:#x}" if new else f"@ ./a.out:[0x401152] - {at:#x}"
+            for new, _, s, at in rows
+        ],
+        "ltrace": [
+            f"12 a.out->malloc({s})                = {at:#x}"
+            if new
+            else f"12 a.out->free({at:#x})            = <void>"
+            for new, _, s, at in rows
+        ],
+        "heaptrack": ["v 10400 3"]
+        + [f"+ {s:x} 1 {at:x}" if new else f"- {at:x}" for new, _, s, at in rows],
+        "freertos": [
+            f"M {at:#x} {s} {s + 8} {n}" if new else f"F {at:#x} {s + 8} {n}"
+            for n, (new, _, s, at) in enumerate(rows)
+        ]
+        + [f"={events} 0 1000 1000"],
+        "pigweed": [f"m {s} {at:#x}" if new else f"f {at:#x}" for new, _, s, at in rows],
+    }
+    for name, lines in files.items():
+        (folder / f"{events}.{name}").write_text("\n".join([*lines, ""]))
+    (folder / f"{events}.recorder").write_bytes(b"".join(records(rows)))
+
+
+def records(rows: list[tuple[bool, int, int, int]]) -> Iterator[bytes]:
+    """The same as the recorder on a device writes it; its header says how."""
+    for n, (new, block, size, _) in enumerate(rows):
+        if n % 64 == 0:
+            sync = b"RHE1" + n.to_bytes(4, "little") + bytes(4) + 0x2000_0000.to_bytes(8, "little")
+            yield record(n, 3, 0, sync + bytes([3, 0, 8, 0]))
+        body = ((size << 20 if new else 0) | (1 + 256 * block)).to_bytes(4, "little")
+        yield record(n, 0 if new else 1, 0, body if new else body[:3])
+
+
+def record(number: int, kind: int, detail: int, body: bytes) -> bytes:
+    """A record with its check."""
+    first = number % 64 << 2 | kind | detail << 8
+    words = [first, *(int.from_bytes(body[at : at + 4], "little") for at in range(0, len(body), 4))]
+    mixed = 0x5248_0000 + 4 + len(body)
+    for word in words:
+        mixed = ((mixed ^ word) * 0x9E37_79B1) & 0xFFFF_FFFF
+        mixed ^= mixed >> 15
+    return first.to_bytes(2, "little") + (mixed & 0xFFFF).to_bytes(2, "little") + body
 
 
 def take_events(what: str, folder: Path, events: int) -> None:
@@ -290,7 +340,7 @@ def take_events(what: str, folder: Path, events: int) -> None:
         if what == "Trace":
             Trace(*given)
     else:
-        Trace.load(folder / f"{events}.{what}")
+        Trace.load(folder / f"{events}.{what}", format=what)
 
 
 def benchmark_events(folder: Path) -> None:
@@ -298,14 +348,16 @@ def benchmark_events(folder: Path) -> None:
     count = {}
     for events in (few, many):
         write_files(folder, events)
-    for what in ("columns", "Trace", "text", "valgrind"):
+    for what in ("columns", "Trace", *READERS):
         command = [sys.executable, __file__, "--events", what, str(folder)]
         first, second = (instructions([*command, str(events)]) for events in (few, many))
         count[what] = (second - first) / (many - few)
     count["Trace"] -= count["columns"]
     print("\na trace is made or read: instructions an event")
-    for what, bar in (("Trace", 40), ("text", 200), ("valgrind", 500)):
-        print(f"{what:>12} {count[what]:>9.0f}   (bar {bar})")
+    bars = {"Trace": 40, "text": 200, "valgrind": 500}
+    for what in ("Trace", *READERS):
+        said = f"   (bar {bars[what]})" if what in bars else ""
+        print(f"{what:>12} {count[what]:>9.0f}{said}")
 
 
 def benchmark_start() -> None:

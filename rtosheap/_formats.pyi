@@ -84,6 +84,12 @@ class Log:
     ) -> tuple[int, int]:
         """Those of `process`, which is what each line begins with; others' are counted."""
 
+    def scan_freertos(
+        self, data: Any, at: int, end: int, line: int, sized: bool, /
+    ) -> tuple[int, int]:
+        """Those of a log that has begun; `sized`: whether its lines say what was requested."""
+
+    def scan_pigweed(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]: ...
     def read_records(
         self, data: Any, key_of: Callable[[int, bytes], int], /
     ) -> tuple[int, int, int, int | None]:

@@ -8,9 +8,8 @@ const size_t rh_column_item[RH_COLUMN_KINDS] = {
 #undef ITEM
 };
 
-/* By an eighth each time, since a long log takes most of the memory there is. */
 static bool grow(struct rh_log *log) {
-    const size_t room = log->room + log->room / 8 + 1024;
+    const size_t room = log->room != 0 ? 2 * log->room : 1024;
     for (int i = 0; i < RH_COLUMN_KINDS; i++) {
         if ((i == RH_COLUMN_time && !log->timed) || (i == RH_COLUMN_task && !log->tasked)) continue;
         void *wider = realloc(log->column[i], room * rh_column_item[i]);

@@ -151,6 +151,21 @@ static PyObject *scanned(enum rh_scan result, const struct rh_lines *lines) {
     return Py_BuildValue("(nL)", (Py_ssize_t)lines->at, (long long)lines->line);
 }
 
+/* A format whose lines tell all. */
+static PyObject *scan(PyObject *self, PyObject *const *args, Py_ssize_t count, const char *call,
+                      enum rh_scan (*format)(struct rh_log *, struct rh_lines *)) {
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, call);
+        return NULL;
+    }
+    struct buffers buffers = {.count = 0};
+    struct rh_lines lines = {0};
+    PyObject *result = NULL;
+    if (take_lines(&buffers, args, &lines)) result = scanned(format(log_of(self), &lines), &lines);
+    formats_release(&buffers);
+    return result;
+}
+
 static PyObject *scan_valgrind(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count != 5) {
         PyErr_SetString(PyExc_TypeError, "scan_valgrind(data, at, end, line, process)");
@@ -167,6 +182,25 @@ static PyObject *scan_valgrind(PyObject *self, PyObject *const *args, Py_ssize_t
 done:
     formats_release(&buffers);
     return result;
+}
+
+static PyObject *scan_freertos(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "scan_freertos(data, at, end, line, sized)");
+        return NULL;
+    }
+    struct buffers buffers = {.count = 0};
+    struct rh_lines lines = {0};
+    PyObject *result = NULL;
+    const int sized = PyObject_IsTrue(args[4]);
+    if (sized >= 0 && take_lines(&buffers, args, &lines))
+        result = scanned(rh_scan_freertos(log_of(self), &lines, sized != 0), &lines);
+    formats_release(&buffers);
+    return result;
+}
+
+static PyObject *scan_pigweed(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return scan(self, args, count, "scan_pigweed(data, at, end, line)", rh_scan_pigweed);
 }
 
 /* A Python callable's key for a task and its name. */
@@ -221,6 +255,8 @@ static PyMethodDef log_methods[] = {
     METHOD("add_malloc", log_add_malloc),
     METHOD("add_free", log_add_free),
     METHOD("scan_valgrind", scan_valgrind),
+    METHOD("scan_freertos", scan_freertos),
+    METHOD("scan_pigweed", scan_pigweed),
     METHOD("read_records", read_records),
     {"counts", log_counts, METH_NOARGS, NULL},
     {"take_columns", log_columns, METH_NOARGS, NULL},

@@ -13,19 +13,23 @@ static uint64_t word(const uint8_t *bytes, size_t size) {
     return value;
 }
 
-static uint32_t word32(const uint8_t *bytes) {
-    return (uint32_t)word(bytes, 4);
+static inline uint32_t word32(const uint8_t *bytes) { /* one load */
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static inline uint32_t mix(uint32_t mixed, uint32_t word) {
+    mixed = (mixed ^ word) * 0x9E3779B1u;
+    return mixed ^ mixed >> 15;
 }
 
 /* The words of a record, the last filled up with zeros, mixed one by one. */
 static uint32_t check(const uint8_t *bytes, size_t length) {
-    uint32_t mixed = 0x52480000u + (uint32_t)length;
-    for (size_t at = 0; at < length; at += 4) {
-        uint32_t part = (uint32_t)word(bytes + at, length - at < 4 ? length - at : 4);
-        if (at == 0) part &= 0xFFFF;
-        mixed = (mixed ^ part) * 0x9E3779B1u;
-        mixed ^= mixed >> 15;
-    }
+    uint32_t mixed = mix(0x52480000u + (uint32_t)length, word32(bytes) & 0xFFFF);
+    size_t at = 4;
+    for (; at + 4 <= length; at += 4)
+        mixed = mix(mixed, word32(bytes + at));
+    if (at < length) mixed = mix(mixed, (uint32_t)word(bytes + at, length - at));
     return mixed & 0xFFFF;
 }
 
@@ -82,7 +86,7 @@ bool rh_record_at(const uint8_t *data, size_t length, size_t at, struct rh_recor
     if (length - at < SHORTEST) return false;
     const uint8_t *const bytes = data + at;
     const size_t size = length_of(bytes, length - at);
-    if (size == 0 || size > length - at || check(bytes, size) != word(bytes + 2, 2)) return false;
+    if (size == 0 || size > length - at || check(bytes, size) != word32(bytes) >> 16) return false;
     *record = (struct rh_record){.number = bytes[0] >> 2, .length = size};
     const unsigned kind = bytes[0] & 3;
     if (kind == LONG) {
@@ -90,7 +94,7 @@ bool rh_record_at(const uint8_t *data, size_t length, size_t at, struct rh_recor
     } else if (kind == OTHER) {
         read_other(bytes, record);
     } else {
-        const uint64_t packed = word(bytes + 4, size - 4);
+        const uint32_t packed = size == 8 ? word32(bytes + 4) : (uint32_t)word(bytes + 4, 3);
         record->kind = kind == MALLOC ? 'm' : 'f';
         record->narrow = true;
         record->task = bytes[1] & 15;

@@ -11,4 +11,10 @@
 enum rh_scan rh_scan_valgrind(struct rh_log *log, struct rh_lines *lines, const uint8_t *process,
                               size_t length);
 
+/* The events of a FreeRTOS kernel's log that has begun: whether its lines say what was requested.
+ */
+enum rh_scan rh_scan_freertos(struct rh_log *log, struct rh_lines *lines, bool sized);
+
+enum rh_scan rh_scan_pigweed(struct rh_log *log, struct rh_lines *lines);
+
 #endif

@@ -55,13 +55,13 @@ class SerialReader(LogReader):
 
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
-        self._started = False
+        self.started = False
         self._before = 0  # lines of other text before the first event
         self._first: TraceError | None = None
 
     def start(self) -> None:
         """Note that an event was seen."""
-        self._started = True
+        self.started = True
 
     def skip(self, raw: bytes, number: int, right: str) -> None:
         """Leave out a line of other text."""
@@ -69,7 +69,7 @@ class SerialReader(LogReader):
             return
         if number == 1 and _CUT.match(raw):
             self.loss["cut_lines"] += 1
-        elif self._started:
+        elif self.started:
             self.bad += 1
         else:
             self._before += 1
@@ -78,7 +78,7 @@ class SerialReader(LogReader):
 
     def columns(self, source: str, *, tasks: tuple[str, ...] | None = (), **meta: str) -> Columns:
         """The events as columns; a file without any is none of this format."""
-        if not self._started and self._first is not None:
+        if not self.started and self._first is not None:
             if self.strict:
                 raise self._first
             self.bad += self._before

@@ -69,6 +69,12 @@ class _Reader(SerialReader):
         self.end: tuple[int, ...] | None = None
         self._sized: bool | None = None  # whether lines say what was requested
 
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take events, once the first has told what lines say."""
+        if self._sized is None or self.end is not None:
+            return at, line
+        return self.scan_freertos(data, at, end, line, self._sized)
+
     def take(self, raw: bytes, number: int) -> None:
         match = _EVENTS.find(raw)
         if match is None:

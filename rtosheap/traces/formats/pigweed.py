@@ -38,6 +38,10 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
 
 
 class _Reader(SerialReader):
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take requests, once one was seen."""
+        return self.scan_pigweed(data, at, end, line) if self.started else (at, line)
+
     def take(self, raw: bytes, number: int) -> None:
         match = _EVENTS.find(raw)
         if match is None:
