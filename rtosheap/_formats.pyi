@@ -90,6 +90,9 @@ class Log:
         """Those of a log that has begun; `sized`: whether its lines say what was requested."""
 
     def scan_pigweed(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]: ...
+    def scan_mtrace(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]:
+        """Those that do not stand within a realloc, which is two lines."""
+
     def read_records(
         self, data: Any, key_of: Callable[[int, bytes], int], /
     ) -> tuple[int, int, int, int | None]:

@@ -51,13 +51,34 @@ LINES = {
         *("m N 0xH", "m N 0xH", "m N H", "f 0xH", "f H", "f 0XH", "m N 0x0", "> m N 0xH"),
         *("] f 0xH", "m N", "f", "m  N 0xH", "# x", "text", "m H 0xH", "f 0xH 1"),
     ],
+    "mtrace": [
+        *("@ a:[0x1] + 0xH 0xH", "@ a:[0x1] - 0xH", "@ a:[0x1] < 0xH\n@ a:[0x1] > 0xH 0xH"),
+        *("@ a:[0x1] + 0xH 0", "@ a:[0x1] ! 0xH 0xH", "@ a:[0x1] + (nil) 0xH", "= Start", ""),
+        *("@ a:[0x1] < 0xH", "@ a:[0x1] > 0xH 0xH", "@ + 0xH 0xH", "@ - 0xH", "- 0xH", "@ - - 0xH"),
+        *("@ a b + - 0xH", "@ a+ - 0xH", "@ a\t+ - 0xH", "@ a\t+ 0xH 0xH", "@  + 0xH 0xH", "@x"),
+        *("@ a + 0xH  0xH", "@ a + - 0xH", "@ a > < 0xH", "@ a < 0xH\n\n@ a > 0xH 0xH", "@", "@ "),
+        *("@ a < 0xH\n@ b - 0xH", "@ a - 0XH", "x @ a - 0xH", "@ a - 0xH 0xH"),
+    ],
 }  # fmt: skip
 #: What a file of each begins with, now and then, so that C has its part.
 STARTS = {"freertos": ["M 0x10 5 16 0\n", "M 0x10 16 0\n", "M 0x10 <=5 16 0\n"],
           "pigweed": ["m 5 0x10\n"]}  # fmt: skip
 NUMBERS = ["0", "1", "24", "007", "9" * 18, "9" * 19, str(2**63), str(2**64 - 1), str(2**64)]
 NUMBERS += ["9" * 20, "1" * 21, "", "-1", "x", "1_0", "9" * 4301]
-ADDRESSES = ["0", "10", "20", "aBc", "4A4F040", "f" * 16, "1" + "0" * 16, "f" * 20, "1" * 21, "g"]
+ADDRESSES = [
+    "0",
+    "10",
+    "20",
+    "30",
+    "aBc",
+    "abc",
+    "4A4F040",
+    "f" * 16,
+    "1" + "0" * 16,
+    "f" * 20,
+    "1" * 21,
+    "g",
+]
 ENDS = ["\n"] * 8 + ["\r\n", " \n", "\r\r\n", "\n\n", "\x00\n", "\x0b\n", " 1\n", "\xff\n"]
 
 
@@ -104,7 +125,7 @@ def test_samples():
     assert len(samples) == 43
 
 
-@pytest.mark.parametrize("name", [*NAMES[:1], "freertos", "pigweed"])
+@pytest.mark.parametrize("name", [*NAMES[:2], "freertos", "pigweed"])
 def test_c_takes_the_lines_of_a_sample(monkeypatch, name):
     """All but those that begin a log, end it, or are unusual."""
     left = []

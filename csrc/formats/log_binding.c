@@ -203,6 +203,10 @@ static PyObject *scan_pigweed(PyObject *self, PyObject *const *args, Py_ssize_t 
     return scan(self, args, count, "scan_pigweed(data, at, end, line)", rh_scan_pigweed);
 }
 
+static PyObject *scan_mtrace(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return scan(self, args, count, "scan_mtrace(data, at, end, line)", rh_scan_mtrace);
+}
+
 /* A Python callable's key for a task and its name. */
 static int64_t ask(void *callable, uint8_t task, const uint8_t *name, size_t length) {
     PyObject *answer =
@@ -257,6 +261,7 @@ static PyMethodDef log_methods[] = {
     METHOD("scan_valgrind", scan_valgrind),
     METHOD("scan_freertos", scan_freertos),
     METHOD("scan_pigweed", scan_pigweed),
+    METHOD("scan_mtrace", scan_mtrace),
     METHOD("read_records", read_records),
     {"counts", log_counts, METH_NOARGS, NULL},
     {"take_columns", log_columns, METH_NOARGS, NULL},

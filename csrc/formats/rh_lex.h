@@ -53,7 +53,17 @@ static inline const uint8_t *rh_hex(const uint8_t *at, uint64_t *value) {
     return (size_t)(at - start) - 1 < RH_MOST_HEX ? at : NULL;
 }
 
-/* The same of one with 0x before it. */
+/* The same of one without capitals. */
+static inline const uint8_t *rh_low_hex(const uint8_t *at, uint64_t *value) {
+    const uint8_t *const start = at;
+    uint64_t found = 0;
+    for (unsigned digit; (digit = rh_digit[*at]) != 0 && (*at & 0xE0) != 0x40; at++)
+        found = found << 4 | (digit - 1);
+    *value = found;
+    return (size_t)(at - start) - 1 < RH_MOST_HEX ? at : NULL;
+}
+
+/* The same of a hexadecimal number with 0x before it. */
 static inline const uint8_t *rh_address(const uint8_t *at, uint64_t *value) {
     return at[0] == '0' && (at[1] | 0x20) == 'x' ? rh_hex(at + 2, value) : NULL;
 }

@@ -17,4 +17,7 @@ enum rh_scan rh_scan_freertos(struct rh_log *log, struct rh_lines *lines, bool s
 
 enum rh_scan rh_scan_pigweed(struct rh_log *log, struct rh_lines *lines);
 
+/* Not within a realloc, which is two lines. */
+enum rh_scan rh_scan_mtrace(struct rh_log *log, struct rh_lines *lines);
+
 #endif

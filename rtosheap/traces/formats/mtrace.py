@@ -61,6 +61,10 @@ class _Reader(LogReader):
         super().__init__(strict)
         self.old: int | None = None  # the block of a '<' whose '>' is still to come
 
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take calls, those of two lines as well."""
+        return self.scan_mtrace(data, at, end, line) if self.old is None else (at, line)
+
     def take(self, raw: bytes, number: int) -> None:
         if raw.startswith(b"=") or not raw.strip():
             return
