@@ -103,3 +103,19 @@ def test_a_chunk_that_is_handed_out_twice() -> None:
     with pytest.raises(rtosheap.HeapError, match=r"4\.2\.0"):
         heap.malloc(4)
     heap.check()
+
+
+def test_what_is_freed_beside_a_chunk_that_is_handed_out_twice() -> None:
+    """4.2.0: it, and the one before it, meet the live block in the list; others do not."""
+    heap = rtosheap.Heap3(92, base_address=0x2000_0004, newlib="4.2.0")
+    first, before, last = (heap.malloc(size) for size in (12, 12, 20))
+    heap.free(last)
+    assert heap.malloc(36) == last  # extended
+    was = bytes(heap.memory)
+    for address in (before, last):
+        with pytest.raises(rtosheap.HeapError, match=r"4\.2\.0"):
+            heap.free(address)
+        assert heap.memory == was
+        heap.check()
+    heap.free(first)
+    assert [block.allocated for block in heap.blocks()][:3] == [False, True, True]

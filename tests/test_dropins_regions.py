@@ -16,6 +16,7 @@ from tools import require
 MAIN = r"""
 #include "FreeRTOS.h"
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 
 static jmp_buf refused;
@@ -24,15 +25,22 @@ void vAssertCalled(void) {
     longjmp(refused, 1);
 }
 
+static void written(int signal) {
+    (void)signal;
+    longjmp(refused, 2);
+}
+
 static uint8_t memory[4096];
 
 int main(void) {
     const HeapRegion_t regions[] = {
-        {memory, FIRST}, {memory + 2048, SECOND}, {memory + 3072, 512}, {NULL, 0}};
-    if (setjmp(refused) != 0) {
-        puts("refused");
+        {AT, FIRST}, {memory + 2048, SECOND}, {memory + 3072, 512}, {NULL, 0}};
+    const int why = setjmp(refused);
+    if (why != 0) {
+        puts(why == 1 ? "refused" : "written to");
         return 0;
     }
+    signal(SIGSEGV, written);
     vPortDefineHeapRegions(regions);
     printf("%d\n", (int)xPortGetFreeHeapSize());
     return 0;
@@ -56,12 +64,20 @@ def test_only_a_size_of_zero_ends_the_regions(
     assert defined(tmp_path, first, second) == said
 
 
+@pytest.mark.parametrize(("address", "said"), [(0, "refused"), (1, "written to")])
+def test_a_region_may_begin_anywhere_but_at_zero(tmp_path: Path, address: int, said: str) -> None:
+    """At 1 it is taken: this program has no memory there."""
+    assert defined(tmp_path, 1024, 512, f"-DAT=(uint8_t *){address}") == said
+
+
 def defined(folder: Path, first: int, second: int, *defines: str) -> str:
     """What the program says of three regions, the last of 512 bytes."""
     main, program = folder / "main.c", folder / "program"
     main.write_text(MAIN)
     source = programs.CSRC / "freertos" / "heap_5.c"
     told = ["-DTEST_ASSERT=1", f"-DFIRST={first}", f"-DSECOND={second}", *defines]
+    if not any(define.startswith("-DAT=") for define in told):
+        told.append("-DAT=memory")
     command = [require("gcc"), *told, *programs.WARNINGS, *programs.INCLUDES]
     programs.run([*command, source, main, "-o", program])
     return programs.run([str(program)]).strip()

@@ -378,12 +378,14 @@ def of_seven(cls: Any, **options: Any) -> Any:
 
 
 #: What the first bytes of it are, from each of these counts on. A block that ends 64 bytes or more
-#: behind the memory tells of a larger heap; a free one's link tells where the next free one lies.
+#: behind the memory tells of a larger heap; a free one's link tells where the next free one lies,
+#: or the end marker.
 CUT: dict[Any, list[tuple[int, str]]] = {
     Heap4: [
-        (304, "heap_4 in 1,256 bytes"), (352, "header"), (408, "heap_4 in 1,256 bytes"),
-        (416, "header"), (440, "heap_4 in 1,256 bytes"), (992, "header"),
-        (1048, "heap_4 in 1,256 bytes"), (1200, "header"), (1256, "end marker"),
+        (304, "heap_4 in 1,256 bytes or more"), (352, "header"),
+        (408, "heap_4 in 1,256 bytes or more"), (416, "header"),
+        (440, "heap_4 in 1,256 bytes or more"), (992, "header"),
+        (1048, "heap_4 in 1,256 bytes or more"), (1200, "header"), (1256, "end marker"),
         (1264, "heap_4 in 2,048 bytes"), (1992, "header"), (2048, ""),
     ],
     Heap2: [

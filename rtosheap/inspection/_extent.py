@@ -177,7 +177,8 @@ def _too_small(reading: Reading, blocks: _Blocks) -> tuple[int, bool] | None:
         return None
     if not free and not region.wrong_marker((), True):
         return None
-    return last - base + layout.header, bool(free)
+    # A free block that another one follows would be one with it: what follows is the end marker.
+    return last - base + layout.header, not blocks[-1][3] and last == end
 
 
 def _too_small_by_size(

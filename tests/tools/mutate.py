@@ -11,8 +11,8 @@ compile, or that compile to the same code, do not count.
 A round draws, of each target, mutants that no other round has tried: so its first verdicts tell of
 all code, not of the tests that were written for the last sample. Each verdict is added to
 tests/coverage/mutants.jsonl as it is known, and what the round has there is not tried again (but
-with --again, for survivors): so a run may end at any time and go on later, with a larger sample,
-too. The report has the reasons that tests/coverage/MUTATION.md gives.
+its survivors alone are, with --again): so a run may end at any time and go on later, with a larger
+sample, too. The report has the reasons that tests/coverage/MUTATION.md gives.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def is_new(mutant: Mutant, since: str | None) -> bool:
 
 
 def again(mutant: Mutant, options: Any) -> bool:
-    return options.again is not None and options.again in mutant.name
+    return options.again in mutant.name
 
 
 def tell(judge: Judge, row: tuple[str, Mutant], options: Any, checked: set[str]) -> bool:
@@ -146,8 +146,11 @@ def run(options: Any) -> None:
         (name, mutant)
         for name in options.targets
         for mutant in sample_of(name, options.sample, others)
-        if mutant.key not in known.last
-        or (known.last[mutant.key] == "survived" and again(mutant, options))
+        if (
+            again(mutant, options) and known.last.get(mutant.key) == "survived"
+            if options.again is not None
+            else mutant.key not in known.last
+        )
     ]
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
@@ -259,7 +262,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--sample", type=int, help="so many of each target's mutants, not all")
     parser.add_argument(
-        "--again", nargs="?", const="", help="try the survivors anew (whose name has this)"
+        "--again", nargs="?", const="", help="try survivors alone anew (whose name has this)"
     )
     parser.add_argument("--unchecked", action="store_true", help="the tests passed a moment ago")
     parser.add_argument(

@@ -70,6 +70,7 @@ HEAP_TESTS = (
         "test_heaps_host.py",
         "test_conformance.py",
         "test_conformance_kernels.py",
+        "test_model_profiles.py",
         "test_metamorphic.py",
         "test_corruption.py",
         "test_corrupt_arenas.py",
