@@ -154,3 +154,32 @@ def test_a_heap_1_that_is_full_serves_no_request() -> None:
     heap = Heap1(64)
     heap.malloc(56)
     assert inspect(heap.memory, Heap1, state=ImageState(used=56)).largest_request == 0
+
+
+@pytest.mark.parametrize("canary", [1, 0xDEADBEEF])
+def test_what_the_heap_protector_does_depends(canary: int) -> None:
+    """A request that fits no free block asserts, in the releases that have it so."""
+    heap = Heap5([(BASE, 400)], canary=canary)
+    live = [heap.malloc(40) for _ in range(4)]
+    heap.free(live[1])
+    report = inspect([(BASE, heap.regions[0].memory)], Heap5)
+    assert report.canary == canary
+    (only,) = report.depends
+    cases = (("main", "NULL"), ("V11.2.0 to V11.3.0", "asserts"))
+    assert (only.conclusion, only.cases) == (f"malloc({report.largest_request + 1})", cases)
+
+
+def test_what_depends_on_newlib() -> None:
+    """Named by its releases, without their dates."""
+    heap = Heap3(400, base_address=BASE)
+    live = [heap.malloc(40) for _ in range(4)]
+    heap.free(live[1])
+    state = ImageState(used=4 * 48, head=live[1] - 8)
+    report = inspect(heap.memory, Heap3, base_address=BASE, state=state)
+    (only,) = report.depends
+    places = ("0x20000038", "0x20000058")  # the front of the free chunk, or its end
+    names = ("newlib 4.2.0 or later", "newlib 4.1.0 or earlier")
+    assert only.conclusion == "malloc(8)"
+    assert only.cases == tuple(
+        (name, f"{place}, which takes 16 bytes") for name, place in zip(names, places, strict=True)
+    )

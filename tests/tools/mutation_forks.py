@@ -41,17 +41,34 @@ Place = tuple[str, int]
 
 
 class Tracer:
-    """Which lines of some files run, in what is traced."""
+    """Which lines of some files run, in what is traced. What has run whole is traced no more."""
 
     def __init__(self, files: set[str]) -> None:
         self.files = files
-        self.lines: set[Place] = set()
+        self.left: dict[int, tuple[CodeType, set[int]]] = {}  # by the code: lines that did not run
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
-        if frame.f_code.co_filename not in self.files:
+        code = frame.f_code
+        if code.co_filename not in self.files:
             return None
-        self.lines.add((Path(frame.f_code.co_filename).name, frame.f_lineno))
+        known = self.left.get(id(code))
+        if known is None:
+            known = self.left[id(code)] = code, lines_in(code)
+        known[1].discard(frame.f_lineno)
+        frame.f_trace_lines = bool(known[1])
         return self
+
+    @property
+    def lines(self) -> set[Place]:
+        return {
+            (Path(code.co_filename).name, line)
+            for code, left in self.left.values()
+            for line in lines_in(code) - left
+        }
+
+
+def lines_in(code: CodeType) -> set[int]:
+    return {line for *_, line in code.co_lines() if line}
 
 
 class Measured:
@@ -86,7 +103,7 @@ class Measured:
             if session.testsfailed:
                 yield {"failed": item.nodeid}
                 return
-            seconds, lines = seconds_used() - start, set(tracer.lines)
+            seconds, lines = seconds_used() - start, tracer.lines
             for name in getattr(item, "fixturenames", ()):
                 took, its = self.fixtures.get(name, (0.0, set[Place]()))
                 seconds, lines = seconds + took, lines | its
