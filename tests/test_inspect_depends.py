@@ -147,7 +147,12 @@ def test_a_heap_3_that_is_full_serves_no_request() -> None:
         while heap.malloc(1) is not None:
             pass
         state = ImageState(used=heap._reached, head=0)
-        assert inspect(heap.memory, Heap3, state=state).largest_request == 0
+        report = inspect(heap.memory, Heap3, state=state)
+        assert report.largest_request == 0
+        for one in report.depends:
+            (odd,) = [name for name, case in one.cases if case != "NULL"]
+            assert odd == "newlib 4.2.0"  # and not up to some date
+        assert "malloc(8)" in {one.conclusion for one in report.depends}
 
 
 def test_a_heap_1_that_is_full_serves_no_request() -> None:

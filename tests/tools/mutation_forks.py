@@ -33,7 +33,7 @@ import pytest
 QUESTIONS, ANSWERS, FILES = "MUTATION_QUESTIONS", "MUTATION_ANSWERS", "MUTATION_FILES"
 MEMORY = "MUTATION_MEMORY"
 #: Seconds of tests that a mutant is put through at the most; of the clock, after which it hangs.
-BUDGET, HANGS = 60.0, 1800
+BUDGET, HANGS = 30.0, 1800
 #: The status of a process whose mutant is none for forks.
 IMPORT = 77
 
