@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "replay.h"
 
@@ -53,6 +54,7 @@ int main(int argc, char **argv) {
                                .slot_count = 2 * live};
     size_t wrong;
     if (ops->init(replay.state, &setup, &wrong) != RH_OK) return 1;
+    if (argc > 3) replay.engine = strcmp(argv[3], "index") == 0 ? RH_ENGINE_INDEX : RH_ENGINE_LIST;
     rh_replay_begin(&replay);
     if (rh_replay_run(&replay, events, INT64_MAX) != RH_REPLAY_OK) return 1;
     printf("%zu events, %llu most nodes, %llu failures\n", replay.done,

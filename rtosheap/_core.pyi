@@ -155,6 +155,7 @@ def _restore(
 # slot int32 (0 <= slot < slots), size uint64. columns: a writable array for each column that is to
 # be recorded, by its name in COLUMNS. slots: how many ids there are, or SLOT_BYTES for each, all
 # zero or what an earlier replay left there, which are written.
+# engine: None, "list" or "index".
 #
 # Returns done, failures, zero_size, skipped, ignored_frees, live_bytes, most_nodes,
 # most_nodes_event (-1: none), first_failure (-1: none), need, need_event (-1: none).
@@ -170,6 +171,7 @@ def replay(
     stop_at_failure: bool,
     track_need: bool,
     progress: Callable[[int, int], object] | None,
+    engine: str | None = None,
     /,
 ) -> dict[str, int]: ...
 

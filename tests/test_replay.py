@@ -308,7 +308,9 @@ EVENTS_AT_ONCE, STEPS_AT_ONCE, FEW_STEPS = 4096, 1_000_000, 256
 def looks(trace: Trace, heap: Any, record: Any) -> tuple[list[int], Any]:
     """After which events signals were looked at, which is where progress() is called."""
     seen: list[int] = []
-    result = replay(trace, heap, record=record, progress=lambda done, total: seen.append(done))
+    result = replay(
+        trace, heap, record=record, progress=lambda done, total: seen.append(done), engine="list"
+    )
     return seen, result
 
 

@@ -67,12 +67,38 @@ struct rh2_place {
     RH_NODES
 };
 
+#if RH_RANKED
+/* The host defines them. */
+RH_SHARED void rh2_ranked_find(struct rh_heap2 *heap, rh_word size, struct rh2_place *place);
+RH_SHARED void rh2_ranked_took(struct rh_heap2 *heap, rh_word size);
+RH_SHARED void rh2_ranked_gave(struct rh_heap2 *heap, rh_word block, rh_word size);
+#define RH2_IS_RANKED(heap) ((heap)->common.rank != NULL)
+/* The entries that are changed: such a search has met none. */
+#define RH2_MEET(heap, region, entry)                                                              \
+    do {                                                                                           \
+        if (RH2_IS_RANKED(heap) && (entry) != RH2_HEAD(heap)) RH_VISIT((heap), (region), (entry)); \
+    } while (0)
+#define RH2_TOOK(heap, size) (RH2_IS_RANKED(heap) ? rh2_ranked_took((heap), (size)) : (void)0)
+#define RH2_GAVE(heap, block, size)                                                                \
+    (RH2_IS_RANKED(heap) ? rh2_ranked_gave((heap), (block), (size)) : (void)0)
+#else
+#define RH2_MEET(heap, region, entry) ((void)0)
+#define RH2_TOOK(heap, size) ((void)0)
+#define RH2_GAVE(heap, block, size) ((void)0)
+#endif
+
 /* `verify` is a constant. The end marker ends the search: in firmware by its size. */
 RH_STEP enum rh_status rh2_find(RH_FAST struct rh_heap2 *heap, RH_FAST rh_word size,
                                 RH_FAST bool verify, RH_FAST struct rh2_place *place) {
     RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
     RH_FAST rh_word before = RH2_HEAD(heap), after = heap->head.next, nodes = 0;
     (void)verify;
+#if RH_RANKED
+    if (RH2_IS_RANKED(heap)) {
+        rh2_ranked_find(heap, size, place);
+        return RH_OK;
+    }
+#endif
 #if defined(__OPTIMIZE_SIZE__) && !RH_HEAD_IS_APART
     /* For size gcc leaves a loop's test where it stands: here, where a turn needs no other branch.
      * The head is an entry like any other. */
@@ -102,6 +128,26 @@ RH_STEP enum rh_status rh2_find(RH_FAST struct rh_heap2 *heap, RH_FAST rh_word s
     RH_SET_NODES(place, nodes);
     return RH_OK;
 }
+
+#if RH_HAS_SHADOW
+/* Of the entries that the insertion of what is left will read, the search has not met this one. */
+RH_INLINE enum rh_status rh2_meet_rest(struct rh_heap2 *heap, struct rh_region *region,
+                                       const struct rh2_place *fit, rh_word rest) {
+    const rh_word unmet = rh_next(region, fit->after);
+#if RH_RANKED
+    struct rh2_place place;
+    if (RH2_IS_RANKED(heap)) {
+        rh2_ranked_find(heap, rest, &place);
+        RH2_MEET(heap, region, place.before);
+        return RH_OK;
+    }
+#endif
+    if (unmet != RH2_TAIL(heap) &&
+        (fit->before == RH2_HEAD(heap) || rh_size(region, fit->before) < rest))
+        RH_VISIT(heap, region, unmet);
+    return RH_OK;
+}
+#endif
 
 /* How large a block the request asks for. Otherwise RH_EXHAUSTED; RH_ASSERTION where an older
  * kernel would write outside its blocks. */
@@ -145,6 +191,8 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *const heap, const rh_word size
     }
 
     RH_FAST rh_word block = fit.after;
+    RH2_MEET(heap, region, fit.before);
+    RH2_MEET(heap, region, block);
     RH_FAST rh_word after = rh_next(region, block);
     RH_FAST rh_word found = rh_size(region, block);
     RH_SET_NODES(&place, 0);
@@ -153,18 +201,19 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *const heap, const rh_word size
     if (rh_splits(found, wanted, RH_HEADER_OF(heap))) {
         RH_FAST rh_word rest = block + wanted, rest_size = found - wanted;
 #if RH_HAS_SHADOW
-        /* Of the entries that the insertion will read, the search has not met this one. */
-        if (after != RH2_TAIL(heap) &&
-            (fit.before == RH2_HEAD(heap) || rh_size(region, fit.before) < rest_size))
-            RH_VISIT(heap, region, after);
+        status = rh2_meet_rest(heap, region, &fit, rest_size);
+        if (status != RH_OK) return status;
 #endif
         rh2_put_next(heap, region, fit.before, after);
         rh2_find(heap, rest_size, false, &place);
         rh_put_header(region, rest, place.after, rest_size);
         rh2_put_next(heap, region, place.before, rest);
+        RH2_TOOK(heap, found);
+        RH2_GAVE(heap, rest, rest_size);
         found = wanted;
     } else {
         rh2_put_next(heap, region, fit.before, after);
+        RH2_TOOK(heap, found);
     }
     if (RH_IS_OLD(heap, RH_OLD_UNMARKED))
         rh_put_size(region, block, found);
@@ -225,10 +274,12 @@ RH_INLINE enum rh_status rh2_give_back(struct rh_heap2 *const heap, const rh_wor
     RH_FAST enum rh_status status = rh2_find(heap, size, true, &place);
     if (status != RH_OK) return status;
 
+    RH2_MEET(heap, region, place.before);
     RH_SET_NODES(heap, RH_NODES_OF(&place));
     if (clears) rh_clear(region, block, size, RH_HEADER_OF(heap));
     rh_put_header(region, block, place.after, size);
     rh2_put_next(heap, region, place.before, block);
+    RH2_GAVE(heap, block, size);
     heap->free_size += size;
     RH_COUNT_FREE(heap);
     RH_MARK_DEAD(heap, region, block + RH_HEADER_OF(heap));

@@ -113,6 +113,9 @@ RH_INLINE void rh_start_common(struct rh_common *common, struct rh_region *regio
 #else
     (void)options;
 #endif
+#if RH_RANKED
+    common->rank = NULL;
+#endif
     common->fault.rule = RH_RULE_NONE;
     common->fault.address = 0;
 #if RH_HAS_SHADOW

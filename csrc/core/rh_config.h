@@ -96,6 +96,12 @@
 #define RH_INDEX 0
 #endif
 
+/* 1: on a host, the list of heap_2, heap_4, heap_5 and newlib-nano may have an index that is made
+ * and dropped while the program runs, which is the host's: csrc/host/rank.h. */
+#ifndef RH_RANKED
+#define RH_RANKED 0
+#endif
+
 /* Linkage of the public functions: `static` where a .c of the core is included by another. */
 #ifndef RH_API
 #define RH_API

@@ -136,7 +136,10 @@ struct rh_ff_gap {
 #define RH_REGION_IN(of) ((struct rh_region *)NULL)
 #endif
 
-#if RH_INDEX
+/* Is there a second way to search the list: the index of a build, or a host's? */
+#define RH_HAS_INDEX (RH_INDEX || RH_RANKED)
+
+#if RH_HAS_INDEX
 /* A block that is given back. */
 struct rh_ff_gift {
     rh_word block;
@@ -149,6 +152,8 @@ struct rh_ff_gift {
 
 RH_STEP enum rh_status rh_ff_place(RH_FAST struct rh_heap4 *heap, RH_FAST rh_word block,
                                    RH_FAST bool many, RH_FAST struct rh_ff_gap *gap);
+#endif
+#if RH_INDEX
 #include "rh_first_fit_index.h"
 #else
 #define RH_INDEX_STATE(state) ((void)0)
@@ -157,6 +162,25 @@ RH_STEP enum rh_status rh_ff_place(RH_FAST struct rh_heap4 *heap, RH_FAST rh_wor
 #define RH_INDEX_HAS_ROOM(state) true
 #define RH_INDEX_BUILD(heap, state, many) ((void)0)
 #define RH_NEAR_TOOK(heap, rest) ((void)(rest))
+#endif
+#if RH_RANKED
+/* The host defines them. */
+RH_SHARED enum rh_status rh_ranked_find(struct rh_heap4 *heap, rh_word wanted,
+                                        struct rh_ff_fit *fit);
+RH_SHARED enum rh_status rh_ranked_place(struct rh_heap4 *heap, rh_word block,
+                                         struct rh_ff_gap *gap);
+RH_SHARED void rh_ranked_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest);
+RH_SHARED void rh_ranked_gave(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
+                              const struct rh_ff_gift *gift);
+#define RH_HAS_FAR(heap) ((heap)->common.rank != NULL)
+#define RH_IS_FAR(heap, block) RH_HAS_FAR(heap)
+#define RH_INDEX_GAVE(heap, gap, gift, many, far)                                                  \
+    ((far) ? rh_ranked_gave((heap), (gap), (gift)) : (void)0)
+#define RH_FAR_SHARED RH_SHARED
+#define rh_index_find(heap, wanted, many, fit) rh_ranked_find((heap), (wanted), (fit))
+#define rh_index_took(heap, fit, rest, many) rh_ranked_took((heap), (fit), (rest))
+#define RH_FAR_PLACE(heap, block, many, gap) rh_ranked_place((heap), (block), (gap))
+#elif !RH_INDEX
 #define RH_FAR_SHARED RH_INLINE
 #define RH_FAR_PLACE(heap, block, many, gap) RH_OK
 #endif
@@ -269,7 +293,7 @@ RH_STEP rh_word rh_ff_take(RH_FAST struct rh_heap4 *heap, RH_FAST const struct r
         if ((status) != RH_OK) return (status);                                                    \
     } while (0)
 
-#if RH_INDEX
+#if RH_HAS_INDEX
 /* Allocates a block of `wanted` bytes, where there is an index to search. */
 RH_FAR_SHARED enum rh_status rh_far_allocate(struct rh_heap4 *heap, rh_word wanted,
                                              rh_word *address, bool many) {
@@ -304,7 +328,7 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *const heap, const rh_word
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-#if RH_INDEX
+#if RH_HAS_INDEX
     if (RH_HAS_FAR(heap)) return rh_far_allocate(heap, wanted, address, many);
 #endif
     struct rh_ff_fit fit;
@@ -441,14 +465,14 @@ RH_INLINE enum rh_status rh_ff_release(struct rh_heap4 *const heap, struct rh_re
         rh_put_header(region, block, link, whole);
         RH_SET_MERGED(heap, block);
     }
-#if RH_INDEX
+#if RH_HAS_INDEX
     const struct rh_ff_gift gift = {block, size, whole, before_size, joins_before, joins_after};
     RH_INDEX_GAVE(heap, &gap, &gift, many, far);
 #endif
     return RH_OK;
 }
 
-#if RH_INDEX
+#if RH_HAS_INDEX
 RH_FAR_SHARED enum rh_status rh_far_release(struct rh_heap4 *heap, struct rh_region *region,
                                             rh_word block, rh_word size, bool clears, bool many) {
     return rh_ff_release(heap, region, block, size, clears, many, true);
@@ -456,7 +480,7 @@ RH_FAR_SHARED enum rh_status rh_far_release(struct rh_heap4 *heap, struct rh_reg
 #endif
 
 /* The second step: the block goes back into the list. RH_CORRUPT as rh_ff_free(). */
-#if RH_INDEX
+#if RH_HAS_INDEX
 RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region *region,
                                          rh_word block, rh_word size, bool clears, bool many) {
     if (RH_IS_FAR(heap, block)) return rh_far_release(heap, region, block, size, clears, many);

@@ -97,6 +97,9 @@ struct rh_common {
     unsigned old; /* enum rh_old */
     bool clear_on_free;
 #endif
+#if RH_RANKED
+    struct rh_rank *rank; /* the host's index of the list; NULL: none, which a copy must be */
+#endif
     struct rh_fault fault; /* of the last call that returned RH_CORRUPT */
 };
 #define RH_COMMON struct rh_common common;

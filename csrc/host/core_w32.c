@@ -1,3 +1,5 @@
 #define RH_WORD_BYTES 4
 #define RH_OPS_TABLE rh_ops_w32
+/* But for a build whose lists have an index already. */
+#define RH_RANKED (!RH_INDEX)
 #include "word_size.h"

@@ -92,9 +92,34 @@ struct nano_fit {
     rh_word size;
 };
 
+#if RH_RANKED
+/* The list by its index: rank_lists.h. */
+RH_SHARED enum rh_status nano_ranked_find(struct rh_nano *heap, rh_word wanted,
+                                          struct nano_fit *fit);
+RH_SHARED enum rh_status nano_ranked_place(struct rh_nano *heap, rh_word chunk, rh_word *before,
+                                           rh_word *after, rh_word *nodes);
+/* Of a chunk that is taken, `rest` bytes stay in the list. */
+RH_SHARED void nano_ranked_took(struct rh_nano *heap, rh_word chunk, rh_word size, rh_word rest);
+/* `before` is 0 where the chunk does not join it, `after_size` where it does not take that in. */
+RH_SHARED void nano_ranked_gave(struct rh_nano *heap, rh_word before, rh_word chunk, rh_word size,
+                                rh_word after_size);
+#define NANO_IS_RANKED(heap) ((heap)->common.rank != NULL)
+#define NANO_TOOK(heap, chunk, size, rest)                                                         \
+    (NANO_IS_RANKED(heap) ? nano_ranked_took((heap), (chunk), (size), (rest)) : (void)0)
+#define NANO_GAVE(heap, before, chunk, size, after_size)                                           \
+    (NANO_IS_RANKED(heap) ? nano_ranked_gave((heap), (before), (chunk), (size), (after_size))      \
+                          : (void)0)
+#else
+#define NANO_TOOK(heap, chunk, size, rest) ((void)0)
+#define NANO_GAVE(heap, before, chunk, size, after_size) ((void)(after_size))
+#endif
+
 static enum rh_status nano_find(struct rh_nano *heap, rh_word wanted, struct nano_fit *fit) {
     struct rh_region *region = RH_FIRST_REGION(heap);
     rh_word nodes = 0;
+#if RH_RANKED
+    if (NANO_IS_RANKED(heap)) return nano_ranked_find(heap, wanted, fit);
+#endif
     fit->before_last = fit->before = fit->size = 0;
     for (fit->chunk = heap->first; fit->chunk != 0;) {
         if (fit->chunk == heap->extended) return nano_bug(heap, RH_NANO_TWICE);
@@ -121,12 +146,15 @@ static enum rh_status nano_extend(struct rh_nano *heap, rh_word wanted, const st
     if (last == 0) return heap->version == RH_NANO_4_2_0 ? nano_bug(heap, RH_NANO_READS_0) : RH_OK;
     const rh_word size = rh_get(region, last);
     if (last + size != nano_break(heap)) return RH_OK;
+    RH_VISIT(heap, region, last); /* an index has not met them */
+    if (!first_try && fit->before_last != 0) RH_VISIT(heap, region, fit->before_last);
     const rh_word need = wanted - size + (first_try ? 8 : 0);
     if (!nano_sbrk(heap, need)) return RH_OK;
     if (heap->version == RH_NANO_4_3_0 && fit->before_last == 0)
         return nano_bug(heap, RH_NANO_WRITES_4); /* what sbrk gave, the caller takes back */
     heap->free_size -= size;
     rh_put(region, last, size + need);
+    NANO_TOOK(heap, last, size, 0);
     if (first_try)
         heap->extended = last; /* and stays in the list */
     else
@@ -138,7 +166,7 @@ static enum rh_status nano_extend(struct rh_nano *heap, rh_word wanted, const st
 /* A chunk that no listed one can serve. RH_ASSERTION leaves the heap as it was. */
 static enum rh_status nano_from_sbrk(struct rh_nano *heap, rh_word wanted,
                                      const struct nano_fit *fit, rh_word *chunk) {
-    const rh_word reached = heap->reached, free_size = heap->free_size;
+    const rh_word reached = heap->reached, free_size = heap->free_size, refused = heap->refused;
     *chunk = nano_grow(heap, wanted);
     enum rh_status status = RH_OK;
     if (*chunk == 0 && heap->version >= RH_NANO_4_2_0)
@@ -146,6 +174,7 @@ static enum rh_status nano_from_sbrk(struct rh_nano *heap, rh_word wanted,
     if (status != RH_OK) {
         heap->reached = reached;
         heap->free_size = free_size;
+        if (status == RH_CORRUPT) heap->refused = refused;
     } else if (*chunk == 0) {
         status = wanted > free_size ? RH_EXHAUSTED : RH_FRAGMENTED;
         RH_COUNT_FAILED(heap);
@@ -162,6 +191,7 @@ static rh_word nano_cut(struct rh_nano *heap, rh_word wanted, const struct nano_
     const rh_word link = rh_get(region, chunk + NANO_LINK_AT);
     if (rest < NANO_LEAST) {
         nano_put_link(heap, fit->before, link);
+        NANO_TOOK(heap, chunk, fit->size, 0);
         heap->free_size -= fit->size;
         return chunk;
     }
@@ -175,6 +205,7 @@ static rh_word nano_cut(struct rh_nano *heap, rh_word wanted, const struct nano_
         rh_put(region, chunk, rest);
         chunk += rest;
     }
+    NANO_TOOK(heap, fit->chunk, fit->size, rest);
     rh_put(region, chunk, wanted);
     heap->free_size -= wanted;
     return chunk;
@@ -239,7 +270,13 @@ static enum rh_status nano_release(struct rh_nano *heap, rh_word chunk) {
     const rh_word freed = size;
 
     rh_word before = 0, after = heap->first;
-    while (after != 0 && after < chunk) {
+#if RH_RANKED
+    if (NANO_IS_RANKED(heap)) {
+        const enum rh_status status = nano_ranked_place(heap, chunk, &before, &after, &nodes);
+        if (status != RH_OK) return status;
+    }
+#endif
+    while (after != 0 && after < chunk) { /* with an index: it is beyond */
         if (after == heap->extended) return nano_bug(heap, RH_NANO_TWICE);
         RH_VISIT(heap, region, after);
         RH_COUNT_NODE(nodes);
@@ -255,12 +292,14 @@ static enum rh_status nano_release(struct rh_nano *heap, rh_word chunk) {
     }
     RH_SET_NODES(heap, nodes);
 
-    rh_word link = after;
+    rh_word link = after, after_size = 0;
     if (swallows) {
-        size += rh_get(region, after);
+        after_size = rh_get(region, after);
+        size += after_size;
         link = rh_get(region, after + NANO_LINK_AT);
     }
-    if (before != 0 && before + rh_get(region, before) == chunk) {
+    const bool joins = before != 0 && before + rh_get(region, before) == chunk;
+    if (joins) {
         /* [before][chunk]  =>  [    before    ]     the chunk's own words stay */
         rh_put(region, before, rh_get(region, before) + size);
         if (swallows) rh_put(region, before + NANO_LINK_AT, link);
@@ -270,6 +309,7 @@ static enum rh_status nano_release(struct rh_nano *heap, rh_word chunk) {
         rh_put(region, chunk + NANO_LINK_AT, link);
         nano_put_link(heap, before, chunk);
     }
+    NANO_GAVE(heap, joins ? before : 0, chunk, freed, after_size);
     heap->free_size += freed;
     return RH_OK;
 }

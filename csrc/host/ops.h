@@ -80,6 +80,24 @@ struct rh_snapshot {
 typedef bool (*rh_visitor64)(void *context, uint64_t address, uint64_t size, bool allocated);
 typedef bool (*rh_address_visitor)(void *context, uint64_t address);
 
+/* An index of the free list, with which malloc, free and realloc take no longer than the logarithm
+ * of its length. It lies outside the arena, and is its maker's, who drops it. */
+struct rh_list_index {
+    /* Of the list as it is; NULL where there is no memory, or the heap is too large. */
+    void *(*make)(void *state);
+    void (*drop)(void *index);
+    /* The heap's calls use it from now on, and keep it, but for one for which memory did not
+     * suffice. NULL: none any more, so that the state may be copied. */
+    void (*use)(void *state, void *index);
+    /* Is there one that the calls use? */
+    bool (*is_used)(const void *state);
+    /* While one is used: would free() of a live payload, whose own header is intact, meet a header
+     * that is not? RH_OK or RH_CORRUPT. */
+    enum rh_status (*meets)(void *state, uint64_t payload);
+    /* ... the statistics' largest free block, and how many there are. */
+    void (*sums)(const void *state, uint64_t *largest, uint64_t *count);
+};
+
 struct rh_ops {
     int kind;       /* 1 to 5 */
     int word_bytes; /* 4 or 8 */
@@ -93,6 +111,8 @@ struct rh_ops {
     bool has_calls;          /* the C library's other calls, below: heap_3 */
     bool has_need;           /* the last three functions: heap_4, heap_5 */
     uint64_t only_alignment; /* 0: any; heap_3 has one */
+
+    const struct rh_list_index *index; /* NULL: there is no list, or no index of it */
 
     size_t (*state_bytes)(size_t region_count);
     size_t (*shadow_bytes)(uint64_t size, uint64_t alignment);

@@ -2,10 +2,6 @@
  * heap_1 behind struct rh_ops. A part of word_size.h.
  */
 
-static struct rh_heap1 *heap1_of(const void *state) {
-    return &((struct state *)(uintptr_t)state)->u.heap1;
-}
-
 static enum rh_status heap1_init(void *state, const struct rh_setup *setup, size_t *wrong) {
     struct rh_options options;
     if (!take_setup(state, setup, &options, wrong)) return RH_OUT_OF_RANGE;

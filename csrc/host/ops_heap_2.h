@@ -2,10 +2,6 @@
  * heap_2 behind struct rh_ops. A part of word_size.h.
  */
 
-static struct rh_heap2 *heap2_of(const void *state) {
-    return &((struct state *)(uintptr_t)state)->u.heap2;
-}
-
 static enum rh_status heap2_init(void *state, const struct rh_setup *setup, size_t *wrong) {
     struct rh_options options;
     if (!take_setup(state, setup, &options, wrong)) return RH_OUT_OF_RANGE;
@@ -93,6 +89,7 @@ static const char *heap2_assertion(const void *state) {
 static const struct rh_ops heap2_ops = {
     OPS_OF_ALL,
     RESTORE(heap2_restore),
+    INDEX(heap2_ranked),
     .kind = 2,
     .can_free = true,
     .has_end_marker = true,

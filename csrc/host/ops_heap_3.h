@@ -2,10 +2,6 @@
  * heap_3, newlib-nano's malloc, behind struct rh_ops. A part of word_size.h, for 32 bits.
  */
 
-static struct rh_nano *heap3_of(const void *state) {
-    return &((struct state *)(uintptr_t)state)->u.nano;
-}
-
 static enum rh_status heap3_init(void *state, const struct rh_setup *setup, size_t *wrong) {
     struct rh_options options;
     if (!take_setup(state, setup, &options, wrong)) return RH_OUT_OF_RANGE;
@@ -231,6 +227,7 @@ static enum rh_status heap3_restore(void *state, const struct rh_snapshot *snaps
 static const struct rh_ops heap3_ops = {
     OPS_OF_ALL,
     RESTORE(heap3_restore),
+    INDEX(heap3_ranked),
     .kind = 3,
     .can_free = true,
     .zero_size_is_live = true,

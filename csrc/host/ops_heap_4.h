@@ -4,10 +4,6 @@
  * What the core does not have twice is one function here, too: heap_4 is heap_5 over one region.
  */
 
-static struct rh_heap4 *heap4_of(const void *state) {
-    return &((struct state *)(uintptr_t)state)->u.heap4;
-}
-
 static enum rh_status heap4_init(void *state, const struct rh_setup *setup, size_t *wrong) {
     struct rh_options options;
     if (!take_setup(state, setup, &options, wrong)) return RH_OUT_OF_RANGE;
@@ -161,11 +157,12 @@ static const char *heap4_assertion(const void *state) {
 }
 
 #define OPS_OF_FIRST_FIT                                                                           \
-    .can_free = true, .has_need = true, .assertion = heap4_assertion, .block = block_with_header,  \
-    .verify = verify_with_header, .free_size = heap4_free_size, .nodes = heap4_nodes,              \
-    .numbers = heap4_numbers, .reset_minimum = heap4_reset_minimum,                                \
-    .last_fault = heap4_last_fault, .last_free = heap4_last_free,                                  \
-    .least_split = heap4_least_split, .last_region_start = heap4_last_region_start
+    INDEX(heap4_ranked),                                                                           \
+        .can_free = true, .has_need = true, .assertion = heap4_assertion,                          \
+        .block = block_with_header, .verify = verify_with_header, .free_size = heap4_free_size,    \
+        .nodes = heap4_nodes, .numbers = heap4_numbers, .reset_minimum = heap4_reset_minimum,      \
+        .last_fault = heap4_last_fault, .last_free = heap4_last_free,                              \
+        .least_split = heap4_least_split, .last_region_start = heap4_last_region_start
 
 static const struct rh_ops heap4_ops = {
     OPS_OF_ALL,

@@ -10,7 +10,16 @@ struct outcome {
     enum rh_failure failure;
 };
 
+/* So many events are between two questions whether an index pays. It does where the list has more
+ * than so many entries to read at an event; and no more where it has fewer in all. */
+#define EVENTS_BETWEEN 256
+#define MANY_ENTRIES 24
+#define FEW_ENTRIES 16
+
 void rh_replay_begin(struct rh_replay *replay) {
+    replay->index = NULL;
+    replay->is_listed = replay->engine == RH_ENGINE_LIST || replay->ops->index == NULL;
+    replay->read = 0;
     replay->done = 0;
     replay->failures = replay->zero_size = replay->skipped = replay->ignored_frees = 0;
     replay->live_bytes = 0;
@@ -21,6 +30,43 @@ void rh_replay_begin(struct rh_replay *replay) {
     if (replay->ops->has_need) replay->need.last = replay->ops->last_region_start(replay->state);
     replay->need.need = 0;
     replay->need.event = -1;
+}
+
+/* Heap_2's may have given up. */
+static bool has_index(const struct rh_replay *replay) {
+    return replay->index != NULL && replay->ops->index->is_used(replay->state);
+}
+
+static void drop_index(struct rh_replay *replay) {
+    if (replay->index != NULL) replay->ops->index->drop(replay->index);
+    replay->index = NULL;
+}
+
+void rh_replay_end(struct rh_replay *replay) {
+    drop_index(replay);
+}
+
+static void make_index(struct rh_replay *replay) {
+    replay->index = replay->ops->index->make(replay->state);
+    replay->is_listed = replay->index == NULL;
+}
+
+/* Which of the two is quicker? An index does not read all that the list does: where something is
+ * overwritten, the list it is. */
+static void choose(struct rh_replay *replay) {
+    if (replay->index != NULL) {
+        uint64_t largest, count = 0;
+        replay->is_listed = !has_index(replay);
+        if (!replay->is_listed) replay->ops->index->sums(replay->state, &largest, &count);
+        if (count >= FEW_ENTRIES) return;
+        replay->ops->index->use(replay->state, NULL);
+        drop_index(replay);
+    } else if (!replay->is_listed && replay->read > (uint64_t)EVENTS_BETWEEN * MANY_ENTRIES) {
+        replay->is_listed = replay->ops->check(replay->state) != RH_OK;
+        if (!replay->is_listed) make_index(replay);
+        if (replay->index != NULL) replay->ops->index->use(replay->state, replay->index);
+    }
+    replay->read = 0;
 }
 
 /*
@@ -58,6 +104,12 @@ static void take_steps(struct rh_replay *replay, uint64_t steps) {
     if (steps < FEW_STEPS) return;
     replay->steps_left -= (int64_t)steps;
     if (replay->steps_left <= 0) replay->end = 0;
+}
+
+/* Entries of the list that were read, or would have been without an index. */
+static void take_entries(struct rh_replay *replay, uint64_t entries) {
+    replay->read += entries;
+    if (entries >= FEW_STEPS && replay->index == NULL) take_steps(replay, entries);
 }
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -160,10 +212,11 @@ static enum rh_status free_would(struct rh_replay *replay, uint64_t address) {
     if (status == RH_OK) status = ops->verify(replay->state, address);
     if (status != RH_OK) return status;
     const struct rh_block block = ops->block(replay->state, address);
+    if (has_index(replay)) return ops->index->meets(replay->state, address);
     struct place place = {.limit = ops->list_by_size ? block.size : block.address,
                           .by_size = ops->list_by_size};
     status = ops->walk_free(replay->state, up_to_place, &place);
-    take_steps(replay, place.entries);
+    take_entries(replay, place.entries);
     return status;
 }
 
@@ -248,12 +301,19 @@ static enum rh_status record(struct rh_replay *replay, size_t event,
     if (c->failed != NULL) c->failed[event] = outcome->failure != RH_FAILURE_NONE;
     if (c->failure != NULL) c->failure[event] = (uint8_t)outcome->failure;
     if (c->largest_free_block != NULL || c->free_block_count != NULL) {
-        struct rh_stats64 stats;
-        enum rh_status status = replay->ops->stats(replay->state, &stats);
-        if (status == RH_CORRUPT) return status;
-        take_steps(replay, stats.values[3]);
-        if (c->largest_free_block != NULL) c->largest_free_block[event] = stats.values[1];
-        if (c->free_block_count != NULL) c->free_block_count[event] = (uint32_t)stats.values[3];
+        uint64_t largest, count;
+        if (has_index(replay)) {
+            replay->ops->index->sums(replay->state, &largest, &count);
+        } else {
+            struct rh_stats64 stats;
+            enum rh_status status = replay->ops->stats(replay->state, &stats);
+            if (status == RH_CORRUPT) return status;
+            largest = stats.values[1];
+            count = stats.values[3];
+            take_entries(replay, count);
+        }
+        if (c->largest_free_block != NULL) c->largest_free_block[event] = largest;
+        if (c->free_block_count != NULL) c->free_block_count[event] = (uint32_t)count;
     }
     return RH_OK;
 }
@@ -268,10 +328,8 @@ static bool is_event(uint8_t op) {
     return op == RH_EVENT_MALLOC || op == RH_EVENT_REALLOC || op == RH_EVENT_FREE;
 }
 
-enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end, int64_t steps) {
-    const bool recording = records(&replay->columns);
-    replay->end = end < replay->events ? end : replay->events;
-    replay->steps_left = steps;
+/* Up to the event `end` of the replay. */
+static enum rh_replay_result run_events(struct rh_replay *replay, bool recording) {
     while (replay->done < replay->end) {
         const size_t event = replay->done;
         /* Once: what is tested here is what is used. */
@@ -282,7 +340,7 @@ enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end, int64_
         struct outcome outcome = {0, 0, 0, RH_FAILURE_NONE};
         if (run_event(replay, op, &replay->slots[slot], replay->size[event], &outcome) != RH_OK)
             return RH_REPLAY_CORRUPT;
-        take_steps(replay, outcome.nodes);
+        take_entries(replay, outcome.nodes);
         if (outcome.nodes > replay->most_nodes) {
             replay->most_nodes = outcome.nodes;
             replay->most_nodes_event = (int64_t)event;
@@ -291,7 +349,34 @@ enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end, int64_
         if (failed && replay->failures++ == 0) replay->first_failure = (int64_t)event;
         if (recording && record(replay, event, &outcome) != RH_OK) return RH_REPLAY_CORRUPT;
         replay->done++;
-        if (failed && replay->stop_at_failure) break;
+        if (failed && replay->stop_at_failure) {
+            replay->steps_left = 0;
+            break;
+        }
     }
     return RH_REPLAY_OK;
+}
+
+enum rh_replay_result rh_replay_run(struct rh_replay *replay, size_t end, int64_t steps) {
+    const struct rh_list_index *index = replay->ops->index;
+    const bool recording = records(&replay->columns);
+    const bool chooses = replay->engine == RH_ENGINE_CHOSEN;
+    enum rh_replay_result result = RH_REPLAY_OK;
+    if (end > replay->events) end = replay->events;
+    replay->steps_left = steps;
+    if (replay->engine == RH_ENGINE_INDEX && !replay->is_listed && replay->index == NULL) {
+        make_index(replay);
+        if (replay->index == NULL) return RH_REPLAY_NO_INDEX;
+    }
+    if (replay->index != NULL) index->use(replay->state, replay->index);
+    while (result == RH_REPLAY_OK && replay->done < end && replay->steps_left > 0) {
+        replay->end = end;
+        if (chooses && !replay->is_listed) {
+            choose(replay);
+            if (end - replay->done > EVENTS_BETWEEN) replay->end = replay->done + EVENTS_BETWEEN;
+        }
+        result = run_events(replay, recording);
+    }
+    if (replay->index != NULL) index->use(replay->state, NULL);
+    return result;
 }

@@ -57,9 +57,20 @@ struct rh_need {
     int64_t event; /* the event that needs the last byte, or -1 */
 };
 
+/* What finds the place in the free list: all that is recorded is the same. */
+enum rh_engine {
+    RH_ENGINE_CHOSEN, /* the list, or an index while that is quicker */
+    RH_ENGINE_LIST,
+    RH_ENGINE_INDEX,
+    RH_ENGINES
+};
+#define RH_ENGINE_NAMES                                                                            \
+    { [RH_ENGINE_CHOSEN] = NULL, [RH_ENGINE_LIST] = "list", [RH_ENGINE_INDEX] = "index" }
+
 struct rh_replay {
     const struct rh_ops *ops;
     void *state;
+    enum rh_engine engine;
 
     const uint8_t *op; /* the trace: event, number of the id, size as requested */
     const int32_t *slot;
@@ -84,17 +95,23 @@ struct rh_replay {
     size_t end;               /* where rh_replay_run() returns */
     int64_t steps_left; /* list entries read, and each 64 bytes copied or cleared, are steps */
     struct rh_need need;
+    void *index;    /* of the list, or NULL */
+    bool is_listed; /* no index can be had, or trusted */
+    uint64_t read;  /* list entries, since it was last asked whether an index pays */
 };
 
 /* Sets the counters and what track_need begins with; the fields above them are the caller's. */
 void rh_replay_begin(struct rh_replay *replay);
+/* Gives back what a replay has in memory. */
+void rh_replay_end(struct rh_replay *replay);
 
 enum rh_replay_result {
     RH_REPLAY_OK = 0,
     /* The heap's last fault says more. The heap is as it was before event `done`; if it was the
      * statistics of a column that met the fault, as it was after it. */
     RH_REPLAY_CORRUPT,
-    RH_REPLAY_NO_EVENT /* event `done` has no known operation, or a slot outside the table */
+    RH_REPLAY_NO_EVENT, /* event `done` has no known operation, or a slot outside the table */
+    RH_REPLAY_NO_INDEX  /* RH_ENGINE_INDEX, and no memory for it, or a heap that is too large */
 };
 
 /* Runs the events up to `end`, or to the end of the trace, but for what is left once they have

@@ -19,6 +19,24 @@ RH_STATIC_ASSERT(offsetof(struct rh_heap1, common) == 0, "common comes first");
 RH_STATIC_ASSERT(offsetof(struct rh_heap2, common) == 0, "common comes first");
 RH_STATIC_ASSERT(offsetof(struct rh_heap4, common) == 0, "common comes first");
 
+static struct rh_heap1 *heap1_of(const void *state) {
+    return &((struct state *)(uintptr_t)state)->u.heap1;
+}
+
+static struct rh_heap2 *heap2_of(const void *state) {
+    return &((struct state *)(uintptr_t)state)->u.heap2;
+}
+
+#if RH_WORD_BYTES == 4
+static struct rh_nano *heap3_of(const void *state) {
+    return &((struct state *)(uintptr_t)state)->u.nano;
+}
+#endif
+
+static struct rh_heap4 *heap4_of(const void *state) {
+    return &((struct state *)(uintptr_t)state)->u.heap4;
+}
+
 static struct rh_common *common_of(const void *state) {
     return &((struct state *)(uintptr_t)state)->u.common;
 }
@@ -173,6 +191,12 @@ static bool widen(void *context, rh_word address, rh_word size, bool allocated) 
     const struct widened *w = context;
     return w->visit(w->context, address, size, allocated);
 }
+
+#if RH_RANKED
+#define INDEX(operations) .index = &(operations)
+#else
+#define INDEX(operations) .index = NULL
+#endif
 
 /* What the tables of all heaps begin with. */
 #define OPS_OF_ALL                                                                                 \

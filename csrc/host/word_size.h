@@ -18,6 +18,10 @@
 
 #include "fault.h"
 #include "restore.h"
+#if RH_RANKED
+#include "rank.h"
+#include "rank_lists.h"
+#endif
 
 #include "ops_heap_1.h"
 #include "ops_heap_2.h"

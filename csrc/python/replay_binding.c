@@ -78,6 +78,8 @@ static void raise_replay(struct heap *heap, const struct rh_replay *replay,
                          enum rh_replay_result result) {
     if (result == RH_REPLAY_CORRUPT)
         heap_raise_last_fault(heap, (int64_t)replay->done);
+    else if (result == RH_REPLAY_NO_INDEX)
+        PyErr_SetString(PyExc_MemoryError, "engine: there is no memory for an index of the heap");
     else
         PyErr_Format(PyExc_ValueError, "event %zu is none: operation %d, slot %d of %zu",
                      replay->done, (int)replay->op[replay->done], (int)replay->slot[replay->done],
@@ -185,11 +187,22 @@ static bool take_slots(const struct heap *heap, struct rh_replay *replay,
     return true;
 }
 
+/* None: whichever is quicker. */
+static bool take_engine(PyObject *name, enum rh_engine *engine) {
+    static const char *const names[RH_ENGINES] = RH_ENGINE_NAMES;
+    *engine = RH_ENGINE_CHOSEN;
+    for (int i = 1; PyUnicode_Check(name) && i < RH_ENGINES; i++)
+        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) *engine = (enum rh_engine)i;
+    if (name == Py_None || *engine != RH_ENGINE_CHOSEN) return true;
+    PyErr_Format(PyExc_ValueError, "engine must be None, 'list' or 'index', not %R", name);
+    return false;
+}
+
 PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     struct core_state *core = PyModule_GetState(module);
-    if (count != 9 || !PyObject_TypeCheck(args[0], core->heap_type)) {
+    if (count < 9 || count > 10 || !PyObject_TypeCheck(args[0], core->heap_type)) {
         PyErr_SetString(PyExc_TypeError, "replay(heap, op, slot, size, slots, columns, "
-                                         "stop_at_failure, track_need, progress)");
+                                         "stop_at_failure, track_need, progress[, engine])");
         return NULL;
     }
     struct heap *heap = (struct heap *)args[0];
@@ -206,6 +219,7 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     struct buffers buffers = {.count = 0};
     struct rh_replay replay = {
         .ops = heap->ops, .state = heap->state, .stop_at_failure = stop != 0};
+    if (count > 9 && !take_engine(args[9], &replay.engine)) return NULL;
     replay.track_need = track != 0 && heap->ops->has_need;
     PyObject *result = NULL;
     replay.op = array(&buffers, args[1], "op", 1, -1, false);
@@ -235,6 +249,7 @@ PyObject *core_replay(PyObject *module, PyObject *const *args, Py_ssize_t count)
     heap->replaying_in = forks_generation();
     if (run(heap, &replay, args[8]) == 0) result = counts_of(&replay);
     heap->busy = false;
+    rh_replay_end(&replay);
     if (kept != NULL) memcpy(kept, replay.slots, (size_t)slots * sizeof *replay.slots);
 done:
     PyMem_Free(replay.slots);

@@ -30,6 +30,7 @@ def replay(
     *,
     record: Iterable[str] | str | None = None,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Replay:
     """Run a whole trace on a heap.
 
@@ -48,6 +49,12 @@ def replay(
     progress : callable, optional
         Called now and then with the events done and their total. An exception from it aborts,
         and leaves the heap after the last completed event.
+    engine : {"list", "index"}, optional
+        What finds the place in the free list: the list itself, of which an event reads as many
+        entries as the heap does, or an index of it outside the arena, with which an event takes as
+        long as the logarithm of that. What is recorded, `nodes` included, and the arena's bytes are
+        the same. Default: whichever is quicker, and the list where something in the heap is
+        overwritten. heap_1 has no list, and both are one.
 
     Returns
     -------
@@ -60,9 +67,24 @@ def replay(
         If a header is met that is not the heap's; its ``event`` says when. The heap is then as
         it was before that event.
     ValueError
-        If `record` names no column.
+        If `record` names no column, or `engine` is none.
     MemoryError
-        If what is to be recorded, or a copy of the heap as it is before, is too large.
+        If what is to be recorded, or a copy of the heap as it is before, is too large; or the index
+        that `engine` asks for, which takes some 4 % of the heap's size.
+
+    Notes
+    -----
+    With the list an event meets the header of every entry that it reads. With the index it meets
+    those whose bytes it uses, and no others:
+
+    * a malloc the block that it takes, and the entry before that in the list; in heap_2 the entry
+      before what is left of the block, too. One that fails, or that heap_3 serves from ``sbrk``,
+      none; where heap_3 extends its last free chunk, that one, and from newlib 4.3.0 on the entry
+      before it.
+    * a free its block, the entry before it in the list, and, but for heap_2, the one after it where
+      the two adjoin.
+    * a realloc what its malloc and its free meet, and what its free would have met before.
+    * the columns of statistics none.
 
     Examples
     --------
@@ -81,7 +103,7 @@ def replay(
         before = heap.copy()
     with named(f"what a replay of {len(trace)} events records"):
         columns = empty_columns(names, len(trace))
-        counts = run(trace, heap, columns, progress=progress)
+        counts = run(trace, heap, columns, progress=progress, engine=engine)
     for column in columns.values():
         column.flags.writeable = False
     return Replay(trace, heap, before, columns, counts)

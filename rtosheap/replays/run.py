@@ -84,12 +84,13 @@ def run(
     stop_at_failure: bool = False,
     track_need: bool = False,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Counts:
     """Replay the events from `start` on and before `end` on a heap, filling the arrays of
     `columns`. The counts are of these events.
 
     `slots` is what a replay keeps of each id: of :func:`empty_slots`, for one that another takes
-    up where it ended.
+    up where it ended. `engine`: as :func:`replay` has it.
     """
     slot, count = trace.slots
     return Counts(
@@ -103,6 +104,7 @@ def run(
             stop_at_failure,
             track_need,
             progress,
+            engine,
         )
     )
 

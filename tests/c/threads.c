@@ -78,6 +78,7 @@ static void *replay(void *argument) {
     rh_replay_begin(&run);
     w->result = rh_replay_run(&run, EVENTS, INT64_MAX);
     w->done = run.done;
+    rh_replay_end(&run);
     free(slots);
     return NULL;
 }

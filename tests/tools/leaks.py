@@ -80,7 +80,8 @@ def replays(heap: Any, columns: bool, progress: Any = None) -> Callable[[], Any]
         for name, dtype in zip(_core.COLUMNS, dtypes, strict=True)
         if columns
     }
-    return lambda: _core.replay(heap, op, slot, size, 2, wanted, False, True, progress)
+    engine = "index" if columns else None
+    return lambda: _core.replay(heap, op, slot, size, 2, wanted, False, True, progress, engine)
 
 
 def aborted(done: int, total: int) -> None:
@@ -319,6 +320,7 @@ def replay_cases() -> Cases:
         "column": (heap, op, slot, size, 1, {"address": bytes_}, *last),
         "unknown column": (heap, op, slot, size, 1, {"x": bytes_}, *last),
         "op": (heap, bytes_, slot, size, 1, {}, *last),
+        "engine": (heap, op, slot, size, 1, {}, *last, "x"),
     }
     return {
         f"replay({label})": refused(_core.replay, *arguments) for label, arguments in wrong.items()

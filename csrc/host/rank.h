@@ -1,0 +1,429 @@
+/*
+ * An index of a free list, for a replay: which entries there are, how large, and how many lie
+ * before each. A part of word_size.h; it lies outside the arena, and ends with its replay.
+ *
+ * A place stands for an address at which an entry can start (heap_2: for a size that one can have).
+ * 64 places are a chunk, with a bit for each; over the bits of places stand bits that say where
+ * there are any, and over the chunks a tree that knows the largest entry, and how many there are.
+ * All is made of the shadow: no byte of the arena is read that was not compared with it.
+ */
+#include <stdlib.h>
+
+/* The root is node 1, and node n's children are those from n * RANK_FAN on. */
+#define RANK_FAN_BITS 3
+#define RANK_FAN (1u << RANK_FAN_BITS)
+#define RANK_BIT_LEVELS 6 /* of 2^32 places at most */
+#define RANK_NOWHERE UINT32_MAX
+
+struct rank_node {
+    uint32_t largest; /* in steps of the alignment; not used by heap_2 */
+    uint32_t count;
+};
+
+/* heap_2: the entries of one size. The list has them from the newest to the oldest. */
+struct rank_class {
+    rh_word oldest;
+    uint32_t count;
+};
+
+/* Those of a chunk's places. */
+struct rank_classes {
+    struct rank_classes *next; /* of all that there are */
+    struct rank_class of[64];
+};
+
+struct rh_rank {
+    rh_word origin; /* the address of the first region's first place */
+    unsigned shift;
+    rh_word size_at; /* offset of an entry's size in its header */
+    uint32_t chunks;
+    uint32_t leaves; /* the node of the first chunk */
+    struct rank_node *nodes;
+    unsigned bit_levels;
+    uint64_t *bits[RANK_BIT_LEVELS];
+    uint32_t *places;              /* by region: that of its first address; NULL: but one region */
+    bool failed;                   /* heap_2: there was no memory for a class */
+    struct rank_classes **classes; /* heap_2: by chunk; NULL where it had no entry yet */
+    struct rank_classes *all_classes;
+};
+
+/* --- bits --------------------------------------------------------------------------------------
+ */
+
+#if defined(__GNUC__)
+#define RANK_LOWEST(word) ((unsigned)__builtin_ctzll(word))
+#define RANK_HIGHEST(word) (63u - (unsigned)__builtin_clzll(word))
+#else
+RH_INLINE unsigned rank_highest(uint64_t word) {
+    unsigned n = 0;
+    for (unsigned step = 32; step != 0; step /= 2)
+        if (word >> step != 0) word >>= step, n += step;
+    return n;
+}
+#define RANK_LOWEST(word) rank_highest((word) & (0 - (word)))
+#define RANK_HIGHEST(word) rank_highest(word)
+#endif
+
+/* How many bits are set. */
+RH_INLINE uint32_t rank_ones(uint64_t word) {
+    word -= word >> 1 & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+    word = (word + (word >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
+    return (uint32_t)((word * 0x0101010101010101u) >> 56);
+}
+
+RH_INLINE bool rank_has(const struct rh_rank *rank, uint32_t place) {
+    return (rank->bits[0][place / 64] >> place % 64 & 1) != 0;
+}
+
+RH_INLINE void rank_mark(struct rh_rank *rank, uint32_t at) {
+    for (unsigned level = 0; level < rank->bit_levels; level++, at /= 64) {
+        uint64_t *word = &rank->bits[level][at / 64];
+        const uint64_t old = *word;
+        *word = old | (uint64_t)1 << at % 64;
+        if (old != 0) return;
+    }
+}
+
+RH_INLINE void rank_unmark(struct rh_rank *rank, uint32_t at) {
+    for (unsigned level = 0; level < rank->bit_levels; level++, at /= 64) {
+        uint64_t *word = &rank->bits[level][at / 64];
+        *word &= ~((uint64_t)1 << at % 64);
+        if (*word != 0) return;
+    }
+}
+
+/* The last place before one that has an entry. */
+RH_INLINE uint32_t rank_place_before(const struct rh_rank *rank, uint32_t at) {
+    uint64_t word;
+    unsigned level = 0;
+    for (;; level++, at /= 64) {
+        if (level == rank->bit_levels) return RANK_NOWHERE;
+        word = rank->bits[level][at / 64] & (((uint64_t)1 << at % 64) - 1);
+        if (word != 0) break;
+    }
+    at = (at & ~63u) + RANK_HIGHEST(word);
+    while (level-- > 0)
+        at = at * 64 + RANK_HIGHEST(rank->bits[level][at]);
+    return at;
+}
+
+/* --- the tree ----------------------------------------------------------------------------------
+ */
+
+/* The largest entry of a chunk is now that. */
+RH_INLINE void rank_set(struct rh_rank *rank, uint32_t chunk, uint32_t largest) {
+    struct rank_node *nodes = rank->nodes;
+    uint32_t at = rank->leaves + chunk;
+    uint32_t old = nodes[at].largest;
+    while (largest != old) {
+        nodes[at].largest = largest;
+        at >>= RANK_FAN_BITS;
+        if (at == 0) return;
+        const uint32_t above = nodes[at].largest;
+        if (largest < above) {
+            if (old != above) return;
+            const struct rank_node *child = &nodes[at << RANK_FAN_BITS];
+            for (unsigned i = 0; i < RANK_FAN; i++)
+                largest = child[i].largest > largest ? child[i].largest : largest;
+        }
+        old = above;
+    }
+}
+
+/* A chunk has so many entries more. */
+RH_INLINE void rank_add(struct rh_rank *rank, uint32_t chunk, uint32_t more) {
+    for (uint32_t at = rank->leaves + chunk; at != 0; at >>= RANK_FAN_BITS)
+        rank->nodes[at].count += more;
+}
+
+/* An entry of a chunk is now one of another. */
+RH_INLINE void rank_pass(struct rh_rank *rank, uint32_t from, uint32_t to) {
+    from += rank->leaves;
+    to += rank->leaves;
+    for (; from != to; from >>= RANK_FAN_BITS, to >>= RANK_FAN_BITS) {
+        rank->nodes[from].count--;
+        rank->nodes[to].count++;
+    }
+}
+
+/* The first chunk with an entry of so many steps; *before: how many entries lie before it. */
+RH_INLINE uint32_t rank_first_fit(const struct rh_rank *rank, uint32_t wanted, rh_word *before) {
+    const struct rank_node *nodes = rank->nodes;
+    uint32_t at = 1, passed = 0;
+    if (nodes[1].largest < wanted) return RANK_NOWHERE;
+    while (at < rank->leaves)
+        for (at <<= RANK_FAN_BITS; nodes[at].largest < wanted; at++)
+            passed += nodes[at].count;
+    *before = passed;
+    return at - rank->leaves;
+}
+
+/* How many entries the chunks before one have. */
+RH_INLINE uint32_t rank_entries_before(const struct rh_rank *rank, uint32_t chunk) {
+    uint32_t count = 0;
+    for (uint32_t at = rank->leaves + chunk; at != 1; at >>= RANK_FAN_BITS)
+        for (uint32_t i = at & ~(RANK_FAN - 1); i < at; i++)
+            count += rank->nodes[i].count;
+    return count;
+}
+
+/* A place after all entries. */
+RH_INLINE uint32_t rank_end(const struct rh_rank *rank) {
+    return rank->chunks * 64 - 1;
+}
+
+/* --- entries in the order of addresses ---------------------------------------------------------
+ */
+
+RH_INLINE uint32_t rank_place(const struct rh_common *common, rh_word address) {
+    const struct rh_rank *rank = common->rank;
+    if (rank->places == NULL) return (uint32_t)((address - rank->origin) >> rank->shift);
+    const struct rh_region *region = rh_find_region(common, address);
+    return rank->places[region - common->regions] +
+           (uint32_t)((address >> rank->shift) - (region->base >> rank->shift));
+}
+
+/* The entry at a place of several regions, and its region. */
+RH_SHARED rh_word rank_entry_of_many(const struct rh_common *common, uint32_t place,
+                                     struct rh_region **region) {
+    const struct rh_rank *rank = common->rank;
+    size_t low = 0, high = common->region_count;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (rank->places[middle] <= place)
+            low = middle;
+        else
+            high = middle;
+    }
+    *region = &common->regions[low];
+    return (((*region)->base >> rank->shift) + (place - rank->places[low])) << rank->shift;
+}
+
+RH_INLINE rh_word rank_entry(const struct rh_common *common, uint32_t place,
+                             struct rh_region **region) {
+    const struct rh_rank *rank = common->rank;
+    if (rank->places != NULL) return rank_entry_of_many(common, place, region);
+    *region = common->regions;
+    return rank->origin + ((rh_word)place << rank->shift);
+}
+
+RH_INLINE uint32_t rank_steps(const struct rh_rank *rank, rh_word size) {
+    return (uint32_t)(size >> rank->shift);
+}
+
+/* Of a chunk an entry of `old` bytes left, or has become smaller. */
+RH_INLINE void rank_lower(const struct rh_common *common, uint32_t chunk, rh_word old) {
+    struct rh_rank *rank = common->rank;
+    if (rank->nodes[rank->leaves + chunk].largest != rank_steps(rank, old)) return;
+    rh_word largest = 0; /* by what the headers hold now */
+    for (uint64_t bits = rank->bits[0][chunk]; bits != 0; bits &= bits - 1) {
+        struct rh_region *region;
+        const rh_word entry = rank_entry(common, chunk * 64 + RANK_LOWEST(bits), &region);
+        const rh_word size = rh_get(region, entry + rank->size_at);
+        if (size > largest) largest = size;
+    }
+    rank_set(rank, chunk, rank_steps(rank, largest));
+}
+
+/* To a chunk an entry of `size` bytes came, or has become so large. */
+RH_INLINE void rank_raise(struct rh_rank *rank, uint32_t chunk, rh_word size) {
+    const uint32_t steps = rank_steps(rank, size);
+    if (rank->nodes[rank->leaves + chunk].largest < steps) rank_set(rank, chunk, steps);
+}
+
+RH_SHARED void rank_put(const struct rh_common *common, rh_word entry, rh_word size) {
+    const uint32_t place = rank_place(common, entry);
+    rank_mark(common->rank, place);
+    rank_add(common->rank, place / 64, 1);
+    rank_raise(common->rank, place / 64, size);
+}
+
+RH_SHARED void rank_take(const struct rh_common *common, rh_word entry, rh_word size) {
+    const uint32_t place = rank_place(common, entry);
+    rank_unmark(common->rank, place);
+    rank_add(common->rank, place / 64, (uint32_t)-1);
+    rank_lower(common, place / 64, size);
+}
+
+RH_INLINE void rank_grow(const struct rh_common *common, rh_word entry, rh_word size) {
+    rank_raise(common->rank, rank_place(common, entry) / 64, size);
+}
+
+RH_INLINE void rank_shrink(const struct rh_common *common, rh_word entry, rh_word old) {
+    rank_lower(common, rank_place(common, entry) / 64, old);
+}
+
+/* An entry is now another, of another size, with none between them. */
+RH_INLINE void rank_move(const struct rh_common *common, rh_word from, rh_word old, rh_word to,
+                         rh_word size) {
+    struct rh_rank *rank = common->rank;
+    const uint32_t place = rank_place(common, from), chunk = place / 64;
+    const uint32_t new_place = rank_place(common, to), new_chunk = new_place / 64;
+    if (chunk == new_chunk) {
+        rank->bits[0][chunk] ^= (uint64_t)1 << place % 64 | (uint64_t)1 << new_place % 64;
+        if (size < old)
+            rank_lower(common, chunk, old);
+        else
+            rank_raise(rank, chunk, size);
+        return;
+    }
+    rank_unmark(rank, place);
+    rank_mark(rank, new_place);
+    rank_pass(rank, chunk, new_chunk);
+    rank_lower(common, chunk, old);
+    rank_raise(rank, new_chunk, size);
+}
+
+/* What a free changed. */
+struct rank_gift {
+    rh_word before; /* the entry that the block joined, or 0 */
+    rh_word block;
+    rh_word after; /* the entry that it took in, or 0 */
+    rh_word after_size;
+    rh_word size; /* of the entry that it has become */
+};
+
+RH_INLINE void rank_gave(const struct rh_common *common, const struct rank_gift *gift) {
+    if (gift->before != 0) {
+        if (gift->after != 0) rank_take(common, gift->after, gift->after_size);
+        rank_grow(common, gift->before, gift->size);
+    } else if (gift->after != 0) {
+        rank_move(common, gift->after, gift->after_size, gift->block, gift->size);
+    } else {
+        rank_put(common, gift->block, gift->size);
+    }
+}
+
+/* Where first fit finds a block. */
+struct rank_fit {
+    rh_word before; /* 0: none */
+    rh_word entry;  /* 0: none is large enough; then `before` is the last of all */
+    rh_word size;
+    struct rh_region *region;
+    struct rh_region *before_region;
+    rh_word nodes; /* that a search of the list reads */
+};
+
+RH_INLINE void rank_find(const struct rh_common *common, rh_word wanted, struct rank_fit *fit) {
+    const struct rh_rank *rank = common->rank;
+    uint32_t place = rank_end(rank);
+    const uint32_t chunk = rank_first_fit(rank, rank_steps(rank, wanted), &fit->nodes);
+    fit->entry = fit->size = 0;
+    if (chunk == RANK_NOWHERE) {
+        fit->nodes = rank->nodes[1].count;
+    } else {
+        for (uint64_t bits = rank->bits[0][chunk];; bits &= bits - 1) {
+            place = chunk * 64 + RANK_LOWEST(bits);
+            fit->entry = rank_entry(common, place, &fit->region);
+            fit->size = rh_get(fit->region, fit->entry + rank->size_at);
+            fit->nodes++;
+            if (fit->size >= wanted) break;
+        }
+    }
+    const uint32_t before = rank_place_before(rank, place);
+    fit->before = 0;
+    if (before != RANK_NOWHERE) fit->before = rank_entry(common, before, &fit->before_region);
+}
+
+/* Where a block belongs that is given back. */
+struct rank_gap {
+    rh_word before; /* 0: none */
+    struct rh_region *region;
+    rh_word nodes;
+};
+
+RH_INLINE void rank_gap(const struct rh_common *common, rh_word block, struct rank_gap *gap) {
+    const struct rh_rank *rank = common->rank;
+    const uint32_t place = rank_place(common, block);
+    const uint32_t before = rank_place_before(rank, place);
+    gap->before = 0;
+    gap->nodes = 0;
+    if (before == RANK_NOWHERE) return;
+    gap->before = rank_entry(common, before, &gap->region);
+    gap->nodes = rank_entries_before(rank, before / 64) +
+                 rank_ones(rank->bits[0][before / 64] << (63 - before % 64));
+}
+
+/* --- from the beginning to the end -------------------------------------------------------------
+ */
+
+RH_INLINE size_t rank_aligned(size_t bytes) {
+    return (bytes + 15) & ~(size_t)15;
+}
+
+/* An index without an entry, of so many places; NULL where that is too many. */
+static struct rh_rank *rank_new(uint64_t places, size_t regions, bool by_size) {
+    if (places >= RANK_NOWHERE - 64) return NULL;
+    const size_t chunks = (size_t)(places / 64 + 1);
+    size_t leaves = 1, words[RANK_BIT_LEVELS], bits = 0;
+    while (leaves < chunks)
+        leaves *= RANK_FAN;
+    const size_t nodes = leaves + chunks + RANK_FAN;
+    unsigned levels = 0;
+    do {
+        words[levels] = levels == 0 ? chunks : (words[levels - 1] + 63) / 64;
+        bits += words[levels];
+    } while (words[levels++] > 1);
+    const size_t nodes_at = rank_aligned(sizeof(struct rh_rank));
+    const size_t bits_at = nodes_at + rank_aligned(nodes * sizeof(struct rank_node));
+    const size_t places_at = bits_at + rank_aligned(bits * sizeof(uint64_t));
+    const size_t classes_at = places_at + rank_aligned(regions * sizeof(uint32_t));
+    const size_t classes = by_size ? chunks : 0;
+    unsigned char *memory = calloc(1, classes_at + classes * sizeof(struct rank_classes *));
+    if (memory == NULL) return NULL;
+    struct rh_rank *rank = (struct rh_rank *)(void *)memory;
+    rank->leaves = (uint32_t)leaves;
+    rank->chunks = (uint32_t)chunks;
+    rank->nodes = (struct rank_node *)(void *)(memory + nodes_at);
+    rank->bit_levels = levels;
+    rank->bits[0] = (uint64_t *)(void *)(memory + bits_at);
+    for (unsigned level = 1; level < levels; level++)
+        rank->bits[level] = rank->bits[level - 1] + words[level - 1];
+    if (regions > 1) rank->places = (uint32_t *)(void *)(memory + places_at);
+    if (by_size) rank->classes = (struct rank_classes **)(void *)(memory + classes_at);
+    return rank;
+}
+
+static void rank_drop(void *index) {
+    struct rh_rank *rank = index;
+    while (rank->all_classes != NULL) {
+        struct rank_classes *next = rank->all_classes->next;
+        free(rank->all_classes);
+        rank->all_classes = next;
+    }
+    free(rank);
+}
+
+/* The calls of the heap ask the index from now on; NULL: none. */
+static void rank_use(void *state, void *index) {
+    struct rh_rank *rank = index;
+    common_of(state)->rank = rank != NULL && rank->failed ? NULL : rank;
+}
+
+static bool rank_is_used(const void *state) {
+    return common_of(state)->rank != NULL;
+}
+
+/* An index of entries by their addresses, without any. */
+static struct rh_rank *rank_of_regions(const struct rh_common *common, unsigned shift) {
+    uint64_t places = 0;
+    for (size_t i = 0; i < common->region_count; i++)
+        places += ((uint64_t)common->regions[i].size >> shift) + 2;
+    struct rh_rank *rank = rank_new(places, common->region_count, false);
+    if (rank == NULL) return NULL;
+    rank->shift = shift;
+    rank->origin = common->regions[0].base >> shift << shift;
+    uint32_t place = 0;
+    for (size_t i = 0; rank->places != NULL && i < common->region_count; i++) {
+        rank->places[i] = place;
+        place += (uint32_t)(common->regions[i].size >> shift) + 2;
+    }
+    return rank;
+}
+
+static void rank_sums(const void *state, uint64_t *largest, uint64_t *count) {
+    const struct rh_rank *rank = common_of(state)->rank;
+    *largest = (uint64_t)rank->nodes[1].largest << rank->shift;
+    *count = rank->nodes[1].count;
+}
