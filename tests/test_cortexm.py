@@ -128,6 +128,10 @@ def test_regions_elsewhere() -> None:
     run = cortexm.measure(data.load("coap-server"), "heap_5", regions=regions)
     assert run.replay.failures == 0
     assert len(np.unique(run.replay.column("address") >> np.uint64(24))) > 1
+    with pytest.raises(ValueError, match="regions has 4096 bytes at 0x20010000; the image lies at"):
+        cortexm.measure(
+            data.load("coap-server"), "heap_5", regions=[*regions[:2], (0x2001_0000, 4096)]
+        )
 
 
 def test_failures_are_measured_too() -> None:

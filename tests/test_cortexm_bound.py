@@ -364,6 +364,30 @@ def test_a_plain_list_grows_with_the_heap_and_an_index_does_not() -> None:
     assert indexed[1].free < 1.3 * indexed[0].free
 
 
+@pytest.mark.parametrize("chunk", [None, 256])
+def test_several_regions(chunk: int | None) -> None:
+    """A region more costs some turns of a short loop, and the search fills all of them."""
+    need()
+    bounds = []
+    for count in (1, 2, 4):
+        regions = [(0x2000_0000 + i * 0x4_0000, 8192 // count) for i in range(count)]
+        options: dict[str, Any] = {"index": True, "chunk": chunk, "toolchain": GCC}
+        bounds.append(cortexm.bound("heap_5", regions=regions, search=SEARCH, **options))
+        check(bounds[-1])
+        assert bounds[-1].regions == tuple(regions)
+        assert bounds[-1].heap_size == 8192
+    one, two, four = bounds
+    for call in ("malloc", "free"):
+        costs = [getattr(b, call) for b in bounds]
+        assert 0 < costs[1] - costs[0] < 50
+        assert 0 < costs[2] - costs[1] < 100
+        assert getattr(four, f"{call}_found") > getattr(one, f"{call}_found")
+    assert one.index_bytes < two.index_bytes < four.index_bytes
+    assert "heap_5 of 8,192 bytes in 4 regions with an index" in str(four)
+    whole = cortexm.bound("heap_5", heap_size=8192, search=0, **options)
+    assert (one.malloc, one.free) == (whole.malloc, whole.free)
+
+
 def test_the_same_call_gives_the_same_numbers() -> None:
     need()
     first, again = (
@@ -393,6 +417,21 @@ def test_arguments_are_checked() -> None:
         cortexm.bound("heap_2", heap_size=8192, index=True)
     with pytest.raises(ValueError, match="heap_size is 8; it must be"):
         cortexm.bound("heap_4", heap_size=8)
+    two = [(0x2000_0000, 4096), (0x2004_0000, 4096)]
+    for regions, wrong, text in (
+        (two, {}, "regions are 2, and index is False: in several regions a search that walks"),
+        (two, {"index": True, "chunk": 512}, "regions are 2, and chunk is 512: in several"),
+        (two, {"heap": "heap_4"}, "regions are heap_5's; heap_4 has heap_size"),
+        (two, {"heap_size": 8192}, "heap_size is to be given, or of heap_5 regions: one of"),
+        (None, {}, "heap_size is to be given, or of heap_5 regions: one of"),
+        (two[::-1], {"index": True}, "ascending"),
+        ([(0x2000_0000, 32)], {}, "heap_size is 32; it must be 64 bytes or more"),
+        ([*two[:1], (0x2001_0000, 64)], {"index": True}, "regions has 64 bytes at 0x20010000; the"),
+        ([(0x4000, 4096)], {}, r"the image lies at 0x0 to 0xfffff: only at 0x20000000 may"),
+    ):
+        given: dict[str, Any] = {"heap": "heap_5", "regions": regions, **wrong}
+        with pytest.raises(ValueError, match=text):
+            cortexm.bound(**given)
     with pytest.raises(ValueError, match="search is -1; it must be"):
         cortexm.bound("heap_4", heap_size=8192, search=-1)
     for wrong, error, text in (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rtosheap.cortexm._proof import CLEARING
-from rtosheap.cortexm.images import ARENA, Configuration, machine, set_up
+from rtosheap.cortexm.images import ARENA, Configuration, Regions, machine, placed, set_up
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.kinds import layout_of
 
@@ -31,29 +31,30 @@ class Found(NamedTuple):
 
 
 class _State(NamedTuple):
-    memory: bytes
+    memory: tuple[bytes, ...]
     live: tuple[int, ...]
 
 
 class _Adversary:
     """A heap on a processor, and the worst that was seen of it."""
 
-    def __init__(self, configuration: Configuration, heap_size: int, budget: int) -> None:
+    def __init__(self, configuration: Configuration, regions: Regions, budget: int) -> None:
         alignment = configuration.kernel.alignment
         layout = replace(layout_of(configuration.heap), alignment=alignment)
         self.frees = layout.frees
         self.by_size = layout.by_size
         self.step = alignment
         self.header = layout.header
-        self.size = heap_size
+        self.size = sum(size for _, size in regions)
         self.left = budget
         self.calls = 0
         self.worst = dict.fromkeys(_CALLS, 0)
         self.live: list[int] = []
-        self._machine: Machine = machine(configuration, heap_size)
+        arena, more = placed(configuration, regions)
+        self._machine: Machine = machine(configuration, arena, more)
         self._machine.leave_out(CLEARING if configuration.kernel.clear_on_free else ())
-        set_up(self._machine, layout, [(ARENA, heap_size)])
-        self._bytes = self._machine.symbols["rh_bss_end"] - ARENA
+        set_up(self._machine, layout, regions)
+        self._pieces = [(ARENA, self._machine.symbols["rh_bss_end"] - ARENA), *more]
         self.fresh = self.save()
 
     def malloc(self, size: int) -> int:
@@ -80,20 +81,22 @@ class _Adversary:
 
     def save(self) -> _State:
         """What the heap is now."""
-        return _State(self._machine.read(ARENA, self._bytes), tuple(self.live))
+        memory = tuple(self._machine.read(*piece) for piece in self._pieces)
+        return _State(memory, tuple(self.live))
 
     def restore(self, state: _State) -> None:
         """Make it that again."""
-        self._machine.write(ARENA, state.memory)
-        self.left -= len(state.memory) // _BYTES
+        for (address, size), memory in zip(self._pieces, state.memory, strict=True):
+            self._machine.write(address, memory)
+            self.left -= size // _BYTES
         self.live = list(state.live)
 
 
-def find_worst(configuration: Configuration, heap_size: int, budget: int, seed: int) -> Found:
+def find_worst(configuration: Configuration, regions: Regions, budget: int, seed: int) -> Found:
     """Make heaps that are slow, try calls on each, and go on from the worst by small changes, until
     so many instructions have run; where there is an index, half of them for random calls.
     """
-    one = _Adversary(configuration, heap_size, budget)
+    one = _Adversary(configuration, regions, budget)
     dice = random.Random(seed)
     made: list[tuple[int, str, _State]] = []
     each = max(budget // 24, 1)

@@ -15,6 +15,7 @@ from rtosheap.cortexm.images import (
     Kernel,
     check_kernel,
     machine,
+    placed,
     set_up,
 )
 from rtosheap.cortexm.machine import Call, Machine
@@ -276,8 +277,7 @@ def measure(
     name, layout = heap_name(heap), layout_of(heap)
     check_kernel(name, kernel, heap_size)
     if regions is not None:
-        total = sum(size for _, size in regions)
-        kernel = kernel._replace(regions=len(regions), region_bytes=total)
+        kernel = kernel.with_regions(regions)
     target_cpu, compiler = cpu_named(cpu), find_toolchain(toolchain)
     configuration = Configuration(name, target_cpu, compiler, optimize, kernel)
     if regions is not None and not layout.has_regions:
@@ -352,10 +352,7 @@ class _Target:
     def __init__(self, configuration: Configuration, regions: list[tuple[int, int]]) -> None:
         self.layout = layout_of(configuration.heap)
         self.regions = regions
-        inside = [(at, size) for at, size in regions if at == ARENA]
-        size = inside[0][1] if inside else 32
-        more = [(at, size) for at, size in regions if at != ARENA]
-        self.machine: Machine = machine(configuration, size, more)
+        self.machine: Machine = machine(configuration, *placed(configuration, regions))
         set_up(self.machine, self.layout, regions)  # what that costs is no event's
 
     def malloc(self, size: int) -> Call:

@@ -20,6 +20,7 @@ __all__ = [
     "image",
     "machine",
     "object_file",
+    "placed",
     "set_up",
 ]
 
@@ -28,7 +29,11 @@ ARENA = 0x2000_0000
 #: The heap protector's, in csrc/cortexm/measure_main.c.
 CANARY = 0x5EED_CA9A
 _REST = 64 << 10  # for data, bss and stack
+_ROM = 1 << 20
 _LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og")
+
+
+Regions = Sequence[tuple[int, int]]  # addresses and sizes, in ascending order
 
 
 class Kernel(NamedTuple):
@@ -40,8 +45,12 @@ class Kernel(NamedTuple):
     asserts: bool = False
     indexed: bool = False
     chunk: int | None = None
-    regions: int = 1  # of heap_5's index
+    regions: int = 1  # heap_5's
     region_bytes: int | None = None  # their sum, if not configTOTAL_HEAP_SIZE
+
+    def with_regions(self, regions: Regions) -> Kernel:
+        """The same of a heap_5 in these."""
+        return self._replace(regions=len(regions), region_bytes=sum(size for _, size in regions))
 
 
 class Configuration(NamedTuple):
@@ -73,7 +82,8 @@ class Configuration(NamedTuple):
         }
         if self.kernel.chunk is not None:
             macros["configRTOSHEAP_BOUNDED_CHUNK"] = self.kernel.chunk
-        if self.kernel.indexed and layout_of(self.heap).has_regions:
+        sized = self.kernel.indexed or self.kernel.region_bytes is not None
+        if sized and layout_of(self.heap).has_regions:
             macros["configRTOSHEAP_BOUNDED_REGIONS"] = self.kernel.regions
             macros["configRTOSHEAP_BOUNDED_SIZE"] = (
                 self.kernel.region_bytes or "configTOTAL_HEAP_SIZE"
@@ -126,7 +136,7 @@ def image(configuration: Configuration, heap_size: int, *flags: str) -> bytes:
     ram = _ram(configuration, heap_size)
     script = (
         "MEMORY\n{\n"
-        "    ROM (rx) : ORIGIN = 0x00000000, LENGTH = 1M\n"
+        f"    ROM (rx) : ORIGIN = 0x00000000, LENGTH = {_ROM}\n"
         f"    RAM (rwx) : ORIGIN = {ARENA:#x}, LENGTH = {ram}\n"
         "}\n"
         f"rh_arena_bytes = {-(-heap_size // 32) * 32};\n"
@@ -149,15 +159,27 @@ def image(configuration: Configuration, heap_size: int, *flags: str) -> bytes:
     return Build(configuration.toolchain, told, defines, sources, script, library).result()
 
 
-def machine(
-    configuration: Configuration, heap_size: int, more: Sequence[tuple[int, int]] = ()
-) -> Machine:
+def placed(configuration: Configuration, regions: Regions) -> tuple[int, list[tuple[int, int]]]:
+    """Of a heap's regions the bytes of the image's own arena, and the regions elsewhere."""
+    arena = next((size for at, size in regions if at == ARENA), 32)
+    more = [(at, size) for at, size in regions if at != ARENA]
+    for start, length in ((0, _ROM), (ARENA, _ram(configuration, arena))):
+        for at, size in more:
+            if at < start + length and start < at + size:
+                raise ValueError(
+                    f"regions has {size} bytes at {at:#x}; the image lies at {start:#x} to "
+                    f"{start + length - 1:#x}: only at {ARENA:#x} may a region begin there"
+                )
+    return arena, more
+
+
+def machine(configuration: Configuration, heap_size: int, more: Regions = ()) -> Machine:
     """A processor with that image, and `more` RAM elsewhere."""
     ram = (ARENA, _ram(configuration, heap_size))
     return Machine(image(configuration, heap_size), configuration.cpu, [ram, *more])
 
 
-def set_up(machine: Machine, layout: Layout, regions: Sequence[tuple[int, int]]) -> None:
+def set_up(machine: Machine, layout: Layout, regions: Regions) -> None:
     """Set the image's heap up; heap_5's regions are these."""
     if layout.has_regions:
         words = [word for region in [*regions, (0, 0)] for word in region]
