@@ -69,6 +69,9 @@ class Log:
         """A block that no address names; its id."""
 
     def add_free(self, id: int, address: int, line: int, /) -> None: ...
+    def name_task(self, number: int, code: int, /) -> None:
+        """Make the task of a number known."""
+
     def counts(self) -> dict[str, int]:
         """How often each loss was met, by the names of `rtosheap.traces.Loss`."""
 
@@ -92,6 +95,9 @@ class Log:
     def scan_pigweed(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]: ...
     def scan_mtrace(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]:
         """Those that do not stand within a realloc, which is two lines."""
+
+    def scan_ltrace(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]:
+        """While no call is interrupted: calls of tasks that are known, or of none."""
 
     def read_records(
         self, data: Any, key_of: Callable[[int, bytes], int], /

@@ -49,6 +49,9 @@ class AddressLog:
         self.who: int | None = None
         self._blocks = 0
 
+    def name_task(self, number, code):
+        """Nothing: that is for C."""
+
     def _add(self, op: int, id_: int, size: int, address: int, line: int) -> None:
         self.op.append(op)
         self.id.append(id_)

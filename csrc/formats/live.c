@@ -36,6 +36,11 @@ int64_t rh_live_put(struct rh_live *live, uint64_t address, int64_t id) {
     return before;
 }
 
+int64_t rh_live_at(const struct rh_live *live, uint64_t address) {
+    const struct rh_live_block *place = live->count != 0 ? place_of(live, address) : NULL;
+    return place != NULL && place->address != 0 ? place->id : RH_LIVE_NONE;
+}
+
 int64_t rh_live_take(struct rh_live *live, uint64_t address) {
     if (live->count == 0) return RH_LIVE_NONE;
     struct rh_live_block *place = place_of(live, address);

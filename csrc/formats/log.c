@@ -86,7 +86,8 @@ bool rh_log_realloc(struct rh_log *log, uint64_t old, uint64_t address, uint64_t
 
 void rh_log_drop(struct rh_log *log) {
     rh_live_clear(&log->live);
+    rh_live_clear(&log->tasks);
     for (int i = 0; i < RH_COLUMN_KINDS; i++)
         free(log->column[i]);
-    *log = (struct rh_log){.live = {.seed = log->live.seed}};
+    *log = (struct rh_log){0};
 }

@@ -26,8 +26,11 @@ static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyObject *self = allocate(type, 0);
     if (self != NULL)
-        *log_of(self) = (struct rh_log){
-            .live = {.seed = seed}, .timed = timed != 0, .tasked = tasked != 0, .who = -1};
+        *log_of(self) = (struct rh_log){.live = {.seed = seed},
+                                        .tasks = {.seed = seed},
+                                        .timed = timed != 0,
+                                        .tasked = tasked != 0,
+                                        .who = -1};
     return self;
 }
 
@@ -93,6 +96,14 @@ static PyObject *log_add_free(PyObject *self, PyObject *const *args, Py_ssize_t 
     uint64_t n[3];
     if (!take_numbers(args, count, 3, "add_free(id, address, line)", n)) return NULL;
     return done(rh_log_add(log_of(self), 'f', (int64_t)n[0], 0, n[1], (int64_t)n[2]));
+}
+
+static PyObject *log_name_task(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t n[2];
+    if (!take_numbers(args, count, 2, "name_task(number, code)", n)) return NULL;
+    if (n[0] == UINT64_MAX || n[1] > INT32_MAX) return Py_NewRef(Py_None); /* of no usual line */
+    const int64_t before = rh_live_put(&log_of(self)->tasks, n[0] + 1, (int64_t)n[1]);
+    return done(before != RH_LIVE_FAILED);
 }
 
 static PyObject *log_counts(PyObject *self, PyObject *unused) {
@@ -207,6 +218,10 @@ static PyObject *scan_mtrace(PyObject *self, PyObject *const *args, Py_ssize_t c
     return scan(self, args, count, "scan_mtrace(data, at, end, line)", rh_scan_mtrace);
 }
 
+static PyObject *scan_ltrace(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return scan(self, args, count, "scan_ltrace(data, at, end, line)", rh_scan_ltrace);
+}
+
 /* A Python callable's key for a task and its name. */
 static int64_t ask(void *callable, uint8_t task, const uint8_t *name, size_t length) {
     PyObject *answer =
@@ -258,10 +273,12 @@ static PyMethodDef log_methods[] = {
     METHOD("fail", log_fail),
     METHOD("add_malloc", log_add_malloc),
     METHOD("add_free", log_add_free),
+    METHOD("name_task", log_name_task),
     METHOD("scan_valgrind", scan_valgrind),
     METHOD("scan_freertos", scan_freertos),
     METHOD("scan_pigweed", scan_pigweed),
     METHOD("scan_mtrace", scan_mtrace),
+    METHOD("scan_ltrace", scan_ltrace),
     METHOD("read_records", read_records),
     {"counts", log_counts, METH_NOARGS, NULL},
     {"take_columns", log_columns, METH_NOARGS, NULL},

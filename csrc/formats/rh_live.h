@@ -23,6 +23,9 @@ struct rh_live {
  * memory. */
 int64_t rh_live_put(struct rh_live *live, uint64_t address, int64_t id);
 
+/* The block there; RH_LIVE_NONE if there is none. */
+int64_t rh_live_at(const struct rh_live *live, uint64_t address);
+
 /* Takes the block from there; RH_LIVE_NONE if there is none. */
 int64_t rh_live_take(struct rh_live *live, uint64_t address);
 

@@ -59,7 +59,8 @@ struct rh_log {
     long long now; /* what the next event's time and task are */
     int who;
     struct rh_live live;
-    int64_t blocks; /* ids that were given */
+    struct rh_live tasks; /* the code of a task, by its number and 1 more */
+    int64_t blocks;       /* ids that were given */
     uint64_t losses[RH_LOSS_KINDS];
     unsigned long long largest_failed;
     int digits; /* of the longest address that was seen */

@@ -20,4 +20,7 @@ enum rh_scan rh_scan_pigweed(struct rh_log *log, struct rh_lines *lines);
 /* Not within a realloc, which is two lines. */
 enum rh_scan rh_scan_mtrace(struct rh_log *log, struct rh_lines *lines);
 
+/* While no call is interrupted. */
+enum rh_scan rh_scan_ltrace(struct rh_log *log, struct rh_lines *lines);
+
 #endif

@@ -34,6 +34,7 @@ _HEAD = re.compile(
 )
 _LASTED = re.compile(rb"<[\d.]{1,32}>\Z")
 _UNFINISHED, _NO_RETURN = b" <unfinished ...>", b" <no return ...>"
+_DIGITS = 18  # of a task's usual number
 _ALIGNED = frozenset({b"aligned_alloc", b"memalign", b"posix_memalign", b"valloc", b"pvalloc"})
 _FREES = frozenset({b"free", b"cfree"})
 _RIGHT = "'NAME(ARGUMENTS) = RESULT', or the two halves of one that was interrupted"
@@ -108,6 +109,11 @@ class _Reader(LogReader):
         self._freeing: dict[int, bytes] = {}  # blocks whose free has not returned, and who frees
         self._open: dict[bytes, list[_Open]] = {}
         self._counted: dict[bytes, int] = {}
+        self._waiting = 0  # calls in `_open` that are to return
+
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take calls that nothing interrupts."""
+        return (at, line) if self._waiting else self.scan_ltrace(data, at, end, line)
 
     def take(self, raw: bytes, number: int) -> None:
         line = _line(raw)
@@ -130,6 +136,7 @@ class _Reader(LogReader):
     def _begin(self, who: bytes, name: bytes, arguments: bytes, returns: bool) -> None:
         opened = self._open.setdefault(who, [])
         opened.append(_Open(name, arguments, self._counted.get(who, 0), returns))
+        self._waiting += returns
         self.loss["unreturned_calls"] += not returns
         if name in _FREES and returns:
             self._freeing[_argument(arguments, 0)] = who
@@ -138,6 +145,7 @@ class _Reader(LogReader):
         opened = self._open.get(who, [])
         while opened:
             call = opened.pop()
+            self._waiting -= call.returns
             if call.name != name:
                 continue  # it never returned: a longjmp or an exit
             if not call.returns:
@@ -153,6 +161,8 @@ class _Reader(LogReader):
     def _count(self, who: bytes, name: bytes, arguments: bytes, result: bytes, number: int) -> None:
         self.who = self.tasks.code(who.decode())
         self._counted[who] = self._counted.get(who, 0) + 1
+        if self._counted[who] == 1 and 0 < len(who) <= _DIGITS:
+            self.name_task(int(who), self.who)
         if name in _FREES or name.startswith(b"_Zd"):
             self.free(_argument(arguments, 0), number)
             return
