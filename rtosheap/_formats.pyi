@@ -44,6 +44,20 @@ def scan_text(
     at, line and count as they are then; `at` is `end` when all lines are read.
     """
 
+def scan_csv(
+    order: bytes,
+    data: Any,
+    at: int,
+    end: int,
+    line: int,
+    count: int,
+    columns: tuple[Any, ...],
+    code_of: Callable[[bytes], int | None],
+    seed: int,
+    /,
+) -> tuple[int, int, int]:
+    """The same of rows of CSV, whose cells have this order: 0 op, 1 id, 2 size, 3 time, 4 task."""
+
 class Log:
     """The events of a log that names blocks by their addresses; all numbers fit into 64 bits.
 

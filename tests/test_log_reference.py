@@ -20,7 +20,7 @@ from parts import few_of
 
 from rtosheap import _formats
 from rtosheap.traces import TraceError, formats
-from rtosheap.traces.formats import _address_log
+from rtosheap.traces.formats import _address_log, streams
 from rtosheap.traces.formats.streams import MAX_LINE, Stream
 
 DATA = Path(__file__).parent / "data"
@@ -225,7 +225,7 @@ def test_runs_of_each_byte(name):
 def test_lines_across_blocks_and_too_long_ones(name):
     data = next(data for format_, data in SEEDS if format_ == name)
     data = data[: data.rindex(b"\n") + 1]
-    block = _address_log._BLOCK
+    block = streams._HEAD
     longest = (MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE)
     for length in (block - 300, block - 1, block, *longest):
         for line in (b"q" * length, b"#" * (length - 1) + b"\n"):

@@ -20,6 +20,7 @@ void formats_release(struct buffers *buffers);
 
 /* text_binding.c */
 PyObject *formats_scan_text(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *formats_scan_csv(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* log_binding.c; the first adds the type Log. */
 int formats_add_log(PyObject *module);

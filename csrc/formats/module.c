@@ -123,6 +123,7 @@ static PyMethodDef methods[] = {
     {"find_sync", formats_find_sync, METH_O, NULL},
     {"link", (PyCFunction)(void (*)(void))link_events, METH_FASTCALL, NULL},
     {"rank", (PyCFunction)(void (*)(void))rank_ids, METH_FASTCALL, NULL},
+    {"scan_csv", (PyCFunction)(void (*)(void))formats_scan_csv, METH_FASTCALL, NULL},
     {"scan_text", (PyCFunction)(void (*)(void))formats_scan_text, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -29,6 +29,13 @@ struct rh_text {
     void *context;
 };
 
+/* The cells of a row of CSV. */
+enum rh_cell { RH_CELL_op, RH_CELL_id, RH_CELL_size, RH_CELL_time, RH_CELL_task, RH_CELLS };
+
+/* The same of rows of CSV: cells without blanks and quotes, in this order, which has the first
+ * three. */
+enum rh_scan rh_csv_scan(struct rh_text *text, const uint8_t *order, size_t cells);
+
 /* Reads on from `at`. */
 enum rh_scan rh_text_scan(struct rh_text *text);
 

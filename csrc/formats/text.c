@@ -1,75 +1,13 @@
 #include "rh_text.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "rh_names.h"
 
-#include "rh_hash.h"
-
-enum { LONGEST_NAME = 64, MOST_FIELDS = 3 };
-
-struct name {
-    const uint8_t *text; /* NULL: free */
-    size_t length;
-    int32_t code;
-};
-
-struct names {
-    struct name *table;
-    size_t size; /* a power of 2, or 0 */
-    size_t count;
-};
+enum { MOST_FIELDS = 3 };
 
 struct field {
     const uint8_t *text;
     size_t length;
 };
-
-static uint64_t hash_name(const uint8_t *text, size_t length, uint64_t seed) {
-    uint64_t hash = length;
-    while (length > 0) {
-        const size_t part = length < 8 ? length : 8;
-        uint64_t word = 0;
-        memcpy(&word, text, part);
-        hash = rh_hash(hash ^ word, seed);
-        text += part;
-        length -= part;
-    }
-    return hash;
-}
-
-static struct name *place_of(const struct names *names, const uint8_t *text, size_t length,
-                             uint64_t seed) {
-    size_t at = hash_name(text, length, seed) & (names->size - 1);
-    while (names->table[at].text != NULL &&
-           (names->table[at].length != length || memcmp(names->table[at].text, text, length) != 0))
-        at = (at + 1) & (names->size - 1);
-    return &names->table[at];
-}
-
-static bool grow(struct names *names, uint64_t seed) {
-    struct names wider = {.size = names->size != 0 ? 2 * names->size : 64, .count = names->count};
-    wider.table = calloc(wider.size, sizeof *wider.table);
-    if (wider.table == NULL) return false;
-    for (size_t i = 0; i < names->size; i++)
-        if (names->table[i].text != NULL)
-            *place_of(&wider, names->table[i].text, names->table[i].length, seed) = names->table[i];
-    free(names->table);
-    *names = wider;
-    return true;
-}
-
-static int32_t code_of(struct rh_text *text, struct names *names, struct field field) {
-    if (field.length > LONGEST_NAME) return -1;
-    if (2 * names->count >= names->size && !grow(names, text->seed)) return -2;
-    struct name *name = place_of(names, field.text, field.length, text->seed);
-    if (name->text == NULL) {
-        const int32_t code = text->code_of(text->context, field.text, field.length);
-        if (code < 0) return code;
-        *name = (struct name){field.text, field.length, code};
-        names->count++;
-    }
-    return name->code;
-}
 
 static bool is_address(struct field field, uint64_t *value) {
     return rh_address(field.text, value) == field.text + field.length && field.text[1] == 'x';
@@ -93,7 +31,7 @@ static int rest_of(const uint8_t *at, struct field fields[MOST_FIELDS], const ui
 }
 
 /* What stands after the id and the size, into the arrays' next place. */
-static enum rh_scan rest(struct rh_text *text, struct names *names, const uint8_t **at) {
+static enum rh_scan rest(struct rh_text *text, struct rh_names *names, const uint8_t **at) {
     const size_t i = text->count;
     struct field fields[MOST_FIELDS];
     uint64_t time = 0;
@@ -104,7 +42,8 @@ static enum rh_scan rest(struct rh_text *text, struct names *names, const uint8_
     if (count > 0 && rh_number(fields[0].text, &time) != fields[0].text + fields[0].length)
         return RH_SCAN_UNUSUAL;
     if (count > 1) {
-        const int32_t code = code_of(text, names, fields[1]);
+        const int32_t code =
+            rh_code_of(names, fields[1].text, fields[1].length, text->code_of, text->context);
         if (code < 0) return code == -1 ? RH_SCAN_UNUSUAL : RH_SCAN_FAILED;
         text->task[i] = code;
     }
@@ -114,7 +53,7 @@ static enum rh_scan rest(struct rh_text *text, struct names *names, const uint8_
 }
 
 /* One event into the arrays' next place. */
-static inline enum rh_scan event(struct rh_text *text, struct names *names, const uint8_t **at) {
+static inline enum rh_scan event(struct rh_text *text, struct rh_names *names, const uint8_t **at) {
     const uint8_t *next = *at;
     const uint8_t op = *next;
     const size_t i = text->count;
@@ -145,7 +84,7 @@ static inline enum rh_scan event(struct rh_text *text, struct names *names, cons
     return RH_SCAN_END;
 }
 
-static enum rh_scan scan(struct rh_text *text, struct names *names) {
+static enum rh_scan scan(struct rh_text *text, struct rh_names *names) {
     const uint8_t *at = text->data + text->at;
     const uint8_t *const end = text->data + text->length;
     enum rh_scan result = RH_SCAN_END;
@@ -167,8 +106,8 @@ static enum rh_scan scan(struct rh_text *text, struct names *names) {
 
 enum rh_scan rh_text_scan(struct rh_text *text) {
     if (text->length == 0 || text->data[text->length - 1] != '\n') return RH_SCAN_UNUSUAL;
-    struct names names = {0};
+    struct rh_names names = {.seed = text->seed};
     const enum rh_scan result = scan(text, &names);
-    free(names.table);
+    rh_names_drop(&names);
     return result;
 }

@@ -45,6 +45,30 @@ static bool take_columns(struct buffers *buffers, PyObject *columns, struct rh_t
     return true;
 }
 
+/* Takes the eight arguments of scan_text(); false with an exception. */
+static bool take_text(struct buffers *buffers, PyObject *const *args, struct rh_text *text) {
+    *text = (struct rh_text){.code_of = ask, .context = args[6]};
+    text->at = PyLong_AsSize_t(args[1]);
+    text->length = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[2]);
+    text->line = PyErr_Occurred() ? 0 : PyLong_AsLongLong(args[3]);
+    text->count = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[4]);
+    text->seed = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLongMask(args[7]);
+    if (PyErr_Occurred()) return false;
+    text->data = formats_array(buffers, args[0], "data", 1, -1, false);
+    if (text->data == NULL || !take_columns(buffers, args[5], text)) return false;
+    if (text->length <= (size_t)buffers->views[0].len && text->at <= text->length &&
+        text->count <= text->room)
+        return true;
+    PyErr_SetString(PyExc_ValueError, "at, end and count must lie within data and columns");
+    return false;
+}
+
+static PyObject *scanned(enum rh_scan result, const struct rh_text *text) {
+    if (result == RH_SCAN_FAILED) return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    return Py_BuildValue("(nLn)", (Py_ssize_t)text->at, (long long)text->line,
+                         (Py_ssize_t)text->count);
+}
+
 PyObject *formats_scan_text(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     if (count != 8) {
@@ -53,32 +77,41 @@ PyObject *formats_scan_text(PyObject *module, PyObject *const *args, Py_ssize_t 
         return NULL;
     }
     struct buffers buffers = {.count = 0};
-    struct rh_text text = {.code_of = ask, .context = args[6]};
+    struct rh_text text;
     PyObject *result = NULL;
-    text.at = PyLong_AsSize_t(args[1]);
-    text.length = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[2]);
-    text.line = PyErr_Occurred() ? 0 : PyLong_AsLongLong(args[3]);
-    text.count = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[4]);
-    text.seed = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLongMask(args[7]);
-    if (PyErr_Occurred()) return NULL;
-    text.data = formats_array(&buffers, args[0], "data", 1, -1, false);
-    if (text.data == NULL) goto done;
-    if (!take_columns(&buffers, args[5], &text)) goto done;
-    if (text.length > (size_t)buffers.views[0].len || text.at > text.length ||
-        text.count > text.room) {
-        PyErr_SetString(PyExc_ValueError, "at, end and count must lie within data and columns");
-        goto done;
+    if (take_text(&buffers, args, &text)) result = scanned(rh_text_scan(&text), &text);
+    formats_release(&buffers);
+    return result;
+}
+
+/* Whether a row's cells are each one that there is, and op, id and size are among them. */
+static bool is_order(const uint8_t *order, size_t cells) {
+    unsigned found = 0;
+    for (size_t i = 0; i < cells; i++) {
+        if (order[i] >= RH_CELLS || (found >> order[i] & 1)) return false;
+        found |= 1u << order[i];
     }
-    switch (rh_text_scan(&text)) {
-    case RH_SCAN_FAILED:
-        if (!PyErr_Occurred()) PyErr_NoMemory();
-        break;
-    case RH_SCAN_END:
-    case RH_SCAN_UNUSUAL:
-        result = Py_BuildValue("(nLn)", (Py_ssize_t)text.at, (long long)text.line,
-                               (Py_ssize_t)text.count);
+    return (found & 7) == 7;
+}
+
+PyObject *formats_scan_csv(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    if (count != 9) {
+        PyErr_SetString(PyExc_TypeError,
+                        "scan_csv(order, data, at, end, line, count, columns, code_of, seed)");
+        return NULL;
     }
-done:
+    struct buffers buffers = {.count = 0};
+    struct rh_text text;
+    PyObject *result = NULL;
+    const uint8_t *order = formats_array(&buffers, args[0], "order", 1, -1, false);
+    const size_t cells = order != NULL ? (size_t)buffers.views[0].len : 0;
+    struct buffers others = {.count = 0};
+    if (order != NULL && !is_order(order, cells))
+        PyErr_SetString(PyExc_ValueError, "order must name op, id and size, and no cell twice");
+    else if (order != NULL && take_text(&others, args + 1, &text))
+        result = scanned(rh_csv_scan(&text, order, cells), &text);
+    formats_release(&others);
     formats_release(&buffers);
     return result;
 }

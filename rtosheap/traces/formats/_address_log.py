@@ -12,7 +12,7 @@ import numpy as np
 from rtosheap import _formats
 from rtosheap.traces.columns import SIZE_MAX, Columns, Lines, names_in_use
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats.streams import MAX_LINE, too_long
+from rtosheap.traces.formats.streams import MAX_LINE, read_lines, too_long
 from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
 
@@ -20,7 +20,6 @@ _ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
 _DIGITS = 20  # of the largest number of 64 bits
 
 _MAX_32 = 2**32 - 1
-_BLOCK = 1 << 16  # bytes that are read at a time
 _SEED = int.from_bytes(os.urandom(8))  # nobody can write a file whose addresses collide
 _TYPES = {
     "op": np.uint8,
@@ -165,31 +164,11 @@ class LogReader(AddressLog):
 
     def of(self, stream: BinaryIO) -> Self:
         """This reader, once it has taken every line."""
-        buffer = bytearray(MAX_LINE + _BLOCK)
-        kept, line = 0, 1
-        while more := _read(stream, buffer, kept):
-            end = kept + more
-            cut = buffer.rfind(b"\n", kept, end) + 1
-            if cut:
-                line = self._take_lines(buffer, cut, line)
-                buffer[: end - cut] = buffer[cut:end]
-            kept = end - cut
-            if kept > MAX_LINE:
-                self._take_line(bytes(buffer[: MAX_LINE + 1]), line)
-                while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-                    pass
-                kept, line = 0, line + 1
-        if kept:
-            self._take_line(bytes(buffer[:kept]), line)
+        read_lines(stream, self._take_lines, self._take_line)
         return self
 
-    def _take_lines(self, data: bytearray, stop: int, line: int) -> int:
+    def _take_lines(self, data: bytearray, at: int, stop: int, line: int) -> int:
         """Take whole lines, of which the first is number `line`; the next one's number."""
-        at = 0
-        if data.find(b"\n", 0, MAX_LINE) < 0:  # only the first line can be too long
-            at = data.index(b"\n") + 1
-            self._take_line(bytes(data[:at]), line)
-            line += 1
         while at < stop:
             at, line = self.scan(data, at, stop, line)
             if at < stop:
@@ -221,13 +200,6 @@ class LogReader(AddressLog):
         columns = super().columns(source, tasks=tasks, **meta)
         columns.dropped = Dropped(bad_line=self.bad)
         return columns
-
-
-def _read(stream: BinaryIO, buffer: bytearray, at: int) -> int:
-    """Read a block to byte `at` of the buffer; how much that was."""
-    with memoryview(buffer) as view:
-        count: int = stream.readinto(view[at : at + _BLOCK])  # type: ignore[attr-defined]
-    return count
 
 
 def bad_line(raw: bytes, right: str) -> TraceError:

@@ -1,4 +1,4 @@
-"""The text format's lines, a block at a time.
+"""Lines with all of an event, those of the text format and of CSV, a block at a time.
 
 Lines as `Trace.save` writes them are read in C. Whatever is unusual, and so whatever is wrong, is
 left to the line-by-line reader, whose word is final.
@@ -26,10 +26,14 @@ def read_block(
     tasks: Tasks,
     addressed: bool,
     unusual: Callable[[bytes, int], Row | None],
+    *,
+    at: int = 0,
+    scan: Callable[..., tuple[int, int, int]] = _formats.scan_text,
 ) -> tuple[Block, int]:
     """Read whole lines, the first of them number `line`, to byte `stop`; and the next one's number.
 
-    `unusual` reads one line by itself; None if that is no event.
+    `unusual` reads one line by itself; None if that is no event. `scan` reads what is usual, from
+    byte `at` on.
     """
     room = int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8, count=stop) == _NEWLINE))
     op, timed = np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.bool_)
@@ -44,10 +48,10 @@ def read_block(
         except ValueError:  # not a word, or not UTF-8
             return None
 
-    at = count = 0
+    count = 0
     first = line
     while at < stop:
-        at, line, count = _formats.scan_text(data, at, stop, line, count, columns, code_of, _SEED)
+        at, line, count = scan(data, at, stop, line, count, columns, code_of, _SEED)
         if at < stop:
             end = data.index(_NEWLINE, at) + 1
             row = unusual(bytes(data[at:end]), line)

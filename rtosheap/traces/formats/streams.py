@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import zstandard
@@ -105,6 +105,48 @@ def too_large(limit: int) -> TraceError:
         f"holds more than {limit:,} bytes once unpacked, the most that is read of a file of its "
         "size; max_bytes= (--max-bytes) sets another limit"
     )
+
+
+def read_lines(
+    stream: BinaryIO,
+    whole: Callable[[bytearray, int, int, int], int],
+    single: Callable[[bytes, int], object],
+    line: int = 1,
+) -> None:
+    """Read all lines, of which the first is number `line`, a block at a time.
+
+    ``whole(data, at, end, line)`` takes those of a block and returns the next one's number,
+    ``single(raw, line)`` one that has no end, or of one longer than `MAX_LINE` so many bytes and
+    one more.
+    """
+    buffer = bytearray(MAX_LINE + _HEAD)
+    kept = 0
+    while more := _fill(stream, buffer, kept):
+        end = kept + more
+        cut = buffer.rfind(b"\n", kept, end) + 1
+        if cut:
+            at = 0
+            if buffer.find(b"\n", 0, MAX_LINE) < 0:  # no other line of a block can be too long
+                at = buffer.index(b"\n") + 1
+                single(bytes(buffer[: MAX_LINE + 1]), line)
+                line += 1
+            line = whole(buffer, at, cut, line)
+            buffer[: end - cut] = buffer[cut:end]
+        kept = end - cut
+        if kept > MAX_LINE:
+            single(bytes(buffer[: MAX_LINE + 1]), line)
+            while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+                pass
+            kept, line = 0, line + 1
+    if kept:
+        single(bytes(buffer[:kept]), line)
+
+
+def _fill(stream: BinaryIO, buffer: bytearray, at: int) -> int:
+    """Read a block to byte `at` of the buffer; how much that was."""
+    with memoryview(buffer) as view:
+        count: int = stream.readinto(view[at : at + _HEAD])  # type: ignore[attr-defined]
+    return count
 
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:

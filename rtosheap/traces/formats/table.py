@@ -10,13 +10,16 @@ from __future__ import annotations
 import csv
 import io
 import operator
+from functools import partial
 from typing import BinaryIO
 
+from rtosheap import _formats
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns, Tasks
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._rows import Assembly, Rows
-from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
+from rtosheap.traces.formats._plain_lines import read_block
+from rtosheap.traces.formats._rows import Assembly, Row, Rows, row_of
+from rtosheap.traces.formats.streams import MAX_LINE, read_lines, too_long
 from rtosheap.traces.loss import Dropped, counts
 from rtosheap.traces.meta import described
 
@@ -25,7 +28,6 @@ HINT = "first line names the columns op,id,size[,time[,task]]"
 
 _NEEDED = ("op", "id", "size")
 _KNOWN = (*_NEEDED, "time", "task")
-_BLOCK = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -38,30 +40,68 @@ def sniff(head: bytes) -> bool:
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the rows; see :class:`~rtosheap.traces.formats.Reader`."""
-    names: list[str] = []
-    where: list[int] = []
-    tasks = Tasks()
-    assembly, rows, bad_lines = Assembly(tasks), Rows(tasks), 0
-    for number, raw in enumerate(lines(stream), 1):
+    table = _Table(stream, strict)
+    read_lines(stream, table.take_lines, table.take_line, 2)
+    return table.columns()
+
+
+class _Table:
+    """The rows under a header line: those as they are usually written in C, the rest by itself."""
+
+    def __init__(self, stream: BinaryIO, strict: bool) -> None:
+        raw = stream.readline(MAX_LINE + 1)
+        if not raw:
+            raise TraceError("no header line", line=1)
         try:
-            row = _cells(raw.removeprefix(_BOM) if number == 1 else raw)
-            if number == 1:
-                names = [name.strip().lower() for name in row]
-                where = _places(names)
-            elif row:
-                _add_row(rows, row, names, where, number)
+            self._names = [name.strip().lower() for name in _cells(raw.removeprefix(_BOM))]
+            self._where = _places(self._names)
         except TraceError as error:
-            if strict or number == 1:
-                raise error.at(line=number, path=None) from None
-            bad_lines += 1
-        if len(rows) >= _BLOCK:
-            assembly.add(rows.take())
-    if not where:
-        raise TraceError("no header line", line=1)
-    assembly.add(rows.take())
-    columns = assembly.columns(strict=strict)
-    columns.dropped = columns.dropped.merged(Dropped(bad_line=bad_lines))
-    return columns
+            raise error.at(line=1, path=None) from None
+        self._strict, self._bad_lines = strict, 0
+        self._tasks = Tasks()
+        self._assembly = Assembly(self._tasks)
+        self._scan = partial(_formats.scan_csv, bytes(map(_KNOWN.index, self._names)))
+
+    def take_lines(self, data: bytearray, at: int, stop: int, line: int) -> int:
+        """Take whole lines, of which the first is number `line`; the next one's number."""
+        block, line = read_block(
+            data, stop, line, self._tasks, False, self._row, at=at, scan=self._scan
+        )
+        self._assembly.add(block)
+        return line
+
+    def take_line(self, raw: bytes, line: int) -> None:
+        """Take one that is too long, or has no end."""
+        rows = Rows(self._tasks)
+        row = self._row(raw, line)
+        if row is not None:
+            rows.append(row, line)
+        self._assembly.add(rows.take())
+
+    def _row(self, raw: bytes, line: int) -> Row | None:
+        """The event on a line; None if there is none."""
+        try:
+            row = _cells(raw)
+            return self._event(row) if row else None
+        except TraceError as error:
+            if self._strict:
+                raise error.at(line=line, path=None) from None
+            self._bad_lines += 1
+            return None
+
+    def _event(self, row: list[str]) -> Row:
+        if len(row) != len(self._names):
+            names = ",".join(self._names)
+            raise TraceError(f"{len(row)} fields; the header names {len(self._names)}: {names}")
+        cells = [*(cell.strip() for cell in row), ""]
+        op, id_, size, time, task = (cells[place] for place in self._where)
+        return row_of(self._tasks, op, id_, size, time, task)
+
+    def columns(self) -> Columns:
+        """All rows' events; can be called once."""
+        columns = self._assembly.columns(strict=self._strict)
+        columns.dropped = columns.dropped.merged(Dropped(bad_line=self._bad_lines))
+        return columns
 
 
 def _cells(raw: bytes) -> list[str]:
@@ -87,14 +127,6 @@ def _places(names: list[str]) -> list[int]:
         if name not in names:
             raise TraceError(f"no column {name!r}; the columns are op,id,size[,time[,task]]")
     return [names.index(name) if name in names else len(names) for name in _KNOWN]
-
-
-def _add_row(rows: Rows, row: list[str], names: list[str], where: list[int], line: int) -> None:
-    if len(row) != len(names):
-        raise TraceError(f"{len(row)} fields; the header names {len(names)}: {','.join(names)}")
-    cells = [*(cell.strip() for cell in row), ""]
-    op, id_, size, time, task = (cells[place] for place in where)
-    rows.add(op, id_, size, time, task, line)
 
 
 def lost(trace: TraceBase) -> list[str]:
