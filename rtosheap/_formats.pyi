@@ -66,8 +66,13 @@ class Log:
     It returns at and line as they are then; `at` is `end` when all lines are taken.
     """
 
-    events: int
     largest_failed: int
+    #: How many kinds of blocks are known that no address names.
+    kinds: int
+    #: The largest address that was seen elsewhere than in an event.
+    highest: int
+    #: Whether the last event was a free, of a log that splits reallocs.
+    freed: bool
     #: The next event's time and task.
     now: int
     who: int
@@ -79,10 +84,13 @@ class Log:
     def free(self, address: int, line: int, /) -> None: ...
     def realloc(self, old: int, new: int, size: int, line: int, /) -> None: ...
     def fail(self, size: int, /) -> None: ...
-    def add_malloc(self, size: int, address: int, line: int, /) -> int:
-        """A block that no address names; its id."""
+    def add_kind(self, size: int, /) -> None:
+        """Blocks of a size that no address names: kind number `kinds`."""
 
-    def add_free(self, id: int, address: int, line: int, /) -> None: ...
+    def malloc_of(self, kind: int, line: int, /) -> None: ...
+    def free_of(self, kind: int, line: int, /) -> None:
+        """The youngest of the kind."""
+
     def name_task(self, number: int, code: int, /) -> None:
         """Make the task of a number known."""
 
@@ -109,6 +117,11 @@ class Log:
     def scan_pigweed(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]: ...
     def scan_mtrace(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]:
         """Those that do not stand within a realloc, which is two lines."""
+
+    def scan_heaptrack(
+        self, data: Any, at: int, end: int, line: int, interpreted: bool | None, /
+    ) -> tuple[int, int]:
+        """Those behind the first; events once one has told whether the log is `interpreted`."""
 
     def scan_ltrace(self, data: Any, at: int, end: int, line: int, /) -> tuple[int, int]:
         """While no call is interrupted: calls of tasks that are known, or of none."""

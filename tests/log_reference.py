@@ -45,9 +45,32 @@ class AddressLog:
         self.loss: Counter[str] = Counter()
         self.largest_failed = 0
         self.highest = 0  # address that was seen elsewhere than in an event
+        self.freed, self.sizes, self.alike = False, [], {}
         self.now: int | None = 0 if self.TIMED else None
         self.who: int | None = None
         self._blocks = 0
+
+    def add_kind(self, size):
+        """Blocks of a size that no address names."""
+        self.sizes.append(size)
+
+    @property
+    def kinds(self):
+        """How many there are."""
+        return len(self.sizes)
+
+    def malloc_of(self, kind, line):
+        """A block of a kind."""
+        self.alike.setdefault(kind, []).append(self.add_malloc(self.sizes[kind], 0, line))
+
+    def free_of(self, kind, line):
+        """The youngest of a kind."""
+        blocks = self.alike.get(kind)
+        if blocks:
+            self.loss["ambiguous_frees"] += len(blocks) > 1
+            self.add_free(blocks.pop(), 0, line)
+        else:
+            self.loss["foreign_frees"] += 1
 
     def name_task(self, number, code):
         """Nothing: that is for C."""

@@ -73,11 +73,20 @@ LINES = {
         *("W free(0xH)) = <void>", "W realloc(0xH,  N) = 0xH", "W _ZnwmX-(N) = 0xH"),
         *("W malloc (N) = 0xH", "W xfree(0xH) = 1", "W malloc(N) = N"),
     ],
+    "heaptrack": [
+        *("+ H 1 H", "+ H H H", "- H", "- H", "+ K", "- K", "+ K", "- K", "- K", "a H 1"),
+        *("c H", "c 7fffffffffffffff", "c H H", "v 10400 3", "v 1 9", "i H 1", "i H", "a H 1 2"),
+        *("", "#", "+", "s 4 x", "a H", "a 1 1 1 1", "- H H", "c 8000000000000000", "x H"),
+        *("i", "+ ", "+  H 1 H"),
+    ],
 }  # fmt: skip
 #: What a file of each begins with, now and then, so that C has its part.
 STARTS = {"freertos": ["M 0x10 5 16 0\n", "M 0x10 16 0\n", "M 0x10 <=5 16 0\n"],
           "pigweed": ["m 5 0x10\n"],
+          "heaptrack": ["v 1 3\n", "v 1 3\n+ 1 1 10\n", "v 1 3\na 8 1\na 9 1\n+ 0\n"],
           "ltrace": ["1 free(0x1) = <void>\n2 free(0x1) = <void>\n"]}  # fmt: skip
+METHODS = ["add_kind", "malloc_of", "free_of", "name_task", "read_records", "scan_valgrind"]
+METHODS += ["scan_mtrace", "scan_ltrace", "scan_heaptrack", "scan_freertos", "scan_pigweed"]
 WHO = ["1 ", "1 ", "2 ", "[pid 1] ", "", "01 ", "1] ", "7" * 30 + " "]
 NUMBERS = ["0", "1", "24", "007", "9" * 18, "9" * 19, str(2**63), str(2**64 - 1), str(2**64)]
 NUMBERS += ["9" * 20, "1" * 21, "", "-1", "x", "1_0", "9" * 4301]
@@ -141,7 +150,7 @@ def test_samples():
     assert len(samples) == 43
 
 
-@pytest.mark.parametrize("name", [*NAMES[:3], "freertos", "pigweed"])
+@pytest.mark.parametrize("name", NAMES)
 def test_c_takes_the_lines_of_a_sample(monkeypatch, name):
     """All but those that begin a log, end it, or are unusual; threads interrupt each other."""
     left = []
@@ -195,6 +204,7 @@ def logs(draw, name):
             few = words[1:4] if draw(st.integers(0, 3)) else words
             while mark in row:
                 row = row.replace(mark, draw(st.sampled_from(few)), 1)
+        row = row.replace("K", draw(st.sampled_from("0001123")))
         who = draw(
             st.sampled_from(["1 ", "1 ", "2 ", "[pid 1] ", "", "01 ", "1] ", "7" * 30 + " "])
         )
@@ -261,9 +271,12 @@ def test_what_c_is_given_is_checked():
     for wrong in ({"at": -1}, {"end": -1}):
         with pytest.raises(OverflowError):
             scan(**wrong)
-    for call in ("malloc", "free", "realloc", "fail", "add_malloc", "add_free", "scan_valgrind"):
+    for call in ("malloc", "free", "realloc", "fail", *METHODS):
         with pytest.raises(TypeError, match=call):
             getattr(log, call)()
+    for call in ("malloc_of", "free_of"):
+        with pytest.raises(ValueError, match="kind must be below kinds"):
+            getattr(log, call)(0, 1)
     for wrong in (-1, 2**64):
         with pytest.raises(OverflowError):
             log.malloc(wrong, 1, 1)

@@ -20,7 +20,7 @@ static bool grow(struct rh_log *log) {
     return true;
 }
 
-bool rh_log_add(struct rh_log *log, uint8_t op, int64_t id, uint64_t size, uint64_t address,
+static bool add(struct rh_log *log, uint8_t op, int64_t id, uint64_t size, uint64_t address,
                 int64_t line) {
     if (log->count == log->room && !grow(log)) return false;
     const size_t i = log->count++;
@@ -45,7 +45,7 @@ static bool put(struct rh_log *log, uint64_t address, int64_t id, int64_t line) 
     if (before == RH_LIVE_FAILED) return false;
     if (before == RH_LIVE_NONE) return true;
     log->losses[RH_LOSS_implied_frees]++;
-    return rh_log_add(log, 'f', before, 0, address, line);
+    return add(log, 'f', before, 0, address, line);
 }
 
 bool rh_log_malloc(struct rh_log *log, uint64_t address, uint64_t size, int64_t line) {
@@ -54,7 +54,7 @@ bool rh_log_malloc(struct rh_log *log, uint64_t address, uint64_t size, int64_t 
         return true;
     }
     const int64_t id = log->blocks++;
-    return put(log, address, id, line) && rh_log_add(log, 'm', id, size, address, line);
+    return put(log, address, id, line) && add(log, 'm', id, size, address, line);
 }
 
 bool rh_log_free(struct rh_log *log, uint64_t address, int64_t line) {
@@ -63,7 +63,7 @@ bool rh_log_free(struct rh_log *log, uint64_t address, int64_t line) {
         return true;
     }
     const int64_t id = rh_live_take(&log->live, address);
-    if (id != RH_LIVE_NONE) return rh_log_add(log, 'f', id, 0, address, line);
+    if (id != RH_LIVE_NONE) return add(log, 'f', id, 0, address, line);
     log->losses[RH_LOSS_foreign_frees]++;
     return true;
 }
@@ -81,12 +81,28 @@ bool rh_log_realloc(struct rh_log *log, uint64_t old, uint64_t address, uint64_t
         log->losses[RH_LOSS_foreign_reallocs]++;
         return rh_log_malloc(log, address, size, line);
     }
-    return put(log, address, id, line) && rh_log_add(log, 'r', id, size, address, line);
+    return put(log, address, id, line) && add(log, 'r', id, size, address, line);
+}
+
+bool rh_log_malloc_of(struct rh_log *log, size_t kind, int64_t line) {
+    const int64_t id = log->blocks++;
+    return rh_alike_put(&log->alike, kind, id) &&
+           add(log, 'm', id, log->alike.kinds[kind].size, 0, line);
+}
+
+bool rh_log_free_of(struct rh_log *log, size_t kind, int64_t line) {
+    bool ambiguous = false;
+    const int64_t id = rh_alike_take(&log->alike, kind, &ambiguous);
+    log->losses[RH_LOSS_ambiguous_frees] += ambiguous;
+    if (id != RH_ALIKE_NONE) return add(log, 'f', id, 0, 0, line);
+    log->losses[RH_LOSS_foreign_frees]++;
+    return true;
 }
 
 void rh_log_drop(struct rh_log *log) {
     rh_live_clear(&log->live);
     rh_live_clear(&log->tasks);
+    rh_alike_drop(&log->alike);
     for (int i = 0; i < RH_COLUMN_KINDS; i++)
         free(log->column[i]);
     *log = (struct rh_log){0};

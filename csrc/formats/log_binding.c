@@ -84,18 +84,31 @@ static PyObject *log_fail(PyObject *self, PyObject *const *args, Py_ssize_t coun
     return Py_NewRef(Py_None);
 }
 
-static PyObject *log_add_malloc(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t n[3];
-    if (!take_numbers(args, count, 3, "add_malloc(size, address, line)", n)) return NULL;
-    const int64_t id = log_of(self)->blocks++;
-    if (!rh_log_add(log_of(self), 'm', id, n[0], n[1], (int64_t)n[2])) return PyErr_NoMemory();
-    return PyLong_FromLongLong(id);
+static PyObject *log_add_kind(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t n[1];
+    if (!take_numbers(args, count, 1, "add_kind(size)", n)) return NULL;
+    return done(rh_alike_add(&log_of(self)->alike, n[0]));
 }
 
-static PyObject *log_add_free(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t n[3];
-    if (!take_numbers(args, count, 3, "add_free(id, address, line)", n)) return NULL;
-    return done(rh_log_add(log_of(self), 'f', (int64_t)n[0], 0, n[1], (int64_t)n[2]));
+/* Takes a kind and a line; false with an exception. */
+static bool take_kind(PyObject *self, PyObject *const *args, Py_ssize_t count, const char *call,
+                      uint64_t *n) {
+    if (!take_numbers(args, count, 2, call, n)) return false;
+    if (n[0] < log_of(self)->alike.count) return true;
+    PyErr_SetString(PyExc_ValueError, "kind must be below kinds");
+    return false;
+}
+
+static PyObject *log_malloc_of(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t n[2];
+    if (!take_kind(self, args, count, "malloc_of(kind, line)", n)) return NULL;
+    return done(rh_log_malloc_of(log_of(self), (size_t)n[0], (int64_t)n[1]));
+}
+
+static PyObject *log_free_of(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t n[2];
+    if (!take_kind(self, args, count, "free_of(kind, line)", n)) return NULL;
+    return done(rh_log_free_of(log_of(self), (size_t)n[0], (int64_t)n[1]));
 }
 
 static PyObject *log_name_task(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -222,6 +235,21 @@ static PyObject *scan_ltrace(PyObject *self, PyObject *const *args, Py_ssize_t c
     return scan(self, args, count, "scan_ltrace(data, at, end, line)", rh_scan_ltrace);
 }
 
+static PyObject *scan_heaptrack(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "scan_heaptrack(data, at, end, line, interpreted)");
+        return NULL;
+    }
+    struct buffers buffers = {.count = 0};
+    struct rh_lines lines = {0};
+    PyObject *result = NULL;
+    const int form = args[4] == Py_None ? -1 : PyObject_IsTrue(args[4]);
+    if (!PyErr_Occurred() && take_lines(&buffers, args, &lines))
+        result = scanned(rh_scan_heaptrack(log_of(self), &lines, form), &lines);
+    formats_release(&buffers);
+    return result;
+}
+
 /* A Python callable's key for a task and its name. */
 static int64_t ask(void *callable, uint8_t task, const uint8_t *name, size_t length) {
     PyObject *answer =
@@ -271,14 +299,16 @@ static PyMethodDef log_methods[] = {
     METHOD("free", log_free),
     METHOD("realloc", log_realloc),
     METHOD("fail", log_fail),
-    METHOD("add_malloc", log_add_malloc),
-    METHOD("add_free", log_add_free),
+    METHOD("add_kind", log_add_kind),
+    METHOD("malloc_of", log_malloc_of),
+    METHOD("free_of", log_free_of),
     METHOD("name_task", log_name_task),
     METHOD("scan_valgrind", scan_valgrind),
     METHOD("scan_freertos", scan_freertos),
     METHOD("scan_pigweed", scan_pigweed),
     METHOD("scan_mtrace", scan_mtrace),
     METHOD("scan_ltrace", scan_ltrace),
+    METHOD("scan_heaptrack", scan_heaptrack),
     METHOD("read_records", read_records),
     {"counts", log_counts, METH_NOARGS, NULL},
     {"take_columns", log_columns, METH_NOARGS, NULL},
@@ -286,7 +316,9 @@ static PyMethodDef log_methods[] = {
 };
 
 static PyMemberDef log_members[] = {
-    {"events", T_PYSSIZET, offsetof(struct log_object, log.count), READONLY, NULL},
+    {"kinds", T_PYSSIZET, offsetof(struct log_object, log.alike.count), READONLY, NULL},
+    {"highest", T_ULONGLONG, offsetof(struct log_object, log.highest), 0, NULL},
+    {"freed", T_BOOL, offsetof(struct log_object, log.freed), 0, NULL},
     {"largest_failed", T_ULONGLONG, offsetof(struct log_object, log.largest_failed), READONLY,
      NULL},
     {"now", T_LONGLONG, offsetof(struct log_object, log.now), 0, NULL},

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rh_alike.h"
 #include "rh_lex.h"
 #include "rh_live.h"
 
@@ -23,7 +24,9 @@
     X(other_processes)                                                                             \
     X(lost_events)                                                                                 \
     X(damaged_bytes)                                                                               \
-    X(rounded_sizes)
+    X(rounded_sizes)                                                                               \
+    X(split_reallocs)                                                                              \
+    X(ambiguous_frees)
 
 enum rh_loss {
 #define RH_LOSS(name) RH_LOSS_##name,
@@ -59,15 +62,15 @@ struct rh_log {
     long long now; /* what the next event's time and task are */
     int who;
     struct rh_live live;
-    struct rh_live tasks; /* the code of a task, by its number and 1 more */
-    int64_t blocks;       /* ids that were given */
+    struct rh_live tasks;  /* the code of a task, by its number and 1 more */
+    struct rh_alike alike; /* blocks without addresses */
+    int64_t blocks;        /* ids that were given */
     uint64_t losses[RH_LOSS_KINDS];
     unsigned long long largest_failed;
-    int digits; /* of the longest address that was seen */
+    unsigned long long highest; /* address that was seen elsewhere than in an event */
+    int digits;                 /* of the longest address that was seen */
+    bool freed; /* whether the last event is a free: of a log that splits reallocs */
 };
-
-bool rh_log_add(struct rh_log *log, uint8_t op, int64_t id, uint64_t size, uint64_t address,
-                int64_t line);
 
 /* An allocation; an address of 0 says that it failed. */
 bool rh_log_malloc(struct rh_log *log, uint64_t address, uint64_t size, int64_t line);
@@ -78,6 +81,10 @@ bool rh_log_free(struct rh_log *log, uint64_t address, int64_t line);
 /* A realloc of any address, of which `address` is the result. */
 bool rh_log_realloc(struct rh_log *log, uint64_t old, uint64_t address, uint64_t size,
                     int64_t line);
+
+/* The same of blocks without addresses, of a kind that `alike` has. */
+bool rh_log_malloc_of(struct rh_log *log, size_t kind, int64_t line);
+bool rh_log_free_of(struct rh_log *log, size_t kind, int64_t line);
 
 /* A request that failed. */
 void rh_log_fail(struct rh_log *log, uint64_t size);

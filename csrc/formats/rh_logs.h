@@ -20,6 +20,9 @@ enum rh_scan rh_scan_pigweed(struct rh_log *log, struct rh_lines *lines);
 /* Not within a realloc, which is two lines. */
 enum rh_scan rh_scan_mtrace(struct rh_log *log, struct rh_lines *lines);
 
+/* A form of 0: raw; 1: interpreted; -1: not told yet by an event. */
+enum rh_scan rh_scan_heaptrack(struct rh_log *log, struct rh_lines *lines, int form);
+
 /* While no call is interrupted. */
 enum rh_scan rh_scan_ltrace(struct rh_log *log, struct rh_lines *lines);
 

@@ -48,7 +48,6 @@ class AddressLog(_formats.Log):
 
     def __init__(self) -> None:
         self.loss: Counter[str] = Counter()
-        self.highest = 0  # address that was seen elsewhere than in an event
         self._largest_failed = 0
 
     def malloc(self, address: int, size: int, line: int) -> None:

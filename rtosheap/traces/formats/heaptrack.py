@@ -9,7 +9,6 @@ free and a malloc; a memalign is missing though its free is there, a ``realloc(p
 from __future__ import annotations
 
 import re
-from array import array
 from typing import BinaryIO
 
 from rtosheap.traces.columns import TIME_MAX, Columns
@@ -46,9 +45,12 @@ class _Reader(LogReader):
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self.interpreted: bool | None = None
-        self._infos = array("Q")  # sizes, of allocations as interpreted
-        self._alike: dict[int, array[int]] = {}  # the live blocks of each, oldest first
-        self._freed = False
+
+    def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
+        """Take all but the first line."""
+        return (
+            (at, line) if line == 1 else self.scan_heaptrack(data, at, end, line, self.interpreted)
+        )
 
     def take(self, raw: bytes, number: int) -> None:
         kind = raw[:2]
@@ -68,10 +70,10 @@ class _Reader(LogReader):
         elif kind == b"a ":
             if len(values) not in (2, 3):
                 raise bad_line(raw, _RIGHT)
-            self._infos.append(values[0])
+            self.add_kind(values[0])
         else:
             if self.interpreted is None:
-                self.interpreted = len(values) == 1 and bool(self._infos)
+                self.interpreted = len(values) == 1 and self.kinds > 0
             self._event(raw, kind == b"+ ", words, values, number)
 
     def _head(self, values: list[int]) -> None:
@@ -90,12 +92,12 @@ class _Reader(LogReader):
     ) -> None:
         if len(values) != (3 if allocated and not self.interpreted else 1):
             raise bad_line(raw, _RIGHT)
-        if self.interpreted and values[0] >= len(self._infos):
+        if self.interpreted and values[0] >= self.kinds:
             reason = f"allocation {values[0]:x} is not defined; an 'a' line must stand before"
             raise TraceError(reason)
-        if allocated and self._freed:
+        if allocated and self.freed:
             self.loss["split_reallocs"] += 1
-        self._freed = not allocated
+        self.freed = not allocated
         if not self.interpreted:
             self.saw(len(words[-1]))
             if allocated:
@@ -103,14 +105,10 @@ class _Reader(LogReader):
             else:
                 self.free(values[0], number)
             return
-        blocks = self._alike.setdefault(values[0], array("q"))
         if allocated:
-            blocks.append(self.add_malloc(self._infos[values[0]], 0, number))
-        elif blocks:
-            self.loss["ambiguous_frees"] += len(blocks) > 1
-            self.add_free(blocks.pop(), 0, number)
+            self.malloc_of(values[0], number)
         else:
-            self.loss["foreign_frees"] += 1
+            self.free_of(values[0], number)
 
 
 _KINDS = frozenset({b"+ ", b"- ", b"a ", b"c ", b"v "})
