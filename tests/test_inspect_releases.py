@@ -426,3 +426,15 @@ def test_what_symbols_tell_of_a_damaged_arena() -> None:
     assert report.kernels == ("V10.3.1 to V10.4.0",)
     assert [damage.kind for damage in report.damage][-1] == "end marker"
     assert report.canary == 0
+
+
+@pytest.mark.parametrize("cls", [Heap1, Heap2, Heap3])
+def test_a_canary_of_a_heap_that_has_none_is_refused(cls: Any) -> None:
+    heap = cls(256)
+    said = f"canary is 0x1; it must be None or 0, for heap_{heap.kind} has no heap protector"
+    for given in ({"canary": 1}, {"state": ImageState(canary=1)}):
+        with pytest.raises(ValueError, match=said):
+            inspect(heap.memory, cls, **given)
+        with pytest.raises(ValueError, match=said):
+            cls.from_image(heap.memory, **given)
+    assert inspect(heap.memory, cls, canary=0).damage == inspect(heap.memory, cls).damage

@@ -15,6 +15,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ import pytest
 from parts import few_of
 
 from rtosheap import Heap2, Heap3, Heap4, Heap5
+from rtosheap.heaps import ImageState
 from rtosheap.inspection import Report, inspect
 
 BASE = 0x2000_0000
@@ -258,3 +260,43 @@ def test_regions_of_a_heap_5() -> None:
             reports.append(inspect(other, Heap5))
     assert reports[0].damage == ()
     check("heap_5", reports, 8 + (200 + 304 + 104) // 8)
+
+
+@pytest.mark.parametrize(
+    "name", ["heap_4", "heap_4 with a canary", "heap_2", "heap_2 before the mark"]
+)
+def test_a_list_that_leads_elsewhere(name: str) -> None:
+    """Of a heap of which a dump tells all: each link of the list, and its head, to each block."""
+    sample = SAMPLES[name]
+    heap, canary = sample.heap, sample.heap.canary or 0
+    state = heap_state(heap)
+    places = [BASE + at for at in sample.headers]
+    places += [0, BASE + 4, state.end_marker or BASE + len(sample.memory)]
+    cases = []
+    for entry in heap.blocks():
+        for link in () if entry.allocated else places:
+            memory = bytearray(sample.memory)
+            at = entry.address - BASE
+            memory[at : at + sample.word] = (link ^ canary).to_bytes(sample.word, "little")
+            cases.append((memory, state))
+    cases += [(sample.memory, replace(state, head=link ^ canary)) for link in places]
+    cases += [(sample.memory, replace(state, free_size=heap.free_size + by)) for by in (-8, 0, 8)]
+    if heap.kind == 4:
+        cases += [(sample.memory, replace(state, canary=canary ^ 1 << bit)) for bit in (0, 31)]
+    whole = sample.look(sample.memory, state=state)
+    assert whole.damage == ()
+    reports = [sample.look(memory, state=known) for memory, known in cases]
+    check(f"{name}, list", reports, len(cases))
+
+
+def heap_state(heap: Any) -> ImageState:
+    """What the device's variables hold beside the arena."""
+    return ImageState(
+        head=heap.free_blocks()[0].address ^ (heap.canary or 0),
+        end_marker=heap.end_marker_address if heap.kind == 2 else None,
+        free_size=heap.free_size,
+        minimum_ever_free=heap.minimum_ever_free_size,
+        allocations=heap.allocation_count,
+        frees=heap.free_count,
+        canary=heap.canary,
+    )

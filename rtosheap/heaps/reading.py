@@ -113,13 +113,18 @@ def read(
     Raises
     ------
     ValueError
-        If there is no room for such a heap.
+        If there is no room for such a heap, or a canary is given and it has no heap protector.
     """
     known, layout = state or ImageState(), replace(layout, canary=0)
     regions = _regions_of(layout, memory, operator.index(base_address))
     if canary is not None:
         known = replace(known, canary=operator.index(canary))
     variants = VARIANTS[layout.kind] if allowed is None else allowed
+    if known.canary and not any(variant.protector for variant in variants):
+        raise ValueError(
+            f"canary is {known.canary:#x}; it must be None or 0, for {layout.name} has no heap "
+            "protector"
+        )
     if not layout.has_headers:
         readings = [_without_headers(replace(layout, variant=v), regions, known) for v in variants]
         return _best(readings)
