@@ -152,6 +152,7 @@ def run(options: Any) -> None:
             else mutant.key not in known.last
         )
     ]
+    waiting.sort(key=lambda row: digest(row[1]))  # what was tried before an end is a sample, too
     print(f"{len(waiting)} mutants", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
         judge = Judge(Path(directory), Path(options.work or directory))
