@@ -158,7 +158,10 @@ def test_a_heap_3_that_is_full_serves_no_request() -> None:
 def test_a_heap_1_that_is_full_serves_no_request() -> None:
     heap = Heap1(64)
     heap.malloc(56)
-    assert inspect(heap.memory, Heap1, state=ImageState(used=56)).largest_request == 0
+    for used, hurt in ((48, []), (56, ["counter"]), (64, ["counter"])):  # it never takes the last
+        report = inspect(heap.memory, Heap1, state=ImageState(used=used))
+        assert report.largest_request == 0
+        assert [damage.kind for damage in report.damage] == hurt
 
 
 @pytest.mark.parametrize("canary", [1, 0xDEADBEEF])

@@ -346,3 +346,11 @@ def test_what_follows_random_heaps(fill: bytes) -> None:
         counts[heap.kind, told] += 1
     assert counts.total() == 128
     assert min(counts[kind, told] for kind in (2, 4) for told in (True, False)) >= 10
+
+
+def test_a_heap_that_begins_before_the_memory() -> None:
+    """Even by a byte: what is left of it is told, from its second block on."""
+    heap = heap_of(400)
+    second = list(heap.blocks())[1].address
+    memory = bytes(heap.memory)[1:] + b"\xa5" * 16
+    assert look(memory, BASE + 1).would_fit == in_words(400 - (second - BASE), second)

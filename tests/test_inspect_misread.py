@@ -469,3 +469,62 @@ def test_a_terminator_moves_a_link_by_less_than_256(shift: int) -> None:
     report = inspect(heap.memory, base_address=BASE + shift)
     moved = f"heap_4 at the base address {BASE:#010x}"
     assert (moved in report.would_fit) is (abs(shift) >= 256)
+
+
+@pytest.mark.parametrize("far", [1 << 20, -(1 << 20)])
+def test_an_end_marker_of_heap_2_lies_near(far: int) -> None:
+    """Within a mebibyte of the heap, where two links alone tell of it."""
+    for by, fits in ((0, False), (8, False), (-8, True)):
+        marker = BASE + far + (by if far > 0 else -by)
+        heap = Heap2(256, base_address=BASE, end_marker_address=marker)
+        live = [heap.malloc(24), heap.malloc(30)]
+        heap.free(live[0])
+        report = inspect(heap.memory, Heap4, base_address=BASE)
+        assert report.would_fit == (("heap_2",) if fits else ())
+
+
+def test_the_link_that_an_allocated_block_of_an_old_heap_2_should_have() -> None:
+    """Any entry's address may stand there, and else none should."""
+    heap = Heap2(256, base_address=BASE, kernel="V10.3.1")
+    live = [heap.malloc(24) for _ in range(4)]
+    heap.free(live[1])
+    third = list(heap.blocks())[2].address
+    for at, right in (
+        (BASE + 16, True),
+        (BASE + 248, True),
+        (BASE + 256, False),
+        (BASE + 2, False),
+    ):
+        memory = bytearray(heap.memory)
+        header = at.to_bytes(4, "little") + (5).to_bytes(4, "little")
+        memory[third - BASE : third - BASE + 8] = header
+        (damage,) = inspect(memory, Heap2, base_address=BASE).damage
+        assert (damage.kind, damage.address) == ("header", third)
+        link = (at if right else 0).to_bytes(4, "little")
+        assert damage.expected == link + (32).to_bytes(4, "little")
+
+
+def test_what_is_shown_of_a_chunk_near_the_beginning() -> None:
+    """All bytes from the first on."""
+    heap = Heap3(256, base_address=BASE)
+    for _ in range(4):
+        heap.malloc(8)
+    memory = bytearray(heap.memory)
+    memory[16:20] = b"\1\2\3\4"
+    state = ImageState(used=64, head=0)
+    (damage,) = inspect(memory, Heap3, base_address=BASE, state=state).damage
+    assert (damage.address, damage.found) == (BASE + 16, b"\1\2\3\4")
+    assert damage.shown == memory[:20]
+
+
+def test_a_link_of_zeros_where_no_end_marker_is_known() -> None:
+    """What it should be nobody knows: a byte of it at the least was written."""
+    heap = Heap2(256, base_address=BASE)
+    for _ in range(4):
+        heap.malloc(24)
+    last, before = list(heap.blocks())[::-1][:2]
+    memory = bytearray(heap.memory)
+    memory[last.address - BASE : last.address - BASE + 4] = bytes(4)
+    (damage,) = inspect(memory, Heap2, base_address=BASE).damage
+    assert (damage.kind, damage.address, damage.past) == ("link", last.address, 1)
+    assert (damage.culprit, damage.found) == (before.address, damage.expected)
