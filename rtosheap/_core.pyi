@@ -175,6 +175,41 @@ def replay(
     /,
 ) -> dict[str, int]: ...
 
+# Which sizes serve a trace, as (first size, last size, event that fails or -1) of each run of them.
+# The arrays are those of replay(), but that `wanted` is the block that each event asks for, 0 where
+# it asks for none.
+#
+# heap_2's sizes are counted in steps of the alignment, without what is part of no block. `only`, if
+# not 0: the run of this size alone. `ends_alone`: up to the first size that serves, then from the
+# largest down to the first that fails. None where the search takes more than `most` events.
+def best_fit_sizes(
+    op: _Array,
+    slot: _Array,
+    wanted: _Array,
+    slots: int,
+    split_above: int,
+    first: int,
+    last: int,
+    only: int,
+    ends_alone: bool,
+    most: int,
+    progress: Callable[[int], object] | None,
+    /,
+) -> list[tuple[int, int, int]] | None: ...
+
+# heap_3's are bytes; the heap has `last` or more, and is as new before and afterwards.
+def sbrk_sizes(
+    heap: Heap3,
+    op: _Array,
+    slot: _Array,
+    size: _Array,
+    slots: int,
+    first: int,
+    last: int,
+    progress: Callable[[int], object] | None,
+    /,
+) -> list[tuple[int, int, int]]: ...
+
 COLUMNS: tuple[str, ...]
 """address (u8), block_size (u8), free_size (u8), largest_free_block (u8), free_block_count (u4),
 live_bytes (u8), nodes (u4), failed (?), failure (u1)."""

@@ -15,9 +15,9 @@ from rtosheap import compare, data, minimum_heap_size, plot
 from rtosheap.comparison import compare_what_if
 from rtosheap.heaps import Heap2, Heap4
 from rtosheap.sizing import MinimumSize, UnservableError, _heap_2, sizing_points
-from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Dropped, Loss, Trace
 from rtosheap.traces.several import renamed, unique_names
+from rtosheap.work import Rounds
 
 NAMES = tuple(f"heap_{kind}" for kind in KINDS)
 #: Bytes above the largest own minimum that are tried one by one.
@@ -107,7 +107,9 @@ def check_advice(found: MinimumSize, traces: list[Trace], kind: int, options: An
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_heap_2_serves_all_from_the_safe_size_on(seed: int) -> None:
+def test_heap_2_serves_all_from_the_safe_size_on(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng([45, seed])
     traces = recordings(rng, largest=int(rng.integers(20, 400)))
     options = below_the_top(random_options(rng, 2))
@@ -122,6 +124,11 @@ def test_heap_2_serves_all_from_the_safe_size_on(seed: int) -> None:
     assert all(map(all_serve, range(full.safe_size, full.safe_size + ABOVE, step)))
     assert full.safe_size == full.size or not all_serve(full.safe_size - step)
 
+    assert not any(map(all_serve, range(full.size - 64 * step, full.size, step)))
+    assert minimum_heap_size(traces, Heap2, **options) == full
+
+    monkeypatch.setattr(_heap_2, "EVENTS_MORE", 0)
+    monkeypatch.setattr(_heap_2, "TURNS", 0)
     quick = minimum_heap_size(traces, Heap2, **options)
     assert not quick.exact
     assert quick.size >= max(full.size, *(one.size for one in quick.recordings))
@@ -384,13 +391,19 @@ def test_progress_expects_five_replays_of_each(count: int) -> None:
     assert seen[0][1] == 5 * count * 29
 
 
-def test_progress_expects_what_a_search_of_heap_2_takes() -> None:
-    trace = Trace("mmfm", [0, 1, 0, 2], [100, 20, 0, 110])
-    problem = SizingProblem(trace, Heap2, {})
-    sizes = (_heap_2.Sizes(problem).top - problem.check_possible()) // 8
-    for search, expected in ((None, [132]), ("full", [132, 1 + sizes])):
-        seen: list[int] = []
-        minimum_heap_size(
-            trace, Heap2, search=search, progress=lambda _, total, seen=seen: seen.append(total)
-        )
-        assert [*dict.fromkeys(seen)] == [4 * rounds for rounds in expected]
+def test_progress_learns_how_much_a_search_takes() -> None:
+    """As long as that is not known, as much again as is done is expected."""
+    seen: list[tuple[int, int]] = []
+    rounds = Rounds(lambda done, total: seen.append((done, total)), 100, 3)
+    rounds.next()(100, 100)  # type: ignore[misc]
+    search = rounds.search()
+    assert search is not None
+    for done in (50, 200, 201, 700, 710):
+        search(done)
+    rounds.next()(40, 100)  # type: ignore[misc]
+    rounds.finish()
+    assert seen == [
+        (100, 300), (150, 300), (300, 300), (301, 800), (800, 800), (810, 1800), (940, 1800),
+        (1800, 1800),
+    ]  # fmt: skip
+    assert Rounds().search() is None

@@ -19,7 +19,8 @@ from rtosheap import _core
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.kinds import heap_class
 from rtosheap.replays.run import Counts
-from rtosheap.sizing import MinimumSize, UnservableError, minimum_heap_size
+from rtosheap.sizing import MinimumSize, UnservableError, _heap_2, minimum_heap_size
+from rtosheap.sizing.problem import SizingProblem
 from rtosheap.traces import Trace
 
 KINDS = (1, 2, 3, 4, 5)
@@ -135,6 +136,14 @@ def check_facts(
     assert found.heap == f"heap_{kind}"
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What searches every size of a heap_2 gives up at once, where that is not asked for."""
+    monkeypatch.setattr(_heap_2, "EVENTS_MORE", 0)
+    monkeypatch.setattr(_heap_2, "TURNS", 0)
+
+
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("seed", range(40))
 def test_heap_2_is_safe_from_safe_size_on(seed: int) -> None:
     rng = np.random.default_rng([22, seed])
@@ -227,15 +236,8 @@ def recorded_options(name: str) -> dict[str, Any]:
     return {"word_size": 8} if name.endswith("64") or name == "frtos-posix-mixed" else {}
 
 
-def named_and_kind(name: str, kind: int) -> Any:
-    """heap_2 has no rule that saves a search for its smallest size: it replays many."""
-    takes_long = kind == 2 and traces.EVENTS[name] > 20_000
-    return pytest.param(name, kind, marks=[pytest.mark.long] if takes_long else [])
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"), [named_and_kind(name, kind) for name in traces.all_names() for kind in KINDS]
-)
+@pytest.mark.parametrize("name", traces.all_names())
+@pytest.mark.parametrize("kind", KINDS)
 def test_recorded_traces(name: str, kind: int) -> None:
     trace = traces.load(name)
     options = {} if kind == 3 else recorded_options(name)  # newlib-nano is a 32-bit library
@@ -493,6 +495,24 @@ def test_blocks_that_are_more_together_than_64_bits_hold() -> None:
         minimum_heap_size(trace, Heap4, word_size=8)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_heap_2_is_proven_where_every_size_that_could_differ_was_tried() -> None:
     found = minimum_heap_size(Trace("mfm", [0, 0, 1], [100, 0, 40]), Heap2)
     assert (found.exact, found.safe_checked_up_to) == (False, None)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_heap_2_is_exact_where_that_is_quick(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many events as a search of every size may take are said, not how long it may take."""
+    trace = random_trace(np.random.default_rng([23, seed]), 150)
+    full = minimum_heap_size(trace, Heap2, search="full")
+    assert full.exact
+    assert minimum_heap_size(trace, Heap2) == full
+    problem = SizingProblem(trace, Heap2, {})
+    told: list[int] = []
+    monkeypatch.setattr(problem.rounds, "search", lambda: told.append)
+    _heap_2.sizes_of(problem, problem.check_possible(), full=True)
+    monkeypatch.setattr(_heap_2, "TURNS", 1)
+    for more, exact in ((told[-1] - len(trace), True), (told[-1] - len(trace) - 1, False)):
+        monkeypatch.setattr(_heap_2, "EVENTS_MORE", more)
+        assert minimum_heap_size(trace, Heap2).exact is exact

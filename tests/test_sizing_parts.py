@@ -22,6 +22,7 @@ from rtosheap.sizing import (
     _holes,
     minimum_heap_size,
 )
+from rtosheap.sizing._runs import Run, Runs
 from rtosheap.sizing.curve import sizing_points
 from rtosheap.sizing.problem import Found, SizingProblem, bisect, problems_of
 from rtosheap.sizing.regions import default_regions
@@ -56,31 +57,41 @@ def test_bisect_finds_the_first_and_asks_no_more_than_it_must() -> None:
 # --------------------------------------------------------------------- sizes with holes
 
 
-class Some:
+class Some(Runs):
     """Sizes of which some serve: those that are given, and all from `run` to `top` but `fails`."""
 
-    step = 8
-
     def __init__(
-        self, serving: Iterable[int], run: int, top: int, fails: Iterable[int] = ()
+        self,
+        serving: Iterable[int],
+        run: int,
+        top: int,
+        fails: Iterable[int] = (),
+        *,
+        complete: bool = False,
     ) -> None:
-        self.serving, self.run, self.top, self.failing = set(serving), run, top, set(fails)
+        self.serving, self.run_of_all, self.failing = set(serving), run, set(fails)
         self.asked: list[int] = []
+        known = [self._one(size) for size in range(800, top + 1, 8)] if complete else []
+        super().__init__(8, top, known, complete=complete, try_one=self._one, try_all=self._range)
 
-    def serves(self, size: int) -> bool:
+    def _one(self, size: int) -> Run:
         self.asked.append(size)
-        return size in self.serving or (size >= self.run and size not in self.failing)
+        serves = size in self.serving or (size >= self.run_of_all and size not in self.failing)
+        return Run(size, size, -1 if serves else 0)
+
+    def _range(self, first: int, last: int) -> list[Run]:
+        return [self._one(size) for size in range(first, last + 1, 8)]
+
+
+def found(sizes: Some, floor: int = 800) -> tuple[Any, ...]:
+    result = _holes.find_smallest(problem_of(FAILS, 2), sizes, floor)
+    assert result.sizes is sizes
+    assert result.exact is sizes.complete
+    return result.size, result.safe_size, result.safe_checked_up_to
 
 
 FAILS = Trace("m", [0], [1000])
 RUN, FAR = 40_000, 80_000
-
-
-def found(sizes: Some, floor: int = 800, *, full: bool = False) -> tuple[Any, ...]:
-    result = _holes.find_smallest(problem_of(FAILS, 2), sizes, floor, full=full)
-    assert result.sizes is sizes
-    assert result.exact is full
-    return result.size, result.safe_size, result.safe_checked_up_to
 
 
 @pytest.mark.parametrize(
@@ -134,124 +145,191 @@ def test_as_many_sizes_above_are_tried_as_are_said(
 
 
 @pytest.mark.parametrize("serving", [(), (800,), (1600,), (RUN - 8,), (1600, 2400)])
-def test_every_size_is_tried_where_all_are_asked_for(serving: tuple[int, ...]) -> None:
-    sizes = Some(serving, RUN, FAR)
+def test_where_every_size_is_known(serving: tuple[int, ...]) -> None:
+    sizes = Some(serving, RUN, FAR, complete=True)
     safe = RUN - 8 if RUN - 8 in serving else RUN
-    assert found(sizes, full=True) == (min([*serving, RUN]), safe, None)
-    assert found(Some(serving, FAR, FAR), full=True)[0] == min([*serving, FAR])
+    assert found(sizes) == (min([*serving, RUN]), safe, None)
+    assert found(Some(serving, FAR, FAR, complete=True))[0] == min([*serving, FAR])
 
 
 def test_where_not_even_the_largest_serves() -> None:
-    none = Some([], FAR, 504)
     with pytest.raises(UnservableError) as error:
-        found(none)
+        found(Some([], FAR, 504))
     assert str(error.value) == (
-        "the largest heap_2 at 0x20000000, 504 bytes, fails at event 0; whether a smaller one "
-        "serves, search='full' can tell"
+        f"the largest heap_2 at 0x20000000, {(1 << 31) - 1} bytes, fails at event 0; whether a "
+        "smaller one serves, search='full' can tell"
     )
-    none.top = 504
     with pytest.raises(UnservableError) as error:
-        found(none, full=True)
+        found(Some([], FAR, 504, complete=True))
     assert str(error.value) == (
         "event 0 asks for 1000 bytes and cannot be served: the largest heap fails there, and a "
         f"heap_2 at 0x20000000, with words of 4 bytes, has {(1 << 31) - 1} bytes at the most"
     )
-    assert sorted({*none.asked}) == [504, *range(800, 505, 8)]
 
 
-def test_the_smallest_that_serves_several() -> None:
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_smallest_that_serves_several(complete: bool) -> None:
     problems = problems_of([FAILS, FAILS], ["monday", "tuesday"], Heap2, {})
-    one, two = Some([800], 2000, 4000), Some([1200], 3000, 5000)
-    each = [Found(800, sizes=one), Found(1200, sizes=two)]
-    common = _holes.find_common(problems, each, full=True)
-    assert (common.size, common.safe, common.exact) == (3000, 3000, True)
-    assert {min(one.asked), min(two.asked)} <= {1200, 2000}
-    assert common.sizes is not None
-    assert (common.sizes.step, common.sizes.top) == (8, 5000)
-    one.serving.add(1200)
-    assert _holes.find_common(problems, each, full=True).size == 1200
-    each = [Found(800, sizes=Some([800], 9000, 4000)), Found(1200, sizes=Some([1200], 9000, 4800))]
+
+    def common(one: Some, two: Some) -> Found:
+        each = [Found(800, sizes=one), Found(1200, sizes=two)]
+        return _holes.find_common(problems, each)
+
+    both = common(
+        Some([800], 2000, 4000, complete=complete), Some([1200], 3000, 5000, complete=complete)
+    )
+    assert (both.size, both.safe, both.exact) == (3000, 3000, complete)
+    both = common(
+        Some([800, 1200], 2000, 4000, complete=complete),
+        Some([1200], 3000, 5000, complete=complete),
+    )
+    assert both.size == 1200
     with pytest.raises(UnservableError) as error:
-        _holes.find_common(problems, each, full=False)
+        common(
+            Some([800], 9000, 4000, complete=complete), Some([1200], 9000, 4800, complete=complete)
+        )
     assert str(error.value) == (
         "no heap_2 of up to 4800 bytes serves all recordings, though each runs by itself: monday "
         "in 800, tuesday in 1200"
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_known_of_sizes_in_whatever_order(seed: int) -> None:
+    """Ranges that are looked at, and runs that reach over what is known already."""
+    rng = np.random.default_rng(seed)
+    bounds = np.unique(rng.integers(0, 90, 12)).tolist()
+    true = [
+        Run(8 * first, 8 * last - 8, int(rng.integers(-1, 2)))
+        for first, last in itertools.pairwise([0, *bounds[1:], 100])
+    ]
+
+    def one(size: int) -> Run:
+        return next(run for run in true if run.first <= size <= run.last)
+
+    def many(first: int, last: int) -> list[Run]:
+        looked.append((first, last))
+        cut = ((max(run.first, first), min(run.last, last), run.failed) for run in true)
+        return [Run(a, b, failed) for a, b, failed in cut if a <= b]
+
+    looked: list[tuple[int, int]] = []
+    runs = Runs(8, 792, try_one=one, try_all=many)
+    for _ in range(60):
+        first, last = sorted((8 * rng.integers(0, 100, 2)).tolist())
+        if rng.random() < 0.5:
+            runs.look(first, last)
+            before = len(looked)
+            runs.look(first, last)
+            assert len(looked) == before
+        assert runs.serves(first) == (one(first).failed < 0)
+        assert runs._starts == sorted({run.first for run in runs._runs})
+        assert all(a.last < b.first for a, b in itertools.pairwise(runs._runs))
+        serving = [size for size in range(first, 800, 8) if one(size).failed < 0]
+        assert runs.first_serving(first) == (serving[0] if serving else None)
+    assert looked
+    failing = [run.last for run in true if run.failed >= 0]
+    assert Runs(8, 792, true, complete=True).safe_from(80) == max(80, *(at + 8 for at in failing))
+
+
 # --------------------------------------------------------------------- heap_2 and heap_3
 
 
-def steps_of(trace: Trace, heap: Any) -> tuple[list[tuple[int, int]], int | None]:
-    """Address and size of each allocation up to the first that fails, and which that is."""
-    result = replay(trace, heap, record=("address", "block_size", "failed"))
-    asks = (trace.op != 2) & (trace.size > 0)
-    failed = np.flatnonzero(result["failed"])
-    first = int(failed[0]) if len(failed) else None
-    events = np.flatnonzero(asks)[: None if first is None else int(np.sum(asks[:first]))]
-    return [(int(result["address"][i]), int(result["block_size"][i])) for i in events], first
+def failures_of(problem: SizingProblem, sizes: range) -> list[int]:
+    """The first event that fails in a heap of each size, -1 where none does."""
+    return [-1 if (event := problem.failure(size)) is None else event for size in sizes]
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_what_an_endless_heap_2_tells_of_smaller_ones(seed: int) -> None:
-    """It tells of every size all that can be told, and nothing of one in which events differ."""
+def listed(runs: Iterable[Run], sizes: range) -> list[int | None]:
+    """The same, of runs; None where they say nothing."""
+    known = list(runs)
+    return [
+        next((run.failed for run in known if run.first <= size <= run.last), None) for size in sizes
+    ]
+
+
+@pytest.mark.parametrize("seed", few_of(range(80), range(25)))
+def test_which_sizes_of_a_heap_2_serve(seed: int) -> None:
+    """In all of a range, in its ends, and in one alone: what a replay in each of them says."""
     rng = np.random.default_rng([202, seed])
-    trace = random_trace(rng, int(rng.integers(2, 90)), largest=int(rng.integers(20, 200)))
+    trace = random_trace(rng, int(rng.integers(2, 140)), largest=int(rng.integers(20, 200)))
     options = {**random_options(rng, 2), "base_address": BASE + int(rng.integers(0, 9))}
+    options["kernel"] = str(rng.choice(["V8.2.3", "V9.0.0", "V10.4.3", "V11.3.0"]))
     problem = problem_of(trace, 2, **options)
-    endless = _heap_2.Endless(problem)
-    step = problem.layout.step
-    most, _ = steps_of(trace, problem.heap(endless.bound + 64 * step))
-    told, ties = dict.fromkeys((True, False, None), 0), 0
-    for size in range(problem.smallest // step * step + step, endless.bound + 9 * step, step):
-        served, failed = steps_of(trace, problem.heap(size))
-        answer = endless.serves(size)
-        told[answer] += 1
-        if served != most[: len(served)]:
-            assert answer is None
-        elif answer is not None:
-            assert answer is (failed is None)
-        else:  # the tail was taken without a rest, or was as large as what was
-            ends = {at - problem.layout.header + block for at, block in served}
-            ties += problem.layout.end(problem.base, size) not in ends
-            assert size < endless.bound
-    assert told[True] >= 9
-    assert all(endless.serves(size) for size in (endless.bound, 2 * endless.bound))
-    assert endless.bound % step == 0
-    assert ties <= 6, ties
+    floor, step = problem.check_possible(), problem.layout.step
+    floor += step * (problem.largest_request(floor) < trace.largest_request)
+    search = _heap_2._Search(problem, floor)
+    runs = search.range(floor, search.largest)
+    assert runs is not None
+    sizes = range(floor, min(runs[-1].first + 9 * step, search.largest), step)
+    expected = failures_of(problem, sizes)
+    assert listed(runs, sizes) == expected
+    assert (runs[0].first, runs[-1].last) == (floor, search.largest)
+    assert all(a.last + step == b.first for a, b in itertools.pairwise(runs))
+
+    serving = [size for size, failed in zip(sizes, expected, strict=True) if failed < 0]
+    failing = [size for size, failed in zip(sizes, expected, strict=True) if failed >= 0]
+    ends = search.range(floor, search.largest, ends_alone=True)
+    assert ends is not None
+    told = listed(ends, sizes)
+    assert all(own in (None, event) for own, event in zip(told, expected, strict=True))
+    assert None not in told[: sizes.index(serving[0]) + 1]
+    if failing:
+        assert None not in told[sizes.index(failing[-1]) :]
+
+    for size in rng.choice(list(sizes), 5).tolist():
+        run = search.one(size)
+        assert run.first <= size <= run.last
+        alike = range(run.first, min(run.last, sizes[-1]) + 1, step)
+        assert set(failures_of(problem, alike)) == {run.failed}
+        first = int(rng.integers(0, len(sizes)))
+        part = range(sizes[first], sizes[-1] + 1, step)
+        assert listed(search.range(part[0], part[-1]) or [], part) == expected[first:]
 
 
-@pytest.mark.parametrize("newlib", ["4.2.0", "4.3.0", "newest"])
-@pytest.mark.parametrize("seed", few_of(range(8), range(3)))
-def test_what_heap_3_knows_of_sizes(seed: int, newlib: str) -> None:
-    """Of each, in any order, with one replay for each run of them that are alike."""
+def test_a_search_that_takes_too_long_gives_up() -> None:
+    trace = random_trace(np.random.default_rng(7), 400)
+    problem = problem_of(trace, 2)
+    search = _heap_2._Search(problem, problem.check_possible())
+    told: list[int] = []
+    problem.rounds.search = lambda: told.append  # type: ignore[method-assign, assignment]
+    assert search.range(search._floor, search.largest) is not None
+    events = told[-1]
+    assert search.range(search._floor, search.largest, most=events - 1) is None
+    assert search.range(search._floor, search.largest, most=events + 1) is not None
+    assert told[-2] == events - 1
+
+
+@pytest.mark.parametrize("newlib", ["4.2.0", "4.3.0", "4.4.0"])
+@pytest.mark.parametrize("seed", few_of(range(40), range(10)))
+def test_which_sizes_of_a_heap_3_serve(seed: int, newlib: str) -> None:
     rng = np.random.default_rng([303, seed])
-    trace = random_trace(rng, int(rng.integers(2, 200)), largest=90)
-    options = {"base_address": BASE + seed % 5} | ({} if newlib == "newest" else {"newlib": newlib})
+    trace = random_trace(rng, int(rng.integers(2, 200)), largest=int(rng.integers(20, 120)))
+    options = {"base_address": BASE + seed % 5, "newlib": newlib}
     problem = problem_of(trace, 3, **options)
-    sizes = _heap_3.Sizes(problem)
-    tries: list[int] = []
-    replays = sizes._try
-    sizes._try = lambda size: tries.append(size) or replays(size)  # type: ignore[method-assign, func-returns-value]
+    floor = problem.check_possible()
+    sizes = _heap_3.sizes_of(problem, floor)
     heap = problem.heap(sizes.top)
     assert replay(trace, heap).failures == 0
     assert (heap._reached, heap._refused) == (sizes.top, 0)
-    smaller = problem.heap(sizes.top - 1)
-    replay(trace, smaller)
-    assert smaller._refused
-    order = rng.permutation(np.arange(problem.smallest, sizes.top + 20)).tolist()
-    for size in order:
-        assert sizes.serves(size) is (replay(trace, problem.heap(size)).failures == 0)
-    runs = set()
-    for size in range(problem.smallest, sizes.top):
-        heap = problem.heap(size)
-        problem.replay(heap)
-        runs.add((heap._reached, heap._refused))
-    assert len(tries) <= len(runs)
-    for size in range(300, 340):
-        assert sizes.grid(size) == max(
-            at for at in range(size + 1) if (at + options["base_address"]) % 4 == 0
-        )
+    tried = range(floor, sizes.top + 20)
+    assert [sizes.run(size).failed for size in tried] == failures_of(problem, tried)
+    assert sizes.complete
+
+
+@pytest.mark.parametrize("newlib", ["4.2.0", "4.3.0", "4.4.0"])
+def test_heap_3s_chunks_are_extended_in_some_sizes(newlib: str) -> None:
+    """The search goes on from a copy: its sizes fail at later events than the one that extends."""
+    told = 0
+    for seed in range(12):
+        trace = random_trace(np.random.default_rng([304, seed]), 200, largest=90)
+        problem = problem_of(trace, 3, newlib=newlib)
+        floor = problem.check_possible()
+        sizes = _heap_3.sizes_of(problem, floor)
+        for size in range(floor, sizes.top):
+            heap = problem.heap(size)
+            counts = problem.replay(heap)
+            told += bool(heap._refused and heap._refused > size) and counts.done < len(trace)
+    assert told > 100
 
 
 # --------------------------------------------------------------------- what a trace asks for

@@ -33,6 +33,7 @@ RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region,
     RH_START_COMMON(heap, region, 1, &options);
     heap->version = version;
     heap->bug = RH_NANO_NO_BUG;
+    heap->holds = false;
     heap->extended = 0;
     heap->first = 0;
     heap->lowest = 0;
@@ -42,6 +43,15 @@ RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region,
     heap->free_size = region->size;
     RH_RESET_COUNTERS(heap);
     return RH_OK;
+}
+
+RH_API void rhn_limit(struct rh_nano *heap, rh_word size, bool holds) {
+    struct rh_region *region = RH_FIRST_REGION(heap);
+    heap->free_size += size - region->size;
+    region->size = size;
+    heap->refused = 0;
+    heap->bug = RH_NANO_NO_BUG;
+    heap->holds = holds;
 }
 
 static void nano_put_link(struct rh_nano *heap, rh_word chunk, rh_word link) {
@@ -152,6 +162,7 @@ static enum rh_status nano_extend(struct rh_nano *heap, rh_word wanted, const st
     if (!nano_sbrk(heap, need)) return RH_OK;
     if (heap->version == RH_NANO_4_3_0 && fit->before_last == 0)
         return nano_bug(heap, RH_NANO_WRITES_4); /* what sbrk gave, the caller takes back */
+    if (heap->holds) return nano_bug(heap, RH_NANO_HELD);
     heap->free_size -= size;
     rh_put(region, last, size + need);
     NANO_TOOK(heap, last, size, 0);

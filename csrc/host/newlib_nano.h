@@ -25,13 +25,15 @@ enum rh_nano_bug {
     RH_NANO_READS_0,  /* 4.2.0: sbrk refuses while the list is empty */
     RH_NANO_TWICE,    /* 4.2.0: a chunk that was extended is listed, though allocated */
     RH_NANO_WRITES_4, /* 4.3.0: the list's only chunk is extended */
-    RH_NANO_WRAPS     /* 3.3.0: memalign computes a size that wraps */
+    RH_NANO_WRAPS,    /* 3.3.0: memalign computes a size that wraps */
+    RH_NANO_HELD      /* none of theirs: see `holds` */
 };
 
 struct rh_nano {
     RH_COMMON
     enum rh_nano_version version;
     enum rh_nano_bug bug; /* that the last RH_ASSERTION stands for */
+    bool holds;           /* what would extend a chunk is RH_ASSERTION, before anything changes */
     rh_word extended;     /* 4.2.0: the chunk that is listed last, though allocated; or 0 */
     rh_word first;        /* the first free chunk, or 0 */
     rh_word lowest;       /* the first chunk ever taken from sbrk, or 0; from there all adjoin */
@@ -46,6 +48,9 @@ struct rh_nano {
 /* Fails with RH_OUT_OF_RANGE, RH_AT_ZERO and RH_TOO_SMALL (no chunk would ever fit). */
 RH_API enum rh_status rhn_init(struct rh_nano *heap, struct rh_region *region,
                                enum rh_nano_version version);
+/* The same heap in an arena of `size` bytes, no fewer than it has reached: what it has refused so
+ * far, it did not. */
+RH_API void rhn_limit(struct rh_nano *heap, rh_word size, bool holds);
 /* RH_ASSERTION where the library's own bug would be met: then the heap is as it was. */
 RH_API enum rh_status rhn_malloc(struct rh_nano *heap, rh_word size, rh_word *address);
 RH_API enum rh_status rhn_free(struct rh_nano *heap, rh_word address);

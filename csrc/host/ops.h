@@ -132,6 +132,11 @@ struct rh_ops {
     enum rh_status (*calloc)(void *state, uint64_t count, uint64_t size, uint64_t *address);
     enum rh_status (*memalign)(void *state, uint64_t alignment, uint64_t size, uint64_t *address);
     void (*walk_moved)(const void *state, rh_address_visitor visit, void *context);
+    /* The same heap in an arena of another size, no less than it has reached. `holds`: a call that
+     * would extend a chunk gives RH_ASSERTION instead and changes nothing; held() says that the last
+     * one was such a call. */
+    void (*limit)(void *state, uint64_t size, bool holds);
+    bool (*held)(const void *state);
 
     /* RH_OK for the payload of a live block, else what a free of it would say (but RH_CORRUPT). */
     enum rh_status (*live)(const void *state, uint64_t address);

@@ -63,6 +63,14 @@ static void heap3_walk_moved(const void *state, rh_address_visitor visit, void *
     rhn_walk_moved(heap3_of(state), visit_moved, &moved);
 }
 
+static void heap3_limit(void *state, uint64_t size, bool holds) {
+    rhn_limit(heap3_of(state), (rh_word)size, holds);
+}
+
+static bool heap3_held(const void *state) {
+    return heap3_of(state)->bug == RH_NANO_HELD;
+}
+
 static const char *heap3_assertion(const void *state) {
     static const char *const bugs[] = {
         [RH_NANO_NO_BUG] = "nothing",
@@ -73,6 +81,7 @@ static const char *heap3_assertion(const void *state) {
         [RH_NANO_WRITES_4] = "this newlib extends the only free chunk, and then writes to "
                              "address 4",
         [RH_NANO_WRAPS] = "the size wraps in this newlib, which then damages its heap",
+        [RH_NANO_HELD] = "nothing: it was held",
     };
     return bugs[heap3_of(state)->bug];
 }
@@ -240,6 +249,8 @@ static const struct rh_ops heap3_ops = {
     .calloc = heap3_calloc,
     .memalign = heap3_memalign,
     .walk_moved = heap3_walk_moved,
+    .limit = heap3_limit,
+    .held = heap3_held,
     .assertion = heap3_assertion,
     .block = heap3_block,
     .verify = heap3_verify,

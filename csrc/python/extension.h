@@ -158,6 +158,10 @@ PyObject *core_failure_names(void);
 /* What a replay keeps of each id, in bytes. */
 long core_slot_bytes(void);
 
+/* sizes_binding.c */
+PyObject *core_best_fit_sizes(PyObject *module, PyObject *args);
+PyObject *core_sbrk_sizes(PyObject *module, PyObject *args);
+
 /* --- guards and errors (errors.c) ---------------------------------------------------------------
  */
 

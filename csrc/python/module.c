@@ -4,6 +4,10 @@
 static PyMethodDef core_methods[] = {
     {"replay", (PyCFunction)(void (*)(void))core_replay, METH_FASTCALL,
      PyDoc_STR("Run a trace on a heap; rtosheap.replay() is its public face.")},
+    {"best_fit_sizes", core_best_fit_sizes, METH_VARARGS,
+     PyDoc_STR("Which sizes of a heap_2 serve a trace.")},
+    {"sbrk_sizes", core_sbrk_sizes, METH_VARARGS,
+     PyDoc_STR("Which sizes of a heap_3 serve a trace.")},
     {"_restore", core_restore, METH_VARARGS,
      PyDoc_STR("_restore(cls, memories, snapshot): a heap in the state of a snapshot.")},
     {NULL, NULL, 0, NULL},

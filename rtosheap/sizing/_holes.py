@@ -2,89 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
-from rtosheap.sizing.problem import Found, Sizes, SizingProblem, UnservableError, bisect
+from rtosheap.sizing._runs import Runs
+from rtosheap.sizing.problem import Found, SizingProblem, UnservableError, bisect
 
 #: Steps that the search looks to either side of what the bisection found.
 WINDOW = 64
 #: Steps after which it gives up to look for a run of sizes that all serve.
 FARTHEST = 16 * WINDOW
 
-_Serves: TypeAlias = Callable[[int], bool]
 
-
-def find_smallest(problem: SizingProblem, sizes: Sizes, floor: int, *, full: bool) -> Found:
+def find_smallest(problem: SizingProblem, sizes: Runs, floor: int) -> Found:
     """The smallest heap from `floor` on that serves a trace.
 
-    Bisection, then every size of `WINDOW` steps below and above what it found, and on above until
-    as many in a row have served. `full`: every size from `floor` on.
+    Where not all sizes are known: bisection, then every size of `WINDOW` steps below and above what
+    it found, and on above until as many in a row have served.
     """
     step, top = sizes.step, sizes.top
-    if full:
-        found = _first(sizes.serves, floor, top, step)
+    if sizes.complete:
+        found = sizes.first_serving(floor)
         if found is None:
             raise problem.fails_at_largest(problem.replay(problem.heap(top)))
-        return _found(sizes, found, full=True)
+        return _found(sizes, found)
     if not sizes.serves(top):
         raise problem.unservable(
-            f"the largest {problem.name} at {problem.base:#x}, {top} bytes, fails at event "
-            f"{problem.failure(top)}; whether a smaller one serves, search='full' can tell"
+            f"the largest {problem.name} at {problem.base:#x}, {problem.largest} bytes, fails at "
+            f"event {problem.failure(top)}; whether a smaller one serves, search='full' can tell"
         )
-    below = size = bisect(sizes.serves, floor - step, top, step)
+    size = bisect(sizes.serves, floor - step, top, step)
+    sizes.look(max(floor, size - WINDOW * step), min(top, size + WINDOW * step))
+    below = size
     while below > max(floor, size - WINDOW * step):
         below -= step
         if sizes.serves(below):
             size = below
-    return _found(sizes, size, full=False)
+            sizes.look(max(floor, size - WINDOW * step), size)
+    return _found(sizes, size)
 
 
-def find_common(problems: Sequence[SizingProblem], found: Sequence[Found], *, full: bool) -> Found:
+def find_common(problems: Sequence[SizingProblem], found: Sequence[Found]) -> Found:
     """The smallest heap that serves several traces, from the largest of their own smallest on:
     every size is tried.
     """
-    every = _Every([one.sizes for one in found if one.sizes is not None])
-    size = _first(every.serves, max(one.size for one in found), every.top, every.step)
+    each = [one.sizes for one in found if one.sizes is not None]
+    every = _Every(each)
+    size = every.first_serving(max(one.size for one in found))
     if size is None:
-        each = (f"{one.recording} in {own.size}" for one, own in zip(problems, found, strict=True))
+        own = (f"{one.recording} in {own.size}" for one, own in zip(problems, found, strict=True))
         raise UnservableError(
             f"no {problems[0].name} of up to {every.top} bytes serves all recordings, though each "
-            f"runs by itself: {', '.join(each)}"
+            f"runs by itself: {', '.join(own)}"
         )
-    return _found(every, size, full=full)
+    return _found(every, size)
 
 
 class _Every:
     """The sizes that serve each of several traces."""
 
-    def __init__(self, each: Sequence[Sizes]) -> None:
+    def __init__(self, each: Sequence[Runs]) -> None:
         self._each = each
         self.step = each[0].step
         self.top = max(one.top for one in each)
+        self.complete = all(one.complete for one in each)
+
+    def look(self, first: int, last: int) -> None:
+        for one in self._each:
+            one.look(first, min(last, one.top))
 
     def serves(self, size: int) -> bool:
         return all(one.serves(size) for one in self._each)
 
+    def first_serving(self, size: int) -> int | None:
+        while size <= self.top:
+            if not self.complete:
+                self.look(size, size + WINDOW * self.step)
+            # none of them serves below what the others say, nor above its top if not there
+            firsts = [
+                size if size > one.top and one.serves(size) else one.first_serving(size)
+                for one in self._each
+            ]
+            if None in firsts:
+                return None
+            larger = max(first for first in firsts if first is not None)
+            if larger == size:
+                return size
+            size = larger
+        return None
 
-def _first(serves: _Serves, start: int, top: int, step: int) -> int | None:
-    """The first size from `start` to `top` that serves."""
-    return next((size for size in range(start, top + 1, step) if serves(size)), None)
+    def safe_from(self, size: int) -> int:
+        return max(one.safe_from(size) for one in self._each)
 
 
-def _found(sizes: Sizes, size: int, *, full: bool) -> Found:
+def _found(sizes: Runs | _Every, size: int) -> Found:
     """The smallest size, and from which size on all serve."""
     step, top = sizes.step, sizes.top
-    if full:
-        safe = top
-        while safe > size and sizes.serves(safe - step):
-            safe -= step
-        return Found(size, True, safe, sizes=sizes)
+    own = sizes if isinstance(sizes, Runs) else None
+    if sizes.complete:
+        return Found(size, True, sizes.safe_from(size), sizes=own)
     safe = checked = size
     while checked < min(top, safe + WINDOW * step):
         checked += step
+        if (checked - size) // step % WINDOW == 1:
+            sizes.look(checked, min(top, checked + (WINDOW - 1) * step))
         if checked > size + FARTHEST * step:
             safe = checked = top
         elif not sizes.serves(checked):
             safe = checked + step
-    return Found(size, False, safe, None if checked >= top else checked, sizes)
+    return Found(size, False, safe, None if checked >= top else checked, own)

@@ -24,18 +24,16 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
     if problem.layout.by_address:
         return Found(_wilderness(problem, floor))
     if problem.layout.by_size:
-        problem.rounds.plan(4 + 2 * _holes.WINDOW)
-        tried = _heap_2.Sizes(problem)
-        if full:
-            problem.rounds.plan((tried.top - floor) // tried.step)
-        return _holes.find_smallest(problem, tried, floor, full=full)
+        if problem.largest_request(floor) < problem.trace.largest_request:
+            floor += problem.layout.step  # an older kernel's block is less than all there is
+        sizes = _heap_2.sizes_of(problem, floor, full=full)
+        return _holes.find_smallest(problem, sizes, floor)
     if not problem.layout.monotone:
-        sizes = _heap_3.Sizes(problem)
-        return _holes.find_smallest(problem, sizes, sizes.grid(floor), full=True)
+        return _holes.find_smallest(problem, _heap_3.sizes_of(problem, floor), floor)
     return Found(_last_break(problem))
 
 
-def find_common(problems: Sequence[SizingProblem], found: Sequence[Found], *, full: bool) -> Found:
+def find_common(problems: Sequence[SizingProblem], found: Sequence[Found]) -> Found:
     """The smallest heap in which each of several traces runs; `found` are their own smallest.
 
     Raises
@@ -47,7 +45,7 @@ def find_common(problems: Sequence[SizingProblem], found: Sequence[Found], *, fu
         return found[0]
     if all(one.sizes is None for one in found):
         return Found(max(one.size for one in found))
-    return _holes.find_common(problems, found, full=full or all(one.exact for one in found))
+    return _holes.find_common(problems, found)
 
 
 def _wilderness(problem: SizingProblem, floor: int) -> int:

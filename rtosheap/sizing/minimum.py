@@ -62,9 +62,9 @@ class MinimumSize:
         several recordings, in the one that decides. None if nothing smaller can even be
         constructed.
     exact : bool
-        True if no smaller size serves what the program did. False for heap_2 unless every size was
-        tried: then some size that was not tried may serve, at least 64 steps below. False where the
-        recording is not complete, as `warnings` say.
+        True if no smaller size serves what the program did. False for a heap_2 of which not every
+        size was tried, since that takes long: some size that was not tried may serve, at least 64
+        steps below. False where the recording is not complete, as `warnings` say.
     peak_live_bytes : int
         Most bytes that are live at once in the trace, as requested.
     advice_size : int
@@ -247,7 +247,7 @@ def minimum_heap_size(
         For heap_5, which needs it: address and bytes of each region, ascending. The last size is
         None: it is solved for.
     search : {None, "full"}, optional
-        heap_2 only; see the notes. ``"full"`` tries every size.
+        heap_2 only; see the notes. ``"full"`` tries every size, however long it takes.
     progress : callable, optional
         Called as ``progress(done, total)`` from time to time, with two counts of events over all
         replays; `total` may grow. An exception that it raises ends the search.
@@ -285,16 +285,19 @@ def minimum_heap_size(
         All requests, rounded up to A, + A + 1: nothing is given back, and the last byte never
         handed out.
     heap_2
-        Not monotone: a trace may run in a heap and fail in a larger one. In steps of A: bisection,
-        then every size up to 64 steps below and above, and further above until 64 sizes in a row
-        have served; `exact` is False. ``search="full"`` tries every size from the peak of live
-        blocks on, upwards to the first that serves and downwards from a proven bound to the last
-        that fails; `exact` is True. (The bound: in an arena that does not run out, the last block
-        is split when it serves and larger than whatever else serves. So it is from some size on,
-        and then all decisions are those of the endless arena.)
+        Not monotone: a trace may run in a heap and fail in a larger one. In steps of A every size is
+        tried, from the peak of live blocks on upwards to the first that serves, and from the
+        largest that there can be downwards to the last that fails; `exact` is True. (An arena's
+        size shows in that of its last block alone. So all sizes run as one up to an event at which
+        that block serves some of them otherwise than others, and the parts go on by themselves.)
+        Where that would take more than a few replays, and is not asked for by ``search="full"``:
+        bisection, then every size up to 64 steps below and above, and further above until 64 sizes
+        in a row have served; `exact` is False.
     heap_3
         The final break of one replay in an arena that does not run out: until ``sbrk`` is refused
-        nothing depends on the arena's size.
+        nothing depends on the arena's size. From newlib 4.2.0 on, which may extend a chunk where
+        ``sbrk`` refuses, a trace may fail in a larger heap: every size is tried, as heap_2's are,
+        in parts that ``sbrk`` tells from one another.
     heap_4, heap_5
         One replay in an arena that does not run out. An allocation of B bytes cut from its last
         block, at y, needs the end marker at y + max(B, 2H + A) or above: what is left of that
@@ -303,7 +306,7 @@ def minimum_heap_size(
         every larger arena each decision is the same, so that all of them serve. heap_5's first
         regions are as they are; the same holds for its last one.
 
-    So `safe_size` equals `size` for every heap but heap_2.
+    So `safe_size` equals `size` for every heap but heap_2, and heap_3 from newlib 4.2.0 on.
 
     Several recordings need the largest of what each needs. With heap_2 another of them may fail
     there: every size from there on is tried, up to the first in which all run, and `safe_size` is
@@ -349,7 +352,7 @@ def smallest_size(problem: SizingProblem) -> int:
 def solve(problems: Sequence[SizingProblem], *, full: bool = False) -> MinimumSize:
     """What :func:`minimum_heap_size` returns, of one problem, or of those of several recordings."""
     each = [find_smallest(problem, full=full) for problem in problems]
-    found = find_common(problems, each, full=full)
+    found = find_common(problems, each)
     decides, witness = _verify(problems, found)
     advice, fails = _advice(problems, found.size)
     first, traces = problems[0], [problem.trace for problem in problems]
@@ -417,17 +420,11 @@ def _advice(problems: Sequence[SizingProblem], smallest: int) -> tuple[int, list
         if total - fixed > first.largest:
             total = smallest + fixed
             break
-    advice = total - min(_minimum_ever_free(problem, total - fixed) for problem in problems)
+    advice = total - min(problem.minimum_ever_free(total - fixed) for problem in problems)
     if fixed and advice - fixed < first.smallest:
         # heap_5: what comes before the last region is more
         return advice, [problem.fixed_failure() for problem in problems]
     return advice, [problem.failure(advice - fixed) for problem in problems]
-
-
-def _minimum_ever_free(problem: SizingProblem, size: int) -> int:
-    heap = problem.heap(size)
-    problem.replay(heap)
-    return int(heap.minimum_ever_free_size)
 
 
 def _plain(value: Any) -> Any:

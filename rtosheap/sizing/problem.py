@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout
 from rtosheap.kinds import HeapClass
 from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
+from rtosheap.sizing._runs import Runs
 from rtosheap.traces import Op, Trace
 from rtosheap.work import Progress, Rounds, named, zeroed
 
@@ -30,25 +31,6 @@ class UnservableError(ValueError):
     """No heap of this kind serves the trace, however large."""
 
 
-class Sizes(Protocol):
-    """Which sizes serve, where a larger one may fail.
-
-    Attributes
-    ----------
-    step : int
-        Bytes between the sizes that are looked at.
-    top : int
-        If any larger size serves, all of them do.
-    """
-
-    @property
-    def step(self) -> int: ...
-    @property
-    def top(self) -> int: ...
-    def serves(self, size: int) -> bool:
-        """Does this one serve?"""
-
-
 class Found(NamedTuple):
     """The smallest size, and what is known of the larger ones."""
 
@@ -56,7 +38,7 @@ class Found(NamedTuple):
     exact: bool = True
     safe_size: int | None = None  # None: `size` itself
     safe_checked_up_to: int | None = None  # None: proven for every larger size
-    sizes: Sizes | None = None  # None: every larger size serves
+    sizes: Runs | None = None  # None: every larger size serves
 
     @property
     def safe(self) -> int:
@@ -115,6 +97,7 @@ class SizingProblem:
         self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
         self.largest = self._largest()
         self._known: dict[int, int | None] = {}
+        self._least_free: dict[int, int] = {}
         self.rounds = Rounds()
 
     # ------------------------------------------------------------------ heaps
@@ -317,7 +300,13 @@ class SizingProblem:
             else:
                 counts = self.replay(heap)
                 self._known[size] = counts.first_failure if counts.failures else None
+                self._least_free[size] = heap.minimum_ever_free_size
         return self._known[size]
+
+    def minimum_ever_free(self, size: int) -> int:
+        """The least that was ever free in a heap of `size` bytes, until the first failure."""
+        self.failure(size)
+        return self._least_free[size]
 
     def fixed_failure(self) -> int | None:
         """The first event that fails in heap_5's fixed regions alone, None if they serve all."""

@@ -56,6 +56,23 @@ class Rounds:
 
         return report
 
+    def search(self) -> Callable[[int], object] | None:
+        """The progress of work whose rounds are learnt on the way: what to call with how much of
+        it is done. As long as none are planned, as much again is expected.
+        """
+        progress = self._progress
+        if progress is None:
+            return None
+        begun = self._begun
+
+        def report(done: int) -> object:
+            self._begun = begun + -(-done // max(self._length, 1))
+            while self._planned < self._begun:
+                self._planned = 2 * self._begun
+            return progress(begun * self._length + done, self._planned * self._length)
+
+        return report
+
     def plan(self, rounds: int) -> None:
         """So many are to be expected from here on."""
         self._planned = self._begun + rounds
