@@ -133,8 +133,8 @@ struct rh_ops {
     enum rh_status (*memalign)(void *state, uint64_t alignment, uint64_t size, uint64_t *address);
     void (*walk_moved)(const void *state, rh_address_visitor visit, void *context);
     /* The same heap in an arena of another size, no less than it has reached. `holds`: a call that
-     * would extend a chunk gives RH_ASSERTION instead and changes nothing; held() says that the last
-     * one was such a call. */
+     * would extend a chunk gives RH_ASSERTION instead and changes nothing; held() says that the
+     * last one was such a call. */
     void (*limit)(void *state, uint64_t size, bool holds);
     bool (*held)(const void *state);
 

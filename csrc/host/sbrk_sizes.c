@@ -11,8 +11,10 @@ static uint64_t refused(const struct rh_sbrk_sizes *s) {
     return numbers.refused;
 }
 
-static void limit(struct rh_sbrk_sizes *s, bool holds) {
-    s->replay->ops->limit(s->replay->state, s->first, holds);
+/* The heap as it is now, in an arena of the range's smallest size: an index of another is void. */
+static void set_arena(struct rh_sbrk_sizes *s) {
+    rh_replay_end(s->replay);
+    s->replay->ops->limit(s->replay->state, s->first, true);
 }
 
 /* The event that failed, and changed nothing, did not take place. */
@@ -55,7 +57,7 @@ static void next_part(struct rh_sbrk_sizes *s) {
     s->replay->first_failure = -1;
     s->first = s->last + 1;
     s->last = part.last;
-    limit(s, true);
+    set_arena(s);
 }
 
 /* An event would extend a chunk: the sizes that need not do so wait, the others do it. */
@@ -63,10 +65,11 @@ static enum rh_sbrk_result extend(struct rh_sbrk_sizes *s, enum rh_replay_result
     const uint64_t larger = refused(s);
     forget_event(s->replay);
     if (larger <= s->last && !put_off(s, larger)) return RH_SBRK_NO_MEMORY;
-    limit(s, false);
+    const struct rh_ops *ops = s->replay->ops;
+    ops->limit(s->replay->state, s->first, false);
     *broken = rh_replay_run(s->replay, s->replay->done + 1, STEPS_AT_ONCE);
     if (*broken != RH_REPLAY_OK) return RH_SBRK_BROKEN;
-    limit(s, true);
+    ops->limit(s->replay->state, s->first, true);
     return RH_SBRK_MORE;
 }
 
@@ -79,7 +82,7 @@ static enum rh_sbrk_result end_range(struct rh_sbrk_sizes *s) {
             return RH_SBRK_NO_MEMORY;
         s->first = larger;
         forget_event(replay);
-        limit(s, true);
+        set_arena(s);
         return RH_SBRK_MORE;
     }
     if (!rh_runs_add(&s->runs, s->first, s->last, replay->first_failure)) return RH_SBRK_NO_MEMORY;
@@ -91,7 +94,7 @@ static enum rh_sbrk_result end_range(struct rh_sbrk_sizes *s) {
 void rh_sbrk_begin(struct rh_sbrk_sizes *s, uint64_t first, uint64_t last) {
     s->first = first;
     s->last = last;
-    limit(s, true);
+    set_arena(s);
 }
 
 enum rh_sbrk_result rh_sbrk_run(struct rh_sbrk_sizes *s, size_t events,
@@ -117,6 +120,7 @@ enum rh_sbrk_result rh_sbrk_run(struct rh_sbrk_sizes *s, size_t events,
 }
 
 void rh_sbrk_end(struct rh_sbrk_sizes *s) {
+    rh_replay_end(s->replay);
     while (s->part_count > 0)
         free(s->parts[--s->part_count].copy);
     free(s->parts);
