@@ -53,9 +53,9 @@ compile, or compile to the same). *New* are mutants of code that was written in 
 count but *now*; *gone* are survivors whose code was redundant or was rewritten, which survived *at
 first* and do not count *now*. Each met the tests that `tests/tools/mutation_judge.py` names for its
 target, one of Python from round 4 on those of them that run its line: the quickest first, up to
-{budget:.0f} seconds of the processor in all. Other tests may kill more: so where that leaves many
-out, as in inspection, the share *at first* is a lower bound. `mutants.jsonl` has each that was
-tried, and its verdicts.
+{budget:.0f} seconds of the processor in all, in round 4 up to 10. Other tests may kill more: so
+where that leaves many out, as in inspection, the share *at first* is a lower bound. `mutants.jsonl`
+has each that was tried, and its verdicts.
 """
 COLUMNS = ("tried", "no other code", "equivalent", "new", "killed at first", "gone", "killed now")
 

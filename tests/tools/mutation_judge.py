@@ -38,6 +38,7 @@ class Target(NamedTuple):
     marked: str = "not long"  # which of their tests
     compiled: bool = False  # is it in the extensions, and in the programs of tests/c?
     alone: bool = False  # does each of its .c compile without a kernel's headers?
+    within: str = ""  # an option of the binaries that have it
 
 
 class Binary(NamedTuple):
@@ -99,7 +100,24 @@ FORMAT_TESTS = (
 )
 TARGETS = {
     "host": Target(("csrc/host/*.[ch]",), HEAP_TESTS, "", compiled=True),
-    "core": Target(("csrc/core/*.[ch]",), HEAP_TESTS, "", compiled=True),
+    "index": Target(
+        ("csrc/core/rh_index.h", "csrc/core/rh_first_fit_index.h"),
+        (("test_index.py", "test_index_edges.py"),),
+        compiled=True,
+        within="-DRH_INDEX=1",
+    ),
+    "core": Target(
+        (
+            "csrc/core/heap_*.[ch]",
+            "csrc/core/rh_first_fit.h",
+            "csrc/core/rh_first_fit_inspect.h",
+            "csrc/core/rh_inspect.h",
+            "csrc/core/rh_[!fi]*.h",
+        ),
+        HEAP_TESTS,
+        "",
+        compiled=True,
+    ),
     "sizing": Target(
         ("rtosheap/sizing/*.py",),
         (
@@ -188,6 +206,12 @@ def folder(path: str) -> tuple[str, ...]:
 
 
 BINARIES = (
+    Binary(
+        "indexed",
+        "-DRH_HOSTED=1 -DRH_CHECKS=2 -DRH_INDEX=1 -DRH_INDEX_SIZE=520000 -DRH_INDEX_REGIONS=8",
+        ("tests/c/test_index.c",),
+        runs=("500 1 7",),
+    ),
     Binary(
         "rules",
         "-DRH_HOSTED=1 -DRH_CHECKS=0 -fsanitize=address",
@@ -484,6 +508,7 @@ class Judge:
         if alone and not self.compile(mutant.path, "", self.work / "alone.o"):
             return "does not compile"
         affected = self.affected(mutant.path) if target.compiled else []
+        affected = [binary for binary in affected if target.within in binary.options]
         for binary in self.mutated.difference(affected):
             self.link(binary, None)
         self.mutated = {binary for binary in affected if binary.extension}
