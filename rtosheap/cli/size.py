@@ -29,8 +29,8 @@ def add(parser: Any) -> None:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="heap_2: try every size, however long it takes, since a larger heap_2 may fail where a "
-        "smaller one serves",
+        help="heap_2: try every size, however long it takes, since a larger heap_2 may fail where "
+        "a smaller one serves",
     )
     _arguments.add_json(parser)
 

@@ -90,7 +90,8 @@ def _winner(least: HeapResult, traces: Sequence[Trace]) -> str:
         text += f" {least.recording} decides."
     if not layout_of(least.heap).frees and _frees_nothing(traces):
         text += " Nothing is ever freed, so heap_1 will do; it is also the simplest and fastest."
-    if not layout_of(least.heap).monotone and not least.exact:
+    known = least.exact and least.safe_size == least.size
+    if not layout_of(least.heap).monotone and not known:
         text += f" But {least.heap} can fail in a larger heap where it serves in a smaller one."
     return text
 

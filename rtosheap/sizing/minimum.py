@@ -285,8 +285,8 @@ def minimum_heap_size(
         All requests, rounded up to A, + A + 1: nothing is given back, and the last byte never
         handed out.
     heap_2
-        Not monotone: a trace may run in a heap and fail in a larger one. In steps of A every size is
-        tried, from the peak of live blocks on upwards to the first that serves, and from the
+        Not monotone: a trace may run in a heap and fail in a larger one. In steps of A every size
+        is tried, from the peak of live blocks on upwards to the first that serves, and from the
         largest that there can be downwards to the last that fails; `exact` is True. (An arena's
         size shows in that of its last block alone. So all sizes run as one up to an event at which
         that block serves some of them otherwise than others, and the parts go on by themselves.)
