@@ -1,10 +1,14 @@
 /*
- * One trace of random sizes and lifetimes through heap_4, for a count of the instructions of
- * rh_replay_run(). Compiled once with RH_CHECKS=2 and once with RH_CHECKS=0: the loop is the same.
+ * A trace through a heap, for a count of the instructions of measured(). Compiled once with
+ * RH_CHECKS=2 and once with RH_CHECKS=0: the loop is the same.
  *
- *     replay_driver LIVE EVENTS
+ *     replay_driver HEAP ENGINE EVENTS LIVE [BEFORE]
+ *     replay_driver HEAP ENGINE FILE ARENA
  *
- * keeps about LIVE blocks live. It prints the events and the most nodes that one of them read.
+ * The trace is one of random sizes and lifetimes, with about LIVE blocks at a time, of which BEFORE
+ * events are run with an index before it is measured; or that of a FILE: the numbers of its events
+ * and ids, 8 bytes each, and its columns. ENGINE is list, index or chosen. It prints the events and
+ * the most nodes that one of them read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,41 +26,99 @@ static uint64_t random_below(uint64_t limit) {
     return (random_state >> 11) % limit;
 }
 
-int main(int argc, char **argv) {
-    const size_t live = argc > 1 ? strtoul(argv[1], NULL, 10) : 50;
-    const size_t events = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000000;
-    const uint64_t arena = 4096 + (uint64_t)live * 160;
-    const struct rh_ops *ops = rh_ops_find(4, 4);
-    uint8_t *op = calloc(events, 1);
-    int32_t *slot = calloc(events, sizeof *slot);
-    uint64_t *size = calloc(events, sizeof *size);
-    char *is_live = calloc(2 * live, 1);
-    size_t count = 0;
-    for (size_t i = 0; i < events; i++) {
+struct trace {
+    uint64_t events;
+    uint64_t ids;
+    uint8_t *op;
+    int32_t *slot;
+    uint64_t *size;
+};
+
+static void make_room(struct trace *trace) {
+    trace->op = calloc(trace->events, 1);
+    trace->slot = calloc(trace->events, sizeof *trace->slot);
+    trace->size = calloc(trace->events, sizeof *trace->size);
+}
+
+static void make_events(struct trace *trace) {
+    char *is_live = calloc(trace->ids, 1);
+    make_room(trace);
+    for (size_t i = 0; i < trace->events; i++) {
         /* Twice as many ids as are to be live: a random one is freed if live, else allocated. */
-        const size_t id = random_below(2 * live);
-        slot[i] = (int32_t)id;
-        op[i] = is_live[id] ? RH_EVENT_FREE : RH_EVENT_MALLOC;
-        size[i] = is_live[id] ? 0 : 1 + random_below(128);
+        const size_t id = random_below(trace->ids);
+        trace->slot[i] = (int32_t)id;
+        trace->op[i] = is_live[id] ? RH_EVENT_FREE : RH_EVENT_MALLOC;
+        trace->size[i] = is_live[id] ? 0 : 1 + random_below(128);
         is_live[id] = !is_live[id];
-        count += op[i] == RH_EVENT_MALLOC;
     }
+    free(is_live);
+}
+
+static bool read_events(struct trace *trace, const char *name) {
+    FILE *file = fopen(name, "rb");
+    if (file == NULL || fread(&trace->events, 8, 1, file) != 1) return false;
+    if (fread(&trace->ids, 8, 1, file) != 1) return false;
+    make_room(trace);
+    const size_t events = trace->events;
+    return fread(trace->op, 1, events, file) == events &&
+           fread(trace->slot, 4, events, file) == events &&
+           fread(trace->size, 8, events, file) == events;
+}
+
+static enum rh_engine engine_of(const char *name) {
+    if (strcmp(name, "list") == 0) return RH_ENGINE_LIST;
+    return strcmp(name, "index") == 0 ? RH_ENGINE_INDEX : RH_ENGINE_CHOSEN;
+}
+
+__attribute__((noinline)) static enum rh_replay_result measured(struct rh_replay *replay) {
+    return rh_replay_run(replay, replay->events, INT64_MAX);
+}
+
+/* The events from the replay's first one on. */
+static bool run(struct rh_replay *replay, size_t events, bool measures) {
+    replay->events = events;
+    rh_replay_begin(replay);
+    const enum rh_replay_result result =
+        measures ? measured(replay) : rh_replay_run(replay, events, INT64_MAX);
+    rh_replay_end(replay);
+    replay->op += events;
+    replay->slot += events;
+    replay->size += events;
+    return result == RH_REPLAY_OK;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 5) return 2;
+    const struct rh_ops *ops = rh_ops_find(atoi(argv[1]), 4);
+    const bool is_random = argv[3][0] >= '0' && argv[3][0] <= '9';
+    const size_t before = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
+    const uint64_t last = strtoul(argv[4], NULL, 10);
+    const uint64_t arena = is_random ? 4096 + last * 160 : last;
+    struct trace trace = {.events = before + strtoul(argv[3], NULL, 10), .ids = 2 * last};
+    if (is_random)
+        make_events(&trace);
+    else if (!read_events(&trace, argv[3]))
+        return 2;
     const struct rh_setup_region region = {0x20000000u, arena, calloc(arena, 1),
                                            calloc(1, ops->shadow_bytes(arena, 8) + 1)};
-    const struct rh_setup setup = {.alignment = 8, .region_count = 1, .regions = &region};
+    const struct rh_setup setup = {.alignment = 8,
+                                   .end_marker = 0x1FFFFFF0u,
+                                   .newlib = 5,
+                                   .region_count = 1,
+                                   .regions = &region};
     struct rh_replay replay = {.ops = ops,
                                .state = calloc(1, ops->state_bytes(1)),
-                               .op = op,
-                               .slot = slot,
-                               .size = size,
-                               .events = events,
-                               .slots = calloc(2 * live, sizeof *replay.slots),
-                               .slot_count = 2 * live};
+                               .engine = RH_ENGINE_INDEX,
+                               .op = trace.op,
+                               .slot = trace.slot,
+                               .size = trace.size,
+                               .slots = calloc(trace.ids, sizeof *replay.slots),
+                               .slot_count = trace.ids};
     size_t wrong;
     if (ops->init(replay.state, &setup, &wrong) != RH_OK) return 1;
-    if (argc > 3) replay.engine = strcmp(argv[3], "index") == 0 ? RH_ENGINE_INDEX : RH_ENGINE_LIST;
-    rh_replay_begin(&replay);
-    if (rh_replay_run(&replay, events, INT64_MAX) != RH_REPLAY_OK) return 1;
+    if (!run(&replay, before, false)) return 1;
+    replay.engine = engine_of(argv[2]);
+    if (!run(&replay, trace.events - before, true)) return 1;
     printf("%zu events, %llu most nodes, %llu failures\n", replay.done,
            (unsigned long long)replay.most_nodes, (unsigned long long)replay.failures);
     return 0;

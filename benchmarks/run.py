@@ -49,9 +49,9 @@ def _environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def instructions(command: list[str], *, inside: str | None = None) -> int:
-    """Instructions that a command executes, in the whole or inside one function."""
-    only = [f"--toggle-collect={inside}"] if inside else []
+def instructions(command: list[str], *, inside: str | None = None, also: str | None = None) -> int:
+    """Instructions that a command executes, in the whole or inside one function, or two."""
+    only = [f"--toggle-collect={name}" for name in (inside, also) if name]
     run = subprocess.run(
         ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *only, *command],
         check=True,
@@ -73,12 +73,79 @@ def benchmark_checks(folder: Path, events: int) -> None:
     programs = {checks: compile_driver(folder, checks) for checks in (0, 2)}
     for live in (50, 1000):
         count = {
-            checks: instructions([str(program), str(live), str(events)], inside="rh_replay_run")
+            checks: instructions(
+                [str(program), "4", "list", str(events), str(live)], inside="measured"
+            )
             for checks, program in programs.items()
         }
         per_event = {checks: n / events for checks, n in count.items()}
         ratio = count[2] / count[0]
         print(f"{live:>12} {per_event[0]:>11.1f} {per_event[2]:>9.1f} {ratio:>6.2f}")
+
+
+ENGINES = ("list", "index", "chosen")
+#: By how many live blocks: how many events are measured with the list, and how many before them.
+LIVE = {
+    50: (200_000, 0),
+    1000: (200_000, 50_000),
+    10_000: (100_000, 300_000),
+    100_000: (5000, 10**6),
+}
+#: Recordings on heap_2, whose lists are short and long.
+ON_HEAP_2 = ("lwip-3cli", "mosq-broker", "tls-client-rsa-resume", "cjson-docs")
+
+
+def engines_of(program: Path, kind: int, live: int) -> dict[str, float]:
+    """Instructions an event by each engine, of random sizes and lifetimes."""
+    few, before = LIVE[live]
+    found = {}
+    for engine in ENGINES:
+        events = few if engine == "list" else 300_000
+        command = [str(program), str(kind), engine, str(events), str(live), str(before)]
+        found[engine] = instructions(command, inside="measured") / events
+    return found
+
+
+def of_the_driver(program: Path) -> float:
+    """What an event takes outside of the heap's calls."""
+    command = [str(program), "4", "list", "200000", "50"]
+    calls = instructions(command, inside="heap4_malloc", also="heap4_free")
+    return (instructions(command, inside="measured") - calls) / 200_000
+
+
+def recorded_on_heap_2(program: Path, name: str, file: Path) -> dict[str, float]:
+    """The same of a recording, in a heap that serves it but for what is fragmented."""
+    trace = data.load(name)
+    slot, ids = trace.slots
+    columns = (trace.op, slot.astype(np.int32), trace.size.astype(np.uint64))
+    counts = np.array([len(trace), ids], np.uint64)
+    file.write_bytes(b"".join(column.tobytes() for column in (counts, *columns)))
+    arena = str(int(trace.peak_live_bytes) * 5 // 4 // 8 * 8 + 1024)
+    return {
+        engine: instructions([str(program), "2", engine, str(file), arena], inside="measured")
+        / len(trace)
+        for engine in ENGINES
+    }
+
+
+def benchmark_engines(folder: Path) -> None:
+    """What a replay costs by its list, by an index, and by the one that it chooses."""
+    program = compile_driver(folder, 2)
+    print("\nreplay with the engines, record=(): instructions per event")
+    print(f"{'':>24} {'list':>11} {'index':>11} {'chosen':>11}")
+    rows = {
+        f"heap_{kind}, {live:,} live": engines_of(program, kind, live)
+        for kind in (4, 3, 2)
+        for live in LIVE
+    }
+    rows |= {
+        f"heap_2, {name}": recorded_on_heap_2(program, name, folder / "trace") for name in ON_HEAP_2
+    }
+    for name, found in rows.items():
+        print(f"{name:>24} " + " ".join(f"{found[engine]:>11,.0f}" for engine in ENGINES))
+    own = of_the_driver(program)
+    print(f"of an event {own:.0f} are not the heap's   (bars: heap_4 at 50 chosen 316, at 100,000 ")
+    print(f"{own + 333:.0f}, three times TLSF's 111 and those)")
 
 
 def load_trivial(folder: Path) -> Any:
@@ -401,6 +468,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if shutil.which("valgrind"):
             benchmark_checks(Path(folder), 1_000_000)
+            benchmark_engines(Path(folder))
             benchmark_start()
             benchmark_events(Path(folder))
         else:

@@ -117,6 +117,9 @@ struct rh_ff_fit {
 #if RH_INDEX
     rh_word first; /* of the entries in the chunk that the index led to */
 #endif
+#if RH_RANKED
+    uint32_t place; /* the block's in the host's index */
+#endif
 };
 
 /* Between which entries of the list a block goes. */
@@ -127,6 +130,9 @@ struct rh_ff_gap {
     struct rh_region *region; /* that of `before` */
 #endif
     RH_NODES
+#if RH_RANKED
+    uint32_t place; /* the block's */
+#endif
 };
 #if RH_HAS_REGIONS
 #define RH_SET_REGION(of, found) ((of)->region = (found))
@@ -165,21 +171,22 @@ RH_STEP enum rh_status rh_ff_place(RH_FAST struct rh_heap4 *heap, RH_FAST rh_wor
 #endif
 #if RH_RANKED
 /* The host defines them. */
-RH_SHARED enum rh_status rh_ranked_find(struct rh_heap4 *heap, rh_word wanted,
+RH_INLINE enum rh_status rh_ranked_find(struct rh_heap4 *heap, rh_word wanted, bool many,
                                         struct rh_ff_fit *fit);
-RH_SHARED enum rh_status rh_ranked_place(struct rh_heap4 *heap, rh_word block,
+RH_INLINE enum rh_status rh_ranked_place(struct rh_heap4 *heap, rh_word block, bool many,
                                          struct rh_ff_gap *gap);
-RH_SHARED void rh_ranked_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest);
-RH_SHARED void rh_ranked_gave(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
-                              const struct rh_ff_gift *gift);
+RH_INLINE void rh_ranked_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest,
+                              bool many);
+RH_INLINE void rh_ranked_gave(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
+                              const struct rh_ff_gift *gift, bool many);
 #define RH_HAS_FAR(heap) ((heap)->common.rank != NULL)
 #define RH_IS_FAR(heap, block) RH_HAS_FAR(heap)
 #define RH_INDEX_GAVE(heap, gap, gift, many, far)                                                  \
-    ((far) ? rh_ranked_gave((heap), (gap), (gift)) : (void)0)
-#define RH_FAR_SHARED RH_SHARED
-#define rh_index_find(heap, wanted, many, fit) rh_ranked_find((heap), (wanted), (fit))
-#define rh_index_took(heap, fit, rest, many) rh_ranked_took((heap), (fit), (rest))
-#define RH_FAR_PLACE(heap, block, many, gap) rh_ranked_place((heap), (block), (gap))
+    ((far) ? rh_ranked_gave((heap), (gap), (gift), (many)) : (void)0)
+#define RH_FAR_SHARED RH_INLINE
+#define rh_index_find(heap, wanted, many, fit) rh_ranked_find((heap), (wanted), (many), (fit))
+#define rh_index_took(heap, fit, rest, many) rh_ranked_took((heap), (fit), (rest), (many))
+#define RH_FAR_PLACE(heap, block, many, gap) rh_ranked_place((heap), (block), (many), (gap))
 #elif !RH_INDEX
 #define RH_FAR_SHARED RH_INLINE
 #define RH_FAR_PLACE(heap, block, many, gap) RH_OK

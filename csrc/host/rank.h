@@ -12,8 +12,16 @@
 /* The root is node 1, and node n's children are those from n * RANK_FAN on. */
 #define RANK_FAN_BITS 3
 #define RANK_FAN (1u << RANK_FAN_BITS)
+#if defined(__GNUC__)
+#define RANK_UNROLL _Pragma("GCC unroll 8")
+#else
+#define RANK_UNROLL
+#endif
 #define RANK_BIT_LEVELS 6 /* of 2^32 places at most */
 #define RANK_NOWHERE UINT32_MAX
+/* The list's head has a place before all, in a chunk of its own, and counts as no entry. */
+#define RANK_HEAD 0u
+#define RANK_FIRST 64u
 
 struct rank_node {
     uint32_t largest; /* in steps of the alignment; not used by heap_2 */
@@ -41,7 +49,7 @@ struct rh_rank {
     struct rank_node *nodes;
     unsigned bit_levels;
     uint64_t *bits[RANK_BIT_LEVELS];
-    uint32_t *places;              /* by region: that of its first address; NULL: but one region */
+    uint32_t *places;              /* by region: that of its first address */
     bool failed;                   /* heap_2: there was no memory for a class */
     struct rank_classes **classes; /* heap_2: by chunk; NULL where it had no entry yet */
     struct rank_classes *all_classes;
@@ -93,15 +101,16 @@ RH_INLINE void rank_unmark(struct rh_rank *rank, uint32_t at) {
     }
 }
 
-/* The last place before one that has an entry. */
+/* The last place before one that has an entry, or RANK_HEAD. */
 RH_INLINE uint32_t rank_place_before(const struct rh_rank *rank, uint32_t at) {
-    uint64_t word;
+    uint64_t word = rank->bits[0][at / 64] & (((uint64_t)1 << at % 64) - 1);
+    if (word != 0) return (at & ~63u) + RANK_HIGHEST(word);
     unsigned level = 0;
-    for (;; level++, at /= 64) {
-        if (level == rank->bit_levels) return RANK_NOWHERE;
+    do {
+        at /= 64;
+        level++;
         word = rank->bits[level][at / 64] & (((uint64_t)1 << at % 64) - 1);
-        if (word != 0) break;
-    }
+    } while (word == 0);
     at = (at & ~63u) + RANK_HIGHEST(word);
     while (level-- > 0)
         at = at * 64 + RANK_HIGHEST(rank->bits[level][at]);
@@ -111,23 +120,30 @@ RH_INLINE uint32_t rank_place_before(const struct rh_rank *rank, uint32_t at) {
 /* --- the tree ----------------------------------------------------------------------------------
  */
 
+/* Of all children, of which this is the first. */
+RH_INLINE uint32_t rank_largest(const struct rank_node *child) {
+    uint32_t largest = child->largest;
+    RANK_UNROLL
+    for (unsigned i = 1; i < RANK_FAN; i++)
+        largest = child[i].largest > largest ? child[i].largest : largest;
+    return largest;
+}
+
 /* The largest entry of a chunk is now that. */
 RH_INLINE void rank_set(struct rh_rank *rank, uint32_t chunk, uint32_t largest) {
     struct rank_node *nodes = rank->nodes;
     uint32_t at = rank->leaves + chunk;
     uint32_t old = nodes[at].largest;
-    while (largest != old) {
+    nodes[at].largest = largest;
+    if (largest > old) {
+        while (nodes[at >>= RANK_FAN_BITS].largest < largest)
+            nodes[at].largest = largest;
+        return;
+    }
+    while (nodes[at >>= RANK_FAN_BITS].largest == old) {
+        largest = rank_largest(&nodes[at << RANK_FAN_BITS]);
+        if (largest == old) return;
         nodes[at].largest = largest;
-        at >>= RANK_FAN_BITS;
-        if (at == 0) return;
-        const uint32_t above = nodes[at].largest;
-        if (largest < above) {
-            if (old != above) return;
-            const struct rank_node *child = &nodes[at << RANK_FAN_BITS];
-            for (unsigned i = 0; i < RANK_FAN; i++)
-                largest = child[i].largest > largest ? child[i].largest : largest;
-        }
-        old = above;
     }
 }
 
@@ -152,9 +168,12 @@ RH_INLINE uint32_t rank_first_fit(const struct rh_rank *rank, uint32_t wanted, r
     const struct rank_node *nodes = rank->nodes;
     uint32_t at = 1, passed = 0;
     if (nodes[1].largest < wanted) return RANK_NOWHERE;
-    while (at < rank->leaves)
-        for (at <<= RANK_FAN_BITS; nodes[at].largest < wanted; at++)
-            passed += nodes[at].count;
+    while (at < rank->leaves) {
+        const struct rank_node *node = &nodes[at << RANK_FAN_BITS];
+        for (; node->largest < wanted; node++)
+            passed += node->count;
+        at = (uint32_t)(node - nodes);
+    }
     *before = passed;
     return at - rank->leaves;
 }
@@ -162,9 +181,19 @@ RH_INLINE uint32_t rank_first_fit(const struct rh_rank *rank, uint32_t wanted, r
 /* How many entries the chunks before one have. */
 RH_INLINE uint32_t rank_entries_before(const struct rh_rank *rank, uint32_t chunk) {
     uint32_t count = 0;
-    for (uint32_t at = rank->leaves + chunk; at != 1; at >>= RANK_FAN_BITS)
-        for (uint32_t i = at & ~(RANK_FAN - 1); i < at; i++)
-            count += rank->nodes[i].count;
+    for (uint32_t at = rank->leaves + chunk; at != 1; at >>= RANK_FAN_BITS) {
+        const struct rank_node *first = &rank->nodes[at - at % RANK_FAN];
+        switch (at % RANK_FAN) {
+        case 7: count += first[6].count; /* fall through */
+        case 6: count += first[5].count; /* fall through */
+        case 5: count += first[4].count; /* fall through */
+        case 4: count += first[3].count; /* fall through */
+        case 3: count += first[2].count; /* fall through */
+        case 2: count += first[1].count; /* fall through */
+        case 1: count += first[0].count; /* fall through */
+        default: break;
+        }
+    }
     return count;
 }
 
@@ -176,9 +205,10 @@ RH_INLINE uint32_t rank_end(const struct rh_rank *rank) {
 /* --- entries in the order of addresses ---------------------------------------------------------
  */
 
-RH_INLINE uint32_t rank_place(const struct rh_common *common, rh_word address) {
+/* `many` is a constant: whether there may be several regions. */
+RH_INLINE uint32_t rank_place(const struct rh_common *common, rh_word address, bool many) {
     const struct rh_rank *rank = common->rank;
-    if (rank->places == NULL) return (uint32_t)((address - rank->origin) >> rank->shift);
+    if (!many) return (uint32_t)((address - rank->origin) >> rank->shift);
     const struct rh_region *region = rh_find_region(common, address);
     return rank->places[region - common->regions] +
            (uint32_t)((address >> rank->shift) - (region->base >> rank->shift));
@@ -200,10 +230,10 @@ RH_SHARED rh_word rank_entry_of_many(const struct rh_common *common, uint32_t pl
     return (((*region)->base >> rank->shift) + (place - rank->places[low])) << rank->shift;
 }
 
-RH_INLINE rh_word rank_entry(const struct rh_common *common, uint32_t place,
+RH_INLINE rh_word rank_entry(const struct rh_common *common, uint32_t place, bool many,
                              struct rh_region **region) {
     const struct rh_rank *rank = common->rank;
-    if (rank->places != NULL) return rank_entry_of_many(common, place, region);
+    if (many) return rank_entry_of_many(common, place, region);
     *region = common->regions;
     return rank->origin + ((rh_word)place << rank->shift);
 }
@@ -213,13 +243,13 @@ RH_INLINE uint32_t rank_steps(const struct rh_rank *rank, rh_word size) {
 }
 
 /* Of a chunk an entry of `old` bytes left, or has become smaller. */
-RH_INLINE void rank_lower(const struct rh_common *common, uint32_t chunk, rh_word old) {
+RH_INLINE void rank_lower(const struct rh_common *common, uint32_t chunk, rh_word old, bool many) {
     struct rh_rank *rank = common->rank;
     if (rank->nodes[rank->leaves + chunk].largest != rank_steps(rank, old)) return;
     rh_word largest = 0; /* by what the headers hold now */
     for (uint64_t bits = rank->bits[0][chunk]; bits != 0; bits &= bits - 1) {
         struct rh_region *region;
-        const rh_word entry = rank_entry(common, chunk * 64 + RANK_LOWEST(bits), &region);
+        const rh_word entry = rank_entry(common, chunk * 64 + RANK_LOWEST(bits), many, &region);
         const rh_word size = rh_get(region, entry + rank->size_at);
         if (size > largest) largest = size;
     }
@@ -232,38 +262,28 @@ RH_INLINE void rank_raise(struct rh_rank *rank, uint32_t chunk, rh_word size) {
     if (rank->nodes[rank->leaves + chunk].largest < steps) rank_set(rank, chunk, steps);
 }
 
-RH_SHARED void rank_put(const struct rh_common *common, rh_word entry, rh_word size) {
-    const uint32_t place = rank_place(common, entry);
-    rank_mark(common->rank, place);
-    rank_add(common->rank, place / 64, 1);
-    rank_raise(common->rank, place / 64, size);
+RH_INLINE void rank_put_at(struct rh_rank *rank, uint32_t place, rh_word size) {
+    rank_mark(rank, place);
+    rank_add(rank, place / 64, 1);
+    rank_raise(rank, place / 64, size);
 }
 
-RH_SHARED void rank_take(const struct rh_common *common, rh_word entry, rh_word size) {
-    const uint32_t place = rank_place(common, entry);
+RH_INLINE void rank_take_at(const struct rh_common *common, uint32_t place, rh_word size,
+                            bool many) {
     rank_unmark(common->rank, place);
     rank_add(common->rank, place / 64, (uint32_t)-1);
-    rank_lower(common, place / 64, size);
-}
-
-RH_INLINE void rank_grow(const struct rh_common *common, rh_word entry, rh_word size) {
-    rank_raise(common->rank, rank_place(common, entry) / 64, size);
-}
-
-RH_INLINE void rank_shrink(const struct rh_common *common, rh_word entry, rh_word old) {
-    rank_lower(common, rank_place(common, entry) / 64, old);
+    rank_lower(common, place / 64, size, many);
 }
 
 /* An entry is now another, of another size, with none between them. */
-RH_INLINE void rank_move(const struct rh_common *common, rh_word from, rh_word old, rh_word to,
-                         rh_word size) {
+RH_INLINE void rank_move(const struct rh_common *common, uint32_t place, rh_word old,
+                         uint32_t new_place, rh_word size, bool many) {
     struct rh_rank *rank = common->rank;
-    const uint32_t place = rank_place(common, from), chunk = place / 64;
-    const uint32_t new_place = rank_place(common, to), new_chunk = new_place / 64;
+    const uint32_t chunk = place / 64, new_chunk = new_place / 64;
     if (chunk == new_chunk) {
         rank->bits[0][chunk] ^= (uint64_t)1 << place % 64 | (uint64_t)1 << new_place % 64;
         if (size < old)
-            rank_lower(common, chunk, old);
+            rank_lower(common, chunk, old, many);
         else
             rank_raise(rank, chunk, size);
         return;
@@ -271,27 +291,28 @@ RH_INLINE void rank_move(const struct rh_common *common, rh_word from, rh_word o
     rank_unmark(rank, place);
     rank_mark(rank, new_place);
     rank_pass(rank, chunk, new_chunk);
-    rank_lower(common, chunk, old);
+    rank_lower(common, chunk, old, many);
     rank_raise(rank, new_chunk, size);
 }
 
 /* What a free changed. */
 struct rank_gift {
     rh_word before; /* the entry that the block joined, or 0 */
-    rh_word block;
-    rh_word after; /* the entry that it took in, or 0 */
+    uint32_t place; /* the block's */
+    rh_word after;  /* the entry that it took in, or 0 */
     rh_word after_size;
     rh_word size; /* of the entry that it has become */
 };
 
-RH_INLINE void rank_gave(const struct rh_common *common, const struct rank_gift *gift) {
+RH_INLINE void rank_gave(const struct rh_common *common, const struct rank_gift *gift, bool many) {
+    const uint32_t after = gift->after != 0 ? rank_place(common, gift->after, many) : 0;
     if (gift->before != 0) {
-        if (gift->after != 0) rank_take(common, gift->after, gift->after_size);
-        rank_grow(common, gift->before, gift->size);
+        if (gift->after != 0) rank_take_at(common, after, gift->after_size, many);
+        rank_raise(common->rank, rank_place(common, gift->before, many) / 64, gift->size);
     } else if (gift->after != 0) {
-        rank_move(common, gift->after, gift->after_size, gift->block, gift->size);
+        rank_move(common, after, gift->after_size, gift->place, gift->size, many);
     } else {
-        rank_put(common, gift->block, gift->size);
+        rank_put_at(common->rank, gift->place, gift->size);
     }
 }
 
@@ -300,47 +321,54 @@ struct rank_fit {
     rh_word before; /* 0: none */
     rh_word entry;  /* 0: none is large enough; then `before` is the last of all */
     rh_word size;
+    uint32_t place;
     struct rh_region *region;
     struct rh_region *before_region;
     rh_word nodes; /* that a search of the list reads */
 };
 
-RH_INLINE void rank_find(const struct rh_common *common, rh_word wanted, struct rank_fit *fit) {
+RH_INLINE void rank_find(const struct rh_common *common, rh_word wanted, bool many,
+                         struct rank_fit *fit) {
     const struct rh_rank *rank = common->rank;
     uint32_t place = rank_end(rank);
     const uint32_t chunk = rank_first_fit(rank, rank_steps(rank, wanted), &fit->nodes);
     fit->entry = fit->size = 0;
+    fit->region = common->regions;
     if (chunk == RANK_NOWHERE) {
         fit->nodes = rank->nodes[1].count;
     } else {
         for (uint64_t bits = rank->bits[0][chunk];; bits &= bits - 1) {
             place = chunk * 64 + RANK_LOWEST(bits);
-            fit->entry = rank_entry(common, place, &fit->region);
+            fit->entry = rank_entry(common, place, many, &fit->region);
             fit->size = rh_get(fit->region, fit->entry + rank->size_at);
             fit->nodes++;
             if (fit->size >= wanted) break;
         }
     }
     const uint32_t before = rank_place_before(rank, place);
+    fit->place = place;
     fit->before = 0;
-    if (before != RANK_NOWHERE) fit->before = rank_entry(common, before, &fit->before_region);
+    if (before != RANK_HEAD) fit->before = rank_entry(common, before, many, &fit->before_region);
 }
 
 /* Where a block belongs that is given back. */
 struct rank_gap {
     rh_word before; /* 0: none */
+    uint32_t place; /* the block's */
     struct rh_region *region;
     rh_word nodes;
 };
 
-RH_INLINE void rank_gap(const struct rh_common *common, rh_word block, struct rank_gap *gap) {
+RH_INLINE void rank_gap(const struct rh_common *common, rh_word block, bool many,
+                        struct rank_gap *gap) {
     const struct rh_rank *rank = common->rank;
-    const uint32_t place = rank_place(common, block);
+    const uint32_t place = rank_place(common, block, many);
     const uint32_t before = rank_place_before(rank, place);
+    gap->place = place;
     gap->before = 0;
     gap->nodes = 0;
-    if (before == RANK_NOWHERE) return;
-    gap->before = rank_entry(common, before, &gap->region);
+    if (before == RANK_HEAD) return;
+    gap->before = rank_entry(common, before, many, &gap->region);
     gap->nodes = rank_entries_before(rank, before / 64) +
                  rank_ones(rank->bits[0][before / 64] << (63 - before % 64));
 }
@@ -354,6 +382,7 @@ RH_INLINE size_t rank_aligned(size_t bytes) {
 
 /* An index without an entry, of so many places; NULL where that is too many. */
 static struct rh_rank *rank_new(uint64_t places, size_t regions, bool by_size) {
+    places += RANK_FIRST;
     if (places >= RANK_NOWHERE - 64) return NULL;
     const size_t chunks = (size_t)(places / 64 + 1);
     size_t leaves = 1, words[RANK_BIT_LEVELS], bits = 0;
@@ -361,7 +390,7 @@ static struct rh_rank *rank_new(uint64_t places, size_t regions, bool by_size) {
         leaves *= RANK_FAN;
     const size_t nodes = leaves + chunks + RANK_FAN;
     unsigned levels = 0;
-    do {
+    do { /* up to one word, where the head's bit ends every search */
         words[levels] = levels == 0 ? chunks : (words[levels - 1] + 63) / 64;
         bits += words[levels];
     } while (words[levels++] > 1);
@@ -376,12 +405,14 @@ static struct rh_rank *rank_new(uint64_t places, size_t regions, bool by_size) {
     rank->leaves = (uint32_t)leaves;
     rank->chunks = (uint32_t)chunks;
     rank->nodes = (struct rank_node *)(void *)(memory + nodes_at);
+    rank->nodes[0].largest = UINT32_MAX; /* above the root: ends a climb */
     rank->bit_levels = levels;
     rank->bits[0] = (uint64_t *)(void *)(memory + bits_at);
     for (unsigned level = 1; level < levels; level++)
         rank->bits[level] = rank->bits[level - 1] + words[level - 1];
-    if (regions > 1) rank->places = (uint32_t *)(void *)(memory + places_at);
+    rank->places = (uint32_t *)(void *)(memory + places_at);
     if (by_size) rank->classes = (struct rank_classes **)(void *)(memory + classes_at);
+    rank_mark(rank, RANK_HEAD);
     return rank;
 }
 
@@ -413,9 +444,9 @@ static struct rh_rank *rank_of_regions(const struct rh_common *common, unsigned 
     struct rh_rank *rank = rank_new(places, common->region_count, false);
     if (rank == NULL) return NULL;
     rank->shift = shift;
-    rank->origin = common->regions[0].base >> shift << shift;
-    uint32_t place = 0;
-    for (size_t i = 0; rank->places != NULL && i < common->region_count; i++) {
+    rank->origin = ((common->regions[0].base >> shift) - RANK_FIRST) << shift;
+    uint32_t place = RANK_FIRST;
+    for (size_t i = 0; i < common->region_count; i++) {
         rank->places[i] = place;
         place += (uint32_t)(common->regions[i].size >> shift) + 2;
     }

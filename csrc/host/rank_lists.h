@@ -10,26 +10,28 @@
 /* --- heap_4, heap_5 ----------------------------------------------------------------------------
  */
 
-RH_SHARED enum rh_status rh_ranked_find(struct rh_heap4 *heap, rh_word wanted,
+RH_INLINE enum rh_status rh_ranked_find(struct rh_heap4 *heap, rh_word wanted, bool many,
                                         struct rh_ff_fit *fit) {
     struct rank_fit found;
-    rank_find(&heap->common, wanted, &found);
+    rank_find(&heap->common, wanted, many, &found);
     RH_SET_NODES(heap, found.nodes);
-    if (found.entry == 0) return RH_FRAGMENTED;
-    RH_VISIT(heap, found.region, found.entry);
-    if (found.before != 0) RH_VISIT(heap, found.before_region, found.before);
     fit->before = found.before;
     fit->block = found.entry;
     fit->size = found.size;
     fit->region = found.region;
+    fit->place = found.place;
+    if (found.entry == 0) return RH_FRAGMENTED;
+    RH_VISIT(heap, found.region, found.entry);
+    if (found.before != 0) RH_VISIT(heap, found.before_region, found.before);
     return RH_OK;
 }
 
-RH_SHARED enum rh_status rh_ranked_place(struct rh_heap4 *heap, rh_word block,
+RH_INLINE enum rh_status rh_ranked_place(struct rh_heap4 *heap, rh_word block, bool many,
                                          struct rh_ff_gap *gap) {
     struct rank_gap found;
-    rank_gap(&heap->common, block, &found);
+    rank_gap(&heap->common, block, many, &found);
     gap->before = found.before;
+    gap->place = found.place;
     gap->nodes = found.nodes;
     gap->region = RH_FIRST_REGION(heap);
     gap->after = heap->head.next ^ heap->canary;
@@ -40,25 +42,27 @@ RH_SHARED enum rh_status rh_ranked_place(struct rh_heap4 *heap, rh_word block,
     return RH_OK;
 }
 
-RH_SHARED void rh_ranked_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest) {
+RH_INLINE void rh_ranked_took(struct rh_heap4 *heap, const struct rh_ff_fit *fit, rh_word rest,
+                              bool many) {
     const struct rh_common *common = &heap->common;
     const rh_word end = fit->block + fit->size;
     if (rest == 0) {
-        rank_take(common, fit->block, fit->size);
+        rank_take_at(common, fit->place, fit->size, many);
         return;
     }
-    rank_move(common, fit->block, fit->size, end - rest, rest);
-    if (!RH_IS_OLD(heap, RH_OLD_ABSORB) || end == heap->end) return;
+    rank_move(common, fit->place, fit->size, rank_place(common, end - rest, many), rest, many);
+    if (!many || !RH_IS_OLD(heap, RH_OLD_ABSORB) || end == heap->end) return;
     /* Nothing that is free begins where the rest ends, but for a marker that it took in. */
-    if (rank_has(common->rank, rank_place(common, end))) rank_take(common, end, 0);
+    const uint32_t marker = rank_place(common, end, many);
+    if (rank_has(common->rank, marker)) rank_take_at(common, marker, 0, many);
 }
 
-RH_SHARED void rh_ranked_gave(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
-                              const struct rh_ff_gift *gift) {
-    const struct rank_gift given = {gift->joins_before ? gap->before : 0, gift->block,
+RH_INLINE void rh_ranked_gave(struct rh_heap4 *heap, const struct rh_ff_gap *gap,
+                              const struct rh_ff_gift *gift, bool many) {
+    const struct rank_gift given = {gift->joins_before ? gap->before : 0, gap->place,
                                     gift->joins_after ? gap->after : 0, gift->whole - gift->size,
                                     gift->whole + (gift->joins_before ? gift->before_size : 0)};
-    rank_gave(&heap->common, &given);
+    rank_gave(&heap->common, &given, many);
 }
 
 static void *heap4_index(void *state) {
@@ -72,7 +76,7 @@ static void *heap4_index(void *state) {
     for (rh_word entry = heap->head.next ^ heap->canary; entry != heap->end;
          entry = rh_next(region, entry) ^ heap->canary) {
         region = rh_region_near(common, region, entry, true);
-        rank_put(common, entry, rh_size(region, entry));
+        rank_put_at(rank, rank_place(common, entry, true), rh_size(region, entry));
     }
     common->rank = NULL;
     return rank;
@@ -84,7 +88,7 @@ static enum rh_status heap4_meets(void *state, uint64_t payload) {
     const rh_word block = (rh_word)payload - heap->common.header;
     const struct rh_region *region = rh_find_region(&heap->common, block);
     struct rh_ff_gap gap;
-    const enum rh_status status = rh_ranked_place(heap, block, &gap);
+    const enum rh_status status = rh_ranked_place(heap, block, true, &gap);
     if (status != RH_OK) return status;
     const rh_word end = block + (rh_size(region, block) & ~RH_TOP_BIT);
     if (end == gap.after && end != heap->end) RH_VISIT(heap, region, end);
@@ -104,7 +108,7 @@ static const struct rh_list_index heap4_ranked = {.make = heap4_index,
 /* Of two places one is for the last block, whose size need be no multiple of the alignment. */
 RH_INLINE uint32_t rank_place_of_size(const struct rh_rank *rank, rh_word size) {
     const rh_word steps = size >> rank->shift;
-    return (uint32_t)(2 * steps) + (steps << rank->shift != size);
+    return RANK_FIRST + (uint32_t)(2 * steps) + (steps << rank->shift != size);
 }
 
 RH_SHARED void rh2_ranked_find(struct rh_heap2 *heap, rh_word size, struct rh2_place *place) {
@@ -114,7 +118,7 @@ RH_SHARED void rh2_ranked_find(struct rh_heap2 *heap, rh_word size, struct rh2_p
     place->before = 0;
     place->nodes = 0;
     place->after = heap->head.next;
-    if (before != RANK_NOWHERE) {
+    if (before != RANK_HEAD) {
         const struct rank_class *classes = rank->classes[before / 64]->of;
         place->before = classes[before % 64].oldest;
         place->after = rh_next(region, place->before);
@@ -200,7 +204,7 @@ static void heap2_sums(const void *state, uint64_t *largest, uint64_t *count) {
     const uint32_t last = rank_place_before(rank, rank_end(rank));
     *count = rank->nodes[1].count;
     *largest = 0;
-    if (last == RANK_NOWHERE) return;
+    if (last == RANK_HEAD) return;
     *largest = rh_size(regions_of(state), rank->classes[last / 64]->of[last % 64].oldest);
 }
 
@@ -220,7 +224,7 @@ RH_SHARED enum rh_status nano_ranked_find(struct rh_nano *heap, rh_word wanted,
     const struct rh_common *common = &heap->common;
     struct rh_region *region;
     struct rank_fit found;
-    rank_find(common, wanted, &found);
+    rank_find(common, wanted, false, &found);
     if (found.entry == 0 && heap->extended != 0) return nano_bug(heap, RH_NANO_TWICE);
     if (found.entry != 0) RH_VISIT(heap, found.region, found.entry);
     if (found.before != 0 && found.entry != 0) RH_VISIT(heap, found.before_region, found.before);
@@ -230,8 +234,8 @@ RH_SHARED enum rh_status nano_ranked_find(struct rh_nano *heap, rh_word wanted,
     fit->chunk = found.entry;
     fit->size = found.size;
     if (found.entry != 0 || found.before == 0) return RH_OK;
-    const uint32_t place = rank_place_before(common->rank, rank_place(common, found.before));
-    if (place != RANK_NOWHERE) fit->before_last = rank_entry(common, place, &region);
+    const uint32_t place = rank_place_before(common->rank, rank_place(common, found.before, false));
+    if (place != RANK_HEAD) fit->before_last = rank_entry(common, place, false, &region);
     return RH_OK;
 }
 
@@ -239,7 +243,7 @@ RH_SHARED enum rh_status nano_ranked_place(struct rh_nano *heap, rh_word chunk, 
                                            rh_word *after, rh_word *nodes) {
     struct rank_gap found;
     if (heap->extended != 0 && heap->extended < chunk) return nano_bug(heap, RH_NANO_TWICE);
-    rank_gap(&heap->common, chunk, &found);
+    rank_gap(&heap->common, chunk, false, &found);
     if (found.before != 0) RH_VISIT(heap, found.region, found.before);
     *before = found.before;
     *after = heap->first;
@@ -250,20 +254,23 @@ RH_SHARED enum rh_status nano_ranked_place(struct rh_nano *heap, rh_word chunk, 
 
 /* Of its headers the rest's is written, but not yet that of what is taken. */
 RH_SHARED void nano_ranked_took(struct rh_nano *heap, rh_word chunk, rh_word size, rh_word rest) {
+    const struct rh_common *common = &heap->common;
+    const uint32_t place = rank_place(common, chunk, false);
     if (rest == 0)
-        rank_take(&heap->common, chunk, size);
-    else if (heap->version >= RH_NANO_4_2_0)
-        rank_move(&heap->common, chunk, size, chunk + size - rest, rest);
+        rank_take_at(common, place, size, false);
+    else if (heap->version < RH_NANO_4_2_0)
+        rank_lower(common, place / 64, size, false);
     else
-        rank_shrink(&heap->common, chunk, size);
+        rank_move(common, place, size, rank_place(common, chunk + size - rest, false), rest, false);
 }
 
 RH_SHARED void nano_ranked_gave(struct rh_nano *heap, rh_word before, rh_word chunk, rh_word size,
                                 rh_word after_size) {
     const rh_word whole = size + after_size;
-    const struct rank_gift gift = {before, chunk, after_size != 0 ? chunk + size : 0, after_size,
+    const struct rank_gift gift = {before, rank_place(&heap->common, chunk, false),
+                                   after_size != 0 ? chunk + size : 0, after_size,
                                    before == 0 ? whole : rh_get(RH_FIRST_REGION(heap), before)};
-    rank_gave(&heap->common, &gift);
+    rank_gave(&heap->common, &gift, false);
 }
 
 static void *heap3_index(void *state) {
@@ -275,7 +282,7 @@ static void *heap3_index(void *state) {
     common->rank = rank;
     for (rh_word chunk = heap->first; chunk != 0 && chunk != heap->extended;
          chunk = rh_get(region, chunk + NANO_LINK_AT))
-        rank_put(common, chunk, rh_get(region, chunk));
+        rank_put_at(rank, rank_place(common, chunk, false), rh_get(region, chunk));
     common->rank = NULL;
     return rank;
 }

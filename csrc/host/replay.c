@@ -130,8 +130,8 @@ static enum rh_failure failure_of(enum rh_status status) {
     }
 }
 
-static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
-                               struct outcome *outcome) {
+RH_INLINE enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
+                                  struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
     uint64_t address;
     enum rh_status status = ops->malloc(replay->state, askable(ops, size), &address);
@@ -164,8 +164,8 @@ static enum rh_status allocate(struct rh_replay *replay, struct rh_slot *slot, u
     }
 }
 
-static enum rh_status release(struct rh_replay *replay, uint64_t address, uint64_t size,
-                              uint64_t *block_size, struct outcome *outcome) {
+RH_INLINE enum rh_status release(struct rh_replay *replay, uint64_t address, uint64_t size,
+                                 uint64_t *block_size, struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
     if (!ops->can_free) {
         replay->ignored_frees++;
@@ -244,8 +244,8 @@ static enum rh_status reallocate_by_call(struct rh_replay *replay, struct rh_slo
 }
 
 /* malloc, copy, free, as a program on FreeRTOS does it. The old block stays where malloc fails. */
-static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
-                                 struct outcome *outcome) {
+RH_SHARED enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot, uint64_t size,
+                                    struct outcome *outcome) {
     const struct rh_ops *ops = replay->ops;
     const struct rh_slot old = *slot;
     /* malloc changes only headers that it has found intact, so that a free that would succeed now
@@ -266,8 +266,8 @@ static enum rh_status reallocate(struct rh_replay *replay, struct rh_slot *slot,
     return release(replay, old.address, old.size, NULL, outcome);
 }
 
-static enum rh_status run_event(struct rh_replay *replay, uint8_t op, struct rh_slot *slot,
-                                uint64_t size, struct outcome *outcome) {
+RH_INLINE enum rh_status run_event(struct rh_replay *replay, uint8_t op, struct rh_slot *slot,
+                                   uint64_t size, struct outcome *outcome) {
     enum rh_status status;
     switch (op) {
     case RH_EVENT_MALLOC: return allocate(replay, slot, size, outcome);
@@ -289,8 +289,8 @@ static enum rh_status run_event(struct rh_replay *replay, uint8_t op, struct rh_
     }
 }
 
-static enum rh_status record(struct rh_replay *replay, size_t event,
-                             const struct outcome *outcome) {
+RH_SHARED enum rh_status record(struct rh_replay *replay, size_t event,
+                                const struct outcome *outcome) {
     const struct rh_columns *c = &replay->columns;
     if (c->address != NULL) c->address[event] = outcome->address;
     if (c->block_size != NULL) c->block_size[event] = outcome->block_size;
