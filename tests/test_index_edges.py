@@ -78,3 +78,37 @@ def test_an_index_asserts_what_it_follows_beyond_the_list(link: str, tmp_path: P
     source, to = ROOT / "tests" / "c" / "test_index_links.c", tmp_path / "test_index_links"
     run([tool("gcc"), *told, f"-I{ROOT / 'csrc' / 'core'}", source, "-o", to])
     assert run([to, link]).stdout == "1\n"
+
+
+#: What is forged, and where it is: see the source.
+WILD = ("block", "below", "above", "link", "after", "whole")
+
+
+@pytest.mark.parametrize("size", [8192, 20000])  # the second is no power of two
+@pytest.mark.parametrize("chunk", [128, 1024])
+def test_a_forged_header_leads_nowhere_outside_the_index(
+    chunk: int, size: int, tmp_path: Path
+) -> None:
+    """With assertions it is found."""
+    source, to = ROOT / "tests" / "c" / "test_index_wild.c", tmp_path / "test_index_wild"
+    told = [*WARNINGS, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
+    told += ["-DRH_INDEX=1", "-DRH_INDEX_REGIONS=2", f"-DRH_INDEX_SIZE={size}"]
+    told += [f"-DRH_INDEX_CHUNK={chunk}", f"-I{ROOT / 'csrc' / 'core'}"]
+    # With large chunks these are walked past, as in the list alone.
+    walked = {("above", 0), ("after", 1)} if chunk == 1024 else set()
+    tried = 0
+    for checks in (0, 1):
+        run([tool("gcc"), *told, f"-DRH_CHECKS={checks}", source, "-o", to])
+        for what in WILD:
+            if (what, checks) not in walked:
+                assert run([to, what]).stdout == f"{checks} {checks}\n", (what, checks)
+                tried += 1
+    assert tried == 12 - len(walked)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_an_entry_whose_link_is_written_is_checked(index: int, tmp_path: Path) -> None:
+    source, to = ROOT / "tests" / "c" / "test_index_before.c", tmp_path / "test_index_before"
+    told = [*WARNINGS, f"-DRH_INDEX={index}", "-DRH_INDEX_SIZE=4096", "-g", "-fsanitize=address"]
+    run([tool("gcc"), *told, f"-I{ROOT / 'csrc' / 'core'}", source, "-o", to])
+    assert run([to]).stdout == "1 1 1 1\n"

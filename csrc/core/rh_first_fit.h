@@ -98,10 +98,20 @@ RH_INLINE void rh_ff_put_next(struct rh_heap4 *heap, struct rh_region *near, rh_
               RH_INVALID_FREE)
 #endif
 
+/* With an index it is known, too, where each region ends: what lies in a gap between two of them,
+ * or reaches into it, is no block. */
+#if RH_CHECKS != 1 || !RH_INDEX
+#define RH_ASSERT_REGION(heap, block, size, many, status) ((void)0)
+#else
+#define RH_ASSERT_REGION(heap, block, size, many, status)                                          \
+    RH_ASSERT((block) + (size) <= rh_region_of((heap), (block), (many))->end, (status))
+#endif
+
 /* Before an entry that a link names is read. */
 #define RH_FF_MEET(heap, region, entry, many)                                                      \
     do {                                                                                           \
         RH_ASSERT_LINK((heap), (entry));                                                           \
+        RH_ASSERT_REGION((heap), (entry), 0, (many), RH_CORRUPT);                                  \
         (region) = RH_REGION_NEAR((heap), (region), (entry), (many));                              \
         RH_VISIT((heap), (region), (entry));                                                       \
     } while (0)
@@ -354,6 +364,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *const heap, const rh_word b
                                     rh_word *const size) {
     RH_FAST struct rh_region *region = RH_FIRST_REGION(heap);
     RH_ASSERT_BLOCK(heap, block);
+    RH_ASSERT_REGION(heap, block, 0, many, RH_INVALID_FREE);
 #if RH_HAS_SHADOW
     const rh_word address = block + RH_HEADER_OF(heap);
     if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
@@ -372,6 +383,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *const heap, const rh_word b
         return RH_INVALID_FREE;
     }
     RH_ASSERT_SIZE(heap, block, marked & ~RH_TOP_BIT);
+    RH_ASSERT_REGION(heap, block, marked & ~RH_TOP_BIT, many, RH_INVALID_FREE);
 #if RH_HAS_REGIONS
     *found = region;
 #else
@@ -505,7 +517,7 @@ RH_INLINE enum rh_status rh_ff_give_back(struct rh_heap4 *heap, struct rh_region
  */
 RH_INLINE enum rh_status rh_ff_free(struct rh_heap4 *heap, rh_word address, bool many) {
     const rh_word block = address - RH_HEADER_OF(heap);
-    struct rh_region *region;
+    struct rh_region *region = NULL;
     rh_word size;
     RH_SET_NODES(heap, 0);
     enum rh_status status = rh_ff_live(heap, block, many, &region, &size);

@@ -75,6 +75,13 @@ RH_STEP uint32_t rh_place_of(const struct rh_heap4 *heap, rh_word address, bool 
     return many ? region->place + steps : steps;
 }
 
+/* The same, for what is at that place in the index. Of an address that is no entry's, to which a
+ * forged header may have led, it is some place, but none outside the index. */
+RH_STEP uint32_t rh_index_at(const struct rh_heap4 *heap, rh_word address, bool many) {
+    const uint32_t place = rh_place_of(heap, address, many) & RH_INDEX_MASK;
+    return place < RH_INDEX_STEPS ? place : place & (RH_INDEX_MASK >> 1);
+}
+
 /* The entry at a place that the index found. */
 RH_STEP rh_word rh_entry_at(const struct rh_heap4 *heap, uint32_t place, bool many) {
     const struct rh_index_region *region = rh_region_at(heap, place, many);
@@ -101,7 +108,7 @@ RH_STEP bool rh_share_group(const struct rh_heap4 *heap, rh_word one, rh_word ot
 }
 
 RH_STEP rh_index_group *rh_group_of(struct rh_heap4 *heap, rh_word entry, bool many) {
-    return &heap->index.groups[rh_place_of(heap, entry, many) / RH_INDEX_GROUP];
+    return &heap->index.groups[rh_index_at(heap, entry, many) / RH_INDEX_GROUP];
 }
 
 RH_STEP rh_index_group rh_group_bit(const struct rh_heap4 *heap, rh_word entry, bool many) {
@@ -145,7 +152,7 @@ RH_STEP uint32_t rh_chunk_largest(struct rh_heap4 *heap, uint32_t place, rh_word
 
 /* An entry comes, or grows. */
 RH_SHARED void rh_index_put(struct rh_heap4 *heap, rh_word entry, rh_word size, bool many) {
-    const uint32_t place = rh_place_of(heap, entry, many);
+    const uint32_t place = rh_index_at(heap, entry, many);
     rh_bit_put(&heap->index, place);
     rh_tree_raise(&heap->index, place / RH_INDEX_CHUNK_PLACES, rh_steps(heap, size));
 }
@@ -154,7 +161,7 @@ RH_SHARED void rh_index_put(struct rh_heap4 *heap, rh_word entry, rh_word size, 
 RH_SHARED void rh_index_take(struct rh_heap4 *heap, rh_word entry, rh_word size, rh_word first,
                              bool many) {
     struct rh_index *index = &heap->index;
-    const uint32_t place = rh_place_of(heap, entry, many);
+    const uint32_t place = rh_index_at(heap, entry, many);
     const uint32_t chunk = place / RH_INDEX_CHUNK_PLACES;
     const uint32_t old = rh_steps(heap, size);
     uint32_t largest = 0;
@@ -254,7 +261,7 @@ RH_STEP void rh_index_gave_near(struct rh_heap4 *heap, const struct rh_ff_gift *
 /* How many entries lie before an address: what a search of the list would have read. */
 #if RH_KEEP_NODES
 RH_STEP rh_word rh_index_rank(const struct rh_heap4 *heap, rh_word address, bool many) {
-    const uint32_t place = rh_place_of(heap, address, many);
+    const uint32_t place = rh_at_most(rh_place_of(heap, address, many), (uint32_t)RH_INDEX_STEPS);
 #if RH_INDEX_NEAR > 0
     rh_word rank = heap->index.state.near;
 #else
@@ -336,6 +343,10 @@ RH_STEP enum rh_status rh_index_find(struct rh_heap4 *heap, rh_word wanted, bool
             found = rh_size(region, block);
         }
     }
+#if RH_HAS_SHADOW
+    if (before != RH_HEAD(heap)) /* the index led to it; its link is about to be written */
+        RH_VISIT(heap, RH_REGION_NEAR(heap, region, before, many), before);
+#endif
     RH_FORGET(before);
     RH_FORGET(block);
     if (RH_NODE_CAPS && found < wanted) {
@@ -357,13 +368,15 @@ done:
 /* Where a block belongs that lies beyond the first entry of the index, or before it and joins. */
 RH_STEP enum rh_status rh_index_place(struct rh_heap4 *heap, rh_word block, bool many,
                                       struct rh_ff_gap *gap) {
-    uint32_t place = rh_place_of(heap, block, many);
+    uint32_t place = rh_index_at(heap, block, many);
     const bool found = rh_bit_before(&heap->index, &place);
 #if RH_INDEX_NEAR > 0
     if (!found) return rh_ff_place(heap, block, many, gap);
 #endif
     gap->before = found ? rh_entry_at(heap, place, many) : RH_HEAD(heap);
     gap->after = rh_ff_next(heap, gap->before, many);
+    RH_ASSERT_LINK(heap, gap->after);
+    RH_ASSERT_REGION(heap, gap->after, 0, many, RH_CORRUPT);
     RH_SET_REGION(gap, RH_REGION_NEAR(heap, RH_FIRST_REGION(heap), gap->before, many));
     if (found) RH_VISIT(heap, gap->region, gap->before);
     RH_SET_NODES(gap, RH_INDEX_RANK(heap, block, many));
@@ -412,6 +425,7 @@ RH_STEP void rh_index_build(struct rh_heap4 *heap, uint32_t near, bool many) {
     memset(heap->index.groups, 0, sizeof heap->index.groups);
     memset(heap->index.nodes, 0, sizeof heap->index.nodes);
     memset(heap->index.leaves, 0, sizeof heap->index.leaves);
+    heap->index.state.regions[0].start = 0; /* where an address below it is looked up */
 #if RH_INDEX_NEAR > 0
     struct rh_index_state *state = &heap->index.state;
     for (state->near = 0; state->near < near && entry != heap->end; state->near++) {

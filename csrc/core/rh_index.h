@@ -151,6 +151,14 @@ struct rh_index {
 };
 
 #define RH_INDEX_STEPS (RH_INDEX_CHUNKS(RH_INDEX_SIZE) * RH_INDEX_CHUNK_PLACES)
+/* That many places, rounded up to a power of two, less one. */
+enum {
+    RH_INDEX_FILL_1 = (RH_INDEX_STEPS - 1) | (RH_INDEX_STEPS - 1) >> 1,
+    RH_INDEX_FILL_2 = RH_INDEX_FILL_1 | RH_INDEX_FILL_1 >> 2,
+    RH_INDEX_FILL_4 = RH_INDEX_FILL_2 | RH_INDEX_FILL_2 >> 4,
+    RH_INDEX_FILL_8 = RH_INDEX_FILL_4 | RH_INDEX_FILL_4 >> 8,
+    RH_INDEX_MASK = RH_INDEX_FILL_8 | RH_INDEX_FILL_8 >> 16
+};
 RH_STATIC_ASSERT(sizeof(struct rh_index) <= RH_INDEX_BYTES(RH_INDEX_SIZE) + RH_WORD_BYTES - 1,
                  "no other padding");
 RH_STATIC_ASSERT(RH_INDEX_CHUNK_PLACES >= 16 &&
