@@ -75,6 +75,7 @@ def test_what_only_the_boundary_catches_is_a_finding(monkeypatch, tmp_path):
             raise KeyError("found")
         raise formats.files.TraceError("refused")
 
+    monkeypatch.setattr(fuzz_readers, "REFERENCES", {})
     for reader in formats.READERS:
         monkeypatch.setattr(reader, "read", read)
     with pytest.raises(fuzz_readers.Finding, match=r"only the boundary caught KeyError\('found'\)"):
@@ -82,8 +83,14 @@ def test_what_only_the_boundary_catches_is_a_finding(monkeypatch, tmp_path):
     assert b"\xff" in (tmp_path / "finding").read_bytes()
 
 
+def test_what_is_read_otherwise_is_a_finding(monkeypatch, tmp_path):
+    monkeypatch.setitem(fuzz_readers.REFERENCES, "mtrace", fuzz_readers.REFERENCES["ltrace"])
+    with pytest.raises(fuzz_readers.Finding, match="otherwise than in Python alone, as mtrace"):
+        fuzz_readers.run(5000, 0, 0, (tmp_path / "finding").write_bytes)
+
+
 def test_many_steps_are_a_finding(monkeypatch):
-    data = b"= Start\n" + b"\n" * 30_000
+    data = b"= Start\n" + b"\r\n" * 15_000  # lines that are left to Python
     fuzz_readers.weigh(data, "mtrace", False)
     monkeypatch.setattr(fuzz_readers, "STEPS", 1)
     with pytest.raises(fuzz_readers.Finding, match="steps for 30,008 bytes"):

@@ -8,7 +8,6 @@ import random
 import warnings
 from pathlib import Path
 
-import log_reference
 import numpy as np
 import pytest
 import recorder_reference
@@ -17,17 +16,14 @@ from fuzz import fuzz_readers
 from hypothesis import given
 from hypothesis import strategies as st
 from parts import few_of
+from reader_references import LOGS, assert_same, read
 
 from rtosheap import _formats
-from rtosheap.traces import TraceError, formats
 from rtosheap.traces.formats import _address_log, streams
-from rtosheap.traces.formats.streams import MAX_LINE, Stream
+from rtosheap.traces.formats.streams import MAX_LINE
 
 DATA = Path(__file__).parent / "data"
-NAMES = ("valgrind", "mtrace", "ltrace", "heaptrack", "freertos", "pigweed")
-READERS = {name: formats.READERS[formats.NAMES.index(name)] for name in (*NAMES, "recorder")}
-RIGHT = {**{name: log_reference.reader(name) for name in NAMES}, "recorder": recorder_reference}
-SEEDS = [(name, data) for name, data in fuzz_readers.seeds() if name in NAMES]
+SEEDS = [(name, data) for name, data in fuzz_readers.seeds() if name in LOGS]
 
 #: Lines of each format, and what stands in the place of N, H, 0x and T.
 LINES = {
@@ -107,30 +103,6 @@ ADDRESSES = [
 ENDS = ["\n"] * 8 + ["\r\n", " \n", "\r\r\n", "\n\n", "\x00\n", "\x0b\n", " 1\n", "\xff\n"]
 
 
-def outcome(read, data, strict):
-    """All that reading says."""
-    try:
-        columns = read(Stream(io.BytesIO(data)), strict=strict)
-    except TraceError as error:
-        return str(error), error.line, error.event
-    except Exception as error:  # what the boundary makes a TraceError of
-        return type(error), str(error)
-    if columns.task_codes is None or not columns.task_names:
-        columns.task_codes, columns.task_names = None, ()
-    if len(columns.op) == 0:
-        columns.time = None
-    arrays = {name: (column.dtype, column.tolist()) for name, column in columns.arrays().items()}
-    where = columns.lines and [columns.lines.of(event) for event in range(len(columns.op))]
-    rest = (columns.task_names, columns.meta, columns.dropped, columns.loss, columns.warnings)
-    return arrays, where, *rest
-
-
-def assert_same(name, data):
-    for strict in (True, False):
-        right = outcome(RIGHT[name].read, data, strict)
-        assert outcome(READERS[name].read, data, strict) == right
-
-
 def whole_samples():
     """All that recorders wrote, with its format."""
     for path in sorted([*(DATA / "recorders").glob("*/*"), *(DATA / "freertos-logs").glob("*.gz")]):
@@ -150,7 +122,7 @@ def test_samples():
     assert len(samples) == 43
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LOGS)
 def test_c_takes_the_lines_of_a_sample(monkeypatch, name):
     """All but those that begin a log, end it, or are unusual; threads interrupt each other."""
     left = []
@@ -163,13 +135,13 @@ def test_c_takes_the_lines_of_a_sample(monkeypatch, name):
     lines = 0
     for format_, data in [*whole_samples(), ("pigweed", b"m 1 0x10\r\nf 0x10\n" * 200)]:
         if format_ == name:
-            outcome(READERS[name].read, data, False)
+            read(name, data, False)
             lines += data.count(b"\n")
     assert lines > 200
     assert len(left) < lines / (6 if name == "ltrace" else 50)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "recorder"])
+@pytest.mark.parametrize("name", [*LOGS, "recorder"])
 def test_a_sample_cut_anywhere(name):
     cut = 0
     samples = [data[:700] for format_, data in SEEDS if format_ == name]
@@ -182,7 +154,7 @@ def test_a_sample_cut_anywhere(name):
     assert cut > 80
 
 
-@pytest.mark.parametrize("name", [*NAMES, "recorder"])
+@pytest.mark.parametrize("name", [*LOGS, "recorder"])
 def test_changed_samples(name):
     rng = random.Random(name)
     others = [data for _, data in SEEDS]
@@ -223,7 +195,7 @@ def test_lines_of_all_forms(name, data):
     assert_same(name, data.draw(logs(name)))
 
 
-@pytest.mark.parametrize("name", few_of((*NAMES, "recorder"), ["valgrind"]))
+@pytest.mark.parametrize("name", few_of((*LOGS, "recorder"), ["valgrind"]))
 def test_runs_of_each_byte(name):
     start = next((data for format_, data in SEEDS if format_ == name), b"")[:400]
     for byte in range(256):
@@ -231,7 +203,7 @@ def test_runs_of_each_byte(name):
         assert_same(name, start + bytes([byte]) * 300 + b"\n" + start)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LOGS)
 def test_lines_across_blocks_and_too_long_ones(name):
     data = next(data for format_, data in SEEDS if format_ == name)
     data = data[: data.rindex(b"\n") + 1]
@@ -252,6 +224,12 @@ def test_many_blocks_beyond_a_tables_first_size():
     rng.shuffle(at)
     calls += [f"--1-- free(0x{address:X})\n" for address in at]
     assert_same("valgrind", "".join(calls).encode())
+
+
+def test_numbers_of_tasks_that_differ_in_zeros():
+    log = "1 malloc(1) = 0x10\n01 malloc(2) = 0x20\n1 malloc(3) = 0x30\n01 free(0x10) = <void>\n"
+    assert_same("ltrace", log.encode() * 2)
+    assert read("ltrace", log.encode(), True)[0]["task_codes"][1] == [0, 1, 0, 1]
 
 
 def test_what_c_is_given_is_checked():
@@ -311,10 +289,10 @@ def test_an_address_that_no_64_bits_name():
     sync = fuzz_readers.record(0, 3, 0, b"RHE1" + bytes(8) + b"\xff" * 8 + bytes([3, 0, 8, 0]))
     freed = fuzz_readers.record(0, 1, 0, b"\x02\x00\x00")
     given_out = fuzz_readers.record(1, 0, 0, b"\x02\x00\x10\x00")
-    assert outcome(READERS["recorder"].read, sync + freed, True)[5].foreign_frees == 1
+    assert read("recorder", sync + freed, True)[5].foreign_frees == 1
     for data in (sync + freed, sync + freed + given_out):
         assert_same("recorder", data)
-    assert "the address is" in outcome(READERS["recorder"].read, sync + freed + given_out, True)[0]
+    assert "the address is" in read("recorder", sync + freed + given_out, True)[0]
 
 
 def test_columns_are_handed_over_once():

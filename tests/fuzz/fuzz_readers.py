@@ -4,8 +4,8 @@
 
 It reads so many files, and goes on until the seconds have passed. A file may make a trace, which
 then survives saving and loading, or a `TraceError` that the reader meant: what only the boundary
-caught counts as a finding, as does more memory than `MEMORY` or more steps of Python than so many
-a byte. One run is what its seed is.
+caught counts as a finding, as does more memory than `MEMORY`, more steps of Python than so many a
+byte, or another outcome than that of a reader in Python alone. One run is what its seed is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 import recorder_reference as recorder  # noqa: E402
+from reader_references import REFERENCES, outcome  # noqa: E402
 from steps import steps  # noqa: E402
 
 from rtosheap.traces import Trace, TraceError, TraceWarning, formats  # noqa: E402
@@ -42,6 +43,7 @@ STEPS = 400  # of Python for a byte, at most; a recorder's stream is searched at
 STEPS_OF = {"recorder": 6000, None: 6000}
 MOST = 20_000  # bytes of a file before it is compressed
 EVERY = 64  # so many executions have their steps counted, and their traces saved
+COMPARED = 4  # so many are read in Python alone, too, if a part of the format's reader is in C
 DATA = HERE.parent / "data"
 
 Rng = random.Random
@@ -311,6 +313,13 @@ def load(data: bytes, name: str | None, strict: bool) -> Trace | None:
         return None
 
 
+def compare(data: bytes, name: str, strict: bool) -> None:
+    """Read a file in Python alone as well."""
+    reader = formats.READERS[formats.NAMES.index(name)]
+    if outcome(reader, data, strict) != outcome(REFERENCES[name], data, strict):
+        raise Finding(f"is read otherwise than in Python alone, as {name}")
+
+
 def weigh(data: bytes, name: str | None, strict: bool) -> None:
     """Count the steps that a file takes, and save and load its trace."""
     found: list[Trace | None] = []
@@ -341,6 +350,8 @@ def run(
         try:
             if number % EVERY == 0:
                 weigh(data, name, strict)
+            elif number % COMPARED == 0 and name in REFERENCES:
+                compare(data, name, strict)
             what = "errors" if load(data, name, strict) is None else "traces"
         except Exception:
             keep(data)

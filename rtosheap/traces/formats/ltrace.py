@@ -34,7 +34,7 @@ _HEAD = re.compile(
 )
 _LASTED = re.compile(rb"<[\d.]{1,32}>\Z")
 _UNFINISHED, _NO_RETURN = b" <unfinished ...>", b" <no return ...>"
-_DIGITS = 18  # of a task's usual number
+_USUAL = re.compile(rb"[1-9]\d{0,17}\Z")  # number of a task
 _ALIGNED = frozenset({b"aligned_alloc", b"memalign", b"posix_memalign", b"valloc", b"pvalloc"})
 _FREES = frozenset({b"free", b"cfree"})
 _RIGHT = "'NAME(ARGUMENTS) = RESULT', or the two halves of one that was interrupted"
@@ -161,7 +161,7 @@ class _Reader(LogReader):
     def _count(self, who: bytes, name: bytes, arguments: bytes, result: bytes, number: int) -> None:
         self.who = self.tasks.code(who.decode())
         self._counted[who] = self._counted.get(who, 0) + 1
-        if self._counted[who] == 1 and 0 < len(who) <= _DIGITS:
+        if self._counted[who] == 1 and _USUAL.match(who):
             self.name_task(int(who), self.who)
         if name in _FREES or name.startswith(b"_Zd"):
             self.free(_argument(arguments, 0), number)
