@@ -48,7 +48,8 @@ static const uint8_t *read_call(const uint8_t *line, const uint8_t *end, struct 
         }
     } else {
         if (middle.end - middle.start != 1 || !one_of(*middle.start, "-<")) return NULL;
-        if (one_of(first.end[-1], "+>!")) return NULL; /* a word by itself, perhaps */
+        /* An operation by itself, perhaps. */
+        if (first.end[-1] <= ' ' || one_of(first.end[-1], "+>!")) return NULL;
         call->op = *middle.start;
         call->size = 0;
         middle = last;
