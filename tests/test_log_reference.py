@@ -227,6 +227,16 @@ def test_many_blocks_beyond_a_tables_first_size():
     assert_same("valgrind", "".join(calls).encode())
 
 
+def test_a_free_that_never_returns():
+    """Its block may be given out again at any time."""
+    log = "1 malloc(1) = 0x10\n2 malloc(2) = 0x20\n1 realloc(0x20, 3 <unfinished ...>\n"
+    log += "1 free(0x10 <unfinished ...>\n1 <... realloc resumed> ) = 0x30\n"
+    log += "2 malloc(3) = 0x10\n2 malloc(3) = 0x40\n"
+    assert_same("ltrace", log.encode())
+    arrays, _, *rest = read("ltrace", log.encode(), True)
+    assert (arrays["task_codes"][1][-3:], rest[3].implied_frees) == ([0, 1, 1], 0)
+
+
 def test_numbers_of_tasks_that_differ_in_zeros():
     log = "1 malloc(1) = 0x10\n01 malloc(2) = 0x20\n1 malloc(3) = 0x30\n01 free(0x10) = <void>\n"
     assert_same("ltrace", log.encode() * 2)

@@ -113,7 +113,9 @@ class _Reader(LogReader):
 
     def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
         """Take calls that nothing interrupts."""
-        return (at, line) if self._waiting else self.scan_ltrace(data, at, end, line)
+        if self._waiting or self._freeing:
+            return at, line
+        return self.scan_ltrace(data, at, end, line)
 
     def take(self, raw: bytes, number: int) -> None:
         line = _line(raw)
