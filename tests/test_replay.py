@@ -454,3 +454,13 @@ def test_failures_have_the_numbers_of_the_column() -> None:
     assert [(reason.value, reason.name.lower()) for reason in Failure] == [
         (0, "none"), (1, "exhaustion"), (2, "fragmentation"), (3, "assertion")
     ]  # fmt: skip
+
+
+def test_a_free_that_asserts_is_a_failure_and_the_replay_goes_on() -> None:
+    """newlib 4.2.0: what is freed lies before a live chunk that is listed all the same."""
+    trace = Trace("mmmfmff", [0, 1, 2, 2, 3, 1, 0], [12, 12, 20, 0, 36, 0, 0])
+    heap = Heap3(92, base_address=0x2000_0004, newlib="4.2.0")
+    result = replay(trace, heap, record=["failure", "free_size"])
+    assert result["failure"].tolist() == [0, 0, 0, 0, 0, 3, 0]
+    assert result["free_size"].tolist() == [72, 52, 24, 52, 0, 0, 20]
+    assert (result.failures, result.first_failure) == (1, 5)
