@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from parts import few_of
 
 import rtosheap.data
+from rtosheap.cli import _output, _workers
 from rtosheap.cli._arguments import parse_size
 from rtosheap.sizing import minimum_heap_size
 from rtosheap.traces import Trace
@@ -410,12 +412,12 @@ def test_a_reader_that_goes_away() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_a_bar_on_a_terminal_only(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_on_a_terminal_else_lines(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    told: list[tuple[int, int]] = []
+    told: list[Any] = []
 
     def find(*_: Any, progress: Any, **__: Any) -> Any:
         if progress is not None:
@@ -425,7 +427,29 @@ def test_a_bar_on_a_terminal_only(run: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("rtosheap.cli.size.minimum_heap_size", find)
     assert run("size", TRACE).status == 0
-    assert told == [None]
+    assert isinstance(told[0], _output.Lines)
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert run("size", TRACE).status == 0
     assert told[-1] is not None
+    assert not isinstance(told[-1], _output.Lines)
+
+
+def test_lines_that_say_how_far_a_command_has_come(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [100.0]
+    report = _output.Lines("comparing", clock=lambda: now[0])
+    for second in range(31):
+        now[0] = 100.0 + second
+        report(second, 40)
+        report(second, 40)
+    assert capsys.readouterr().err == "comparing: 25%\ncomparing: 50%\ncomparing: 75%\n"
+
+
+def test_processes_tell_how_much_of_their_tasks_is_done() -> None:
+    with _workers.workers(2) as pool:
+        for task, done in ((0, 1), (3, 2), (255, 3)):
+            report = pool.report(task)
+            assert pool.share(task) == 0
+            for so_far in (done, done - 1):  # what is to be done may turn out to be more
+                assert pool.submit(operator.call, report, so_far, 4).result() is None
+            assert pool.share(task) == done / 4
+        assert (pool.report(256), pool.share(256)) == (None, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import traces
+from needs import LAST_RESORT
 from workloads import random_options, random_trace
 
 import rtosheap
@@ -20,6 +22,7 @@ from rtosheap.comparison.breakdown import PARTS
 from rtosheap.kinds import NAMES, heap_class
 from rtosheap.sizing import minimum_heap_size
 from rtosheap.traces import Trace
+from rtosheap.work import spread
 
 QUICK = ["ash-script", "coap-server", "expat-upnp", "gif-anim", "lua-sched", "mosq-pub"]
 
@@ -171,8 +174,8 @@ def test_an_executor_gives_the_same() -> None:
     trace = traces.load("ash-script")
     alone = compare(trace, word_size=8, alignment=16)
     with ProcessPoolExecutor(2) as executor:
-        spread = compare(trace, word_size=8, alignment=16, executor=executor)
-    assert spread == alone
+        parted = compare(trace, word_size=8, alignment=16, executor=executor)
+    assert parted == alone
     assert pickle.loads(pickle.dumps(alone)) == alone
 
 
@@ -303,14 +306,14 @@ def test_options_reach_the_heaps_that_have_them() -> None:
     assert result["heap_5"].regions[0][0] == 0x2000_0001
 
 
-@pytest.mark.parametrize("spread", [False, True])
-def test_progress(spread: bool) -> None:
+@pytest.mark.parametrize("parted", [False, True])
+def test_progress(parted: bool) -> None:
     seen: list[tuple[int, int]] = []
 
     def report(done: int, total: int) -> None:
         seen.append((done, total))
 
-    if spread:
+    if parted:
         with ThreadPoolExecutor(2) as executor:
             compare(events(), progress=report, executor=executor)
     else:
@@ -326,6 +329,62 @@ def test_progress(spread: bool) -> None:
         compare(events(), progress=stop)
     with pytest.raises(KeyError), ThreadPoolExecutor(2) as executor:
         compare(events(), progress=stop, executor=executor)
+
+
+def test_an_executor_runs_several_tasks_for_a_heap() -> None:
+    class Counting(ThreadPoolExecutor):
+        tasks = 0
+
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            self.tasks += 1
+            return super().submit(*args, **kwargs)
+
+    for heap in NAMES:
+        for heap_size, expected in ((None, 2), (40_000, 3)):
+            with Counting(2) as executor:
+                keywords = {"heaps": [heap], "heap_size": heap_size}
+                parted = compare(events(), **keywords, executor=executor)
+            assert executor.tasks == expected
+            assert parted == compare(events(), **keywords)
+
+
+def test_progress_moves_within_a_task() -> None:
+    """Where an executor can tell, what is done of a task counts before it has ended."""
+    moved, told = threading.Event(), dict[int, float]()
+
+    class Telling(ThreadPoolExecutor):
+        def report(self, task: int) -> Any:
+            return lambda done, total: told.update({task: done / total})
+
+        def share(self, task: int) -> float:
+            return told.get(task, 0.0)
+
+    def work(job: int, progress: Any) -> int:
+        progress(1, 4)
+        assert moved.wait(LAST_RESORT)
+        return 2 * job
+
+    seen: list[tuple[int, int]] = []
+
+    def report(done: int, total: int) -> None:
+        seen.append((done, total))
+        if done == total * 3 // 12:
+            moved.set()
+
+    with Telling(3) as executor:
+        assert spread(work, [1, 2, 3], executor, report) == [2, 4, 6]
+    assert (750, 3000) in seen
+    assert seen[-1] == (3000, 3000)
+
+
+def test_progress_is_told_while_a_heap_is_searched() -> None:
+    """Of every so many events, whatever is done with them."""
+    trace, seen = traces.load("tls-client-ec"), dict[str, list[int]]()
+    for heap in NAMES:
+        told: list[int] = seen.setdefault(heap, [])
+        compare(trace, heaps=[heap], progress=lambda done, _, told=told: told.append(done))
+        assert len(told) > 150
+        assert max(np.diff([0, *told[:-1]])) <= 1000 // 6  # the last one says that all is done
 
 
 def test_a_comparison_is_frozen() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rtosheap import tables
+from rtosheap.cli._streams import complain
 from rtosheap.work import Progress
 
 
@@ -27,15 +29,18 @@ def print_pairs(title: str, pairs: Sequence[tuple[str, str]]) -> None:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Progress | None]:
-    """A bar on standard error if that is a terminal, for what takes more than a second; else None,
-    which costs nothing.
+    """On standard error, for what takes longer than a moment: a bar if that is a terminal, else a
+    line now and then.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if sys.stderr is None:
         yield None
+        return
+    if not sys.stderr.isatty():
+        yield Lines(text)
         return
     from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-    with tqdm(desc=text, delay=1, leave=False, miniters=0, bar_format=_BAR) as bar:
+    with tqdm(desc=text, delay=0.4, leave=False, miniters=0, bar_format=_BAR) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total
@@ -44,6 +49,22 @@ def progress_bar(text: str) -> Iterator[Progress | None]:
         yield report
 
 
+class Lines:
+    """A progress that prints a line every so many seconds."""
+
+    def __init__(self, text: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._text, self._clock = text, clock
+        self._due = clock() + _SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much is done."""
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + _SECONDS
+            complain(f"{self._text}: {done / max(total, 1):.0%}")
+
+
+_SECONDS = 10.0
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 

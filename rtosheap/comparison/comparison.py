@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from rtosheap.comparison import _tables, _verdict
 from rtosheap.comparison.evaluate import jobs
 from rtosheap.comparison.result import HeapResult
-from rtosheap.comparison.versions import VersionResult, Versions, run_job
+from rtosheap.comparison.versions import VersionResult, Versions, run_jobs
 from rtosheap.html import table_html
 from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
@@ -28,7 +28,6 @@ from rtosheap.traces.several import (
     unique_names,
 )
 from rtosheap.work import Progress
-from rtosheap.work.spread import spread
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -185,7 +184,7 @@ def compare(
     heap_size : int, optional
         Bytes of a heap in which to count failures as well (heap_5: of all regions together).
     executor : concurrent.futures.Executor, optional
-        Runs one task per heap. By default all run here, one after the other.
+        Runs several tasks for each heap. By default all run here, one after the other.
     progress : callable, optional
         Called as ``progress(done, total)`` from time to time, in parts of the work. An exception
         that it raises ends the comparison.
@@ -226,7 +225,7 @@ def compare(
     options = versions.options
     work = jobs(traces, names, heaps, regions=regions, heap_size=heap_size, options=options)
     others = [versions.jobs(job) for job in work]
-    done = iter(spread(run_job, [*work, *chain.from_iterable(others)], executor, progress))
+    done = iter(run_jobs([*work, *chain.from_iterable(others)], executor, progress))
     results = [row for row, _ in islice(done, len(work))]
     of_versions = [
         one

@@ -1,13 +1,14 @@
 """One heap of a comparison: what it needs for the trace, and what it does with it.
 
-`evaluate` is what an executor runs, perhaps in another process: it and its job can be pickled.
+`evaluate` is what an executor runs, perhaps in another process, all of it or a part: it and its job
+can be pickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from rtosheap.heaps import Heap4, Heap5
 from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.kinds import HeapClass, HeapKind, heap_class, heap_name, layout_of
 from rtosheap.replays.run import Array, Counts, empty_columns
-from rtosheap.sizing.minimum import MinimumSize, solve
+from rtosheap.sizing.minimum import Advice, MinimumSize, advise, smallest_size, solve
 from rtosheap.sizing.problem import (
     Failures,
     RegionSizes,
@@ -28,6 +29,9 @@ from rtosheap.sizing.problem import (
 from rtosheap.sizing.regions import default_regions
 from rtosheap.traces import Trace
 from rtosheap.work import Progress
+
+#: The work of one heap, in parts that know nothing of one another.
+PARTS = ("minimum", "advice", "failures")
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,10 @@ def jobs(
     return work
 
 
-def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
-    """The row of one heap, but for its verdict."""
+def evaluate(
+    job: Job, progress: Progress | None = None, parts: Collection[str] = PARTS
+) -> HeapResult:
+    """The row of one heap, but for its verdict; or what some parts of the work say of it."""
     name = heap_name(job.heap)
     error = _unsupported(job)
     if error is not None:
@@ -89,45 +95,113 @@ def evaluate(job: Job, progress: Progress | None = None) -> HeapResult:
         if regions is None and layout_of(job.heap).has_regions:
             regions, note = _made_up(job)
         problems = _problems(job, regions, progress)
-        smallest = solve(problems)
+        found = [_PARTS[part](job, problems) for part in PARTS if part in parts]
     except ValueError as reason:  # `jobs` has found the arguments right: the trace is too large
         return HeapResult(name, note=note, error=str(reason))
+    problems[0].rounds.finish()
+    row = joined(found)
+    return row._replace(note="; ".join(filter(None, (note, row.note))))
+
+
+def joined(rows: Sequence[HeapResult]) -> HeapResult:
+    """One row of what the parts of the work say; an error is that of the first."""
+    first = rows[0]
+    if first.error:
+        return first
+    recordings = tuple(_merged(one) for one in zip(*(row.recordings for row in rows), strict=True))
+    return _merged(rows)._replace(recordings=recordings)
+
+
+_Row = TypeVar("_Row", HeapResult, RecordingResult)
+
+
+def _merged(rows: Sequence[_Row]) -> _Row:
+    """What the first of the rows that says something says, field by field."""
+    known = {
+        field: value
+        for row in reversed(rows)
+        for field, value in row._asdict().items()
+        if value != row._field_defaults.get(field)
+    }
+    return rows[0]._replace(**known)
+
+
+def _minimum(job: Job, problems: Sequence[SizingProblem]) -> HeapResult:
+    """The smallest heap, and what happens in it."""
+    unknown = Advice(0, (None,) * len(problems))
+    smallest = solve(problems, advice=unknown)
     size, layout = smallest.last_region_size, problems[0].layout
-    counts = [problem.replay(problem.heap(size)) for problem in problems]
+    counts = [problem.counts(size) for problem in problems]
     most = max(counts, key=lambda one: one.most_nodes)
     decides = next((one for one in problems if one.recording == smallest.recording), problems[0])
     peak = at_peak(decides, size)
-    failed = [
-        Failures() if job.heap_size is None else problem.failures(job.heap_size)
-        for problem in problems
-    ]
-    first = next((one for one in failed if one.times), failed[0])
-    problems[0].rounds.finish()
+    note = ""
     if {"word_size", "alignment"} & job.options.keys() - layout.options:
         note = "newlib-nano's own alignment of 8"
     if not layout.monotone and not (smallest.exact and smallest.safe_size == smallest.size):
         note = "; ".join(filter(None, (note, _note_on_larger(smallest))))
     return HeapResult(
-        heap=name,
+        heap=smallest.heap,
         size=smallest.size,
         ratio=smallest.ratio,
         witness=smallest.witness,
         exact=smallest.exact,
         safe_size=smallest.safe_size,
-        advice_size=smallest.advice_size,
-        advice_fails_at=smallest.advice_fails_at,
         breakdown=None if peak is None else peak.breakdown,
         external_fragmentation=None if peak is None else peak.external_fragmentation,
         most_nodes=most.most_nodes,
         most_nodes_event=_event(most),
-        failures=None if first.times is None else sum(one.times or 0 for one in failed),
-        failure_event=first.first,
-        failure_reason=first.reason,
         regions=smallest.regions,
         note=note,
         recording=smallest.recording,
-        recordings=_recordings(smallest, counts, failed),
+        recordings=tuple(
+            RecordingResult(own.name, own.size, own.witness, count.most_nodes, _event(count))
+            for own, count in zip(smallest.recordings, counts, strict=False)  # none if given alone
+        ),
     )
+
+
+def _advice(job: Job, problems: Sequence[SizingProblem]) -> HeapResult:
+    """What "total minus minimum ever free" recommends."""
+    size, fails = advise(problems)
+    return HeapResult(
+        heap_name(job.heap),
+        advice_size=size,
+        advice_fails_at=next((event for event in fails if event is not None), None),
+        recordings=tuple(
+            RecordingResult(problem.recording, advice_fails_at=event)
+            for problem, event in zip(problems, fails, strict=True)
+            if problem.recording
+        ),
+    )
+
+
+def _failures(job: Job, problems: Sequence[SizingProblem]) -> HeapResult:
+    """What fails in a heap of the size that was asked about."""
+    failed = [
+        Failures() if job.heap_size is None else problem.failures(job.heap_size)
+        for problem in problems
+    ]
+    first = next((one for one in failed if one.times), failed[0])
+    return HeapResult(
+        heap_name(job.heap),
+        failures=None if first.times is None else sum(one.times or 0 for one in failed),
+        failure_event=first.first,
+        failure_reason=first.reason,
+        recordings=tuple(
+            RecordingResult(
+                problem.recording,
+                failures=one.times,
+                failure_event=one.first,
+                failure_reason=one.reason,
+            )
+            for problem, one in zip(problems, failed, strict=True)
+            if problem.recording
+        ),
+    )
+
+
+_PARTS = {"minimum": _minimum, "advice": _advice, "failures": _failures}
 
 
 class Moved(NamedTuple):
@@ -164,27 +238,6 @@ def _addresses(problem: SizingProblem, size: int) -> Array:
 
 def _beside(job: Job) -> Job:
     return job if job.beside is None else replace(job, options=job.beside, beside=None)
-
-
-def _recordings(
-    smallest: MinimumSize, counts: Sequence[Counts], failed: Sequence[Failures]
-) -> tuple[RecordingResult, ...]:
-    """What the heap makes of each of several recordings."""
-    return tuple(
-        RecordingResult(
-            name=own.name,
-            size=own.size,
-            witness=own.witness,
-            most_nodes=count.most_nodes,
-            most_nodes_event=_event(count),
-            advice_fails_at=own.advice_fails_at,
-            failures=failure.times,
-            failure_event=failure.first,
-            failure_reason=failure.reason,
-        )
-        # none for a trace that was given alone
-        for own, count, failure in zip(smallest.recordings, counts, failed, strict=False)
-    )
 
 
 def _event(counts: Counts) -> int | None:
@@ -237,7 +290,7 @@ def _made_up(job: Job) -> tuple[RegionSizes, str]:
     base = int(job.options.get("base_address", DEFAULT_BASE))
     problems = problems_of(job.traces, job.names, Heap4, _options(_beside(job), Heap4))
     try:
-        regions = default_regions(solve(problems).size, problems[0].layout, base)
+        regions = default_regions(smallest_size(*problems), problems[0].layout, base)
     except UnservableError as error:
         name = heap_name(Heap5)
         raise UnservableError(

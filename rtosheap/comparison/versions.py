@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from rtosheap.comparison.evaluate import Job, Moved, evaluate, moved
+from rtosheap.comparison.evaluate import PARTS, Job, Moved, evaluate, joined, moved
 from rtosheap.comparison.result import HeapResult
 from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel, rules_of
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.kinds import HeapClass, heap_name, layout_of
-from rtosheap.work import Progress
+from rtosheap.work import Progress, spread
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 #: What a release may do otherwise that can show in a comparison; the rest is for a reader of the
 #: arena or of statistics.
@@ -150,7 +154,32 @@ class Versions:
         return found
 
 
-def run_job(job: Job, progress: Progress | None = None) -> tuple[HeapResult, Moved | None]:
-    """The row of one heap, and how its blocks lie to those beside which it is put."""
-    row = evaluate(job, progress)
-    return row, moved(job, row)
+Evaluated: TypeAlias = tuple[HeapResult, Moved | None]
+
+
+def run_jobs(
+    jobs: Sequence[Job], executor: Executor | None = None, progress: Progress | None = None
+) -> list[Evaluated]:
+    """The row of each heap, and how its blocks lie to those beside which it is put. An executor
+    runs a task for each part of each.
+    """
+    works = [_Work(job, parts) for job in jobs for parts in _tasks(job, executor)]
+    done = iter(spread(_run, works, executor, progress))
+    found = (list(islice(done, len(_tasks(job, executor)))) for job in jobs)
+    return [(joined([row for row, _ in parts]), parts[0][1]) for parts in found]
+
+
+class _Work(NamedTuple):
+    job: Job
+    parts: tuple[str, ...]
+
+
+def _tasks(job: Job, executor: Executor | None) -> list[tuple[str, ...]]:
+    if executor is None:
+        return [PARTS]
+    return [(part,) for part in PARTS if part != "failures" or job.heap_size is not None]
+
+
+def _run(work: _Work, progress: Progress | None = None) -> Evaluated:
+    row = evaluate(work.job, progress, work.parts)
+    return row, moved(work.job, row) if "minimum" in work.parts else None

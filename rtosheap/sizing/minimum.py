@@ -342,19 +342,33 @@ def minimum_heap_size(
     return result
 
 
-def smallest_size(problem: SizingProblem) -> int:
+class Advice(NamedTuple):
+    """What "total minus minimum ever free" recommends, and the event at which each trace fails
+    there.
+    """
+
+    size: int
+    fails_at: tuple[int | None, ...]
+
+
+def smallest_size(*problems: SizingProblem) -> int:
     """Bytes of the smallest heap that serves, heap_5's fixed regions included; not replayed again,
     as :func:`solve` does.
     """
-    return problem.fixed_bytes + find_smallest(problem, full=False).size
+    each = [find_smallest(problem, full=False) for problem in problems]
+    return problems[0].fixed_bytes + find_common(problems, each).size
 
 
-def solve(problems: Sequence[SizingProblem], *, full: bool = False) -> MinimumSize:
-    """What :func:`minimum_heap_size` returns, of one problem, or of those of several recordings."""
+def solve(
+    problems: Sequence[SizingProblem], *, full: bool = False, advice: Advice | None = None
+) -> MinimumSize:
+    """What :func:`minimum_heap_size` returns, of one problem, or of those of several recordings;
+    the advice may be known, or not be wanted.
+    """
     each = [find_smallest(problem, full=full) for problem in problems]
     found = find_common(problems, each)
     decides, witness = _verify(problems, found)
-    advice, fails = _advice(problems, found.size)
+    size, fails = advice or advise(problems, found.size + problems[0].fixed_bytes)
     first, traces = problems[0], [problem.trace for problem in problems]
     fixed = first.fixed_bytes
     recordings = [
@@ -375,7 +389,7 @@ def solve(problems: Sequence[SizingProblem], *, full: bool = False) -> MinimumSi
         witness=witness,
         exact=found.exact and all(map(is_complete, traces)),
         peak_live_bytes=max(trace.peak_live_bytes for trace in traces),
-        advice_size=advice,
+        advice_size=size,
         advice_fails_at=next((event for event in fails if event is not None), None),
         safe_size=found.safe + fixed,
         safe_checked_up_to=found.safe_checked_up_to,
@@ -404,8 +418,8 @@ def _verify(problems: Sequence[SizingProblem], found: Found) -> tuple[int, int |
     )
 
 
-def _advice(problems: Sequence[SizingProblem], smallest: int) -> tuple[int, list[int | None]]:
-    """What "total minus minimum ever free" recommends, and the event at which each fails there."""
+def advise(problems: Sequence[SizingProblem], smallest: int | None = None) -> Advice:
+    """What is recommended; the smallest heap's size, where it is known, need not be found."""
     first = problems[0]
     fixed = first.fixed_bytes
 
@@ -418,13 +432,13 @@ def _advice(problems: Sequence[SizingProblem], smallest: int) -> tuple[int, list
     while not run(total):
         total *= 2
         if total - fixed > first.largest:
-            total = smallest + fixed
+            total = smallest_size(*problems) if smallest is None else smallest
             break
     advice = total - min(problem.minimum_ever_free(total - fixed) for problem in problems)
     if fixed and advice - fixed < first.smallest:
         # heap_5: what comes before the last region is more
-        return advice, [problem.fixed_failure() for problem in problems]
-    return advice, [problem.failure(advice - fixed) for problem in problems]
+        return Advice(advice, tuple(problem.fixed_failure() for problem in problems))
+    return Advice(advice, tuple(problem.failure(advice - fixed) for problem in problems))
 
 
 def _plain(value: Any) -> Any:

@@ -97,6 +97,7 @@ class SizingProblem:
         self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
         self.largest = self._largest()
         self._known: dict[int, int | None] = {}
+        self._counts: dict[int, Counts] = {}
         self._least_free: dict[int, int] = {}
         self.rounds = Rounds()
 
@@ -300,8 +301,14 @@ class SizingProblem:
             else:
                 counts = self.replay(heap)
                 self._known[size] = counts.first_failure if counts.failures else None
+                self._counts[size] = counts
                 self._least_free[size] = heap.minimum_ever_free_size
         return self._known[size]
+
+    def counts(self, size: int) -> Counts:
+        """What a replay in a heap of `size` bytes counts, up to the first failure."""
+        self.failure(size)
+        return self._counts[size]
 
     def minimum_ever_free(self, size: int) -> int:
         """The least that was ever free in a heap of `size` bytes, until the first failure."""

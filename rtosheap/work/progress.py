@@ -17,9 +17,12 @@ def part(progress: Progress | None, index: int, count: int) -> Progress | None:
     if progress is None:
         return None
     whole = progress
+    most = 0
 
     def report(done: int, total: int) -> object:
-        return whole(index * UNIT + done * UNIT // max(total, 1), count * UNIT)
+        nonlocal most  # what is to be done may turn out to be more
+        most = max(most, done * UNIT // max(total, 1))
+        return whole(index * UNIT + most, count * UNIT)
 
     return report
 

@@ -27,7 +27,8 @@ def spread(
     Parameters
     ----------
     function : callable
-        What an executor runs, perhaps in another process: there its progress is None.
+        What an executor runs, perhaps in another process: there its progress is None, or what the
+        executor's own ``report(i)`` gives for job `i`; ``share(i)`` says how much of it is done.
     jobs : sequence
     executor : concurrent.futures.Executor, optional
         Runs one task per job. By default all run here, one after the other.
@@ -39,7 +40,11 @@ def spread(
         return [function(job, part(progress, i, len(jobs))) for i, job in enumerate(jobs)]
     from concurrent.futures import FIRST_COMPLETED, wait  # slow to import
 
-    futures: list[Future[_Result]] = [executor.submit(function, job, None) for job in jobs]
+    report = getattr(executor, "report", lambda _: None)
+    share = getattr(executor, "share", lambda _: 0.0)
+    futures: list[Future[_Result]] = [
+        executor.submit(function, job, report(i)) for i, job in enumerate(jobs)
+    ]
     waiting = set(futures)
     try:
         while waiting:
@@ -47,7 +52,8 @@ def spread(
             for future in done:
                 future.result()
             if progress is not None:
-                progress((len(futures) - len(waiting)) * UNIT, len(futures) * UNIT)
+                shares = (1 if f not in waiting else share(i) for i, f in enumerate(futures))
+                progress(int(UNIT * sum(shares)), len(futures) * UNIT)
     except BaseException:
         for future in futures:
             future.cancel()
