@@ -528,3 +528,27 @@ def test_a_link_of_zeros_where_no_end_marker_is_known() -> None:
     (damage,) = inspect(memory, Heap2, base_address=BASE).damage
     assert (damage.kind, damage.address, damage.past) == ("link", last.address, 1)
     assert (damage.culprit, damage.found) == (before.address, damage.expected)
+
+
+@pytest.mark.parametrize("cls", [Heap2, Heap4])
+def test_three_chunks_tell_of_a_heap_3(cls: Any) -> None:
+    """Any two words look like a chunk, or two."""
+    for count in range(1, 5):
+        heap = Heap3(512, base_address=BASE)
+        for payload in [heap.malloc(40) for _ in range(count)]:
+            heap.view(payload)[:] = b"A" * len(heap.view(payload))
+        report = inspect(heap.memory, cls, base_address=BASE)
+        assert report.would_fit == (("heap_3",) if count > 2 else ())
+
+
+def test_a_link_that_no_program_has_moves_nothing() -> None:
+    """From 47 bits on it was written over."""
+    heap = Heap4(2048 + 16, base_address=1 << 46, word_size=8)
+    payload = heap.malloc(100)
+    heap.view(payload)[:] = b"\x5a" * len(heap.view(payload))
+    at = next(block.address for block in heap.blocks() if not block.allocated) - (1 << 46)
+    for link, fits in ((1 << 47, False), ((1 << 47) - 2048, True)):
+        memory = bytearray(heap.memory)
+        memory[at : at + 8] = link.to_bytes(8, "little")
+        report = inspect(memory, base_address=1 << 46, word_size=8)
+        assert any("at the base address" in fit for fit in report.would_fit) == fits

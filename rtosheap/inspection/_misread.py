@@ -140,7 +140,8 @@ def _otherwise(reading: Reading) -> Iterator[str]:
                 same = (kind, word, other.alignment) == (
                     layout.kind, layout.word, layout.alignment
                 )  # fmt: skip
-                if not same and _sound(other, regions) is not None:
+                told = other.word == word and not same  # heap_3 has words of 4 alone
+                if told and _sound(other, regions) is not None:
                     yield _described(layout, other)
                     break
     if _goes_on(reading):
