@@ -121,9 +121,9 @@ def test_an_interrupt_of_several_processes(
 ) -> None:
     """Ctrl-C goes to all of a terminal's group; in both cases the workers end without a word."""
     trace = tmp_path / "long.trace"
-    data.load(TRACE).repeat(500).save(trace)  # minutes of heap_2: more than this test will wait
+    data.load(TRACE).repeat(3000).save(trace)  # longer than this test takes to see the workers
     run = subprocess.Popen(
-        [*RTOSHEAP, "compare", str(trace), "--jobs", "2", "--heap", "heap_2", "--heap", "heap_3"],
+        [*RTOSHEAP, "compare", str(trace), "--jobs", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -266,7 +266,7 @@ def large(tmp_path: Path) -> str:
         (["compare", "--heap", "heap_2"], "a heap_2 of 4000000040 bytes"),
         (
             ["compare", "--jobs", "2", "--heap", "heap_4"],
-            "a heap_4 of 16000001024 bytes, to replay",
+            "a heap_4 of ",  # whichever of its tasks finds that first
         ),
         (["replay", "--heap-size", "6G"], "a heap_4 of 6442450944 bytes"),
         (

@@ -348,6 +348,24 @@ def test_an_executor_runs_several_tasks_for_a_heap() -> None:
             assert parted == compare(events(), **keywords)
 
 
+def test_an_executor_is_given_no_more_tasks_at_once_than_it_says() -> None:
+    class Few(ThreadPoolExecutor):
+        at_once, given, most = 2, list[Any](), 0
+
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            self.given.append(super().submit(*args, **kwargs))
+            self.most = max(self.most, sum(not one.done() for one in self.given[:-1]))
+            return self.given[-1]
+
+    def work(job: int, progress: Any) -> int:
+        return 2 * job
+
+    with Few(4) as executor:
+        assert spread(work, list(range(20)), executor) == list(range(0, 40, 2))
+    assert len(executor.given) == 20
+    assert executor.most <= 1
+
+
 def test_progress_moves_within_a_task() -> None:
     """Where an executor can tell, what is done of a task counts before it has ended."""
     moved, told = threading.Event(), dict[int, float]()

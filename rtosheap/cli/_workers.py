@@ -53,6 +53,8 @@ class _Workers(ProcessPoolExecutor):
     """
 
     def __init__(self, jobs: int) -> None:
+        #: What waits for a process that was ended would be waited for, too, by whoever sends it.
+        self.at_once = jobs
         self._shares = multiprocessing.Array("d", _TASKS, lock=False)
         super().__init__(jobs, initializer=_begin, initargs=(self._shares,))
 

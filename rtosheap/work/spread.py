@@ -31,7 +31,8 @@ def spread(
         executor's own ``report(i)`` gives for job `i`; ``share(i)`` says how much of it is done.
     jobs : sequence
     executor : concurrent.futures.Executor, optional
-        Runs one task per job. By default all run here, one after the other.
+        Runs one task per job, no more than its own ``at_once`` at a time, if it has that. By
+        default all run here, one after the other.
     progress : callable, optional
         Called as ``progress(done, total)`` from time to time. If it raises, or a job does, what
         has not begun is cancelled.
@@ -42,18 +43,20 @@ def spread(
 
     report = getattr(executor, "report", lambda _: None)
     share = getattr(executor, "share", lambda _: 0.0)
-    futures: list[Future[_Result]] = [
-        executor.submit(function, job, report(i)) for i, job in enumerate(jobs)
-    ]
-    waiting = set(futures)
+    most = getattr(executor, "at_once", len(jobs))
+    futures: list[Future[_Result]] = []
+    waiting: set[Future[_Result]] = set()
     try:
-        while waiting:
+        while waiting or len(futures) < len(jobs):
+            for job in jobs[len(futures) : len(futures) + most - len(waiting)]:
+                futures.append(executor.submit(function, job, report(len(futures))))
+                waiting.add(futures[-1])
             done, waiting = wait(waiting, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
             if progress is not None:
-                shares = (1 if f not in waiting else share(i) for i, f in enumerate(futures))
-                progress(int(UNIT * sum(shares)), len(futures) * UNIT)
+                shares = (share(i) if f in waiting else 1 for i, f in enumerate(futures))
+                progress(int(UNIT * sum(shares)), len(jobs) * UNIT)
     except BaseException:
         for future in futures:
             future.cancel()
