@@ -13,7 +13,7 @@ from rtosheap.sizing.problem import SizingProblem
 
 #: A search of every size may run so many times the events of the trace, and so many more, before it
 #: gives up. A size takes one time, but for what it shares with others.
-TURNS, EVENTS_MORE = 12, 1 << 15
+TURNS, EVENTS_MORE = 4, 1 << 15
 _NO_END = 1 << 62
 
 
