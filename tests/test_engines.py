@@ -155,6 +155,28 @@ def test_recorded_cases_of_every_newlib(name: str) -> None:
         assert events_of(cases, make) == RECORDED[name]
 
 
+def test_an_index_of_a_heap_that_lists_an_extended_chunk() -> None:
+    """Newlib 4.2.0's: an index that is made then has to leave it out."""
+    extended = 0
+    for seed in range(150):
+        trace = random_trace(np.random.default_rng(seed), 120, largest=90)
+        heap = Heap3(max(trace.peak_live_bytes, 64), newlib="4.2.0")
+        slots, half = empty_slots(trace), 0
+        while not heap._snapshot()["extended"] and half < len(trace):
+            run(trace, heap, start=half, end=half + 1, slots=slots)
+            half += 1
+        if half == len(trace):
+            continue
+        extended += 1
+        found = []
+        for engine in ("list", "index"):
+            other, columns = heap.copy(), empty_columns(COLUMNS, len(trace) - half)
+            run(trace, other, columns, start=half, slots=bytearray(slots), engine=engine)
+            found.append((state_of(other), {name: columns[name].tolist() for name in COLUMNS}))
+        assert found[0] == found[1]
+    assert extended == 33
+
+
 # ------------------------------------------------------------- random traces
 
 KERNELS = [release.name for release in rtosheap.kernels()]
