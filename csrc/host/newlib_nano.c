@@ -287,7 +287,7 @@ static enum rh_status nano_release(struct rh_nano *heap, rh_word chunk) {
         if (status != RH_OK) return status;
     }
 #endif
-    while (after != 0 && after < chunk) { /* with an index: it is beyond */
+    while (after != 0 && after < chunk) { /* with an index: the extended one alone */
         if (after == heap->extended) return nano_bug(heap, RH_NANO_TWICE);
         RH_VISIT(heap, region, after);
         RH_COUNT_NODE(nodes);

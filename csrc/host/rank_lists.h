@@ -242,7 +242,6 @@ RH_SHARED enum rh_status nano_ranked_find(struct rh_nano *heap, rh_word wanted,
 RH_SHARED enum rh_status nano_ranked_place(struct rh_nano *heap, rh_word chunk, rh_word *before,
                                            rh_word *after, rh_word *nodes) {
     struct rank_gap found;
-    if (heap->extended != 0 && heap->extended < chunk) return nano_bug(heap, RH_NANO_TWICE);
     rank_gap(&heap->common, chunk, false, &found);
     if (found.before != 0) RH_VISIT(heap, found.region, found.before);
     *before = found.before;
@@ -293,8 +292,8 @@ static enum rh_status heap3_meets(void *state, uint64_t payload) {
     const rh_word chunk = rhn_chunk(heap, (rh_word)payload);
     rh_word before, after, nodes;
     const enum rh_status status = nano_ranked_place(heap, chunk, &before, &after, &nodes);
-    if (status == RH_CORRUPT) return status;
-    const bool swallows = status == RH_OK && after == chunk + rh_get(region, chunk);
+    if (status != RH_OK) return status;
+    const bool swallows = after == chunk + rh_get(region, chunk);
     if (swallows && after != heap->extended) RH_VISIT(heap, region, after);
     return RH_OK;
 }
