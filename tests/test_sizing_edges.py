@@ -34,6 +34,17 @@ def climbing(times: int, step: int = 8) -> Trace:
 # --------------------------------------------------------------------- heap_2
 
 
+@pytest.mark.parametrize("word", [4, 8])
+@pytest.mark.parametrize(("kernel", "more"), [("V9.0.0", 1), ("V10.4.2", 1), ("V11.3.0", 0)])
+def test_a_heap_2_all_of_which_one_block_would_take(kernel: str, more: int, word: int) -> None:
+    """In an older kernel no block is the whole arena."""
+    options: dict[str, Any] = {"word_size": word, "alignment": 8, "kernel": kernel}
+    header = Layout.from_options(2, options).header
+    for size in (8 - 1, 40 - 1):
+        found = minimum_heap_size(Trace("mf", [0, 0], [size, 0]), "heap_2", **options)
+        assert (found.size, found.exact) == (8 + header + size + 1 + 8 * more, True)
+
+
 @pytest.mark.parametrize("size", [TOP // 2 - 96, TOP // 2, 1_200_000_000, TOP - 48])
 def test_a_heap_2_of_more_than_half_of_what_there_can_be(
     size: int, monkeypatch: pytest.MonkeyPatch

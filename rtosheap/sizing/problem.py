@@ -135,7 +135,8 @@ class SizingProblem:
 
     def largest_request(self, size: int) -> int:
         """The largest request that a heap of `size` bytes can serve, alone."""
-        return max(map(self.layout.largest_request, self._usable(size)))
+        usable = self._usable(size)
+        return max(self.layout.largest_request(free, sum(usable)) for free in usable)
 
     def lost(self, size: int) -> int:
         """Bytes of a heap of `size` bytes and its fixed regions that can be part of no block."""
