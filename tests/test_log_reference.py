@@ -196,6 +196,14 @@ def test_lines_of_all_forms(name, data):
     assert_same(name, data.draw(logs(name)))
 
 
+@pytest.mark.parametrize("who", ["01", "1", "0", "00"])
+def test_a_task_is_called_as_its_line_has_it(who):
+    """Even by a line that is no event, and though another's number is the same."""
+    for rest in ("malloc(1) = 0x10", "free() = <void>"):
+        log = f"{who} {rest}\n1 malloc(2) = 0x20\n[pid 1] malloc(3) = 0x30\n0 malloc(4) = 0x40\n"
+        assert_same("ltrace", log.encode())
+
+
 @pytest.mark.parametrize("name", few_of((*LOGS, "recorder"), ["valgrind"]))
 def test_runs_of_each_byte(name):
     start = next((data for format_, data in SEEDS if format_ == name), b"")[:400]
