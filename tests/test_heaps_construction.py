@@ -128,9 +128,14 @@ def test_heap_2_at_the_bottom_of_memory(base: int) -> None:
 @pytest.mark.parametrize("kind", ARENA_HEAPS)
 def test_up_to_the_last_address(kind: Any) -> None:
     heap = kind(1024, base_address=2**32 - 1024)
-    while heap.malloc(8) is not None:
-        pass
+    live = []
+    while (address := heap.malloc(8)) is not None:
+        live.append(address)
     heap.check()
+    assert heap.free_size < 24
+    while live and kind is not Heap1:
+        heap.free(live.pop())  # what is free ends at 2**32, which words of 4 bytes have as 0
+        heap.check()
 
 
 def test_a_heap_1_without_a_byte() -> None:

@@ -518,7 +518,7 @@ RH_API enum rh_status rhn_check(struct rh_nano *heap, struct rh_fault *fault) {
             entry = chunk;
             due = rh_load(region, chunk + NANO_LINK_AT);
             if (due != 0 && due <= chunk) RH_FAULT(RH_RULE_ORDER, chunk);
-            if (due == chunk + size) RH_FAULT(RH_RULE_NOT_COALESCED, due);
+            if (due != 0 && due == chunk + size) RH_FAULT(RH_RULE_NOT_COALESCED, due);
         }
     }
     if (due != 0) RH_FAULT(RH_RULE_LINK, entry);
