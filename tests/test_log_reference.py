@@ -204,6 +204,13 @@ def test_a_task_is_called_as_its_line_has_it(who):
         assert_same("ltrace", log.encode())
 
 
+def test_a_free_that_never_returned():
+    """What it freed is given out again, with no call waiting."""
+    calls = ["free(0x20) = <void>", "malloc(1) = 0x10", "free(0x10 <unfinished ...>"]
+    calls += ["<... malloc resumed> ) = 0x30", "malloc(2) = 0x10", "free(0x10) = <void>"]
+    assert_same("ltrace", "".join(f"1 {call}\n" for call in calls).encode())
+
+
 @pytest.mark.parametrize("name", few_of((*LOGS, "recorder"), ["valgrind"]))
 def test_runs_of_each_byte(name):
     start = next((data for format_, data in SEEDS if format_ == name), b"")[:400]
