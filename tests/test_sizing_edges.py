@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from ctools import run
 from test_sizing_parts import problem_of
 from workloads import random_trace
 
@@ -71,6 +73,27 @@ def test_a_heap_2_of_more_than_half_of_what_there_can_be(
         )
     else:
         assert minimum_heap_size(more, "heap_2").size == 2 * block
+
+
+#: Holes of 2,400 sizes and a request between every two: each cuts sizes off that then wait.
+CUTTING = """
+import resource
+from rtosheap import Trace, minimum_heap_size
+rows = [("m", at, size) for k in range(2400) for at, size in ((2 * k, 64 * k + 56), (2 * k + 1, 8))]
+rows += [("f", 2 * k) for k in range(2400)]
+for k in range(2400):
+    rows += [("m", 5000, 64 * k + 24), ("f", 5000)]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(minimum_heap_size(Trace.from_events(rows), "heap_2").size)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_search_of_sizes_that_all_differ_keeps_little_of_them() -> None:
+    """Not a copy of all blocks for each."""
+    size, kilobytes = map(int, run([sys.executable, "-c", CUTTING]).stdout.split())
+    assert size == 32 * 2400 * 2401 + 2400 * 16 + 16
+    assert kilobytes < 100_000
 
 
 @pytest.mark.parametrize("less", [8, 1 << 28, (1 << 28) + 100])

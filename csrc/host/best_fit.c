@@ -6,6 +6,9 @@
 /* The tail's number, which is in no list. */
 #define TAIL (RH_NO_BLOCK - 1)
 
+/* So many bytes of copies there may be for each event: those of parts that wait, together. */
+#define BYTES_AN_EVENT 256
+
 /* --- events -------------------------------------------------------------------------------------
  */
 
@@ -73,12 +76,22 @@ static void release_copy(struct rh_best_fit_copy *copy) {
     free(copy);
 }
 
+/* From where parts that are cut off here can begin: as it is now; or, if that is not far, as it was
+ * when others were cut off, since up to here all goes the same way again. */
+static struct rh_best_fit_copy *copy_near(const struct rh_best_fit *s) {
+    if (s->part_count == 0) return copy_of(s);
+    struct rh_best_fit_copy *last = s->parts[s->part_count - 1].copy;
+    const bool is_near =
+        (s->event - last->event) * BYTES_AN_EVENT < rh_by_size_bytes(&s->state.list);
+    return is_near ? last : copy_of(s);
+}
+
 /* The sizes from `first` to `last` wait for their turn. */
 static bool put_off(struct rh_best_fit *s, uint64_t first, uint64_t last) {
     void *grown = rh_grown(s->parts, s->part_count, &s->part_room, sizeof *s->parts);
     if (grown == NULL) return false;
     s->parts = grown;
-    if (s->copy == NULL) s->copy = copy_of(s);
+    if (s->copy == NULL) s->copy = copy_near(s);
     if (s->copy == NULL) return false;
     s->copy->parts++;
     const struct rh_best_fit_part part = {first, last, s->copy};

@@ -28,7 +28,7 @@ struct rh_best_fit_state {
     bool tail_free;
 };
 
-/* As it was before an event, for the parts of a range that was cut there. */
+/* As it was before an event, for the parts of a range that was cut there, or not far from it. */
 struct rh_best_fit_copy {
     struct rh_best_fit_state state;
     size_t event;
@@ -52,7 +52,7 @@ struct rh_best_fit {
     size_t event;         /* the next one */
     bool descends;        /* the largest sizes come first */
 
-    struct rh_best_fit_copy *copy;  /* before this event, or NULL */
+    struct rh_best_fit_copy *copy;  /* for parts that this event cuts off, or NULL */
     struct rh_best_fit_part *parts; /* the next one last */
     size_t part_count, part_room;
 

@@ -58,6 +58,10 @@ static void copy_items(struct rh_by_size *to, const struct rh_by_size *from) {
     to->block_count = from->block_count;
 }
 
+size_t rh_by_size_bytes(const struct rh_by_size *list) {
+    return list->node_count * sizeof *list->nodes + list->block_count * sizeof *list->blocks;
+}
+
 bool rh_by_size_copy(struct rh_by_size *copy, const struct rh_by_size *list) {
     const struct rh_by_size empty = {.levels = list->levels};
     *copy = empty;

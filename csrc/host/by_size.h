@@ -37,6 +37,8 @@ void rh_by_size_end(struct rh_by_size *list);
 /* No block is left. */
 void rh_by_size_clear(struct rh_by_size *list);
 
+/* How large a copy is. */
+size_t rh_by_size_bytes(const struct rh_by_size *list);
 /* A list of its own that is the same; false: no memory, then it is empty. */
 bool rh_by_size_copy(struct rh_by_size *copy, const struct rh_by_size *list);
 /* Makes the list what it was when it was copied: it has room for that. */

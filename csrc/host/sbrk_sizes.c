@@ -5,6 +5,9 @@
 
 #define STEPS_AT_ONCE 1000000
 
+/* So many bytes of copies there may be for each event: those of parts that wait, together. */
+#define BYTES_AN_EVENT 256
+
 static uint64_t refused(const struct rh_sbrk_sizes *s) {
     struct rh_numbers numbers;
     s->replay->ops->numbers(s->replay->state, &numbers);
@@ -29,21 +32,46 @@ static void forget_event(struct rh_replay *replay) {
         slot->state = replay->op[replay->done] == RH_EVENT_MALLOC ? RH_SLOT_ABSENT : RH_SLOT_ZERO;
 }
 
-/* Sizes from `size` on wait for their turn, as the heap is now. */
+static struct rh_sbrk_part *last_part(const struct rh_sbrk_sizes *s) {
+    return s->part_count != 0 ? &s->parts[s->part_count - 1] : NULL;
+}
+
+static unsigned char *copy_of(const struct rh_sbrk_sizes *s, size_t bytes) {
+    unsigned char *const copy = malloc(bytes), *to = copy;
+    if (copy == NULL) return NULL;
+    for (int i = 0; i < RH_SBRK_MEMORIES; to += s->memory[i++].bytes)
+        memcpy(to, s->memory[i].at, s->memory[i].bytes);
+    return copy;
+}
+
+/* Sizes from `size` on wait for their turn, as the heap is now; or, where it is not far, as it was
+ * when others were put off, since up to here all goes the same way again. */
 static bool put_off(struct rh_sbrk_sizes *s, uint64_t size) {
+    const size_t event = s->replay->done;
     size_t bytes = 0;
     for (int i = 0; i < RH_SBRK_MEMORIES; i++)
         bytes += s->memory[i].bytes;
     void *grown = rh_grown(s->parts, s->part_count, &s->part_room, sizeof *s->parts);
-    if (grown != NULL) s->parts = grown;
-    unsigned char *copy = grown == NULL ? NULL : malloc(bytes);
-    if (copy == NULL) return false;
-    const struct rh_sbrk_part part = {s->last, s->replay->done, copy};
+    if (grown == NULL) return false;
+    s->parts = grown;
+    const struct rh_sbrk_part *last = last_part(s);
+    struct rh_sbrk_part part = {s->last, event, NULL};
+    if (last != NULL && (event - last->event) * BYTES_AN_EVENT < bytes) {
+        part.event = last->event;
+        part.copy = last->copy;
+    } else {
+        part.copy = copy_of(s, bytes);
+        if (part.copy == NULL) return false;
+    }
     s->parts[s->part_count++] = part;
-    for (int i = 0; i < RH_SBRK_MEMORIES; copy += s->memory[i++].bytes)
-        memcpy(copy, s->memory[i].at, s->memory[i].bytes);
     s->last = size - 1;
     return true;
+}
+
+/* The copy of a part that waits no more; another that has it, too, is the last one now. */
+static void release_copy(struct rh_sbrk_sizes *s, unsigned char *copy) {
+    const struct rh_sbrk_part *last = last_part(s);
+    if (last == NULL || last->copy != copy) free(copy);
 }
 
 static void next_part(struct rh_sbrk_sizes *s) {
@@ -51,7 +79,7 @@ static void next_part(struct rh_sbrk_sizes *s) {
     const unsigned char *copy = part.copy;
     for (int i = 0; i < RH_SBRK_MEMORIES; copy += s->memory[i++].bytes)
         memcpy(s->memory[i].at, copy, s->memory[i].bytes);
-    free(part.copy);
+    release_copy(s, part.copy);
     s->replay->done = part.event;
     s->replay->failures = 0;
     s->replay->first_failure = -1;
@@ -121,8 +149,10 @@ enum rh_sbrk_result rh_sbrk_run(struct rh_sbrk_sizes *s, size_t events,
 
 void rh_sbrk_end(struct rh_sbrk_sizes *s) {
     rh_replay_end(s->replay);
-    while (s->part_count > 0)
-        free(s->parts[--s->part_count].copy);
+    while (s->part_count > 0) {
+        s->part_count--;
+        release_copy(s, s->parts[s->part_count].copy);
+    }
     free(s->parts);
     free(s->runs.run);
 }

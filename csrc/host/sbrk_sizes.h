@@ -19,7 +19,8 @@ struct rh_sbrk_memory {
 };
 enum { RH_SBRK_MEMORIES = 4 }; /* the heap's state, its arena, its shadow, the slots */
 
-/* A part of the range that waits for its turn: up to `last`, from before `event`. */
+/* A part of the range that waits for its turn: up to `last`, from before `event`. Parts next to one
+ * another may have one copy. */
 struct rh_sbrk_part {
     uint64_t last;
     size_t event;
