@@ -68,8 +68,8 @@ enum rh_best_fit_result {
 };
 
 /* Begins with the sizes from `first` to `last`: RH_BEST_FIT_MORE, or what is wrong; `only` and
- * `ends_alone` can be set next. In each case
- * end() is to be called. The arrays may change meanwhile, and are read once: 'm' is a malloc. */
+ * `ends_alone` can be set next. In each case end() is to be called. The arrays may change
+ * meanwhile, and are read once: 'm' is a malloc. */
 enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *search, const uint8_t *op,
                                           const int32_t *slot, const uint64_t *wanted,
                                           size_t events, size_t slots, uint64_t split_above,
