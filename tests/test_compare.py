@@ -402,7 +402,8 @@ def test_progress_is_told_while_a_heap_is_searched() -> None:
         told: list[int] = seen.setdefault(heap, [])
         compare(trace, heaps=[heap], progress=lambda done, _, told=told: told.append(done))
         assert len(told) > 100
-        assert max(np.diff([0, *told[:-1]])) <= 1000 // 6  # the last one says that all is done
+        # a step where the plan is another; the last one says that all is done
+        assert max(np.diff([0, *told[:-1]])) <= 1000 // 5
 
 
 def test_a_comparison_is_frozen() -> None:
