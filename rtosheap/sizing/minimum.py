@@ -62,9 +62,10 @@ class MinimumSize:
         several recordings, in the one that decides. None if nothing smaller can even be
         constructed.
     exact : bool
-        True if no smaller size serves what the program did. False for a heap_2 of which not every
-        size was tried, since that takes long: some size that was not tried may serve, at least 64
-        steps below. False where the recording is not complete, as `warnings` say.
+        True if no smaller size serves what the program did (of a heap_2 none in steps of the
+        alignment). False for a heap_2 of which not every size was tried, since that takes long:
+        some size that was not tried may serve, at least 64 steps below. False where the recording
+        is not complete, as `warnings` say.
     peak_live_bytes : int
         Most bytes that are live at once in the trace, as requested.
     advice_size : int
