@@ -12,10 +12,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rtosheap.traces.columns import SIZE_MAX, Columns, Lines, names_in_use
+from rtosheap.traces.columns import Columns, Lines, names_in_use
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
-from rtosheap.traces.formats._address_log import bad_line, whole
+from rtosheap.traces.formats._address_log import bad_line, check, whole
 from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
 from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
@@ -91,7 +91,7 @@ class AddressLog:
         if address == 0:
             self.fail(size)
             return
-        _check(address, size)
+        check(address, size)
         if address in self.live:
             self.loss["implied_frees"] += 1
             self.add_free(self.live[address], address, line)
@@ -136,7 +136,7 @@ class AddressLog:
             self.malloc(new, size, line)
             self.loss["foreign_reallocs"] += 1
         else:
-            _check(new, size)
+            check(new, size)
             id_ = self.live.pop(old)
             if new in self.live:
                 self.loss["implied_frees"] += 1
@@ -169,12 +169,6 @@ class AddressLog:
             out.meta[ABI] = "8-byte pointers"
         out.meta |= meta
         return out
-
-
-def _check(address: int, size: int) -> None:
-    for what, number in (("size", size), ("address", address)):
-        if not 0 <= number <= SIZE_MAX:
-            raise TraceError(f"the {what} is {number}; it must be from 0 to {SIZE_MAX}")
 
 
 class LogReader(AddressLog):

@@ -9,6 +9,7 @@ from log_reference import AddressLog
 
 from rtosheap.traces.columns import Columns, Tasks, valid_task
 from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats.recorder import unrolled
 
 NAME = "recorder"
 HINT = "a stream of rtosheap's own recorder, or a dump with its ring"
@@ -84,19 +85,6 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     for record in records(data):
         reader.take(record)
     return reader.finished()
-
-
-def unrolled(data: bytes) -> bytes:
-    """The bytes of the ring in a dump, the oldest first; a plain stream as it is."""
-    at = data.find(_RING)
-    while at >= 0:
-        size, put, laps = (_word(data, at + 8 + 4 * i) for i in range(3))
-        start = at + len(_RING) + 12
-        if 0 < size <= len(data) - start and put < size:
-            ring = data[start : start + size]
-            return ring[put:] + ring[:put] if laps else ring[:put]
-        at = data.find(_RING, at + 1)
-    return data
 
 
 def check(data: bytes) -> int:
