@@ -176,17 +176,15 @@ def replay(
 ) -> dict[str, int]: ...
 
 # Which sizes serve a trace, as (first size, last size, event that fails or -1) of each run of them.
-# The arrays are those of replay(), but that `wanted` is the block that each event asks for, 0 where
-# it asks for none.
 #
-# heap_2's sizes are counted in steps of the alignment, without what is part of no block. `only`, if
-# not 0: the run of this size alone. `ends_alone`: up to the first size that serves, then from the
-# largest down to the first that fails. None where the search takes more than `most` events.
+# Of heap_2 each event wants a block, or none where `wanted` is 0, and ends the block of the event
+# that `ended` says, or -1. Its sizes are counted in steps of the alignment, without what is part of
+# no block. `only`, if not 0: the run of this size alone. `ends_alone`: up to the first size that
+# serves, then from the largest down to the first that fails. None where the search takes more than
+# `most` events.
 def best_fit_sizes(
-    op: _Array,
-    slot: _Array,
     wanted: _Array,
-    slots: int,
+    ended: _Array,
     split_above: int,
     first: int,
     last: int,

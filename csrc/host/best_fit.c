@@ -209,25 +209,25 @@ enum rh_best_fit_result rh_best_fit_run(struct rh_best_fit *s, uint64_t events) 
 /* --- beginning and end -------------------------------------------------------------------------
  */
 
-/* Each event's wanted size, and which one's block ends there, of those that have one. */
-static enum rh_best_fit_result take_events(struct rh_best_fit *s, const uint8_t *op,
-                                           const int32_t *slot, const uint64_t *wanted,
-                                           uint32_t *live, size_t slots) {
-    memset(live, 0xff, slots * sizeof *live);
+/* What each event wants, and which one's block ends there. A block ends once, if at all: until the
+ * search runs, an event's `block` says whether its own does. */
+static bool take_events(struct rh_best_fit *s, const uint64_t *wanted, const int32_t *ended) {
     for (size_t i = 0; i < s->event_count; i++) {
-        const int32_t at = *(const volatile int32_t *)&slot[i];
-        if (at < 0 || (size_t)at >= slots) return RH_BEST_FIT_NO_EVENT;
-        struct rh_best_fit_event *event = &s->events[i];
+        const int32_t of = *(const volatile int32_t *)&ended[i];
+        struct rh_best_fit_event *event = &s->events[i], *before = &s->events[of < 0 ? 0 : of];
         event->wanted = *(const volatile uint64_t *)&wanted[i];
-        event->ended = op[i] == 'm' ? RH_NO_BLOCK : live[at];
-        live[at] = event->wanted != 0 ? (uint32_t)i : RH_NO_BLOCK;
+        event->ended = RH_NO_BLOCK;
+        event->block = 0;
+        if (of < 0) continue;
+        if ((size_t)of >= i || before->wanted == 0 || before->block != 0) return false;
+        event->ended = (uint32_t)of;
+        before->block = 1;
     }
-    return RH_BEST_FIT_MORE;
+    return true;
 }
 
-enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *s, const uint8_t *op,
-                                          const int32_t *slot, const uint64_t *wanted,
-                                          size_t events, size_t slots, uint64_t split_above,
+enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *s, const uint64_t *wanted,
+                                          const int32_t *ended, size_t events, uint64_t split_above,
                                           uint64_t first, uint64_t last) {
     const struct rh_best_fit begun = {.event_count = events,
                                       .split_above = split_above,
@@ -235,13 +235,10 @@ enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *s, const uint8_t *
                                       .first = first,
                                       .last = last};
     *s = begun;
-    if (events > INT32_MAX || slots > INT32_MAX) return RH_BEST_FIT_NO_MEMORY;
+    if (events > INT32_MAX) return RH_BEST_FIT_NO_MEMORY;
     s->events = malloc((events + 1) * sizeof *s->events);
-    uint32_t *live = malloc((slots + 1) * sizeof *live);
-    enum rh_best_fit_result result = RH_BEST_FIT_NO_MEMORY;
-    if (s->events != NULL && live != NULL) result = take_events(s, op, slot, wanted, live, slots);
-    free(live);
-    if (result != RH_BEST_FIT_MORE) return result;
+    if (s->events == NULL) return RH_BEST_FIT_NO_MEMORY;
+    if (!take_events(s, wanted, ended)) return RH_BEST_FIT_NO_EVENT;
     uint64_t largest = 0;
     for (size_t i = 0; i < events; i++)
         if (s->events[i].wanted > largest) largest = s->events[i].wanted;

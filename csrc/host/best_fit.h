@@ -64,15 +64,15 @@ enum rh_best_fit_result {
     RH_BEST_FIT_DONE,
     RH_BEST_FIT_MORE,
     RH_BEST_FIT_NO_MEMORY, /* or more events than can be counted */
-    RH_BEST_FIT_NO_EVENT   /* a slot outside the table */
+    RH_BEST_FIT_NO_EVENT   /* what ends somewhere is no block that an earlier event was given */
 };
 
 /* Begins with the sizes from `first` to `last`: RH_BEST_FIT_MORE, or what is wrong; `only` and
- * `ends_alone` can be set next. In each case end() is to be called. The arrays may change
- * meanwhile, and are read once: 'm' is a malloc. */
-enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *search, const uint8_t *op,
-                                          const int32_t *slot, const uint64_t *wanted,
-                                          size_t events, size_t slots, uint64_t split_above,
+ * `ends_alone` can be set next. In each case end() is to be called. An event wants a block of so
+ * many steps, or 0: none; and ends the block of the event `ended`, or -1. The arrays may change
+ * meanwhile, and are read once. */
+enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *search, const uint64_t *wanted,
+                                          const int32_t *ended, size_t events, uint64_t split_above,
                                           uint64_t first, uint64_t last);
 /* Runs about so many events, or to the end. */
 enum rh_best_fit_result rh_best_fit_run(struct rh_best_fit *search, uint64_t events);

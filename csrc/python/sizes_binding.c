@@ -8,22 +8,24 @@
 /* What runs between two looks at signals and at progress(): some milliseconds. */
 #define EVENTS_AT_ONCE 100000
 
-/* The events, and a number for each: what it asks for. */
+/* The events: those of a replay, or of heap_2's search, which are linked already. */
 struct events {
-    Py_buffer op, slot, size;
+    Py_buffer op, slot, size; /* or which event's block ends, and what is wanted */
+    Py_buffer *views[3];
     int taken;
     Py_ssize_t slots;
 };
 
+/* Of so many items; -1: of any number. */
 static bool take_array(struct events *events, Py_buffer *view, PyObject *object, const char *name,
-                       Py_ssize_t item) {
+                       Py_ssize_t item, Py_ssize_t count) {
     if (core_get_plain_buffer(object, view, PyBUF_C_CONTIGUOUS, name) != 0) return false;
-    events->taken++;
-    if (view->itemsize == item && view->len / item == events->op.len &&
+    events->views[events->taken++] = view;
+    if (view->itemsize == item && (count < 0 || view->len / item == count) &&
         (uintptr_t)view->buf % (uintptr_t)item == 0)
         return true;
     PyErr_Format(PyExc_ValueError, "%s must be an aligned array of %zd items of %zd bytes", name,
-                 events->op.len, item);
+                 count < 0 ? view->len / item : count, item);
     return false;
 }
 
@@ -34,15 +36,14 @@ static bool take_events(struct events *events, PyObject *const *arrays, Py_ssize
         PyErr_SetString(PyExc_ValueError, "slots must not be negative");
         return false;
     }
-    return take_array(events, &events->op, arrays[0], "op", 1) &&
-           take_array(events, &events->slot, arrays[1], "slot", 4) &&
-           take_array(events, &events->size, arrays[2], "size", 8);
+    return take_array(events, &events->op, arrays[0], "op", 1, -1) &&
+           take_array(events, &events->slot, arrays[1], "slot", 4, events->op.len) &&
+           take_array(events, &events->size, arrays[2], "size", 8, events->op.len);
 }
 
 static void release_events(struct events *events) {
-    Py_buffer *const views[] = {&events->op, &events->slot, &events->size};
     while (events->taken > 0)
-        PyBuffer_Release(views[--events->taken]);
+        PyBuffer_Release(events->views[--events->taken]);
 }
 
 static bool check_range(unsigned long long first, unsigned long long last) {
@@ -88,28 +89,28 @@ static PyObject *run_best_fit(struct rh_best_fit *search, unsigned long long mos
 }
 
 PyObject *core_best_fit_sizes(PyObject *module, PyObject *args) {
-    PyObject *arrays[3], *progress, *result = NULL;
-    Py_ssize_t slots;
+    PyObject *wanted, *ended, *progress, *result = NULL;
     unsigned long long split_above, first, last, only, most;
-    struct events events;
+    struct events events = {.taken = 0};
     int ends_alone;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OOOnKKKKpKO:best_fit_sizes", &arrays[0], &arrays[1], &arrays[2],
-                          &slots, &split_above, &first, &last, &only, &ends_alone, &most,
-                          &progress) ||
+    if (!PyArg_ParseTuple(args, "OOKKKKpKO:best_fit_sizes", &wanted, &ended, &split_above, &first,
+                          &last, &only, &ends_alone, &most, &progress) ||
         !check_range(first, last))
         return NULL;
-    if (take_events(&events, arrays, slots)) {
+    if (take_array(&events, &events.size, wanted, "wanted", 8, -1) &&
+        take_array(&events, &events.slot, ended, "ended", 4, events.size.len / 8)) {
         struct rh_best_fit search;
-        switch (rh_best_fit_begin(&search, events.op.buf, events.slot.buf, events.size.buf,
-                                  (size_t)events.op.len, (size_t)slots, split_above, first, last)) {
+        switch (rh_best_fit_begin(&search, events.size.buf, events.slot.buf,
+                                  (size_t)(events.size.len / 8), split_above, first, last)) {
         case RH_BEST_FIT_MORE:
             search.only = only;
             search.ends_alone = ends_alone != 0;
             result = run_best_fit(&search, most, progress);
             break;
         case RH_BEST_FIT_NO_EVENT:
-            PyErr_Format(PyExc_ValueError, "slot has an entry that is none of %zd", slots);
+            PyErr_SetString(PyExc_ValueError, "ended has an entry that is no earlier event whose "
+                                              "block has not ended");
             break;
         default: PyErr_NoMemory();
         }

@@ -49,9 +49,12 @@ class _Search:
         self._problem, self._floor = problem, floor
         self.step = layout.step
         self.largest = problem.largest // self.step * self.step
-        slot, self._slots = trace.slots
         wanted = (problem.blocks // self.step).astype(np.uint64)
-        self._events = trace.op, slot, wanted, self._slots, layout.split_above // self.step
+        ends = trace.ends()
+        given = np.flatnonzero((wanted != 0) & (ends < len(trace)))
+        ended = np.full(len(trace), -1, np.int32)
+        ended[ends[given]] = given
+        self._events = wanted, ended, layout.split_above // self.step
 
     def range(
         self, first: int, last: int, *, most: int = _NO_END, ends_alone: bool = False
