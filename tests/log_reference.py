@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 from array import array
 from collections import Counter
@@ -13,17 +12,16 @@ from unittest.mock import patch
 import numpy as np
 
 from rtosheap.traces.columns import Columns, Lines, names_in_use
-from rtosheap.traces.errors import TraceError
 from rtosheap.traces.events import Op
+from rtosheap.traces.formats import _address_log
 from rtosheap.traces.formats._address_log import bad_line, check, whole
-from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
+from rtosheap.traces.formats.streams import lines
 from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
 
 _MALLOC, _REALLOC, _FREE = int(Op.MALLOC), int(Op.REALLOC), int(Op.FREE)
 __all__ = ["AddressLog", "LogReader", "bad_line", "reader", "whole"]
 
-_ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
 _MAX_32 = 2**32 - 1
 
 
@@ -172,53 +170,25 @@ class AddressLog:
 
 
 class LogReader(AddressLog):
-    """The events of a log's lines, each handed to `take`.
-
-    A last line without its newline was cut off if its last word is no whole address: then it is
-    left out, and counted.
+    """The events of a log's lines, each handed to `take`: as the reader in use does it with those
+    that are not read in C.
     """
 
     def __init__(self, strict: bool) -> None:
         super().__init__()
         self.strict = strict
         self.bad = 0
-        self._digits = 0
+        self.digits = 0
 
-    def take(self, raw: bytes, number: int) -> None:
-        """Take a line, or raise a `TraceError`, which makes it a bad one. For the subclass."""
-        raise NotImplementedError
-
-    def _whole(self, raw: bytes) -> bool:
-        """Whether a line without an end says for itself that it is complete."""
-        word = raw.rstrip(b"\r").rpartition(b" ")[2]
-        match = _ADDRESS.match(word)
-        return raw.endswith((b")", b"<void>")) or (
-            match is not None and 0 < self._digits <= len(match[1])
-        )
-
-    def saw(self, digits: int) -> None:
-        """Note how many digits a whole address has."""
-        self._digits = max(self._digits, digits)
+    take = _address_log.LogReader.take
+    saw = _address_log.LogReader.saw
+    _whole = _address_log.LogReader._whole
+    _take_line = _address_log.LogReader._take_line
 
     def of(self, stream: BinaryIO) -> Self:
         """This reader, once it has taken every line."""
         for number, raw in enumerate(lines(stream), 1):
-            try:
-                if len(raw) > MAX_LINE:
-                    raise too_long()
-                if raw.endswith(b"\n"):
-                    self.take(raw, number)
-                elif self._whole(raw):
-                    self.take(raw + b"\n", number)
-                else:
-                    self.loss["cut_lines"] += 1
-            except TraceError as error:
-                if not raw.endswith(b"\n") and len(raw) <= MAX_LINE:
-                    self.loss["cut_lines"] += 1
-                elif self.strict:
-                    raise error.at(line=number, path=None) from None
-                else:
-                    self.bad += 1
+            self._take_line(raw, number)
         return self
 
     def columns(self, source: str, *, tasks: tuple[str, ...] = (), **meta: str) -> Columns:

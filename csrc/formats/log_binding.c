@@ -157,8 +157,13 @@ static PyObject *log_columns(PyObject *self, PyObject *unused) {
     return columns;
 }
 
-/* Takes data, at, end, line; false with an exception. */
-static bool take_lines(struct buffers *buffers, PyObject *const *args, struct rh_lines *lines) {
+/* Takes data, at, end, line of as many arguments as there must be; false with an exception. */
+static bool take_lines(struct buffers *buffers, PyObject *const *args, Py_ssize_t count,
+                       Py_ssize_t wanted, const char *call, struct rh_lines *lines) {
+    if (count != wanted) {
+        PyErr_SetString(PyExc_TypeError, call);
+        return false;
+    }
     lines->at = PyLong_AsSize_t(args[1]);
     lines->length = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[2]);
     lines->line = PyErr_Occurred() ? 0 : PyLong_AsLongLong(args[3]);
@@ -178,47 +183,40 @@ static PyObject *scanned(enum rh_scan result, const struct rh_lines *lines) {
 /* A format whose lines tell all. */
 static PyObject *scan(PyObject *self, PyObject *const *args, Py_ssize_t count, const char *call,
                       enum rh_scan (*format)(struct rh_log *, struct rh_lines *)) {
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, call);
-        return NULL;
-    }
     struct buffers buffers = {.count = 0};
     struct rh_lines lines = {0};
     PyObject *result = NULL;
-    if (take_lines(&buffers, args, &lines)) result = scanned(format(log_of(self), &lines), &lines);
+    if (take_lines(&buffers, args, count, 4, call, &lines))
+        result = scanned(format(log_of(self), &lines), &lines);
     formats_release(&buffers);
     return result;
 }
 
 static PyObject *scan_valgrind(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    if (count != 5) {
-        PyErr_SetString(PyExc_TypeError, "scan_valgrind(data, at, end, line, process)");
-        return NULL;
-    }
     struct buffers buffers = {.count = 0};
     struct rh_lines lines = {0};
     PyObject *result = NULL;
-    if (!take_lines(&buffers, args, &lines)) goto done;
-    const uint8_t *process = formats_array(&buffers, args[4], "process", 1, -1, false);
-    if (process == NULL) goto done;
-    const size_t length = (size_t)buffers.views[1].len;
-    result = scanned(rh_scan_valgrind(log_of(self), &lines, process, length), &lines);
-done:
+    if (take_lines(&buffers, args, count, 5, "scan_valgrind(data, at, end, line, process)",
+                   &lines)) {
+        const uint8_t *process = formats_array(&buffers, args[4], "process", 1, -1, false);
+        if (process != NULL)
+            result = scanned(
+                rh_scan_valgrind(log_of(self), &lines, process, (size_t)buffers.views[1].len),
+                &lines);
+    }
     formats_release(&buffers);
     return result;
 }
 
 static PyObject *scan_freertos(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    if (count != 5) {
-        PyErr_SetString(PyExc_TypeError, "scan_freertos(data, at, end, line, sized)");
-        return NULL;
-    }
     struct buffers buffers = {.count = 0};
     struct rh_lines lines = {0};
     PyObject *result = NULL;
-    const int sized = PyObject_IsTrue(args[4]);
-    if (sized >= 0 && take_lines(&buffers, args, &lines))
-        result = scanned(rh_scan_freertos(log_of(self), &lines, sized != 0), &lines);
+    if (take_lines(&buffers, args, count, 5, "scan_freertos(data, at, end, line, sized)", &lines)) {
+        const int sized = PyObject_IsTrue(args[4]);
+        if (sized >= 0)
+            result = scanned(rh_scan_freertos(log_of(self), &lines, sized != 0), &lines);
+    }
     formats_release(&buffers);
     return result;
 }
@@ -236,16 +234,15 @@ static PyObject *scan_ltrace(PyObject *self, PyObject *const *args, Py_ssize_t c
 }
 
 static PyObject *scan_heaptrack(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    if (count != 5) {
-        PyErr_SetString(PyExc_TypeError, "scan_heaptrack(data, at, end, line, interpreted)");
-        return NULL;
-    }
     struct buffers buffers = {.count = 0};
     struct rh_lines lines = {0};
     PyObject *result = NULL;
-    const int form = args[4] == Py_None ? -1 : PyObject_IsTrue(args[4]);
-    if (!PyErr_Occurred() && take_lines(&buffers, args, &lines))
-        result = scanned(rh_scan_heaptrack(log_of(self), &lines, form), &lines);
+    if (take_lines(&buffers, args, count, 5, "scan_heaptrack(data, at, end, line, interpreted)",
+                   &lines)) {
+        const int form = args[4] == Py_None ? -1 : PyObject_IsTrue(args[4]);
+        if (!PyErr_Occurred())
+            result = scanned(rh_scan_heaptrack(log_of(self), &lines, form), &lines);
+    }
     formats_release(&buffers);
     return result;
 }
@@ -270,9 +267,11 @@ static PyObject *read_records(PyObject *self, PyObject *const *args, Py_ssize_t 
     struct buffers buffers = {.count = 0};
     struct rh_records records = {.log = log, .key_of = ask, .context = args[1]};
     records.data = formats_array(&buffers, args[0], "data", 1, -1, false);
-    if (records.data == NULL) return NULL;
-    records.length = (size_t)buffers.views[0].len;
-    const enum rh_scan result = rh_records_read(&records);
+    enum rh_scan result = RH_SCAN_FAILED;
+    if (records.data != NULL) {
+        records.length = (size_t)buffers.views[0].len;
+        result = rh_records_read(&records);
+    }
     formats_release(&buffers);
     if (result == RH_SCAN_FAILED) return PyErr_Occurred() ? NULL : PyErr_NoMemory();
     return Py_BuildValue("(KIIN)", (unsigned long long)records.base, records.shift, records.meaning,
