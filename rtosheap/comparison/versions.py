@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from rtosheap.comparison.evaluate import PARTS, Job, Moved, evaluate, joined, moved
@@ -163,9 +163,9 @@ def run_jobs(
     """The row of each heap, and how its blocks lie to those beside which it is put. An executor
     runs a task for each part of each.
     """
-    works = [_Work(job, parts) for job in jobs for parts in _tasks(job, executor)]
-    done = iter(spread(_run, works, executor, progress))
-    found = (list(islice(done, len(_tasks(job, executor)))) for job in jobs)
+    works = [[_Work(job, parts) for parts in _tasks(job, executor)] for job in jobs]
+    done = iter(spread(_run, [*chain.from_iterable(works)], executor, progress))
+    found = (list(islice(done, len(own))) for own in works)
     return [(joined([row for row, _ in parts]), parts[0][1]) for parts in found]
 
 

@@ -54,6 +54,13 @@ class Failures(NamedTuple):
     reason: str | None = None
 
 
+class _Tried(NamedTuple):
+    """A replay up to its first failure, and the least that was ever free until then."""
+
+    counts: Counts
+    least_free: int
+
+
 class SizingProblem:
     """Replays a trace in heaps of one kind and any size.
 
@@ -96,9 +103,7 @@ class SizingProblem:
         self.smallest = self.layout.smallest(self.base)
         self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
         self.largest = self._largest()
-        self._known: dict[int, int | None] = {}
-        self._counts: dict[int, Counts] = {}
-        self._least_free: dict[int, int] = {}
+        self._tried: dict[int, _Tried | None] = {}
         self.rounds = Rounds()
 
     # ------------------------------------------------------------------ heaps
@@ -293,28 +298,36 @@ class SizingProblem:
         """The first event that fails in a heap of `size` bytes, None if all are served. A heap
         that cannot be constructed fails at the first allocation.
         """
-        if size not in self._known:
+        tried = self._try(size)
+        if tried is not None:
+            return tried.counts.first_failure if tried.counts.failures else None
+        asks = self.asks()
+        return int(np.argmax(asks)) if asks.any() else None
+
+    def counts(self, size: int) -> Counts:
+        """What a replay in a heap of `size` bytes, which there can be, counts up to the first
+        failure.
+        """
+        tried = self._try(size)
+        assert tried is not None
+        return tried.counts
+
+    def minimum_ever_free(self, size: int) -> int:
+        """The least that was ever free in such a heap, until the first failure."""
+        tried = self._try(size)
+        assert tried is not None
+        return tried.least_free
+
+    def _try(self, size: int) -> _Tried | None:
+        """A replay in a heap of `size` bytes, run once; None if there can be none."""
+        if size not in self._tried:
             try:
                 heap = self.heap(size)
             except ValueError:
-                asks = self.asks()
-                self._known[size] = int(np.argmax(asks)) if asks.any() else None
+                self._tried[size] = None
             else:
-                counts = self.replay(heap)
-                self._known[size] = counts.first_failure if counts.failures else None
-                self._counts[size] = counts
-                self._least_free[size] = heap.minimum_ever_free_size
-        return self._known[size]
-
-    def counts(self, size: int) -> Counts:
-        """What a replay in a heap of `size` bytes counts, up to the first failure."""
-        self.failure(size)
-        return self._counts[size]
-
-    def minimum_ever_free(self, size: int) -> int:
-        """The least that was ever free in a heap of `size` bytes, until the first failure."""
-        self.failure(size)
-        return self._least_free[size]
+                self._tried[size] = _Tried(self.replay(heap), heap.minimum_ever_free_size)
+        return self._tried[size]
 
     def fixed_failure(self) -> int | None:
         """The first event that fails in heap_5's fixed regions alone, None if they serve all."""
