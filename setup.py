@@ -7,7 +7,9 @@ from setuptools import Extension, setup
 LIMITED_API = ("Py_LIMITED_API", "0x030B0000")
 # word_size.h includes the core and these, once per word size.
 INCLUDED = ["csrc/host/newlib_nano.c", *glob("csrc/core/*.c")]
-DEPENDS = sorted([*INCLUDED, *glob("csrc/core/*.h"), *glob("csrc/host/*.h")])
+DEPENDS = sorted(
+    [*INCLUDED, *glob("csrc/core/*.h"), *glob("csrc/host/*.h"), *glob("csrc/policies/*.h")]
+)
 
 setup(
     ext_modules=[

@@ -5,6 +5,8 @@
  *     replay_driver HEAP ENGINE EVENTS LIVE [BEFORE]
  *     replay_driver HEAP ENGINE FILE ARENA
  *
+ * HEAP is a number, or a policy: FIT/ORDER/COALESCE.
+ *
  * The trace is one of random sizes and lifetimes, with about LIVE blocks at a time, of which BEFORE
  * events are run with an index before it is measured; or that of a FILE: the numbers of its events
  * and ids, 8 bytes each, and its columns. ENGINE is list, index or chosen. It prints the events and
@@ -65,6 +67,33 @@ static bool read_events(struct trace *trace, const char *name) {
            fread(trace->size, 8, events, file) == events;
 }
 
+/* How many characters of a text the name is that it begins with, of which *place is set; 0: none.
+ */
+static size_t name_of(const char *text, const char *const *names, int count, int *place) {
+    for (int i = 0; i < count; i++) {
+        const size_t length = strlen(names[i]);
+        if (strncmp(text, names[i], length) != 0) continue;
+        *place = i;
+        return length + (text[length] == '/');
+    }
+    return 0;
+}
+
+static int kind_of(const char *heap, struct rh_policy *policy) {
+    static const char *const fits[] = RH_FIT_NAMES, *const orders[] = RH_ORDER_NAMES,
+                             *const coalesces[] = RH_COALESCE_NAMES;
+    int fit = 0, order = 0, coalesce = 0;
+    if (strchr(heap, '/') == NULL) return atoi(heap);
+    heap += name_of(heap, fits, RH_FITS, &fit);
+    heap += name_of(heap, orders, RH_ORDERS, &order);
+    name_of(heap, coalesces, RH_COALESCES, &coalesce);
+    policy->fit = (enum rh_fit)fit;
+    policy->order = (enum rh_order)order;
+    policy->coalesce = (enum rh_coalesce)coalesce;
+    policy->class_bits = policy->fit == RH_FIT_GOOD ? RH_MOST_CLASS_BITS : 0;
+    return RH_KIND_POLICY;
+}
+
 static enum rh_engine engine_of(const char *name) {
     if (strcmp(name, "list") == 0) return RH_ENGINE_LIST;
     return strcmp(name, "index") == 0 ? RH_ENGINE_INDEX : RH_ENGINE_CHOSEN;
@@ -89,7 +118,8 @@ static bool run(struct rh_replay *replay, size_t events, bool measures) {
 
 int main(int argc, char **argv) {
     if (argc < 5) return 2;
-    const struct rh_ops *ops = rh_ops_find(atoi(argv[1]), 4);
+    struct rh_policy policy = {RH_FIT_FIRST, RH_ORDER_ADDRESS, RH_COALESCE_FREE, 0, false, 0};
+    const struct rh_ops *ops = rh_ops_find(kind_of(argv[1], &policy), 4);
     const bool is_random = argv[3][0] >= '0' && argv[3][0] <= '9';
     const size_t before = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
     const uint64_t last = strtoul(argv[4], NULL, 10);
@@ -104,6 +134,7 @@ int main(int argc, char **argv) {
     const struct rh_setup setup = {.alignment = 8,
                                    .end_marker = 0x1FFFFFF0u,
                                    .newlib = 5,
+                                   .policy = &policy,
                                    .region_count = 1,
                                    .regions = &region};
     struct rh_replay replay = {.ops = ops,

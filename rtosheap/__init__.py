@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "allocators": ("PolicyHeap",),
     "comparison": ("Comparison", "HeapResult", "compare"),
     "heaps": (
         "Block",

@@ -1,5 +1,6 @@
 """What `rtosheap` gives on demand, for type checkers."""
 
+from rtosheap import allocators as allocators
 from rtosheap import comparison as comparison
 from rtosheap import corruption as corruption
 from rtosheap import cortexm as cortexm
@@ -16,6 +17,7 @@ from rtosheap import risk as risk
 from rtosheap import sizing as sizing
 from rtosheap import testing as testing
 from rtosheap import traces as traces
+from rtosheap.allocators import PolicyHeap
 from rtosheap.comparison import Comparison, HeapResult, compare
 from rtosheap.heaps import (
     Block,
@@ -63,6 +65,7 @@ __all__ = [
     "MinimumSize",
     "Op",
     "Pin",
+    "PolicyHeap",
     "Region",
     "Replay",
     "Risk",

@@ -69,6 +69,10 @@ class Heap:
     @property
     def _reached(self) -> int: ...
     @property
+    def _nodes(self) -> int: ...
+    @property
+    def _policy(self) -> tuple[str, str, str, int, str, int] | None: ...
+    @property
     def _refused(self) -> int: ...
     # anyway: where the kernel's own would crash, too
     def _stats(self, anyway: bool = False, /) -> tuple[int, int, int, int, int, int, int]: ...
@@ -142,6 +146,18 @@ class Heap5(Heap):
         clear_on_free: bool = False,
         canary: SupportsIndex | None = None,
         kernel: str | None = None,
+    ) -> Self: ...
+
+class PolicyHeap(Heap):
+    def __new__(
+        cls,
+        regions: Sequence[tuple[SupportsIndex, _Memory]],
+        policy: tuple[str, str, str, int, str, int],
+        *,
+        word_size: SupportsIndex = 4,
+        alignment: SupportsIndex = 8,
+        clear_on_free: bool = False,
+        end_marker: SupportsIndex | None = None,
     ) -> Self: ...
 
 def _restore(

@@ -6,6 +6,7 @@ which are excesses over live memory and have no upper bound.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias, overload
@@ -191,10 +192,17 @@ def largest_request(heap: Heap) -> int:
     (True, True)
     """
     layout, blocks = Layout.of(heap), heap._blocks(True)
+    if layout.policy is not None and layout.policy.coalesce == "deferred":
+        return bisect_left(range(heap.free_size), True, key=lambda n: _fails(heap, n + 1))
     free = [size for _, size, allocated in blocks if not allocated]
     if layout.is_newlib and not layout.variant.final:
         free += [a[1] + b[1] for a, b in pairwise(blocks) if not (a[2] or b[2])]  # the last grows
     return layout.largest_request(max(free, default=0))
+
+
+def _fails(heap: Heap, size: int) -> bool:
+    """Would a request fail? What is free may be joined first."""
+    return heap.copy().malloc(size) is None
 
 
 # ---------------------------------------------------------------------- over a trace

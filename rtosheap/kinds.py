@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
+from rtosheap.allocators import PolicyHeap
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.heaps.layout import Layout
 
 __all__ = ["CLASSES", "NAMES", "HeapClass", "HeapKind", "heap_class", "heap_name", "layout_of"]
 
-HeapClass: TypeAlias = type[Heap1] | type[Heap2] | type[Heap3] | type[Heap4] | type[Heap5]
+HeapClass: TypeAlias = (
+    type[Heap1] | type[Heap2] | type[Heap3] | type[Heap4] | type[Heap5] | type[PolicyHeap]
+)
 #: What an argument that chooses a heap may be.
 HeapKind: TypeAlias = HeapClass | str
 
@@ -31,7 +35,8 @@ def heap_class(heap: HeapKind) -> HeapClass:
     Parameters
     ----------
     heap : type or str
-        `Heap1` … `Heap5` or a subclass, which is returned as it is; or ``"heap_1"`` … ``"heap_5"``.
+        `Heap1` … `Heap5`, `PolicyHeap`, what `PolicyHeap.of` returns, or a subclass, which is
+        returned as it is; or ``"heap_1"`` … ``"heap_5"``, or a policy's name.
 
     Raises
     ------
@@ -44,22 +49,29 @@ def heap_class(heap: HeapKind) -> HeapClass:
     --------
     >>> heap_class("heap_4").__name__
     'Heap4'
+    >>> heap_class("best-fit/address/coalescing").chosen.fit
+    'best'
     """
     if isinstance(heap, str):
-        try:
+        if heap in CLASSES:
             return CLASSES[heap]
-        except KeyError:
-            raise ValueError(f"heap is {heap!r}; it must be {_CHOICES}") from None
-    if isinstance(heap, type) and issubclass(heap, tuple(CLASSES.values())):
+        try:
+            return PolicyHeap.of(heap)
+        except ValueError as error:
+            why = f"; {error}" if "-fit" in heap or "/" in heap else ""
+            raise ValueError(f"heap is {heap!r}; it must be {_CHOICES}{why}") from None
+    known = (*CLASSES.values(), PolicyHeap)
+    if isinstance(heap, type) and issubclass(heap, known):
         return heap
-    if isinstance(heap, tuple(CLASSES.values())):
+    if isinstance(heap, known):
         hint = f"the class {type(heap).__name__} serves, one of its heaps does not"
         raise TypeError(f"heap is {heap!r}; {hint}")
     raise TypeError(f"heap is {heap!r}; it must be {_CHOICES}")
 
 
 def heap_name(heap: HeapKind) -> str:
-    """The name of a heap kind, ``"heap_1"`` … ``"heap_5"``; a subclass has its heap's.
+    """The name of a heap kind, ``"heap_1"`` … ``"heap_5"``, or its policy's; a subclass has its
+    heap's.
 
     Raises
     ------
@@ -73,21 +85,26 @@ def heap_name(heap: HeapKind) -> str:
     ('heap_4', 'heap_1')
     """
     chosen = heap_class(heap)
+    if issubclass(chosen, PolicyHeap):
+        return chosen.chosen.name
     return next(name for name, known in CLASSES.items() if issubclass(chosen, known))
 
 
-def layout_of(heap: HeapKind) -> Layout:
-    """What a heap of a kind looks like with the default options.
+def layout_of(heap: HeapKind, options: Mapping[str, Any] | None = None) -> Layout:
+    """What a heap of a kind looks like, with the options that its constructor is given.
 
     Raises
     ------
     ValueError, TypeError
         As :func:`heap_class`.
     """
-    return Layout(heap_class(heap).kind)
+    chosen = heap_class(heap)
+    policy = chosen.chosen if issubclass(chosen, PolicyHeap) else None
+    return Layout.from_options(chosen.kind, options or {}, policy)
 
 
 _CHOICES = (
     f"one of the classes {', '.join(known.__name__ for known in CLASSES.values())}, "
-    f"or one of the names {', '.join(map(repr, NAMES))}"
+    f"or one of the names {', '.join(map(repr, NAMES))}, or a PolicyHeap or a policy's name, such "
+    "as 'best-fit/address/coalescing'"
 )

@@ -63,8 +63,9 @@ def test_what_a_snapshot_holds() -> None:
         **{"addresses": tuple, "minimum_ever_free": int, "allocations": int, "frees": int},
         **{"failed": int, "reached": int, "blocks": bytes, "free_list": bytes, "ever": bytes},
         **{"kernel": str, "newlib": type(None), "extended": int, "moved": bytes},
+        **{"policy": type(None), "rover": int},
     }
-    assert snapshot["version"] == 3
+    assert snapshot["version"] == 4
     assert snapshot["clear_on_free"] is True
     assert snapshot_of(canary=0)[0]["canary"] == 0
     assert snapshot_of()[0]["canary"] is None
@@ -103,10 +104,17 @@ def test_an_entry_that_is_unknown() -> None:
         _core._restore(Heap4, [memory], {**snapshot, Text("kind"): 4})
 
 
+def test_version_3_knew_no_policy() -> None:
+    snapshot, memory = snapshot_of()
+    third = {name: snapshot[name] for name in snapshot if name not in ("policy", "rover")}
+    heap = _core._restore(Heap4, [memory], {**third, "version": 3})
+    assert heap._snapshot() == snapshot
+
+
 def test_another_version_is_named() -> None:
     snapshot, memory = snapshot_of()
-    with pytest.raises(ValueError, match="version 4"):
-        _core._restore(Heap4, [memory], {"version": 4, "entries": "of tomorrow"})
+    with pytest.raises(ValueError, match="version 5"):
+        _core._restore(Heap4, [memory], {"version": 5, "entries": "of tomorrow"})
     for wrong in ([], None, list(snapshot.items())):
         with pytest.raises(TypeError, match="must be a dict"):
             _core._restore(Heap4, [memory], wrong)  # type: ignore[arg-type]

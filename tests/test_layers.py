@@ -18,6 +18,7 @@ LAYERS = (
     {"faces", "tables", "work"},
     {"html"},
     {"heaps", "traces"},
+    {"allocators"},
     {"kinds", "freertos", "data", "device", "replays"},
     {"fragmentation"},
     {"sizing", "corruption", "inspection", "testing"},

@@ -14,6 +14,7 @@ RECORDED = Path(__file__).parent / "data" / "public_names.txt"
 #: What users import from: each says `__all__`.
 PUBLIC = (
     "rtosheap",
+    "rtosheap.allocators",
     "rtosheap.comparison",
     "rtosheap.corruption",
     "rtosheap.cortexm",

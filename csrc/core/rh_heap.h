@@ -26,7 +26,9 @@ enum rh_status {
     RH_NOT_ASCENDING, /* set-up: heap_5's regions overlap or are not in address order */
     RH_AT_ZERO,       /* set-up: a block would start at address 0, which is NULL */
     RH_BAD_MARKER,    /* set-up: heap_2's end marker is at 0, unaligned or inside the arena */
-    RH_ASSERTION      /* what is simulated asserts here, or goes wrong by itself; host only */
+    RH_ASSERTION,     /* what is simulated asserts here, or goes wrong by itself; host only */
+    RH_BAD_POLICY,    /* set-up: what csrc/policies has no sense for; host only */
+    RH_NO_MEMORY      /* set-up: of this machine, for what lies outside the arena; host only */
 };
 
 /* The rules that a checker holds an arena to. The address in a fault is the header's. */

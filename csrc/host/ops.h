@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../policies/rh_policy.h"
 #include "rh_heap.h"
 
 struct rh_setup_region {
@@ -25,8 +26,9 @@ struct rh_setup {
     uint64_t canary;
     uint64_t end_marker; /* heap_2 */
     bool clear_on_free;
-    unsigned old;    /* enum rh_old: what an older kernel does otherwise */
-    unsigned newlib; /* heap_3: enum rh_nano_version */
+    unsigned old;                   /* enum rh_old: what an older kernel does otherwise */
+    unsigned newlib;                /* heap_3: enum rh_nano_version */
+    const struct rh_policy *policy; /* of a policy heap */
     size_t region_count;
     const struct rh_setup_region *regions;
 };
@@ -48,6 +50,7 @@ struct rh_numbers { /* what a heap counts; also what a snapshot keeps */
     /* Of now: bytes at the end that nothing has used yet (heap_1, heap_3). If there are any, both
      * walks list them as a last block. */
     uint64_t rest;
+    uint64_t rover; /* next fit: the entry that the next search begins with, or 0: the first */
 };
 
 struct rh_stats64 {
@@ -98,8 +101,12 @@ struct rh_list_index {
     void (*sums)(const void *state, uint64_t *largest, uint64_t *count);
 };
 
+/* heap_1 to heap_5, and what has a policy of its own. */
+#define RH_KIND_POLICY 6
+#define RH_KINDS 6
+
 struct rh_ops {
-    int kind;       /* 1 to 5 */
+    int kind;       /* 1 to RH_KINDS */
     int word_bytes; /* 4 or 8 */
     uint64_t word_max;
 
@@ -118,6 +125,8 @@ struct rh_ops {
     size_t (*shadow_bytes)(uint64_t size, uint64_t alignment);
     /* Sets up, and writes the arena. *wrong is the index of the region at fault. */
     enum rh_status (*init)(void *state, const struct rh_setup *setup, size_t *wrong);
+    /* Gives back what the state has besides; NULL: nothing. */
+    void (*end)(void *state);
     /* After the state was moved or copied: where its regions now lie. */
     void (*attach)(void *state, const struct rh_setup_region *regions);
     /* A state in which init() was called (over any memory), and whose shadows are all zero again,
@@ -127,6 +136,9 @@ struct rh_ops {
 
     enum rh_status (*malloc)(void *state, uint64_t size, uint64_t *address);
     enum rh_status (*free)(void *state, uint64_t address);
+    /* What a free would return, which changes nothing; NULL where walk_free() tells what it would
+     * meet. */
+    enum rh_status (*meets)(void *state, uint64_t address);
     /* With has_calls alone. realloc of a live payload to 0 bytes frees it, and gives 0. */
     enum rh_status (*realloc)(void *state, uint64_t old, uint64_t size, uint64_t *address);
     enum rh_status (*calloc)(void *state, uint64_t count, uint64_t size, uint64_t *address);
@@ -176,7 +188,7 @@ static inline uint64_t rh_usable(const struct rh_ops *ops, const void *state, ui
     return block.address + block.size - payload;
 }
 
-/* The heap of a kind (1 to 5) for a word of 4 or 8 bytes; NULL where there is none. */
+/* The heap of a kind (1 to RH_KINDS) for a word of 4 or 8 bytes; NULL where there is none. */
 const struct rh_ops *rh_ops_find(int kind, int word_bytes);
 
 #endif

@@ -114,9 +114,15 @@ static uint64_t heap3_nodes(const void *state) {
 
 static void heap3_numbers(const void *state, struct rh_numbers *n) {
     const struct rh_nano *heap = heap3_of(state);
-    struct rh_numbers numbers = {
-        heap->minimum_ever_free, heap->allocations, heap->frees,   heap->failed,
-        heap->reached,           heap->extended,    heap->refused, nano_rest(heap)};
+    struct rh_numbers numbers = {heap->minimum_ever_free,
+                                 heap->allocations,
+                                 heap->frees,
+                                 heap->failed,
+                                 heap->reached,
+                                 heap->extended,
+                                 heap->refused,
+                                 nano_rest(heap),
+                                 0};
     *n = numbers;
 }
 

@@ -208,6 +208,7 @@ static bool up_to_place(void *context, uint64_t address, uint64_t size, bool all
 /* What free() would return, and nothing else. */
 static enum rh_status free_would(struct rh_replay *replay, uint64_t address) {
     const struct rh_ops *ops = replay->ops;
+    if (ops->meets != NULL) return ops->meets(replay->state, address);
     enum rh_status status = ops->live(replay->state, address);
     if (status == RH_OK) status = ops->verify(replay->state, address);
     if (status != RH_OK) return status;

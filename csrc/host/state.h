@@ -12,6 +12,9 @@ struct state {
 #if RH_WORD_BYTES == 4
         struct rh_nano nano;
 #endif
+#if RH_HAS_SHADOW
+        struct rh_policy_heap policy;
+#endif
     } u;
     struct rh_region regions[];
 };

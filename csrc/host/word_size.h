@@ -13,6 +13,9 @@
 #if RH_WORD_BYTES == 4
 #include "newlib_nano.c"
 #endif
+#if RH_HAS_SHADOW
+#include "../policies/policy_state.h"
+#endif
 
 #include "state.h"
 
@@ -33,6 +36,15 @@
 #define HEAP3_OPS NULL
 #endif
 
-extern const struct rh_ops *const RH_OPS_TABLE[5];
-const struct rh_ops *const RH_OPS_TABLE[5] = {&heap1_ops, &heap2_ops, HEAP3_OPS, &heap4_ops,
-                                              &heap5_ops};
+#if RH_HAS_SHADOW
+#include "../policies/policy.h"
+
+#include "ops_policy.h"
+#define POLICY_OPS (&policy_ops)
+#else
+#define POLICY_OPS NULL
+#endif
+
+extern const struct rh_ops *const RH_OPS_TABLE[RH_KINDS];
+const struct rh_ops *const RH_OPS_TABLE[RH_KINDS] = {&heap1_ops, &heap2_ops, HEAP3_OPS,
+                                                     &heap4_ops, &heap5_ops, POLICY_OPS};

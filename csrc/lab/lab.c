@@ -2,9 +2,9 @@
 
 #include "lab.h"
 
-extern const struct rh_ops *const lab_ops_0_w32[5], *const lab_ops_0_w64[5];
-extern const struct rh_ops *const lab_ops_1_w32[5], *const lab_ops_1_w64[5];
-extern const struct rh_ops *const lab_ops_2_w32[5], *const lab_ops_2_w64[5];
+extern const struct rh_ops *const lab_ops_0_w32[RH_KINDS], *const lab_ops_0_w64[RH_KINDS];
+extern const struct rh_ops *const lab_ops_1_w32[RH_KINDS], *const lab_ops_1_w64[RH_KINDS];
+extern const struct rh_ops *const lab_ops_2_w32[RH_KINDS], *const lab_ops_2_w64[RH_KINDS];
 
 const struct rh_ops *lab_ops(int checks, int kind, int word_bytes) {
     const struct rh_ops *const *const tables[3][2] = {

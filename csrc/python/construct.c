@@ -49,6 +49,13 @@ int heap_attach(struct heap *heap) {
     return 0;
 }
 
+void heap_drop_state(struct heap *heap) {
+    if (heap->ops != NULL && heap->ops->end != NULL && heap->state != NULL)
+        heap->ops->end(heap->state);
+    PyMem_Free(heap->state);
+    heap->state = NULL;
+}
+
 uint64_t heap_header_bytes(const struct heap *heap) {
     const uint64_t words = 2 * (uint64_t)heap->ops->word_bytes;
     return (words + heap->alignment - 1) / heap->alignment * heap->alignment;
@@ -106,6 +113,15 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
         PyErr_Format(PyExc_ValueError, "%s must be above 0: a block at address 0 would be NULL",
                      ops->has_regions ? "a region's address" : "base_address");
         break;
+    case RH_BAD_POLICY:
+        PyErr_SetString(PyExc_ValueError,
+                        "policy: a class of sizes has no order of sizes, and a split leaves at "
+                        "least a header");
+        break;
+    case RH_NO_MEMORY:
+        PyErr_Format(PyExc_MemoryError, "%s: there is no memory for an index of %llu bytes", which,
+                     size);
+        break;
     case RH_BAD_MARKER: raise_marker(heap, size, address); break;
     default: PyErr_Format(PyExc_ValueError, "set-up failed (%d)", (int)status); break;
     }
@@ -154,7 +170,12 @@ struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow) {
     return regions;
 }
 
+bool heap_has_kernel(const struct heap *heap) {
+    return heap->ops != NULL && !heap->ops->has_calls && heap->ops->kind != RH_KIND_POLICY;
+}
+
 unsigned heap_old(const struct heap *heap) {
+    if (!heap_has_kernel(heap)) return 0;
     const unsigned old = rh_kernels[heap->kernel].old[heap->ops->kind - 1];
     return heap->has_canary ? old : old & ~(unsigned)RH_OLD_ASSERT; /* the heap protector's test */
 }
@@ -165,6 +186,7 @@ int heap_set_up(struct heap *heap, bool on_shadow) {
     const struct rh_setup setup = {.alignment = heap->alignment,
                                    .old = heap_old(heap),
                                    .newlib = heap->newlib,
+                                   .policy = &heap->policy,
                                    .canary = heap->canary,
                                    .end_marker = heap->end_marker,
                                    .clear_on_free = heap->clear_on_free,
@@ -389,28 +411,14 @@ static struct arena *arena_of_pair(struct heap *heap, PyObject *pair, Py_ssize_t
     return arena;
 }
 
-PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"regions", "word_size", "alignment", "clear_on_free",
-                            "canary",  "kernel",    NULL};
-    PyObject *regions;
-    struct options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOpOO:Heap5", names, &regions,
-                                     &options.word_size, &options.alignment, &options.clear_on_free,
-                                     &options.canary, &options.version))
-        return NULL;
-    struct heap *heap = heap_allocate(type);
-    if (heap == NULL) return NULL;
-    if (take_options(heap, 5, &options) != 0) {
-        Py_DECREF(heap);
-        return NULL;
-    }
+/* The arenas of pairs (address, size or buffer); NULL with an exception. */
+static PyObject *arenas_of_pairs(struct heap *heap, PyObject *regions) {
     PyObject *pairs = PySequence_Tuple(regions);
     if (pairs == NULL) {
         if (PyErr_ExceptionMatches(PyExc_TypeError))
             PyErr_Format(PyExc_TypeError,
                          "regions must be a sequence of (address, size or buffer) pairs, not %R",
                          regions);
-        Py_DECREF(heap);
         return NULL;
     }
     const Py_ssize_t count = PyTuple_Size(pairs);
@@ -428,5 +436,45 @@ PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
             PyTuple_SetItem(arenas, i, (PyObject *)arena);
     }
     Py_DECREF(pairs);
+    return arenas;
+}
+
+PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"regions", "word_size", "alignment", "clear_on_free",
+                            "canary",  "kernel",    NULL};
+    PyObject *regions;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOpOO:Heap5", names, &regions,
+                                     &options.word_size, &options.alignment, &options.clear_on_free,
+                                     &options.canary, &options.version))
+        return NULL;
+    struct heap *heap = heap_allocate(type);
+    if (heap == NULL) return NULL;
+    if (take_options(heap, 5, &options) != 0) {
+        Py_DECREF(heap);
+        return NULL;
+    }
+    return finish(heap, arenas_of_pairs(heap, regions));
+}
+
+PyObject *policy_heap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"regions",       "policy",     "word_size", "alignment",
+                            "clear_on_free", "end_marker", NULL};
+    PyObject *regions, *policy;
+    struct options options = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$OOpO:PolicyHeap", names, &regions, &policy,
+                                     &options.word_size, &options.alignment, &options.clear_on_free,
+                                     &options.end_marker))
+        return NULL;
+    struct heap *heap = heap_allocate(type);
+    if (heap == NULL) return NULL;
+    if (take_options(heap, RH_KIND_POLICY, &options) != 0 || !policy_take(policy, &heap->policy)) {
+        Py_DECREF(heap);
+        return NULL;
+    }
+    PyObject *arenas = arenas_of_pairs(heap, regions);
+    if (arenas != NULL && !given(options.end_marker))
+        heap->end_marker =
+            default_end_marker(((struct arena *)PyTuple_GetItem(arenas, 0))->address, heap->ops);
     return finish(heap, arenas);
 }

@@ -18,8 +18,8 @@
 struct core_state {
     PyTypeObject *arena_type;
     PyTypeObject *loan_type;
-    PyTypeObject *heap_type; /* the base of the five */
-    PyTypeObject *heap_types[5];
+    PyTypeObject *heap_type; /* the base of all */
+    PyTypeObject *heap_types[RH_KINDS];
     PyObject *heap_error;
     PyObject *invalid_free_error;
     PyObject *double_free_error;
@@ -70,6 +70,7 @@ struct heap {
     bool clear_on_free;
     size_t kernel; /* its place in rh_kernels, the newest for heap_3 */
     enum rh_nano_version newlib;
+    struct rh_policy policy; /* of a policy heap */
 
     PyObject *host_blocks; /* address -> size of a live block, or None: freed */
     PyObject *host_loans;  /* address -> number of views */
@@ -86,14 +87,21 @@ struct given_address {
 
 extern PyType_Spec core_heap_spec;
 extern PyType_Spec core_heap_specs[5];
+extern PyType_Spec core_policy_spec;
 
 Py_ssize_t heap_arena_count(const struct heap *heap);
 struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
+
+/* heap.c: what each type has. */
+void heap_dealloc(PyObject *self);
+int heap_traverse(PyObject *self, visitproc visit, void *arg);
 
 /* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
 struct heap *heap_allocate(PyTypeObject *type);
 /* The versions of the kernel and of newlib by name, the newest by default; -1 with an exception. */
 int heap_take_versions(struct heap *heap, PyObject *kernel, PyObject *newlib);
+/* FreeRTOS's are of a kernel, but for heap_3, which is of a C library. */
+bool heap_has_kernel(const struct heap *heap);
 /* What its kernel does otherwise than the newest, enum rh_old. */
 unsigned heap_old(const struct heap *heap);
 /* Bytes of a header, rounded up to the alignment. */
@@ -110,11 +118,21 @@ struct rh_setup_region *heap_regions(const struct heap *heap, bool on_shadow);
 /* The same after the shadows gave way to new ones, all zero. */
 struct rh_setup_region *heap_renew_shadow(struct heap *heap, bool on_shadow);
 int heap_attach(struct heap *heap);
+void heap_drop_state(struct heap *heap);
 PyObject *heap1_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap2_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap4_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *heap5_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *policy_heap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* policy.c */
+PyObject *policy_get(PyObject *self, void *unused);
+PyObject *policy_get_nodes(PyObject *self, void *unused);
+/* A policy as Python has it, (fit, order, coalesce, split, cut, classes); the way back is false
+ * with an exception. */
+PyObject *policy_tuple(const struct rh_policy *policy);
+bool policy_take(PyObject *tuple, struct rh_policy *policy);
 
 /* --- what walks see, without a Python object made meanwhile (collect.c) -------------------------
  */

@@ -10,7 +10,7 @@
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void heap_dealloc(PyObject *self) {
+void heap_dealloc(PyObject *self) {
     struct heap *heap = HEAP(self);
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
@@ -19,13 +19,13 @@ static void heap_dealloc(PyObject *self) {
     Py_CLEAR(heap->host_blocks);
     Py_CLEAR(heap->host_loans);
     Py_CLEAR(heap->arenas);
-    PyMem_Free(heap->state);
+    heap_drop_state(heap);
     free(heap->shadow);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
-static int heap_traverse(PyObject *self, visitproc visit, void *arg) {
+int heap_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(HEAP(self)->arenas);
     return 0;
@@ -414,7 +414,7 @@ static PyObject *get_canary(PyObject *self, void *Py_UNUSED(unused)) {
 
 static PyObject *get_kernel(PyObject *self, void *Py_UNUSED(unused)) {
     const struct heap *heap = HEAP(self);
-    if (heap->ops == NULL || heap->ops->has_calls) Py_RETURN_NONE;
+    if (!heap_has_kernel(heap)) Py_RETURN_NONE;
     return PyUnicode_FromString(rh_kernels[heap->kernel].name);
 }
 
@@ -510,6 +510,8 @@ static PyGetSetDef heap_getset[] = {
      PyDoc_STR("The kernel's release, \"main\" for the newest; heap_3: None."), NULL},
     {"newlib", get_newlib, NULL,
      PyDoc_STR("heap_3: the newlib release since which its malloc is as it is; else None."), NULL},
+    {"_nodes", policy_get_nodes, NULL, PyDoc_STR("Entries that the last call read."), NULL},
+    {"_policy", policy_get, NULL, PyDoc_STR("PolicyHeap: its policy; else None."), NULL},
     {"_reached", get_number, NULL, PyDoc_STR("heap_3: bytes that sbrk has handed out."),
      NUMBER(reached)},
     {"_refused", get_number, NULL,

@@ -101,8 +101,9 @@ static int core_exec(PyObject *module) {
     core->heap_type = make_type(module, &core_heap_spec, NULL);
     if (core->arena_type == NULL || core->loan_type == NULL || core->heap_type == NULL) return -1;
     if (PyModule_AddType(module, core->heap_type) != 0) return -1;
-    for (int i = 0; i < 5; i++) {
-        core->heap_types[i] = make_type(module, &core_heap_specs[i], core->heap_type);
+    for (int i = 0; i < RH_KINDS; i++) {
+        core->heap_types[i] =
+            make_type(module, i < 5 ? &core_heap_specs[i] : &core_policy_spec, core->heap_type);
         if (core->heap_types[i] == NULL || PyModule_AddType(module, core->heap_types[i]) != 0)
             return -1;
         PyObject *kind = PyLong_FromLong(i + 1);
@@ -123,7 +124,7 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(core->arena_type);
     Py_VISIT(core->loan_type);
     Py_VISIT(core->heap_type);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < RH_KINDS; i++)
         Py_VISIT(core->heap_types[i]);
     Py_VISIT(core->heap_error);
     Py_VISIT(core->invalid_free_error);
@@ -138,7 +139,7 @@ static int core_clear(PyObject *module) {
     Py_CLEAR(core->arena_type);
     Py_CLEAR(core->loan_type);
     Py_CLEAR(core->heap_type);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < RH_KINDS; i++)
         Py_CLEAR(core->heap_types[i]);
     Py_CLEAR(core->heap_error);
     Py_CLEAR(core->invalid_free_error);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define SNAPSHOT_VERSION 3
+#define SNAPSHOT_VERSION 4
 
 /* All that a heap is, taken at one moment: no Python object is made while it is, since that can
  * run a finaliser that uses the heap. */
@@ -89,7 +89,7 @@ static PyObject *addresses_of(const struct heap *heap) {
 static PyObject *snapshot_of(const struct heap *heap, const struct moment *moment) {
     const struct rh_numbers *n = &moment->numbers;
     return Py_BuildValue(
-        "{sisisisKsNsNsNsNsKsKsKsKsKsNsNsNszszsKsN}", "version", SNAPSHOT_VERSION, "kind",
+        "{sisisisKsNsNsNsNsKsKsKsKsKsNsNsNszszsKsNsNsK}", "version", SNAPSHOT_VERSION, "kind",
         heap->ops->kind, "word_size", heap->ops->word_bytes, "alignment",
         (unsigned long long)heap->alignment, "clear_on_free", PyBool_FromLong(heap->clear_on_free),
         "canary", number_or_none(heap->has_canary, heap->canary), "end_marker_address",
@@ -99,9 +99,11 @@ static PyObject *snapshot_of(const struct heap *heap, const struct moment *momen
         "failed", (unsigned long long)n->failed, "reached", (unsigned long long)n->reached,
         "blocks", to_bytes(&moment->blocks), "free_list", to_bytes(&moment->list), "ever",
         to_bytes(&moment->ever), "kernel",
-        heap->ops->has_calls ? NULL : rh_kernels[heap->kernel].name, "newlib",
+        heap_has_kernel(heap) ? rh_kernels[heap->kernel].name : NULL, "newlib",
         heap->ops->has_calls ? rh_nano_names[heap->newlib] : NULL, "extended",
-        (unsigned long long)n->extended, "moved", to_bytes(&moment->moved));
+        (unsigned long long)n->extended, "moved", to_bytes(&moment->moved), "policy",
+        heap->ops->kind == RH_KIND_POLICY ? policy_tuple(&heap->policy) : Py_NewRef(Py_None),
+        "rover", (unsigned long long)n->rover);
 }
 
 /* A tuple with a new bytearray for each region. */
@@ -149,9 +151,11 @@ enum entry {
     NEWLIB,
     EXTENDED,
     MOVED,
+    POLICY,
+    ROVER,
     ENTRIES
 };
-enum entry_type { INT, INT_OR_NONE, BOOL, TUPLE, BYTES, STR_OR_NONE };
+enum entry_type { INT, INT_OR_NONE, BOOL, TUPLE, BYTES, STR_OR_NONE, TUPLE_OR_NONE };
 
 static const struct {
     const char *name;
@@ -177,6 +181,8 @@ static const struct {
     [NEWLIB] = {"newlib", STR_OR_NONE},
     [EXTENDED] = {"extended", INT},
     [MOVED] = {"moved", BYTES},
+    [POLICY] = {"policy", TUPLE_OR_NONE},
+    [ROVER] = {"rover", INT},
 };
 
 /* What a snapshot says. It holds what it refers to: the dict may change meanwhile. */
@@ -191,6 +197,7 @@ static bool is_of_type(PyObject *object, enum entry_type type) {
     case INT_OR_NONE: return PyLong_Check(object) || object == Py_None;
     case BOOL: return PyBool_Check(object);
     case TUPLE: return PyTuple_Check(object);
+    case TUPLE_OR_NONE: return PyTuple_Check(object) || object == Py_None;
     case STR_OR_NONE: return PyUnicode_Check(object) || object == Py_None;
     default: return PyBytes_Check(object);
     }
@@ -229,8 +236,8 @@ static bool take_objects(PyObject *snapshot, struct given_snapshot *given) {
 }
 
 static bool take_numbers(struct given_snapshot *given) {
-    static const char *const types[] = {"an int",  "an int or None", "a bool",
-                                        "a tuple", "bytes",          "a str or None"};
+    static const char *const types[] = {"an int", "an int or None", "a bool",         "a tuple",
+                                        "bytes",  "a str or None",  "a tuple or None"};
     for (int i = 0; i < ENTRIES; i++) {
         PyObject *object = given->object[i];
         char name[48];
@@ -246,15 +253,26 @@ static bool take_numbers(struct given_snapshot *given) {
     return true;
 }
 
-/* Version 2 knew the newest kernel only, and newlib 3.3.0. */
-static PyObject *from_version_2(PyObject *dict) {
+/* Version 3 knew the five heaps. */
+static PyObject *from_version_3(PyObject *dict) {
     PyObject *copy = PyDict_Copy(dict);
     PyObject *added =
-        Py_BuildValue("{s:i,s:z,s:z,s:i,s:y#}", "version", SNAPSHOT_VERSION, "kernel", NULL,
-                      "newlib", "3.3.0", "extended", 0, "moved", "", (Py_ssize_t)0);
+        Py_BuildValue("{s:i,s:O,s:i}", "version", SNAPSHOT_VERSION, "policy", Py_None, "rover", 0);
     if (copy == NULL || added == NULL || PyDict_Update(copy, added) != 0) Py_CLEAR(copy);
     Py_XDECREF(added);
     return copy;
+}
+
+/* Version 2 knew the newest kernel only, and newlib 3.3.0. */
+static PyObject *from_version_2(PyObject *dict) {
+    PyObject *copy = PyDict_Copy(dict);
+    PyObject *added = Py_BuildValue("{s:z,s:z,s:i,s:y#}", "kernel", NULL, "newlib", "3.3.0",
+                                    "extended", 0, "moved", "", (Py_ssize_t)0);
+    if (copy == NULL || added == NULL || PyDict_Update(copy, added) != 0) Py_CLEAR(copy);
+    Py_XDECREF(added);
+    PyObject *third = copy == NULL ? NULL : from_version_3(copy);
+    Py_XDECREF(copy);
+    return third;
 }
 
 /* The snapshot as a dict of this version, a new reference. What the entries of a later one are is
@@ -271,6 +289,7 @@ static PyObject *of_this_version(PyObject *snapshot) {
         const long long version = PyLong_AsLongLong(object);
         PyErr_Clear();
         if (version == 2) return from_version_2(snapshot);
+        if (version == 3) return from_version_3(snapshot);
         if (version == SNAPSHOT_VERSION) break;
         Py_INCREF(object); /* its repr may clear the dict */
         PyErr_Format(PyExc_ValueError, "snapshot of version %R; this release reads 1 to %d", object,
@@ -371,8 +390,9 @@ static struct heap *heap_of(PyTypeObject *type, const struct given_snapshot *giv
     struct core_state *core = core_state_of_type(type);
     const uint64_t *n = given->number;
     if (core == NULL) return NULL;
-    const struct rh_ops *ops =
-        n[KIND] > 5 || n[WORD_SIZE] > 8 ? NULL : rh_ops_find((int)n[KIND], (int)n[WORD_SIZE]);
+    const struct rh_ops *ops = n[KIND] > RH_KINDS || n[WORD_SIZE] > 8
+                                   ? NULL
+                                   : rh_ops_find((int)n[KIND], (int)n[WORD_SIZE]);
     if (ops == NULL || !PyType_IsSubtype(type, core->heap_types[n[KIND] - 1]) ||
         n[ALIGNMENT] > 32 || (ops->only_alignment != 0 && n[ALIGNMENT] != ops->only_alignment) ||
         n[CANARY] > ops->word_max || n[END_MARKER] > ops->word_max) {
@@ -388,6 +408,13 @@ static struct heap *heap_of(PyTypeObject *type, const struct given_snapshot *giv
     heap->has_canary = given->object[CANARY] != Py_None;
     heap->canary = n[CANARY];
     heap->end_marker = n[END_MARKER];
+    if ((ops->kind == RH_KIND_POLICY) != (given->object[POLICY] != Py_None)) {
+        PyErr_SetString(PyExc_ValueError, "snapshot: 'policy' is of another heap");
+        Py_CLEAR(heap);
+    } else if (ops->kind == RH_KIND_POLICY && !policy_take(given->object[POLICY], &heap->policy)) {
+        Py_CLEAR(heap);
+    }
+    if (heap == NULL) return NULL;
     if (heap_take_versions(heap, given->object[KERNEL], given->object[NEWLIB]) != 0) Py_CLEAR(heap);
     return heap;
 }
@@ -404,7 +431,7 @@ static bool set_up_on_shadow(struct heap *heap) {
 static bool restore_state(struct heap *heap, PyObject *arenas, const struct given_snapshot *given) {
     const uint64_t *n = given->number;
     struct rh_snapshot snapshot = {.numbers = {n[MINIMUM], n[ALLOCATIONS], n[FREES], n[FAILED],
-                                               n[REACHED], n[EXTENDED], 0, 0}};
+                                               n[REACHED], n[EXTENDED], 0, 0, n[ROVER]}};
     struct rh_block *blocks = blocks_from_bytes(given->object[BLOCKS], &snapshot.block_count);
     uint64_t *list = NULL, *ever = NULL, *moved = NULL;
     if (blocks != NULL) list = from_bytes(given->object[FREE_LIST], 1, &snapshot.free_count);

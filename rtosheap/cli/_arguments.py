@@ -13,7 +13,7 @@ from rtosheap.cli._streams import complain
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.toolchains import find_newlib
-from rtosheap.kinds import NAMES, heap_class, layout_of
+from rtosheap.kinds import NAMES, layout_of
 from rtosheap.traces import Loss, Trace, formats
 from rtosheap.traces.loss import counts
 from rtosheap.work import named
@@ -276,7 +276,7 @@ def _chosen(given: dict[str, Any], heap: str | None) -> dict[str, Any]:
 
 def layout(args: argparse.Namespace) -> Layout:
     """The layout of the one heap that is asked for, with the options that were given."""
-    return Layout.from_options(heap_class(args.heap).kind, options(args, args.heap))
+    return layout_of(args.heap, options(args, args.heap))
 
 
 #: Why a heap does not have an option.

@@ -130,7 +130,7 @@ class Heap(_core.Heap):
         return tuple(Region._make(region) for region in self._regions())
 
     def __repr__(self) -> str:
-        name = type(self).__name__
+        name = self._title()
         try:
             stats = self._numbers()
             word = f", {8 * self.word_size}-bit" if self.word_size != 4 else ""
@@ -148,6 +148,9 @@ class Heap(_core.Heap):
             return f"<{name}.host(): {live:,} live blocks>"
         except RuntimeError:
             return f"<{name}: busy>"
+
+    def _title(self) -> str:
+        return type(self).__name__
 
     def _version(self) -> str:
         """What is said of a heap that is not the newest's."""

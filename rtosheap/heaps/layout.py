@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rtosheap._core import Heap
+from rtosheap.heaps.policy import Policy
 from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.variants import NEWEST, Variant, variant_of
 
@@ -25,6 +26,7 @@ OPTIONS: dict[int, frozenset[str]] = {
     3: frozenset({"base_address", "newlib"}),
     4: frozenset({"base_address", "word_size", "alignment", "clear_on_free", "canary", "kernel"}),
     5: frozenset({"word_size", "alignment", "clear_on_free", "canary", "kernel"}),
+    6: frozenset({"base_address", "word_size", "alignment", "clear_on_free"}),
 }
 #: Address of the first byte, unless another is given.
 DEFAULT_BASE = 0x2000_0000
@@ -52,7 +54,7 @@ class Layout:
     Attributes
     ----------
     kind : int
-        The heap's number, 1 to 5.
+        The heap's number, 1 to 5; 6 for a `PolicyHeap`.
     word : {4, 8}
         Bytes of a word.
     alignment : {4, 8, 16, 32}
@@ -61,6 +63,8 @@ class Layout:
         The heap protector's word, 0 without one.
     variant : Variant
         Which releases' arenas.
+    policy : Policy or None
+        Of a `PolicyHeap`.
 
     Raises
     ------
@@ -73,6 +77,7 @@ class Layout:
     alignment: int = 8
     canary: int = 0
     variant: Variant = NEWEST
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         if self.word not in WORD_SIZES:
@@ -91,10 +96,13 @@ class Layout:
     def of(cls, heap: Heap) -> Layout:
         """The layout of a heap."""
         variant = variant_of(heap.kind, heap.kernel, heap.newlib, heap.canary is not None)
-        return cls(heap.kind, heap.word_size, heap.alignment, heap.canary or 0, variant)
+        policy = None if heap._policy is None else Policy.of_key(heap._policy)
+        return cls(heap.kind, heap.word_size, heap.alignment, heap.canary or 0, variant, policy)
 
     @classmethod
-    def from_options(cls, kind: int, options: Mapping[str, Any]) -> Layout:
+    def from_options(
+        cls, kind: int, options: Mapping[str, Any], policy: Policy | None = None
+    ) -> Layout:
         """The layout of a heap that is constructed with these options."""
         canary = options.get("canary")
         kernel = find_kernel(options.get("kernel")).name
@@ -105,6 +113,7 @@ class Layout:
             operator.index(options.get("alignment", 8)),
             operator.index(canary or 0),
             variant_of(kind, kernel, newlib, canary is not None),
+            policy,
         )
 
     @classmethod
@@ -123,8 +132,8 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """``"heap_1"`` … ``"heap_5"``."""
-        return f"heap_{self.kind}"
+        """``"heap_1"`` … ``"heap_5"``, or a policy's."""
+        return f"heap_{self.kind}" if self.policy is None else self.policy.name
 
     @property
     def options(self) -> frozenset[str]:
@@ -139,12 +148,22 @@ class Layout:
     @property
     def has_headers(self) -> bool:
         """Whether each block begins with a link and a size, whose top bit says "allocated"."""
-        return self.kind in (2, 4, 5)
+        return self.kind in (2, 4, 5, 6)
 
     @property
     def by_address(self) -> bool:
         """Whether its list of such blocks is in address order and ends in a marker in the arena."""
         return self.kind in (4, 5)
+
+    @property
+    def ends_in_marker(self) -> bool:
+        """Whether a header marks the end of its blocks."""
+        return self.by_address or (self.policy is not None and self.policy.coalesce != "never")
+
+    @property
+    def is_buddy(self) -> bool:
+        """Whether sizes and places are powers of two."""
+        return self.policy is not None and self.policy.fit == "buddy"
 
     @property
     def by_size(self) -> bool:
@@ -156,12 +175,19 @@ class Layout:
     @property
     def monotone(self) -> bool:
         """Whether a heap larger than one that serves a trace serves it, too."""
+        if self.policy is not None:
+            return False
         return not self.by_size and (not self.is_newlib or self.variant.final)
 
     @property
     def has_regions(self) -> bool:
         """Whether its memory is several regions."""
         return self.kind == 5
+
+    @property
+    def may_have_regions(self) -> bool:
+        """Whether its memory may be several regions."""
+        return self.has_regions or self.policy is not None
 
     @property
     def is_newlib(self) -> bool:
@@ -195,6 +221,8 @@ class Layout:
     @property
     def split_above(self) -> int:
         """A rest of more than so many bytes is split off."""
+        if self.policy is not None and self.policy.split is not None:
+            return self.policy.split
         return _LEAST_CHUNK - 1 if self.kind == 3 else 2 * self.header
 
     @property
@@ -233,6 +261,8 @@ class Layout:
         """Bytes of the smallest block that serves a request: of an int, or of each in an array."""
         if self.variant.pads:
             return request - request % self.alignment + self.alignment + self.header
+        if self.is_buddy:
+            return _power(_rounded(request + self.header, self.alignment))
         if self.kind != 3:
             return _rounded(request + self.header, self.alignment)
         chunk = _rounded(request, _CHUNK_STEP) + self.overhead
@@ -248,10 +278,22 @@ class Layout:
             free -= 1
         if self.variant.strict and usable is not None:  # a block must be less than that
             free = min(free, usable - 1)
+        if self.is_buddy and free > 0:
+            free = 1 << (free.bit_length() - 1)
+        if self.policy is not None and self.policy.fit == "good":
+            free = self._least_of_class(free)
         largest = down(free, self.step) - self.overhead
         if self.variant.pads:  # one less than a multiple, which would take another
             largest = down(largest, self.alignment) - 1
         return max(largest, 0)
+
+    def _least_of_class(self, size: int) -> int:
+        """Bytes of the smallest block in the class of one: a larger request looks further up."""
+        assert self.policy is not None
+        assert self.policy.classes is not None
+        steps = size // self.step
+        shift = max(steps.bit_length() - self.policy.classes.bit_length(), 0)
+        return (steps >> shift << shift) * self.step
 
     # ------------------------------------------------------------------ a region
 
@@ -263,11 +305,18 @@ class Layout:
 
     def end(self, base: int, size: int) -> int:
         """Where the blocks of a region of `size` bytes end; heap_4, heap_5: its end marker."""
-        if self.kind in (1, 2):
-            return self.start(base) + size - self.alignment
         if self.kind == 3:
             return base + size
-        return down(base + size - self.header, self.alignment)
+        start, end = self.start(base), down(base + size - self.header, self.alignment)
+        if not self.ends_in_marker:
+            end = start + size - self.alignment
+        return start + down(end - start, self._least_buddy) if self.is_buddy else end
+
+    @property
+    def _least_buddy(self) -> int:
+        """Bytes of the smallest block of a buddy system."""
+        least: int = _power(self.header + self.alignment)
+        return least
 
     def usable(self, base: int, size: int) -> int:
         """Bytes of a region that can be part of a block."""
@@ -278,15 +327,20 @@ class Layout:
         lost = self.start(base) - base
         if self.kind == 1:
             return self.alignment
-        if self.kind == 2:
+        if self.is_buddy:
+            room = self.header if self.ends_in_marker else self.alignment - lost
+            return lost + self._least_buddy + room
+        if not self.ends_in_marker and self.kind != 3:
             return self.alignment + self.header
         return lost + (_LEAST_CHUNK if self.kind == 3 else 2 * self.header)
 
     def least_loss(self, base: int) -> int:
         """Bytes that a heap at `base` needs besides its blocks, at least."""
-        if self.kind in (1, 2):
-            return self.alignment + (self.kind == 1)  # heap_1's last byte is never handed out
-        return self.start(base) - base + (self.header if self.by_address else 0)
+        if self.kind == 1:
+            return self.alignment + 1  # its last byte is never handed out
+        if not self.ends_in_marker and self.kind != 3:
+            return self.alignment
+        return self.start(base) - base + (self.header if self.ends_in_marker else 0)
 
     def largest(self, base: int, end_marker: int | None = None) -> int:
         """Bytes of the largest heap at `base`, below the top bit and within the word's range.
@@ -323,3 +377,13 @@ def locate(regions: Sequence[tuple[int, int]], address: int) -> tuple[int, int] 
 
 def _rounded(number: Any, step: int) -> Any:
     return number + -number % step
+
+
+def _power(number: Any) -> Any:
+    """The power of two at or above a number, or each in an array."""
+    if isinstance(number, int):
+        return 1 << (number - 1).bit_length()
+    if number.dtype == object:
+        return np.array([_power(int(one)) for one in number], object)
+    sizes, places = np.unique(number, return_inverse=True)
+    return np.array([_power(int(size)) for size in sizes], np.int64)[places]

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.heaps.layout import DEFAULT_BASE, Layout
+from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.html import table_html
-from rtosheap.kinds import heap_class
+from rtosheap.kinds import layout_of
 from rtosheap.risk.bounds import chance_at_most, interval, most_allowed
 from rtosheap.risk.bounds import days_needed as days_needed_for
 from rtosheap.risk.duration import spoken
@@ -268,7 +268,7 @@ class Risk:
         """A size that the heap can have; ValueError for a larger one."""
         if self.tested and size != NEVER:
             return size
-        layout = Layout.from_options(heap_class(self.heap).kind, self.options)
+        layout = layout_of(self.heap, self.options)
         base = self.regions[-1][0] if self.regions else self.options.get("base_address")
         fixed = sum(known or 0 for _, known in self.regions)
         largest = fixed + layout.largest(DEFAULT_BASE if base is None else base)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout
-from rtosheap.kinds import HeapClass
+from rtosheap.kinds import HeapClass, layout_of
 from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
 from rtosheap.sizing._runs import Runs
 from rtosheap.traces import Op, Trace
@@ -88,15 +88,16 @@ class SizingProblem:
         if not isinstance(trace, Trace):
             raise TypeError(f"trace is {trace!r}; it must be a Trace")
         self.trace, self.options, self.recording = trace, dict(options), recording
-        self.name = Layout(heap.kind).name
+        layout = layout_of(heap)
+        self.name = layout.name
         self.heap_class: Any = heap
         self.fixed: tuple[tuple[int, int], ...] = ()
         self._last: int | None = None
-        if Layout(heap.kind).has_regions:
+        if layout.has_regions or (regions is not None and layout.may_have_regions):
             self.fixed, self._last = _split_regions(regions)
         elif regions is not None:
             raise ValueError(
-                f"regions is {regions!r}; {Layout(heap.kind).name} has none, only heap_5 does"
+                f"regions is {regions!r}; {self.name} has none, only heap_5 and policies do"
             )
         self.fixed_bytes = sum(size for _, size in self.fixed)
         self.layout, self.base = self._found_layout()
@@ -113,8 +114,11 @@ class SizingProblem:
         with named(f"a {self.name} of {size} bytes, to replay the trace in,"):
             if self._last is not None:
                 regions = [(address, zeroed(own)) for address, own in self.fixed]
-                return self.heap_class([*regions, (self._last, zeroed(size))], **self.options)
+                return self._over([*regions, (self._last, zeroed(size))])
             return self.heap_class(zeroed(size), **self.options)
+
+    def _over(self, regions: Sequence[tuple[int, Any]]) -> Any:
+        return self.heap_class(regions=regions, **self.options)
 
     def constructible(self, size: int) -> bool:
         """Can a heap of `size` bytes be constructed?"""
@@ -127,7 +131,7 @@ class SizingProblem:
     def _found_layout(self) -> tuple[Layout, int]:
         base = self.options.get("base_address", DEFAULT_BASE) if self._last is None else self._last
         try:
-            return Layout.from_options(self.heap_class.kind, self.options), operator.index(base)
+            return layout_of(self.heap_class, self.options), operator.index(base)
         except (TypeError, ValueError):
             self.heap(_AMPLE)  # the constructor says it better
             raise
@@ -245,7 +249,7 @@ class SizingProblem:
     @property
     def search_step(self) -> int:
         """Bytes between the sizes that a search tries: heap_2's lie on the alignment's grid."""
-        return self.layout.step if self.layout.by_size else 1
+        return self.layout.step if self.layout.by_size or self.layout.policy is not None else 1
 
     def first_arena(self) -> int:
         """A size to begin with where an arena that does not run out is wanted."""
@@ -331,7 +335,7 @@ class SizingProblem:
 
     def fixed_failure(self) -> int | None:
         """The first event that fails in heap_5's fixed regions alone, None if they serve all."""
-        counts = self.replay(self.heap_class(self.fixed, **self.options))
+        counts = self.replay(self._over(self.fixed))
         return counts.first_failure if counts.failures else None
 
     def serves(self, size: int) -> bool:
