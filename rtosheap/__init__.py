@@ -15,7 +15,8 @@ A recorded trace is run through it, and says how large it must be::
     print(rtosheap.assess([trace], rtosheap.Heap4))  # another day: how much, and how sure
 
 Names: Heap1 ... Heap5 with Block, FreeBlock, HeapStats, Region and the errors HeapError,
-InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; kernels, newlibs (what
+InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; ForeignHeap,
+ForeignError (anybody's allocator from a shared library); kernels, newlibs (what
 kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_heap_size,
 MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk.
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
-    "allocators": ("PolicyHeap",),
+    "allocators": ("ForeignError", "ForeignHeap", "PolicyHeap"),
     "comparison": ("Comparison", "HeapResult", "compare"),
     "heaps": (
         "Block",

@@ -17,7 +17,7 @@ from rtosheap import risk as risk
 from rtosheap import sizing as sizing
 from rtosheap import testing as testing
 from rtosheap import traces as traces
-from rtosheap.allocators import PolicyHeap
+from rtosheap.allocators import ForeignError, ForeignHeap, PolicyHeap
 from rtosheap.comparison import Comparison, HeapResult, compare
 from rtosheap.heaps import (
     Block,
@@ -49,6 +49,8 @@ __all__ = [
     "Block",
     "Comparison",
     "DoubleFreeError",
+    "ForeignError",
+    "ForeignHeap",
     "FreeBlock",
     "Heap",
     "Heap1",

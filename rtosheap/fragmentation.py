@@ -170,7 +170,7 @@ def requested_sizes(replay: Replay, event: int = -1) -> dict[int, int]:
     n = len(replay.trace)
     if not -max(n, 1) <= event < max(n, 1):
         raise IndexError(f"event {event} is outside a replay of {n} events")
-    blocks = block_table(replay)
+    blocks = block_table(replay, asked=True)
     live = np.flatnonzero(blocks.live_at(event % n if n else 0))
     addresses = replay.column("address")[blocks.event[live]].tolist()
     return dict(zip(addresses, blocks.requested[live].tolist(), strict=True))

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "rtosheap"
 #: Each may import what stands on a line above its own, and its own package.
 LAYERS = (
     {"_core", "_formats", "_lab"},
-    {"faces", "tables", "work"},
+    {"builds", "faces", "tables", "work"},
     {"html"},
     {"heaps", "traces"},
     {"allocators"},

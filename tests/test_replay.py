@@ -452,7 +452,7 @@ def test_the_first_event_may_be_the_one_that_fails() -> None:
 
 def test_failures_have_the_numbers_of_the_column() -> None:
     assert [(reason.value, reason.name.lower()) for reason in Failure] == [
-        (0, "none"), (1, "exhaustion"), (2, "fragmentation"), (3, "assertion")
+        (0, "none"), (1, "exhaustion"), (2, "fragmentation"), (3, "assertion"), (4, "unknown")
     ]  # fmt: skip
 
 

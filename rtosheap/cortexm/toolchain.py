@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from rtosheap import builds
 from rtosheap.cortexm.targets import Cpu
 
 __all__ = ["Build", "Toolchain", "ToolchainError", "compile_text", "csrc", "find_toolchain"]
@@ -114,12 +114,11 @@ _FINDERS = {"arm-none-eabi-gcc": _gcc, "zig": _zig}
 
 @lru_cache
 def csrc() -> Path:
-    """The folder of the C sources: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "csrc", package.parent / "csrc"):
-        if (folder / "core" / "heap_4.c").exists():
-            return folder
-    raise ToolchainError("the C sources are not installed with this package")
+    """The folder of the C sources."""
+    try:
+        return builds.csrc()
+    except FileNotFoundError as error:
+        raise ToolchainError(str(error)) from None
 
 
 @lru_cache
@@ -131,14 +130,6 @@ def _sources_digest() -> str:
         for path in sorted(p for p in paths if p.suffix in (".c", ".h", ".ld")):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _cache() -> Path:
-    given = os.environ.get("RTOSHEAP_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rtosheap" / "cortexm"
 
 
 class Build(NamedTuple):
@@ -157,20 +148,7 @@ class Build(NamedTuple):
         """
         told = [self.toolchain.version, *self.flags, *self.defines, *self.sources]
         parts = [_sources_digest(), *told, self.script or "", *self.library]
-        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-        path = _cache() / f"{key}{'.o' if self.script is None else '.elf'}"
-        if path.exists():
-            return path.read_bytes()
-        with tempfile.TemporaryDirectory(prefix="rtosheap-") as folder:
-            data = self._made(Path(folder)).read_bytes()
-        try:  # others may be at it at the same time; a cache that cannot be written is none
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(data)
-            os.replace(file.name, path)
-        except OSError:
-            pass
-        return data
+        return builds.cached("cortexm", parts, ".o" if self.script is None else ".elf", self._made)
 
     def _made(self, folder: Path) -> Path:
         command = [*self.toolchain.command, *self.flags]

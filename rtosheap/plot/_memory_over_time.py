@@ -55,7 +55,8 @@ def memory_over_time(
     Parameters
     ----------
     replay : Replay
-        With the columns ``address`` and ``block_size`` (both recorded by default).
+        With the columns ``address`` and ``block_size`` (both recorded by default). Of an allocator
+        that does not tell block sizes, rectangles are as high as what was asked for.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     color_by : {"size", "lifetime", "task"}
@@ -97,7 +98,7 @@ def memory_over_time(
     if color_by == "task" and trace.task_codes is None:
         raise ValueError("color_by is 'task', but the trace has no tasks")
     time = _series.time_of(trace, x)
-    blocks = _replay_blocks.block_table(replay, earlier=True)
+    blocks = _replay_blocks.block_table(replay, earlier=True, asked=True)
     scale = AddressScale(replay.regions)
     low = scale.place(blocks.region, blocks.offset)
     rectangles = _Rectangles(

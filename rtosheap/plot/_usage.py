@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap.allocators import Allocator
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, kib, legend_above, title_of
 from rtosheap.plot._style import FAILED
-from rtosheap.replays import Replay
+from rtosheap.replays import COLUMNS, Replay
 from rtosheap.replays import blocks as _replay_blocks
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def usage(
     ----------
     replay : Replay
         With the columns ``address``, ``block_size`` and ``free_size`` (recorded by default).
-        ``record="all"`` has the largest free block, too.
+        ``record="all"`` has the largest free block, too. Lines that an allocator of your own does
+        not tell are left out.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     x : {"event", "time"}
@@ -81,7 +83,8 @@ def usage(
     columns = _columns(replay)
     ax = axes_for(ax)
     handles = [_line(ax, time, values, name) for name, values in columns.items()]
-    _shade(ax, time, columns["asked for"], columns["in allocated blocks"])
+    if "in allocated blocks" in columns:
+        _shade(ax, time, columns["asked for"], columns["in allocated blocks"])
     size = sum(size for _, size in replay.regions) / 1024
     handles.append(
         ax.axhline(size, color="#777777", linestyle=(0, (1, 2.5)), linewidth=1.0, label="heap size")
@@ -98,23 +101,35 @@ def usage(
 
 def _columns(replay: Replay) -> dict[str, Floats]:
     """The lines' values in KiB."""
-    blocks = _replay_blocks.block_table(replay)
-    earlier = sum(size for _, size, allocated in replay._before._blocks(True) if allocated)
-    free = replay.column("free_size")
-    least = np.minimum.accumulate(free) if len(free) else free
-    start = replay._before.minimum_ever_free_size
+    if isinstance(replay.heap, Allocator):
+        known = replay.heap.columns
+        blocks = _replay_blocks.block_table(replay, asked=True)
+        earlier = sum(size for _, size in replay._before._live_blocks()) if replay._before else 0
+        free = replay.column("free_size") if "free_size" in known else None
+        start = None
+    else:
+        known = COLUMNS
+        blocks = _replay_blocks.block_table(replay)
+        earlier = sum(size for _, size, allocated in replay._before._blocks(True) if allocated)
+        free, start = replay.column("free_size"), replay._before.minimum_ever_free_size
+    taken = _replay_blocks.allocated_bytes(replay, blocks) + earlier
     columns = {
         "asked for": _replay_blocks.live_bytes(replay, blocks),
-        "in allocated blocks": _replay_blocks.allocated_bytes(replay, blocks) + earlier,
+        "in allocated blocks": taken if "block_size" in known else None,
         "free": free,
         "largest free block": replay.largest_free_block,
-        "minimum ever free": np.minimum(least, start),
+        "minimum ever free": None if free is None else _least(free, start),
     }
     return {
         name: np.asarray(values, dtype=np.float64) / 1024
         for name, values in columns.items()
         if values is not None
     }
+
+
+def _least(free: Any, start: int | None) -> Any:
+    least = np.minimum.accumulate(free) if len(free) else free
+    return least if start is None else np.minimum(least, start)
 
 
 def _line(ax: Axes, time: Floats, values: Floats, name: str) -> Any:

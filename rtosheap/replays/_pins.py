@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Block, Heap
 from rtosheap.heaps.layout import Layout, region_spans
 from rtosheap.replays.run import Array
@@ -18,9 +19,9 @@ class Pin(NamedTuple):
     """A live block that lies between two holes."""
 
     address: int
-    """Target address of the block's header."""
+    """Target address of the block's header; of an allocator that is not ours, of its payload."""
     size: int
-    """Bytes of the block, header included."""
+    """Bytes of the block, header included; of an allocator that is not ours, asked for."""
     requested: int | None
     """Bytes that the trace asked for; None for a block from before the trace."""
     id: int | None
@@ -29,18 +30,22 @@ class Pin(NamedTuple):
     """The event that allocated it; None for a block from before the trace."""
 
 
-def pins_of(heap: Heap, trace: TraceBase, addresses: Array) -> list[Pin]:
+def pins_of(heap: Heap | Allocator, trace: TraceBase, addresses: Array) -> list[Pin]:
     """The blocks that separate a heap's holes; `addresses` are what the events so far gave."""
-    layout, given = Layout.of(heap), _last_given(trace, addresses)
+    given = _last_given(trace, addresses)
+    if isinstance(heap, Allocator):
+        blocks = heap._known_blocks()
+        return [_pin(b, given.get(b.address), trace) for b in _separators(blocks, heap.regions)]
+    layout, blocks = Layout.of(heap), heap.blocks()
     return [
-        _pin(block, given.get(layout.payload(block.address)), trace) for block in _separators(heap)
+        _pin(block, given.get(layout.payload(block.address)), trace)
+        for block in _separators(blocks, region_spans(heap))
     ]
 
 
-def _separators(heap: Heap) -> Iterator[Block]:
+def _separators(blocks: list[Block], regions: Iterable[tuple[int, int]]) -> Iterator[Block]:
     """The allocated blocks that have a hole before and a hole after them in their region."""
-    blocks = heap.blocks()
-    for start, size in region_spans(heap):
+    for start, size in regions:
         inside = [block for block in blocks if start <= block.address < start + size]
         holes = [i for i, block in enumerate(inside) if not block.allocated]
         if holes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from rtosheap import allocators
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.replays.result import Replay
 from rtosheap.replays.run import COLUMNS, DEFAULT_COLUMNS, empty_columns, run
@@ -11,22 +14,26 @@ from rtosheap.traces import Trace
 from rtosheap.work import Progress, named, require
 
 
-def _chosen(record: Iterable[str] | str | None) -> tuple[str, ...]:
+def _chosen(record: Iterable[str] | str | None, heap: Heap | Allocator) -> tuple[str, ...]:
     """The names of the columns to record, in the order of `COLUMNS`."""
+    known = heap.columns if isinstance(heap, Allocator) else COLUMNS
     if record is None:
-        return DEFAULT_COLUMNS
+        return tuple(name for name in DEFAULT_COLUMNS if name in known)
     names = (record,) if isinstance(record, str) else tuple(record)
     if names == ("all",):
-        return COLUMNS
+        return tuple(name for name in COLUMNS if name in known)
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
         raise ValueError(f"record names {unknown[0]!r}; there are {', '.join(COLUMNS)}")
+    for name in names:
+        if isinstance(heap, Allocator) and name not in known:
+            raise ValueError(f"record names {name!r}, but {heap._lacks(name)}")
     return tuple(name for name in COLUMNS if name in names)
 
 
 def replay(
     trace: Trace,
-    heap: Heap,
+    heap: Any,
     *,
     record: Iterable[str] | str | None = None,
     progress: Progress | None = None,
@@ -41,11 +48,14 @@ def replay(
     ----------
     trace : Trace
         What to run.
-    heap : Heap
-        On what; in C, without the GIL. Meanwhile any other call on it raises RuntimeError.
+    heap : Heap, ForeignHeap or object
+        On what; in C, without the GIL. Meanwhile any other call on it raises RuntimeError. An
+        allocator of a shared library is a `ForeignHeap`; an object of Python serves that has
+        ``malloc(size)`` and ``free(address)``, and the rest of `rtosheap.allocators.ObjectHeap`
+        as far as it likes. What neither tells is in no column.
     record : iterable of str, optional
         Names of the columns to record, ``"all"``, or ``()`` for none. Default: all that does not
-        walk the free list at each event, `DEFAULT_COLUMNS`.
+        walk the free list at each event, `DEFAULT_COLUMNS`, as far as the heap tells it.
     progress : callable, optional
         Called now and then with the events done and their total. An exception from it aborts,
         and leaves the heap after the last completed event.
@@ -66,8 +76,10 @@ def replay(
     HeapCorruptionError
         If a header is met that is not the heap's; its ``event`` says when. The heap is then as
         it was before that event.
+    ForeignError
+        If an allocator that is not ours does what none may; its ``event`` says when.
     ValueError
-        If `record` names no column, or `engine` is none.
+        If `record` names no column, or one that the allocator does not tell, or `engine` is none.
     MemoryError
         If what is to be recorded, or a copy of the heap as it is before, is too large; or the index
         that `engine` asks for: with an alignment of 8 it takes 5 to 16 % of the heap's size, of a
@@ -96,15 +108,27 @@ def replay(
     """
     if not isinstance(trace, Trace):
         raise TypeError(f"trace must be a Trace, not {type(trace).__name__}")
-    if not isinstance(heap, Heap):
-        raise TypeError(f"heap must be a heap, such as Heap4(16384), not {heap!r}")
-    names = _chosen(record)
-    require(heap.size, "a copy of the heap, to come back to,")
-    with named(f"a copy of the heap, {heap.size} bytes,"):
-        before = heap.copy()
+    if not isinstance(heap, Heap | Allocator):
+        heap = allocators.ObjectHeap(heap)  # loaded when it is needed
+    if isinstance(heap, Allocator) and engine is not None:
+        raise ValueError(f"engine is {engine!r}; {heap.name} has its own, and it must be None")
+    names = _chosen(record, heap)
+    before = _copy(heap)
     with named(f"what a replay of {len(trace)} events records"):
         columns = empty_columns(names, len(trace))
         counts = run(trace, heap, columns, progress=progress, engine=engine)
     for column in columns.values():
         column.flags.writeable = False
     return Replay(trace, heap, before, columns, counts)
+
+
+def _copy(heap: Heap | Allocator) -> Heap | Allocator | None:
+    """One to come back to; None of an object that cannot be copied."""
+    if isinstance(heap, Allocator):
+        try:
+            return heap.copy()
+        except ValueError:
+            return None
+    require(heap.size, "a copy of the heap, to come back to,")
+    with named(f"a copy of the heap, {heap.size} bytes,"):
+        return heap.copy()

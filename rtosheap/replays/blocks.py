@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.heaps.layout import Layout
+from rtosheap.allocators import Allocator
 from rtosheap.replays.result import Replay
 from rtosheap.traces.events import Op
 
@@ -56,7 +56,7 @@ def failed(replay: Replay) -> Bools:
     return np.asarray(replay.column("failed"), dtype=np.bool_)
 
 
-def block_table(replay: Replay, *, earlier: bool = False) -> BlockTable:
+def block_table(replay: Replay, *, earlier: bool = False, asked: bool = False) -> BlockTable:
     """Every block that the replay allocated.
 
     Parameters
@@ -65,6 +65,8 @@ def block_table(replay: Replay, *, earlier: bool = False) -> BlockTable:
     earlier : bool
         Whether to put before them the blocks that were live in the heap before the trace began:
         their event is -1, and what was asked for in them is taken to be all but the header.
+    asked : bool
+        Whether what was asked for stands for the sizes of an allocator that does not tell them.
 
     Raises
     ------
@@ -74,19 +76,28 @@ def block_table(replay: Replay, *, earlier: bool = False) -> BlockTable:
     address = replay.column("address")
     event = np.flatnonzero((replay.trace.op != Op.FREE) & (address != 0))
     region, offset = _locate(replay, address[event], replay.header_size)
+    requested = replay.trace.size[event].astype(np.int64)
+    untold = asked and isinstance(replay.heap, Allocator)
+    untold = untold and "block_size" not in replay.heap.columns
     table = BlockTable(
         event=event,
         end=_ends(replay)[event],
         region=region,
         offset=offset,
-        size=replay.column("block_size")[event].astype(np.int64),
-        requested=replay.trace.size[event].astype(np.int64),
+        size=requested if untold else replay.column("block_size")[event].astype(np.int64),
+        requested=requested,
     )
     return _with_earlier(replay, table) if earlier else table
 
 
 def _with_earlier(replay: Replay, table: BlockTable) -> BlockTable:
-    blocks = [block for block in replay._before._blocks(True) if block[2]]
+    before = replay._before
+    if isinstance(before, Allocator):
+        blocks = before._live_blocks()
+    elif before is None:
+        blocks = []
+    else:
+        blocks = [block[:2] for block in before._blocks(True) if block[2]]
     if not blocks:
         return table
     address = np.array([block[0] for block in blocks], dtype=np.uint64)
@@ -114,7 +125,7 @@ def _locate(
 
 def _ends(replay: Replay) -> Int64:
     """The event that gives each event's block back, in this heap."""
-    if not Layout.of(replay.heap).frees:
+    if not replay.frees:
         return np.full(len(replay.trace), len(replay.trace), dtype=np.int64)
     return _program_ends(replay)
 
@@ -144,7 +155,7 @@ def live_bytes(replay: Replay, blocks: BlockTable | None = None) -> Int64:
     if replay.live_bytes is not None:
         return np.asarray(replay.live_bytes).astype(np.int64)
     blocks = block_table(replay) if blocks is None else blocks
-    if not Layout.of(replay.heap).frees:
+    if not replay.frees:
         blocks = blocks._replace(end=_program_ends(replay)[blocks.event])
     return _running_sum(blocks, blocks.requested, len(replay.trace))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import Layout, region_spans
 from rtosheap.html import table_html
 from rtosheap.replays._addresses import AddressCheck, compare_addresses
 from rtosheap.replays._pins import Pin, pins_of
-from rtosheap.replays.run import COLUMNS, FAILURES, Array, Counts, Failure, run
+from rtosheap.replays.run import COLUMNS, FAILURES, Array, Counts, Failure, empty_columns, run
 from rtosheap.tables import pairs
 from rtosheap.traces import Trace
 from rtosheap.traces.doubts import doubts
@@ -27,7 +30,8 @@ class Replay(dict[str, Array]):
     address : ndarray of uint64
         What malloc or realloc returned, 0 if nothing; the freed address on a free.
     block_size : ndarray of uint64
-        Bytes of the block taken or given back, header and slack included.
+        Bytes of the block taken or given back, header and slack included; of an allocator that is
+        not ours what can be used of it, as its ``usable_size`` says.
     free_size, largest_free_block : ndarray of uint64
         After the event, in bytes.
     free_block_count : ndarray of uint32
@@ -39,11 +43,13 @@ class Replay(dict[str, Array]):
     failed : ndarray of bool
         An allocation that did not fit.
     failure : ndarray of uint8
-        Why: 0 none, 1 exhaustion (fewer bytes free than the block needs), 2 fragmentation.
+        Why: 0 none, 1 exhaustion (fewer bytes free than the block needs), 2 fragmentation. Of an
+        allocator that is not ours: fewer bytes free than were asked for; as many, but no free block
+        that has as many; 4 unknown.
     trace : Trace
         What was replayed.
-    heap : Heap
-        The heap it was replayed on, in its present state.
+    heap : Heap or Allocator
+        The heap it was replayed on, in its present state; of a Python object the `ObjectHeap`.
     failures : int
         Allocations that failed.
     first_failure : int or None
@@ -54,8 +60,8 @@ class Replay(dict[str, Array]):
         Events on a block whose allocation had failed.
     ignored_frees : int
         Frees that heap_1 could not do.
-    most_nodes : int
-        The most free-list entries that one event read.
+    most_nodes : int or None
+        The most free-list entries that one event read; None where that is not known.
     most_nodes_event : int or None
         That event.
     """
@@ -73,36 +79,45 @@ class Replay(dict[str, Array]):
     def __init__(
         self,
         trace: Trace,
-        heap: Heap,
-        before: Heap,
+        heap: Heap | Allocator,
+        before: Heap | Allocator | None,
         columns: dict[str, Array],
         counts: Counts,
     ) -> None:
         super().__init__(columns)
         self.trace = trace
-        self.heap = heap
-        self._before = before
+        self.heap: Any = heap
+        self._before: Any = before
         for name in COLUMNS:
             setattr(self, name, columns.get(name))
         self.failures = counts.failures
         self.zero_size = counts.zero_size
         self.skipped = counts.skipped
         self.ignored_frees = counts.ignored_frees
-        self.most_nodes = counts.most_nodes
+        self.most_nodes = None if isinstance(heap, Allocator) else counts.most_nodes
         self.most_nodes_event = _event(counts.most_nodes_event)
         self.first_failure = _event(counts.first_failure)
-        self.minimum_ever_free_size = heap.minimum_ever_free_size
+        self.minimum_ever_free_size = _minimum_ever(heap, self.free_size)
         self.final_free_size = heap.free_size
 
     @property
     def heap_kind(self) -> str:
         """The heap's name, such as ``"heap_4"``."""
-        return Layout.of(self.heap).name
+        name = self.heap.name if isinstance(self.heap, Allocator) else Layout.of(self.heap).name
+        return str(name)
 
     @property
     def regions(self) -> tuple[tuple[int, int], ...]:
         """(address, size) of each region."""
-        return tuple(region_spans(self.heap))
+        if not isinstance(self.heap, Allocator):
+            return tuple(region_spans(self.heap))
+        regions: tuple[tuple[int, int], ...] = self.heap.regions
+        if not regions:
+            raise ValueError(
+                f"{self.heap_kind} does not tell where its arena lies: it has no memory, and no "
+                "size and base_address"
+            )
+        return regions
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -112,12 +127,19 @@ class Replay(dict[str, Array]):
     @property
     def alignment(self) -> int:
         """The heap's alignment, in bytes."""
-        return self.heap.alignment
+        return int(self.heap.alignment)
 
     @property
     def header_size(self) -> int:
-        """Bytes of a block's header: 0 for heap_1, 4 for heap_3's size field."""
-        return Layout.of(self.heap).header
+        """Bytes of a block's header: 0 for heap_1, 4 for heap_3's size field. What an allocator
+        that is not ours keeps before a block is not known, and not part of it.
+        """
+        return 0 if isinstance(self.heap, Allocator) else Layout.of(self.heap).header
+
+    @property
+    def frees(self) -> bool:
+        """Whether the heap takes anything back."""
+        return isinstance(self.heap, Allocator) or Layout.of(self.heap).frees
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -131,6 +153,8 @@ class Replay(dict[str, Array]):
         return self is not other
 
     def __missing__(self, name: str) -> Array:
+        if name in COLUMNS and isinstance(self.heap, Allocator) and name not in self.heap.columns:
+            raise KeyError(self.heap._lacks(name))
         if name in COLUMNS:
             raise KeyError(f"{name!r} was not recorded: pass record={(*self, name)!r}")
         raise KeyError(f"{name!r} is no column; there are {', '.join(COLUMNS)}")
@@ -146,13 +170,15 @@ class Replay(dict[str, Array]):
         """The counts as (name, value) pairs of text, for a table."""
         first = "none" if self.first_failure is None else f"event {self.first_failure:,}"
         rows = [
-            ("heap", f"{self.heap_kind}, {self.heap.size:,} bytes"),
+            ("heap", f"{self.heap_kind}, {self._size_text()}"),
             ("events", f"{len(self):,}"),
             ("failures", f"{self.failures:,}"),
             ("first failure", first),
-            ("minimum ever free", f"{self.minimum_ever_free_size:,} bytes"),
-            ("most nodes visited", f"{self.most_nodes:,}"),
         ]
+        if self.minimum_ever_free_size is not None:
+            rows.append(("minimum ever free", f"{self.minimum_ever_free_size:,} bytes"))
+        if self.most_nodes is not None:
+            rows.append(("most nodes visited", f"{self.most_nodes:,}"))
         if self.failures and self.failure is not None:
             split = int(np.count_nonzero(self.failure == Failure.FRAGMENTATION))
             rows.insert(4, ("  for fragmentation", f"{split:,}"))
@@ -167,9 +193,13 @@ class Replay(dict[str, Array]):
 
     def __repr__(self) -> str:
         return (
-            f"<Replay of {len(self):,} events on {self.heap_kind} of {self.heap.size:,} bytes: "
+            f"<Replay of {len(self):,} events on {self.heap_kind} of {self._size_text()}: "
             f"{self.failures:,} failures>"
         )
+
+    def _size_text(self) -> str:
+        size = self.heap.size
+        return "unknown size" if size is None else f"{size:,} bytes"
 
     def __str__(self) -> str:
         return pairs(self.summary())
@@ -182,15 +212,27 @@ class Replay(dict[str, Array]):
         _test_event(event, len(self.trace))
         return FAILURES[int(self.column("failure")[event])]
 
-    def heap_at(self, event: int) -> Heap:
+    def heap_at(self, event: int) -> Any:
         """A heap in the state just before an event, over memory of its own.
 
-        The trace is replayed up to there; payloads hold what they held before the replay.
+        The trace is replayed up to there; payloads hold what they held before the replay. A
+        `ForeignHeap` has a process of its own.
+
+        Raises
+        ------
+        ValueError
+            If it is a Python object that cannot be copied.
         """
         _test_event(event, len(self.trace))
-        heap = self._before.copy()
-        run(self.trace, heap, end=event)
-        return heap
+        return self._run_to(event)[0]
+
+    def _run_to(self, event: int, *names: str, beyond: int = 0) -> tuple[Any, dict[str, Array]]:
+        """A heap in the state just before an event, and columns up to there."""
+        if self._before is None:
+            raise ValueError(f"{self.heap_kind} cannot be copied: its class needs copy()")
+        heap, columns = self._before.copy(), empty_columns(names, event + beyond)
+        run(self.trace, heap, columns, end=event + beyond)
+        return heap, columns
 
     def pins(self, event: int) -> list[Pin]:
         """The live blocks that separate the holes at a fragmentation failure.
@@ -220,16 +262,14 @@ class Replay(dict[str, Array]):
         [1]
         """
         _test_event(event, len(self.trace))
-        addresses = np.zeros(event, np.uint64)
-        heap = self._before.copy()
-        run(self.trace, heap, {"address": addresses}, end=event)
-        reason = self._failure_at(heap, event)
+        heap, columns = self._run_to(event, "address")
+        reason = self._failure_at(event)
         if reason != Failure.FRAGMENTATION:
             raise ValueError(
                 f"event must be one that failed for fragmentation, "
                 f"but event {event} has failure {FAILURES[reason]!r}"
             )
-        return pins_of(heap, self.trace, addresses)
+        return pins_of(heap, self.trace, columns["address"])
 
     def check_addresses(self) -> AddressCheck:
         """Whether every block lies where the device had it.
@@ -253,13 +293,20 @@ class Replay(dict[str, Array]):
         """
         return compare_addresses(self.trace, self.column("address"))
 
-    def _failure_at(self, heap: Heap, event: int) -> int:
-        """Why `event` fails; `heap` is in the state just before it, and stays so."""
+    def _failure_at(self, event: int) -> int:
+        """Why `event` fails."""
         if self.failure is not None:
             return int(self.failure[event])
-        failure = np.zeros(event + 1, np.uint8)
-        run(self.trace, self._before.copy(), {"failure": failure}, end=event + 1)
-        return int(failure[event])
+        if isinstance(self.heap, Allocator) and "failure" not in self.heap.columns:
+            raise ValueError(self.heap._lacks("failure"))
+        return int(self._run_to(event, "failure", beyond=1)[1]["failure"][event])
+
+
+def _minimum_ever(heap: Heap | Allocator, free_size: Array | None) -> int | None:
+    """Of an allocator that is not ours: after an event of this replay."""
+    if not isinstance(heap, Allocator):
+        return heap.minimum_ever_free_size
+    return int(free_size.min()) if free_size is not None and len(free_size) else None
 
 
 def _event(index: int) -> int | None:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap import _core
+from rtosheap.allocators import Allocator
+from rtosheap.allocators.base import UNKNOWN
 from rtosheap.traces.base import TraceBase
 from rtosheap.work import Progress
 
@@ -47,9 +49,12 @@ class Failure(enum.IntEnum):
     FRAGMENTATION = 2
     ASSERTION = 3
     """The kernel asserts there, or the C library goes wrong: the device would stop or misbehave."""
+    UNKNOWN = UNKNOWN
+    """An allocator that is not ours had as many bytes free as were asked for. Whether in one piece
+    it does not tell, or it refused a piece that has as many."""
 
 
-FAILURES: tuple[str, ...] = _core.FAILURES
+FAILURES: tuple[str, ...] = (*_core.FAILURES, "unknown")
 """The meaning of the column ``failure``'s values."""
 
 
@@ -75,7 +80,7 @@ class Counts(NamedTuple):
 
 def run(
     trace: TraceBase,
-    heap: _core.Heap,
+    heap: _core.Heap | Allocator,
     columns: Mapping[str, Array] | None = None,
     *,
     start: int = 0,
@@ -93,6 +98,19 @@ def run(
     up where it ended. `engine`: as :func:`replay` has it.
     """
     slot, count = trace.slots
+    if isinstance(heap, Allocator):
+        if slots is not None or track_need or engine is not None:
+            raise TypeError(f"{heap.name} has no slots, need or engine")
+        told = heap._run(
+            trace.op[start:end],
+            slot[start:end],
+            trace.size[start:end],
+            count,
+            dict(columns or {}),
+            stop_at_failure=stop_at_failure,
+            progress=progress,
+        )
+        return Counts(**told)
     return Counts(
         **_core.replay(
             heap,

@@ -1,0 +1,121 @@
+"""What a replay runs besides the heaps of this package: somebody else's allocator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
+
+from rtosheap import _core
+from rtosheap.heaps import Block, HeapError
+from rtosheap.work import Progress
+
+#: Why an allocation failed, as the column ``failure`` has it: 0 if it did not.
+EXHAUSTION: int = _core.FAILURES.index("exhaustion")
+FRAGMENTATION: int = _core.FAILURES.index("fragmentation")
+UNKNOWN = len(_core.FAILURES)
+
+
+class ForeignError(HeapError):
+    """An allocator that is not ours did what none may: crashed, hung, gave what it cannot give.
+
+    Attributes
+    ----------
+    event : int or None
+        The event of the trace at which it happened; None outside a replay.
+    reason : str
+        What happened, in a word: ``"crash"``, ``"exit"``, ``"stuck"`` (no progress for too long);
+        ``"outside"``, ``"misaligned"``, ``"overlaps"`` (a block that it gave); ``"payload"``,
+        ``"margin"`` (what it wrote to: a live block, or beside the arena); ``"lost"`` (what
+        realloc should have kept); ``"usable_size"``, ``"free_size"``, ``"walk"`` (what they told);
+        ``"answer"`` (what a Python object returned); ``"load"``; ``"harness"`` (the records
+        of the run itself were overwritten); ``"ended"`` (it had happened before).
+    """
+
+    def __init__(self, message: str, reason: str = "", event: int | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.event = reason, event
+
+
+class Allocator(ABC):
+    """An allocator that is not ours, over one arena.
+
+    Attributes
+    ----------
+    name : str
+    size : int or None
+        Bytes of the arena, None if it is not known.
+    base_address : int
+        Address of its first byte on the target.
+    alignment : int
+        Of what malloc returns.
+    word_size : int
+        Bytes of a pointer.
+    columns : tuple of str
+        What a replay on it can record.
+    """
+
+    name: str
+    size: int | None
+    base_address: int
+    alignment: int
+    word_size: int
+    columns: tuple[str, ...]
+
+    @abstractmethod
+    def _lacks(self, column: str) -> str:
+        """Why there is no such column, in words."""
+
+    @abstractmethod
+    def copy(self) -> Self:
+        """One in the same state, or ValueError if there can be none."""
+
+    @abstractmethod
+    def _run(
+        self,
+        op: Any,
+        slot: Any,
+        size: Any,
+        slots: int,
+        columns: Mapping[str, Any],
+        *,
+        stop_at_failure: bool,
+        progress: Progress | None,
+    ) -> dict[str, int]:
+        """Run events; their counts, as `_core.replay` has them."""
+
+    @property
+    @abstractmethod
+    def free_size(self) -> int | None:
+        """Bytes that are free, None if it does not tell."""
+
+    @abstractmethod
+    def _holes(self) -> list[tuple[int, int]]:
+        """(address, size) of each free block, or ValueError if it does not tell."""
+
+    @abstractmethod
+    def _live_blocks(self) -> list[tuple[int, int]]:
+        """(address, size) of each live block, the size as it was asked for."""
+
+    def _known_blocks(self) -> list[Block]:
+        """The free and the live blocks, in address order."""
+        free = [Block(*hole, False) for hole in self._holes()]
+        return sorted([*free, *(Block(*block, True) for block in self._live_blocks())])
+
+    @property
+    def regions(self) -> tuple[tuple[int, int], ...]:
+        """(address, size) of the arena, if it is known."""
+        return () if self.size is None else ((self.base_address, self.size),)
+
+
+def counts(**known: int) -> dict[str, int]:
+    """The counts of a replay; what has no meaning here is none."""
+    nothing = {"ignored_frees": 0, "most_nodes": 0, "need": 0}
+    return {**nothing, "most_nodes_event": -1, "need_event": -1, **known}
+
+
+def event_text(op: int, size: int) -> str:
+    """An event in words."""
+    if op >= 0x80:
+        return f"memalign({1 << (op & 0x7F)}, {size})"
+    return {"m": f"malloc({size})", "r": f"realloc to {size} bytes", "f": "free"}[chr(op)]
