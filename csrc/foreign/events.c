@@ -277,7 +277,7 @@ static uint64_t usable(struct run *run, const struct rh_slot *slot) {
     CALLED(trial);
     if (trial->checks == RH_CHECK_NOTHING) return bytes;
     if (bytes < slot->size || bytes > trial->size - slot->offset) {
-        complain(trial, RH_COMPLAINT_USABLE, trial->base + slot->offset, slot->size);
+        complain(trial, RH_COMPLAINT_USABLE_SIZE, trial->base + slot->offset, slot->size);
         trial->told->other_size = bytes;
     }
     return bytes;

@@ -44,7 +44,8 @@ extern "C" {
  * address on the target. The bytes hold anything. False: it cannot (too small, say). */
 RH_FOREIGN bool rh_foreign_init(void *memory, size_t size);
 
-/* A block of at least `size` bytes, which may be 0; NULL where none can be had. */
+/* A block of at least `size` bytes; NULL where none can be had. Of 0 bytes: NULL, or a block that
+ * shares its address with no other. */
 RH_FOREIGN void *rh_foreign_malloc(size_t size);
 
 /* Takes a block back that malloc, realloc or aligned gave: never NULL, never twice. */

@@ -81,21 +81,21 @@ enum rh_call {
 
 enum rh_complaint {
     RH_COMPLAINT_NONE,
-    RH_COMPLAINT_LOAD,       /* what dlerror() says went to the output */
-    RH_COMPLAINT_LACKS,      /* a function that is needed: functions says which there are */
-    RH_COMPLAINT_MEMORY,     /* no room for the arena, or the harness itself */
-    RH_COMPLAINT_INIT,       /* init returned false */
-    RH_COMPLAINT_OUTSIDE,    /* a block at `address` of `size` bytes does not lie in the arena */
-    RH_COMPLAINT_MISALIGNED, /* `address` */
-    RH_COMPLAINT_OVERLAPS,   /* ... with the live block `other` of `other_size` bytes */
-    RH_COMPLAINT_PAYLOAD,    /* byte `byte` of the live block `other` was overwritten */
-    RH_COMPLAINT_MARGIN,     /* `address`, beside the arena, was written to */
-    RH_COMPLAINT_LOST,       /* realloc to `address` lost byte `byte` of `other` */
-    RH_COMPLAINT_USABLE,     /* usable_size of `address` is `other_size`: less than `size`, or more
-                              * than the arena has there */
-    RH_COMPLAINT_FREE_SIZE,  /* `size`, more than the arena has */
-    RH_COMPLAINT_WALK,       /* a free block at `address` of `size` bytes does not lie in it */
-    RH_COMPLAINT_HARNESS,    /* the harness's own record of the live blocks was overwritten */
+    RH_COMPLAINT_LOAD,        /* what dlerror() says went to the output */
+    RH_COMPLAINT_LACKS,       /* a function that is needed: functions says which there are */
+    RH_COMPLAINT_MEMORY,      /* no room for the arena, or the harness itself */
+    RH_COMPLAINT_INIT,        /* init returned false */
+    RH_COMPLAINT_OUTSIDE,     /* a block at `address` of `size` bytes does not lie in the arena */
+    RH_COMPLAINT_MISALIGNED,  /* `address` */
+    RH_COMPLAINT_OVERLAPS,    /* ... with the live block `other` of `other_size` bytes */
+    RH_COMPLAINT_PAYLOAD,     /* byte `byte` of the live block `other` was overwritten */
+    RH_COMPLAINT_MARGIN,      /* `address`, beside the arena, was written to */
+    RH_COMPLAINT_LOST,        /* realloc to `address` lost byte `byte` of `other` */
+    RH_COMPLAINT_USABLE_SIZE, /* usable_size of `address` is `other_size`: less than `size`, or more
+                               * than the arena has there */
+    RH_COMPLAINT_FREE_SIZE,   /* `size`, more than the arena has */
+    RH_COMPLAINT_WALK,        /* a free block at `address` of `size` bytes does not lie in it */
+    RH_COMPLAINT_HARNESS,     /* the harness's own record of the live blocks was overwritten */
     RH_COMPLAINTS
 };
 

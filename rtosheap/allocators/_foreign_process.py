@@ -199,12 +199,11 @@ class Process:
     def _wait(self, on_wait: Callable[[], object] | None, timeout: float | None = None) -> None:
         """Until it answers; it ends if it makes no progress for too long."""
         timeout = self._timeout if timeout is None else timeout
-        seen, since = (-1, -1), time.monotonic()
+        seen, since = -1, self._now()
         while not select.select([self._replies], [], [], min(_LOOK, timeout / 4))[0]:
-            now = (self.told("done"), self.told("call"))
-            if now[0] != seen[0]:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > timeout:
+            if self.told("done") != seen:
+                seen, since = self.told("done"), self._now()
+            elif self._now() - since > timeout:
                 text = f"made no progress for {timeout:g} s"
                 _end(self._popen)
                 raise Ended("stuck", text)
@@ -212,6 +211,9 @@ class Process:
                 on_wait()
         if os.read(self._replies, 1) == b"":
             raise self._gone()
+
+    def _now(self) -> float:
+        return time.monotonic()
 
     def _gone(self) -> Ended:
         _end(self._popen, patience=1)

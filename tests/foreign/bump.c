@@ -13,7 +13,7 @@ bool rh_foreign_init(void *memory, size_t size) {
 
 void *rh_foreign_malloc(size_t size) {
     const size_t rounded = (size + 7) & ~(size_t)7;
-    if (rounded < size || rounded > (size_t)(end - at)) return NULL;
+    if (size == 0 || rounded < size || rounded > (size_t)(end - at)) return NULL;
     at += rounded;
     return at - rounded;
 }

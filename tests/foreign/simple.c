@@ -48,6 +48,7 @@ static struct block *arena;
 static uint32_t all;
 static unsigned mallocs;
 static void *last;
+static volatile int *volatile nowhere = (volatile int *)8;
 
 bool rh_foreign_init(void *memory, size_t size) {
 #ifdef PRINTS
@@ -105,7 +106,7 @@ static void overwrite_records(void) {
 static void *go_wrong(void *block, size_t size) {
     char *bytes = block;
     switch (FAULT) {
-    case CRASH: *(volatile int *)8 = 1; break;
+    case CRASH: *nowhere = 1; break;
     case LOOP:
         for (volatile int turn = 0;; turn++)
             continue;

@@ -1,0 +1,316 @@
+"""What a foreign allocator may do wrong: an error that names the event, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ctools import run
+from foreign_libraries import BITS, library
+from needs import LAST_RESORT, tool
+
+from rtosheap import ForeignError, ForeignHeap, Trace, replay
+from rtosheap.allocators._foreign_process import Process
+from rtosheap.allocators._foreign_wire import CALLS
+
+#: At the sixth malloc, by fault: the reason, and what the message says.
+FAULTS = {
+    "CRASH": ("crash", "rh_foreign_malloc died of SIGSEGV"),
+    "LOOP": ("stuck", "rh_foreign_malloc made no progress for 7200 s"),
+    "SLEEP": ("stuck", "rh_foreign_malloc made no progress for 7200 s"),
+    "EXIT": ("exit", r"rh_foreign_malloc ended the process: exit\(7\)"),
+    "ABORT": ("crash", "died of SIGABRT.*\nIt printed: block list corrupt"),
+    "MISALIGNED": ("misaligned", "15 bytes at 0x200000b4, an address that is not 8-aligned"),
+    "OVERLAP": ("overlaps", "overlap the live block of 14 bytes at 0x20000090 that event 4 gave"),
+    "OUTSIDE": (
+        "outside",
+        "15 bytes at 0x20000ff8, not all in the arena, 0x20000000 to",
+    ),
+    "FOREIGN": ("outside", "not all in the arena"),
+    "NEIGHBOUR": (
+        "payload",
+        "byte 3 of the live block of 14 bytes at 0x20000090 that event 4 gave",
+    ),
+    "GUARD": ("crash", "rh_foreign_malloc died of SIGSEGV"),
+    "USABLE": ("usable_size", "rh_foreign_usable_size said 1 of 15 bytes at 0x200000b0"),
+    "FREE_SIZE": ("free_size", "rh_foreign_free_size said 4097, in an arena of 4096 bytes"),
+    "WALK": ("walk", "rh_foreign_walk visited a free block of"),
+}
+EVENTS = [("m", i, 10 + i) for i in range(20)] + [("f", i) for i in range(0, 20, 2)]
+TRACE = Trace.from_events(EVENTS)
+
+
+def children() -> set[int]:
+    """Processes of this one, the dead that nobody has waited for included."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= {int(number) for number in (task / "children").read_text().split()}
+    return found
+
+
+def descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Holds that no process, descriptor or file is left that was not there before."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    gc.collect()
+    before = children(), len(descriptors()), {*Path("/dev/shm").iterdir()}
+    yield
+    gc.collect()
+    assert children() == before[0]
+    assert len(descriptors()) == before[1]
+    assert {*Path("/dev/shm").iterdir()} == before[2]
+    assert not list(temporary.iterdir())
+
+
+def is_in(process: Process, call: str, done: int) -> bool:
+    return (process.told("call"), process.told("done")) == (CALLS.index(call), done)
+
+
+def hours_pass(monkeypatch: pytest.MonkeyPatch, call: str, done: int) -> None:
+    """Whenever a process that is in this call, after so many events, is looked at."""
+    clock = [0.0]
+
+    def now(process: Process) -> float:
+        clock[0] += 2 * LAST_RESORT * is_in(process, call, done)
+        return clock[0]
+
+    monkeypatch.setattr(Process, "_now", now)
+
+
+@contextmanager
+def interrupted_at(heap: ForeignHeap, reached: Callable[[Process], bool]) -> Iterator[None]:
+    """Control-C, when the heap's process has come so far."""
+    process, over = heap._session.process(), threading.Event()
+
+    def wait() -> None:
+        while not over.is_set() and not reached(process):
+            time.sleep(0.001)
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_an_error_that_names_the_event(
+    tmp_path: Path, left_behind: None, monkeypatch: pytest.MonkeyPatch, fault: str, bits: int
+) -> None:
+    built = library(tmp_path, "simple.c", "TELLS", f"FAULT={fault}", "FAULT_AT=5", bits=bits)
+    heap = ForeignHeap.load(built, 4096, timeout=LAST_RESORT)
+    reason, text = FAULTS[fault]
+    if reason == "stuck":
+        hours_pass(monkeypatch, "malloc", 5)
+    message = rf"tried: event 5, malloc\(15\): (.|\n)*{text}"
+    with pytest.raises(ForeignError, match=message) as found:
+        replay(TRACE, heap, record="all")
+    assert (found.value.event, found.value.reason) == (5, reason)
+    with pytest.raises(ForeignError, match="it came to its end before: tried: event 5") as again:
+        heap.malloc(8)
+    assert again.value.reason == "ended"
+    heap.reset()
+    assert heap.malloc(8) == 0x2000_0010
+    del heap, found, again
+
+
+def test_faults_are_tried_all() -> None:
+    text = (Path(__file__).parent / "foreign" / "simple.c").read_text()
+    listed = text.split("enum {")[1].split("}")[0].replace(",", " ").split("/*")[0].split()
+    assert {*FAULTS, "NO_FAULT", "MARGIN", "RECORDS", "LATE"} == set(listed)
+
+
+def test_a_write_is_found_where_it_was_done(tmp_path: Path, left_behind: None) -> None:
+    """Though the block lives on to the end of the trace, many events later."""
+    built = library(tmp_path, "simple.c", "FAULT=LATE", "FAULT_AT=5")
+    trace = Trace.from_events(EVENTS[:20] + [("m", 30, 8), ("f", 30)] * 5)
+    with pytest.raises(ForeignError, match=r"event 5, .* event 4 gave was written to$") as found:
+        replay(trace, ForeignHeap.load(built, 4096))
+    assert found.value.event == 5
+    replay(trace, ForeignHeap.load(built, 4096, checks="addresses"))
+
+
+def test_a_write_before_the_replay_is_no_event_of_it(tmp_path: Path) -> None:
+    built = library(tmp_path, "simple.c", "FAULT=LATE", "FAULT_AT=2")
+    heap = ForeignHeap.load(built, 4096)
+    for size in (8, 9, 10):
+        heap.malloc(size)
+    with pytest.raises(ForeignError, match="before the first event: byte 3 of") as found:
+        replay(TRACE, heap)
+    assert found.value.event is None
+
+
+def test_what_lies_beside_the_arena_is_watched(tmp_path: Path, left_behind: None) -> None:
+    """The page does not end with the arena."""
+    built = library(tmp_path, "simple.c", "FAULT=MARGIN", "FAULT_AT=5")
+    with pytest.raises(ForeignError, match=r"event 5, .*: 0x20000ff0, beside the arena,") as found:
+        replay(TRACE, ForeignHeap.load(built, 4080))
+    assert (found.value.event, found.value.reason) == (5, "margin")
+
+
+def test_results_that_were_overwritten_are_none(tmp_path: Path, left_behind: None) -> None:
+    built = library(tmp_path, "simple.c", "FAULT=RECORDS", "FAULT_AT=5")
+    with pytest.raises(ForeignError, match="the records of the run itself were overwritten"):
+        replay(TRACE, ForeignHeap.load(built, 4096))
+
+
+def test_realloc_that_loses_bytes(tmp_path: Path, left_behind: None) -> None:
+    built = library(tmp_path, "simple.c", "REALLOCATES", "LOSES")
+    trace = Trace.from_events([("m", 0, 20), ("m", 1, 8), ("r", 0, 200)])
+    with pytest.raises(ForeignError, match=r"event 2, .* lost byte 0 of the live block") as found:
+        replay(trace, ForeignHeap.load(built, 4096))
+    assert (found.value.event, found.value.reason) == (2, "lost")
+
+
+def test_a_call_that_goes_wrong_names_itself(tmp_path: Path, left_behind: None) -> None:
+    heap = ForeignHeap.load(library(tmp_path, "simple.c", "FAULT=CRASH", "FAULT_AT=1"), 4096)
+    heap.malloc(8)
+    with pytest.raises(ForeignError, match=r"tried: malloc\(77\): rh_foreign_malloc died") as found:
+        heap.malloc(77)
+    assert found.value.event is None
+
+
+def test_what_it_prints_is_kept_and_goes_nowhere(
+    tmp_path: Path, left_behind: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heap = ForeignHeap.load(library(tmp_path, "simple.c", "PRINTS"), 4096)
+    replay(TRACE, heap)
+    text = heap.output
+    assert text.startswith("hello from init\nand from stderr\nmalloc 10\n")
+    assert text.endswith("malloc 29")
+    many = Trace("mf" * 100_000, id=[0] * 200_000, size=[8, 0] * 100_000)
+    replay(many, heap)  # it may print more than is kept
+    assert len(heap.output) < 3000
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("__builtin_trap();", "loading it died of SIG"),
+        ("for (;;) continue;", "loading it made no progress for 7200 s"),
+    ],
+)
+def test_a_constructor_that_goes_wrong(
+    tmp_path: Path, left_behind: None, monkeypatch: pytest.MonkeyPatch, code: str, text: str
+) -> None:
+    source = tmp_path / "begins.c"
+    source.write_text(f"__attribute__((constructor)) static void begin(void) {{ {code} }}\n")
+    built = tmp_path / "begins.so"
+    run([tool("gcc"), "-shared", "-fPIC", source, "-o", built])
+    hours_pass(monkeypatch, "load", 0)
+    with pytest.raises(ForeignError, match=text):
+        ForeignHeap.load(built, 4096, timeout=LAST_RESORT)
+
+
+def test_a_library_that_cannot_be_loaded(tmp_path: Path, left_behind: None) -> None:
+    source = tmp_path / "lacks.c"
+    source.write_text("extern int not_there(void);\nint calls(void) { return not_there(); }\n")
+    built = tmp_path / "lacks.so"
+    run([tool("gcc"), "-shared", "-fPIC", source, "-o", built])
+    with pytest.raises(ForeignError, match=r"lacks cannot be loaded: .*not_there"):
+        ForeignHeap.load(built, 4096)
+
+
+def test_heaps_that_are_used_and_forgotten(tmp_path: Path, left_behind: None) -> None:
+    built = library(tmp_path, "simple.c", "TELLS")
+    heap = ForeignHeap.load(built, 4096)
+    result = replay(TRACE, heap)
+    assert len(children()) == 1
+    at = result.heap_at(10)
+    at.malloc(8)
+    assert len(children()) == 2
+    at.close()
+    assert len(children()) == 1
+
+
+def test_an_interrupt_ends_a_replay_after_an_event(tmp_path: Path, left_behind: None) -> None:
+    """Control-C at a long replay; the heap is as the last event left it."""
+    heap = ForeignHeap.load(library(tmp_path, "simple.c", "TELLS"), 1 << 20)
+    replay(Trace.from_events([("m", i, 8) for i in range(3000)]), heap)  # walked over from now on
+    n = 100_000
+    trace = Trace("mf" * n, id=[0] * (2 * n), size=[8, 0] * n)
+    with interrupted_at(heap, lambda process: 3000 > process.told("done") > 100):  # noqa: SIM117
+        with pytest.raises(KeyboardInterrupt):
+            replay(trace, heap, record="all")
+    heap.check()
+    assert heap.free_size in {(1 << 20) - 32 * 3000 - gone for gone in (0, 32)}
+    assert heap.copy().free_size == heap.free_size
+    del heap
+
+
+def test_an_interrupt_ends_an_endless_loop(tmp_path: Path, left_behind: None) -> None:
+    built = library(tmp_path, "simple.c", "FAULT=LOOP", "FAULT_AT=5")
+    heap = ForeignHeap.load(built, 4096, timeout=LAST_RESORT)
+    with interrupted_at(heap, lambda process: is_in(process, "malloc", 5)):  # noqa: SIM117
+        with pytest.raises(KeyboardInterrupt):
+            replay(TRACE, heap)
+    assert not children()
+    assert heap.malloc(8) == 0x2000_0010  # as it was before
+    del heap
+
+
+def test_a_process_that_ends_takes_its_allocators_along(tmp_path: Path) -> None:
+    """Killed in the midst of an endless loop, which cannot see it."""
+    built = library(tmp_path, "simple.c", "FAULT=LOOP", "FAULT_AT=0")
+    code = (
+        "import sys\nfrom rtosheap import ForeignHeap\n"
+        f"heap = ForeignHeap.load({str(built)!r}, 4096, timeout=7200)\n"
+        "print(heap._session.process().pid, flush=True)\nheap.malloc(8)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as python:
+        assert python.stdout is not None
+        pid = int(python.stdout.readline())
+        handle = os.pidfd_open(pid)
+        python.send_signal(signal.SIGKILL)
+        python.wait()
+    try:
+        assert select.select([handle], [], [], LAST_RESORT)[0]
+    finally:
+        os.close(handle)
+
+
+def test_a_fork_does_not_speak_for_its_parent(tmp_path: Path, left_behind: None) -> None:
+    heap = ForeignHeap.load(library(tmp_path), 4096)
+    child = os.fork()
+    if child == 0:
+        try:
+            heap.malloc(8)
+        except RuntimeError as error:
+            os._exit(0 if "was forked" in str(error) else 3)
+        os._exit(4)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert heap.malloc(8) == 0x2000_0010
+    del heap
+
+
+def test_two_threads_do_not_speak_at_once(tmp_path: Path, left_behind: None) -> None:
+    heap = ForeignHeap.load(library(tmp_path), 4096)
+
+    def inside(done: int, total: int) -> None:
+        with pytest.raises(RuntimeError, match="is at work in another call"):
+            heap.malloc(8)
+
+    replay(TRACE, heap, progress=inside)
