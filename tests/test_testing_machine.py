@@ -82,6 +82,12 @@ def test_machine_reports_a_short_sequence() -> None:
     notes = "\n".join(getattr(caught.value, "__notes__", []))
     assert 1 <= notes.count("state.malloc(size=") <= 3
     assert notes.count("state.free") <= 1
+    assert "state._" not in notes  # what the reader did, and no private steps
+    calls = notes.split("The calls:\n")[1].split("\nFailing")[0].splitlines()
+    assert calls[0].startswith("    malloc(")
+    assert all(
+        re.match(r"    (malloc\(\d+\) = (0x[0-9a-f]+|None)|free\(0x)", call) for call in calls
+    )
 
 
 @pytest.fixture(scope="module")

@@ -266,7 +266,8 @@ static enum rh_foreign_failure why(struct rh_trial *trial, uint64_t size) {
     if (walks) total = blocks.total;
     if (trial->functions.free_size != NULL) total = free_size(trial);
     if (total < size) return RH_FOREIGN_EXHAUSTION;
-    return walks && blocks.largest < size ? RH_FOREIGN_FRAGMENTATION : RH_FOREIGN_UNKNOWN;
+    const bool has_pieces = walks && blocks.largest < size && blocks.total >= size;
+    return has_pieces ? RH_FOREIGN_FRAGMENTATION : RH_FOREIGN_UNKNOWN;
 }
 
 static uint64_t usable(struct run *run, const struct rh_slot *slot) {

@@ -103,7 +103,7 @@ enum rh_complaint {
 enum rh_foreign_failure {
     RH_FOREIGN_SERVED = 0,
     RH_FOREIGN_EXHAUSTION = 1,    /* fewer bytes were free than were asked for */
-    RH_FOREIGN_FRAGMENTATION = 2, /* as many were, and no free block had as many */
+    RH_FOREIGN_FRAGMENTATION = 2, /* the free blocks have as many together, but none alone */
     RH_FOREIGN_UNKNOWN = 4
 };
 

@@ -307,7 +307,7 @@ class ObjectHeap(Allocator):
         total = sum(holes) if free is None and walks else free
         if total is not None and total < size:
             return EXHAUSTION
-        return FRAGMENTATION if walks and max(holes, default=0) < size else UNKNOWN
+        return FRAGMENTATION if max(holes, default=0) < size <= sum(holes) else UNKNOWN
 
     # ------------------------------------------------------------------ what is held
 

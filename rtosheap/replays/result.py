@@ -44,8 +44,8 @@ class Replay(dict[str, Array]):
         An allocation that did not fit.
     failure : ndarray of uint8
         Why: 0 none, 1 exhaustion (fewer bytes free than the block needs), 2 fragmentation. Of an
-        allocator that is not ours: fewer bytes free than were asked for; as many, but no free block
-        that has as many; 4 unknown.
+        allocator that is not ours: fewer bytes free than were asked for; free blocks that have as
+        many together, but none alone; 4 neither is known.
     trace : Trace
         What was replayed.
     heap : Heap or Allocator

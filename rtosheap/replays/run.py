@@ -50,8 +50,8 @@ class Failure(enum.IntEnum):
     ASSERTION = 3
     """The kernel asserts there, or the C library goes wrong: the device would stop or misbehave."""
     UNKNOWN = UNKNOWN
-    """An allocator that is not ours had as many bytes free as were asked for. Whether in one piece
-    it does not tell, or it refused a piece that has as many."""
+    """Of an allocator that is not ours: as many bytes were free as were asked for. Whether in
+    pieces that are too small it does not tell, or it refused one that has as many."""
 
 
 FAILURES: tuple[str, ...] = (*_core.FAILURES, "unknown")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 import numpy as np
 from hypothesis import Phase, find, settings, target
 from hypothesis.errors import NoSuchExample
 
+from rtosheap import allocators
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.replays import replay
 from rtosheap.testing import _arguments
@@ -18,6 +21,7 @@ from rtosheap.traces import Event, Trace
 __all__ = ["NoFailureFound", "find_failure"]
 
 _FRAGMENTATION = 2
+_PIECES = "free_block_count"
 
 
 class NoFailureFound(LookupError):
@@ -25,7 +29,7 @@ class NoFailureFound(LookupError):
 
 
 def find_failure(
-    heap_factory: Callable[[], Heap],
+    heap_factory: Callable[[], Any],
     *,
     max_events: int = 40,
     max_size: int | None = None,
@@ -44,11 +48,13 @@ def find_failure(
     Parameters
     ----------
     heap_factory : callable
-        Returns a new heap of the five; called once for each sequence that is tried.
+        Returns a new heap: one of the five, a `ForeignHeap` whose library has ``rh_foreign_walk``,
+        or an object with ``malloc``, ``free`` and ``free_blocks`` or ``blocks``. Called once for
+        each sequence that is tried.
     max_events : int
         The longest sequence to try.
     max_size, min_size : int
-        Bytes of a request. Default of `max_size`: two thirds of the heap's free size.
+        Bytes of a request. Default of `max_size`: two thirds of what is free in the heap.
     reallocs : bool
         Whether events may be reallocs.
     max_examples : int
@@ -80,24 +86,20 @@ def find_failure(
             f"heap_factory is {heap_factory!r}; it must be callable, as lambda: Heap4(256)"
         )
     first = heap_factory()
-    if not isinstance(first, Heap):
-        raise TypeError(
-            f"heap_factory returned {first!r}; it must return a heap, such as Heap4(256)"
-        )
     smallest = _arguments.integer(min_size, "min_size", 1)
-    largest = max(first.free_size * 2 // 3, smallest) if max_size is None else max_size
+    largest = max(_free(first) * 2 // 3, smallest) if max_size is None else max_size
     examples = _arguments.integer(max_examples, "max_examples", 1)
     if seed is not None:
         _arguments.integer(seed, "seed", 0)
     strategy = traces(max_events=max_events, max_size=largest, min_size=smallest, reallocs=reallocs)
 
     def fails(trace: Trace) -> bool:
-        result = replay(trace, heap_factory(), record=("failure", "free_size"))
-        failure, free_size = result["failure"], result["free_size"]
+        result = replay(trace, heap_factory(), record=("failure", "live_bytes"))
+        failure, live_bytes = result["failure"], result["live_bytes"]
         if len(trace):
             # The search is drawn to heaps that are cut into many pieces, and full.
-            target(float(result.heap.stats().free_block_count), label="free blocks")
-            target(-float(free_size.min()), label="used")
+            target(float(_pieces(result.heap)), label="free blocks")
+            target(float(live_bytes.max()), label="used")
         return bool((failure == _FRAGMENTATION).any())
 
     chosen = settings(
@@ -118,7 +120,26 @@ def find_failure(
     return _minimal(found, heap_factory)
 
 
-def _minimal(trace: Trace, heap_factory: Callable[[], Heap]) -> Trace:
+def _free(heap: Any) -> int:
+    """Bytes that are free in a new heap; an error that says why if none can be searched."""
+    if isinstance(heap, Heap):
+        return heap.free_size
+    try:
+        foreign = heap if isinstance(heap, Allocator) else allocators.ObjectHeap(heap)
+    except TypeError:
+        raise TypeError(
+            f"heap_factory returned {heap!r}; it must return a heap, such as Heap4(256)"
+        ) from None
+    if _PIECES not in foreign.columns:
+        raise ValueError(f"what fails for fragmentation is not known: {foreign._lacks(_PIECES)}")
+    return sum(size for _, size in foreign._holes())
+
+
+def _pieces(heap: Any) -> int:
+    return len(heap._holes()) if isinstance(heap, Allocator) else heap.stats().free_block_count
+
+
+def _minimal(trace: Trace, heap_factory: Callable[[], Any]) -> Trace:
     """Leave events out and make sizes smaller for as long as one allocation still fails."""
     events = _cut(list(trace), heap_factory)
     while True:
@@ -128,7 +149,7 @@ def _minimal(trace: Trace, heap_factory: Callable[[], Heap]) -> Trace:
             return _numbered(events, heap_factory)
 
 
-def _fewer(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:
+def _fewer(events: list[Event], heap_factory: Callable[[], Any]) -> list[Event]:
     for shorter in _without_one(events):
         cut = _cut(shorter, heap_factory)
         if cut:
@@ -136,7 +157,7 @@ def _fewer(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]
     return events
 
 
-def _smaller(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:
+def _smaller(events: list[Event], heap_factory: Callable[[], Any]) -> list[Event]:
     for i, event in enumerate(events):
         too_small, size = 0, event.size
         while size - too_small > 1:
@@ -149,7 +170,7 @@ def _smaller(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Even
     return events
 
 
-def _cut(events: list[Event], heap_factory: Callable[[], Heap]) -> list[Event]:
+def _cut(events: list[Event], heap_factory: Callable[[], Any]) -> list[Event]:
     """The events up to the first that fails for fragmentation; none if none does."""
     if not events:
         return []
@@ -172,7 +193,7 @@ def _without_one(events: list[Event]) -> Iterator[list[Event]]:
         yield rest
 
 
-def _numbered(events: list[Event], heap_factory: Callable[[], Heap]) -> Trace:
+def _numbered(events: list[Event], heap_factory: Callable[[], Any]) -> Trace:
     numbers: dict[int, int] = {}
     for event in events:
         numbers.setdefault(event.id, len(numbers))

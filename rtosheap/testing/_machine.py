@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from rtosheap.allocators import Allocator, ForeignError
 from rtosheap.testing import _arguments
 
 __all__ = ["AllocatorMachine", "AllocatorViolation"]
@@ -37,7 +39,8 @@ class AllocatorMachine(RuleBasedStateMachine):
         TestMyHeap = MyHeap.TestCase
 
     An allocator is anything with ``malloc(size)``, which returns an address, or None or 0 where
-    nothing fits, and ``free(address)``. Where it also has them, these are used:
+    nothing fits, and ``free(address)``; a `ForeignHeap` is one, whose process holds payloads and
+    addresses to the same. Where it also has them, these are used:
 
     ``free_size``
         Free bytes, as an attribute or a method.
@@ -77,7 +80,8 @@ class AllocatorMachine(RuleBasedStateMachine):
     Raises
     ------
     AllocatorViolation
-        An `AssertionError`: Hypothesis reports the shortest sequence of calls that it found.
+        An `AssertionError`: Hypothesis reports the shortest sequence of calls that it found, with
+        what each returned.
 
     Examples
     --------
@@ -110,6 +114,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         for flag in ("coalesces", "can_free", "exact_free_size", "raw_addresses"):
             _arguments.boolean(getattr(self, flag), f"{name}.{flag}")
         self._live: dict[int, _Live] = {}
+        self._history: list[str] = []  # the calls, as they would be written
         self._calls = 0
         self._failed = False
         self.allocator = self._made()
@@ -141,10 +146,6 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ the calls
 
-    @initialize()
-    def _begin(self) -> None:
-        self._examine()
-
     @rule(size=st.runner().flatmap(lambda machine: machine._sizes()))
     def malloc(self, size: int) -> None:
         """Ask for a few bytes, mostly; sometimes for many."""
@@ -165,9 +166,10 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ what is held
 
-    @invariant()
-    def _sound(self) -> None:
+    def check_invariants(self, *arguments: Any, **options: Any) -> None:
+        """After each step, Hypothesis asks; what is printed of a failure are steps alone."""
         self._examine()
+        super().check_invariants(*arguments, **options)
 
     def teardown(self) -> None:
         """Free what is left: all that the heap had must be there again."""
@@ -176,7 +178,17 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     def _violated(self, message: str) -> AllocatorViolation:
         self._failed = True
-        return AllocatorViolation(message)
+        violation = AllocatorViolation(message)
+        violation.add_note("The calls:\n" + "\n".join(f"    {call}" for call in self._history))
+        return violation
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """What a foreign allocator does wrong is found where it is called."""
+        try:
+            yield
+        except ForeignError as error:
+            raise self._violated(str(error)) from None
 
     def _sizes(self) -> st.SearchStrategy[int]:
         return st.integers(1, min(48, self.max_size)) | st.integers(1, self.max_size)
@@ -193,7 +205,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     def _malloc(self, size: int) -> None:
         before = self._free_size()
-        address = self.allocator.malloc(size)
+        address = self._call_malloc(size)
         self._calls += 1
         if not address:
             if self.exact_free_size:
@@ -224,7 +236,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         live = self._live[address]
         self._unharmed(address, live)
         before = self._free_size()
-        self.allocator.free(address)
+        self._call_free(address)
         del self._live[address]
         after = self._free_size()
         if self.exact_free_size and before is not None and live.cost is not None:
@@ -237,12 +249,24 @@ class AllocatorMachine(RuleBasedStateMachine):
         if self.exact_free_size and self._empty_free_size is not None:
             self._same_free_size(self._empty_free_size, "all blocks were freed")
         if self._whole:
-            address = self.allocator.malloc(self._whole)
-            if not address:
+            whole = self._call_malloc(self._whole)
+            if not whole:
                 raise self._violated(
                     f"all blocks were freed, but malloc({self._whole}) fails, which a new "
                     "heap serves"
                 )
+            self._call_free(whole)
+
+    def _call_malloc(self, size: int) -> int | None:
+        self._history.append(f"malloc({size})")
+        with self._answering():
+            address: int | None = self.allocator.malloc(size)
+        self._history[-1] += f" = {hex(address) if address else address}"
+        return address
+
+    def _call_free(self, address: int) -> None:
+        self._history.append(f"free({address:#x})")
+        with self._answering():
             self.allocator.free(address)
 
     def _same_free_size(
@@ -266,7 +290,8 @@ class AllocatorMachine(RuleBasedStateMachine):
     def _examine(self) -> None:
         check = getattr(self.allocator, "check", None)
         if callable(check):
-            check()
+            with self._answering():
+                check()
         blocks = self._blocks()
         if blocks is None:
             return
@@ -309,9 +334,10 @@ class AllocatorMachine(RuleBasedStateMachine):
     # ------------------------------------------------------------------ what the allocator tells
 
     def _free_size(self) -> int | None:
-        told = getattr(self.allocator, "free_size", None)
-        if callable(told):
-            told = told()
+        with self._answering():
+            told = getattr(self.allocator, "free_size", None)
+            if callable(told):
+                told = told()
         return None if told is None else int(told)
 
     def _blocks(self) -> list[tuple[int, int, bool]] | None:
@@ -327,6 +353,8 @@ class AllocatorMachine(RuleBasedStateMachine):
     def _arena_ranges(self) -> list[tuple[int, int]]:
         if self.arena is not None:
             return [(int(start), int(length)) for start, length in self.arena]
+        if isinstance(self.allocator, Allocator):
+            return list(self.allocator.regions)
         regions = getattr(self.allocator, "regions", None)
         if regions is not None and not callable(regions):
             return [(int(start), len(memoryview(memory).cast("B"))) for start, memory in regions]
