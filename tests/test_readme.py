@@ -38,7 +38,7 @@ def test_what_the_five_lines_print(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_c(tmp_path: Path) -> None:
-    (code,) = fenced("c")
+    (code,) = [code for code in fenced("c") if "heap_4.h" in code]
     (tmp_path / "example.c").write_text(
         code + "int main(void) { char *p = allocate(100), *q = allocate(50);"
         " p[99] = q[49] = 1; return q - p != 112 + 8 * (sizeof p - 4) / 4; }\n"

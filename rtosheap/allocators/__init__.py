@@ -4,7 +4,7 @@ Python objects.
 
 from typing import TYPE_CHECKING
 
-from rtosheap.allocators.base import Allocator, ForeignError
+from rtosheap.allocators.base import Allocator, ForeignError, include
 from rtosheap.allocators.policies import PolicyHeap
 from rtosheap.faces import lazily
 from rtosheap.heaps.policy import Policy
@@ -22,4 +22,5 @@ __all__ = [
     "ObjectHeap",
     "Policy",
     "PolicyHeap",
+    "include",
 ]

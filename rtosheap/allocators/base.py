@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from rtosheap import _core
+from rtosheap.builds import csrc
 from rtosheap.heaps import Block, HeapError
 from rtosheap.work import Progress
 
@@ -14,6 +15,11 @@ from rtosheap.work import Progress
 EXHAUSTION: int = _core.FAILURES.index("exhaustion")
 FRAGMENTATION: int = _core.FAILURES.index("fragmentation")
 UNKNOWN = len(_core.FAILURES)
+
+
+def include() -> str:
+    """The folder of ``rh_foreign.h``, which an adapter of an allocator includes."""
+    return str(csrc() / "foreign")
 
 
 class ForeignError(HeapError):
