@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtosheap.sizing._runs import Runs
+from rtosheap.sizing._runs import Run, Runs
 from rtosheap.sizing.problem import Found, SizingProblem, UnservableError, bisect
 
 #: Steps that the search looks to either side of what the bisection found.
@@ -39,6 +39,38 @@ def find_smallest(problem: SizingProblem, sizes: Runs, floor: int) -> Found:
             size = below
             sizes.look(max(floor, size - WINDOW * step), size)
     return _found(sizes, size)
+
+
+def find_by_trial(problem: SizingProblem, floor: int, *, full: bool) -> Found:
+    """The same where nothing but a replay tells whether a size serves, and no size proves another.
+
+    With `full` every size from `floor` on is tried, up to the first that serves.
+    """
+
+    def run(size: int) -> Run:
+        failed = problem.failure(size)
+        return Run(size, size, -1 if failed is None else failed)
+
+    step = problem.search_step
+    sizes = Runs(step, problem.largest, try_one=run)
+    size = floor
+    if full:
+        while not sizes.serves(size):
+            size += step
+    else:
+        top, _, _ = next(problem.doubling())
+        above = floor + -(-(top - floor) // step) * step
+        size = below = bisect(sizes.serves, floor - step, above, step)
+        while below > max(floor, size - WINDOW * step):
+            below -= step
+            if sizes.serves(below):
+                size = below
+    safe = checked = size
+    while checked < min(problem.largest - step, safe + WINDOW * step, size + FARTHEST * step):
+        checked += step
+        if not sizes.serves(checked):
+            safe = checked + step
+    return Found(size, full, safe, checked, sizes)
 
 
 def find_common(problems: Sequence[SizingProblem], found: Sequence[Found]) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtosheap.sizing import _heap_2, _heap_3, _holes, _trial
+from rtosheap.sizing import _heap_2, _heap_3, _holes
 from rtosheap.sizing.problem import Found, SizingProblem, bisect
 
 
@@ -24,7 +24,7 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
     if problem.layout.by_address:
         return Found(_wilderness(problem, floor))
     if problem.layout.policy is not None:
-        return _trial.find_smallest(problem, floor, full=full)
+        return _holes.find_by_trial(problem, floor, full=full)
     if problem.layout.by_size:
         if problem.largest_request(floor) < problem.trace.largest_request:
             floor += problem.layout.step  # an older kernel's block is less than all there is
