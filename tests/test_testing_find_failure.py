@@ -1,22 +1,17 @@
-"""find_failure(): the traces it finds are locally minimal, and fail as C in the same place."""
+"""find_failure(): the traces it finds are locally minimal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ctools import run
-from needs import ROOT, tool
 from parts import few_of
 
 import rtosheap
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
 from rtosheap.testing import NoFailureFound, find_failure
-
-CORE = ROOT / "csrc" / "core"
 
 
 def fails(trace: Trace, make: Callable[[], rtosheap.Heap]) -> bool:
@@ -71,57 +66,3 @@ def test_find_failure_names_the_bad_argument(
 ) -> None:
     with pytest.raises((ValueError, TypeError), match=name):
         find_failure(*arguments, **options)
-
-
-# ---------------------------------------------------------------------- the C that a trace prints
-
-
-def run_c(trace: Trace, directory: Path, size: int) -> int:
-    """What the trace as C returns on the core as firmware has it, 64-bit, over `size` bytes."""
-    (directory / "trace.c").write_text(trace.to_c())
-    program = directory / "program"
-    run(
-        [
-            tool("gcc"),
-            "-std=c11",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-DRH_CHECKS=1",
-            f"-DARENA={size}",
-            f"-I{CORE}",
-            directory / "trace.c",
-            ROOT / "tests" / "c" / "run_trace.c",
-            CORE / "heap_4.c",
-            "-o",
-            program,
-        ]
-    )
-    return int(run([program]).stdout)
-
-
-@pytest.mark.parametrize("reallocs", [False, True])
-def test_the_printed_c_fails_at_the_same_event(tmp_path: Path, reallocs: bool) -> None:
-    def make() -> rtosheap.Heap:
-        return Heap4(1024, word_size=8)
-
-    trace = find_failure(make, seed=3, reallocs=reallocs)
-    assert replay(trace, make()).first_failure == len(trace) - 1
-    assert run_c(trace, tmp_path, 1024) == len(trace) - 1
-
-
-def test_the_printed_c_of_every_event_kind(tmp_path: Path) -> None:
-    events = [("m", 0, 40), ("m", 9, 0), ("r", 0, 80), ("r", 0, 8), ("r", 9, 5), ("f", 0)]
-    events += [("f", 9), ("m", 3, 7), ("r", 3, 0), ("f", 3)]
-    name = "a title */ with \\ in it"
-    trace = Trace.from_events(events, meta={"name": name})
-    assert run_c(trace, tmp_path, 1024) == -1
-    assert run_c(Trace.from_events([]), tmp_path, 1024) == -1
-
-
-@pytest.mark.parametrize("name", ["function", "malloc", "free"])
-def test_to_c_names_the_bad_argument(name: str) -> None:
-    trace = Trace.from_events([("m", 0, 1)])
-    assert "my_name(" in trace.to_c(**{name: "my_name"})
-    with pytest.raises(ValueError, match=name):
-        trace.to_c(**{name: "a b"})
