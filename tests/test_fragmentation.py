@@ -127,6 +127,54 @@ def test_external_fragmentation_needs_the_column(coap):
         frag.external_fragmentation(replay(coap, Heap4(48 * 1024)))
 
 
+def test_pigweed_s_measure_by_its_formula(coap, heap):
+    header = {1: 0, 3: 8}.get(heap.kind, 2 * heap.word_size)
+    states = 0
+    for end in (0, 1, 300, 700, len(coap)):
+        fresh = emptied_copy(heap)
+        replay(coap[:end], fresh, record=())
+        inner = np.array([b.size - header for b in fresh.blocks() if not b.allocated], float)
+        expected = 1 - np.linalg.norm(inner) / inner.sum()
+        measured = frag.pigweed_fragmentation(fresh)
+        assert measured == pytest.approx(expected, abs=1e-12)
+        assert measured == frag.pigweed_fragmentation(inner.astype(int))
+        assert 0 <= measured < 1
+        states += 1
+    assert states == 5
+
+
+def test_pigweed_s_measure_at_its_ends():
+    full = Heap4(256)
+    assert full.malloc(240) is not None
+    assert full.free_size == 0
+    for nothing in (full, [], [0], (0, 0)):
+        assert frag.pigweed_fragmentation(nothing) == 0.0
+    for one in (Heap4(1024), [1], [2**62 + 1], np.array([48], np.uint32)):
+        assert frag.pigweed_fragmentation(one) == 0.0
+    assert frag.pigweed_fragmentation([3, 4]) == pytest.approx(1 - 5 / 7)
+    assert frag.pigweed_fragmentation([8, 0, 8]) == pytest.approx(1 - 1 / math.sqrt(2))
+    for count in (2, 100, 1_000_000):
+        equal = frag.pigweed_fragmentation([24] * count)
+        assert equal == pytest.approx(1 - 1 / math.sqrt(count))
+        assert equal < 1
+    half_and_dust = [5000] + [1] * 5000
+    assert frag.pigweed_fragmentation(half_and_dust) > frag.pigweed_fragmentation([5000, 5000])
+
+
+def test_pigweed_s_measure_counts_no_headers():
+    heap = Heap4(1024)
+    blocks = [heap.malloc(8) for _ in range(3)]
+    heap.free(blocks[0])
+    heap.free(blocks[2])
+    assert [block.size for block in heap.free_blocks()] == [16, 984]
+    assert frag.pigweed_fragmentation(heap) == frag.pigweed_fragmentation([8, 976])
+
+
+def test_pigweed_s_measure_of_a_negative_size():
+    with pytest.raises(ValueError, match="source has a block of -8 bytes"):
+        frag.pigweed_fragmentation([16, -8])
+
+
 def test_internal_fragmentation_of_a_heap_and_of_its_replay_agree(coap, heap):
     whole = run(coap[:700], heap)
     column = frag.internal_fragmentation(whole)
@@ -154,6 +202,8 @@ def test_requested_sizes_at_an_event():
     [
         (lambda: frag.external_fragmentation(3), "source is 3"),
         (lambda: frag.internal_fragmentation(3), "source is 3"),
+        (lambda: frag.pigweed_fragmentation(3), "source is 3"),
+        (lambda: frag.pigweed_fragmentation([1.5]), "source is"),
         (lambda: frag.internal_fragmentation(Heap4(1024)), "requested"),
         (
             lambda: frag.internal_fragmentation(
