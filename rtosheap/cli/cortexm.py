@@ -12,6 +12,7 @@ from rtosheap.cortexm import (
     CPUS,
     Bound,
     Footprint,
+    ForeignMeasurement,
     MachineError,
     Measurement,
     ToolchainError,
@@ -22,7 +23,7 @@ from rtosheap.cortexm import (
 )
 from rtosheap.kinds import layout_of
 from rtosheap.tables import plain_table
-from rtosheap.traces import Op
+from rtosheap.traces import Op, Trace
 
 ABOUT = "What malloc and free cost on a Cortex-M, in instructions, and the heaps' flash and RAM."
 EXAMPLE = """\
@@ -31,10 +32,12 @@ examples:
   rtosheap cortexm lwip-3cli --heap heap_4 --heap heap_2 --cpu cortex-m0
   rtosheap cortexm my.trace --heap-size 64K --optimize=-Os --json
   rtosheap cortexm --bound --heap heap_4 --heap-size 64K --cpu cortex-m4
+  rtosheap cortexm my.trace --source adapter.c --source tlsf.c --define NDEBUG --heap heap_4
 
 Compiles the heaps for the processor and counts instructions in an emulator. It needs a compiler
 and Unicorn: pip install 'rtosheap[cortexm]'. Instructions are not cycles, and another compiler
-gives other numbers.
+gives other numbers. With --source it is an allocator of your own, behind an adapter that defines
+the functions of csrc/foreign/rh_foreign.h, and besides it the heaps that --heap names.
 """
 _DEFAULT_TRACE = "coap-server"
 _DEFAULT_HEAPS = ("heap_1", "heap_2", "heap_4", "heap_5")
@@ -74,6 +77,7 @@ def add(parser: Any) -> None:
         choices=("arm-none-eabi-gcc", "zig"),
         help="the compiler (default: the first of these two that is there)",
     )
+    _add_sources(parser)
     parser.add_argument(
         "--bound",
         action="store_true",
@@ -89,32 +93,46 @@ def add(parser: Any) -> None:
     _arguments.add_json(parser)
 
 
+def _add_sources(parser: Any) -> None:
+    parser.add_argument(
+        "--source",
+        dest="sources",
+        action="append",
+        metavar="FILE",
+        help="a C file of an allocator or of its adapter, once for each",
+    )
+    parser.add_argument(
+        "--include",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="with --source: a folder in which to look for headers, once for each",
+    )
+    parser.add_argument(
+        "--define",
+        dest="defines",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="with --source: a macro, once for each",
+    )
+    parser.add_argument("--name", help="with --source: what to call the allocator")
+
+
 def run(args: argparse.Namespace) -> int:
     """Run it."""
-    heaps = tuple(args.heaps or _DEFAULT_HEAPS)
+    heaps = tuple(args.heaps or (() if args.sources else _DEFAULT_HEAPS))
     cpus = tuple(args.cpus or _DEFAULT_CPUS)
     if args.explain and not args.bound:
         raise ValueError("--explain is --bound's: say --bound, too")
+    if args.bound and args.sources:
+        raise ValueError("--bound is of the heaps that --heap names, not of --source")
     if args.bound:
         return _bounds(args, heaps, cpus)
     trace = _arguments.load(args.trace, args)
-    measured = []
     try:
         find_toolchain(args.toolchain)
-        for cpu in cpus:
-            for heap in heaps:
-                with _output.progress_bar(f"{heap} on a {cpu}") as progress:
-                    measured.append(
-                        measure(
-                            trace,
-                            heap,
-                            cpu=cpu,
-                            heap_size=args.heap_size,
-                            optimize=args.optimize,
-                            toolchain=args.toolchain,
-                            progress=progress,
-                        )
-                    )
+        measured = _measured(args, trace, heaps, cpus)
         sizes = [
             row
             for cpu in cpus
@@ -135,10 +153,43 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{name}, {len(trace):,} events; {measured[0].compiler}, {args.optimize}")
         _print_costs(measured)
-        _print_sizes(sizes)
-        for text in measured[0].replay.warnings:
+        _print_sources([m for m in measured if isinstance(m, ForeignMeasurement)])
+        if sizes:
+            _print_sizes(sizes)
+        for text in measured[0].warnings:
             print(f"\n{textwrap.fill(f'warning: {text}', 96, break_on_hyphens=False)}")
-    return 1 if any(m.replay.failures for m in measured) else 0
+    return 1 if any(m.failures for m in measured) else 0
+
+
+def _measured(
+    args: argparse.Namespace, trace: Trace, heaps: Sequence[str], cpus: Sequence[str]
+) -> list[Measurement | ForeignMeasurement]:
+    common = {"optimize": args.optimize, "toolchain": args.toolchain, "heap_size": args.heap_size}
+    theirs: dict[str, Any] = {"include": args.include, "name": args.name}
+    theirs["defines"] = dict(_macro(text) for text in args.defines)
+    runs: list[tuple[str, dict[str, Any]]] = [(heap, {"heap": heap}) for heap in heaps]
+    if args.sources:
+        runs.insert(0, (args.name or args.sources[0], {"sources": args.sources, **theirs}))
+    elif any(theirs.values()):
+        raise ValueError("--include, --define and --name are of --source: say --source, too")
+    found = []
+    for cpu in cpus:
+        for title, given in runs:
+            with _output.progress_bar(f"{title} on a {cpu}") as progress:
+                found.append(measure(trace, **given, cpu=cpu, progress=progress, **common))
+    return found
+
+
+def _macro(text: str) -> tuple[str, str | None]:
+    """``NAME=VALUE`` or ``NAME``.
+
+    Examples
+    --------
+    >>> _macro("SIZE=4"), _macro("NDEBUG")
+    (('SIZE', '4'), ('NDEBUG', None))
+    """
+    name, equals, value = text.partition("=")
+    return name, value if equals else None
 
 
 def _bounds(args: argparse.Namespace, heaps: Sequence[str], cpus: Sequence[str]) -> int:
@@ -190,19 +241,39 @@ def _print_paths(found: Sequence[Bound]) -> None:
             print(textwrap.indent(plain_table(["line", "function", "instructions"], rows), "  "))
 
 
-def _print_costs(measured: Sequence[Measurement]) -> None:
+def _print_costs(measured: Sequence[Measurement | ForeignMeasurement]) -> None:
     print("\ninstructions (not cycles)")
-    rows = [["processor", "heap", "call", "median", "99 %", "most", "fitted"]]
+    headers = ["processor", "heap", "call", "mean", "median", "99 %", "most", "at event", "fitted"]
+    rows: list[list[object]] = []
     for m in measured:
-        for op, name in ((Op.MALLOC, "malloc"), (Op.FREE, "free")):
-            values = m.of(op)
-            if len(values):
-                numbers = [m.percentile(op, 50), m.percentile(op, 99), values.max()]
-                rows.append([m.cpu, m.heap, name, *(f"{n:,.0f}" for n in numbers), str(m.fit(op))])
-    print(textwrap.indent(plain_table(rows[0], rows[1:]), "  "))
-    failed = {m.heap: m.replay.failures for m in measured if m.replay.failures}
+        facts = m.to_dict()
+        for op, name in ((Op.MALLOC, "malloc"), (Op.REALLOC, "realloc"), (Op.FREE, "free")):
+            if name in facts:
+                row = facts[name]
+                numbers = [round(row[key]) for key in ("mean", "median", "percentile_99", "most")]
+                fitted = str(m.fit(op)) if isinstance(m, Measurement) else None
+                rows.append([m.cpu, m.heap, name, *numbers, row["most_event"], fitted])
+    print(textwrap.indent(plain_table(headers, rows), "  "))
+    failed = {m.heap: m.failures for m in measured if m.failures}
     for heap, count in failed.items():
         print(f"  {heap}: {count:,} allocations failed")
+
+
+def _print_sources(measured: Sequence[ForeignMeasurement]) -> None:
+    """What the allocators of one's own need; each lists itself for each processor."""
+    if not measured:
+        return
+    print(f"\nbytes of {measured[0].heap}; in brackets what it takes of the C library")
+    headers = ["processor", "arena", "", f"flash {measured[0].optimize}", "RAM"]
+    rows: list[list[object]] = []
+    for m in measured:
+        how = "given" if m.smallest is None else f"least found, {len(m.smallest.tried)} tried"
+        code, data = (
+            f"{own:,}" + (f" ({library:,})" if library else "")
+            for own, library in ((m.flash, m.library_flash), (m.ram, m.library_ram))
+        )
+        rows.append([m.cpu, m.heap_size, how, code, data])
+    print(textwrap.indent(plain_table(headers, rows), "  "))
 
 
 def _print_sizes(sizes: Sequence[Footprint]) -> None:

@@ -8,6 +8,9 @@ The C that runs behind ``rtosheap.Heap4`` is compiled for the processor and run 
     run.fit(Op.MALLOC)                 # a + b * nodes
     cortexm.footprint(cpu="cortex-m0")
 
+So is somebody else's allocator, of which nothing is here: ``cortexm.measure(trace,
+sources=["adapter.c", "tlsf.c"])``.
+
 This needs a compiler and an emulator, which ``pip install 'rtosheap[cortexm]'`` brings without
 root: Unicorn, and clang as ziglang packages it. An arm-none-eabi-gcc on the path is taken first,
 as most firmware is built by it.
@@ -15,6 +18,7 @@ as most firmware is built by it.
 
 from rtosheap.cortexm._bound import Bound, bound
 from rtosheap.cortexm._footprint import Footprint, footprint
+from rtosheap.cortexm._foreign import ForeignMeasurement, SmallestArena, Tried
 from rtosheap.cortexm._measure import Fit, Measurement, measure
 from rtosheap.cortexm.machine import MachineError
 from rtosheap.cortexm.targets import CPUS, Cpu
@@ -26,10 +30,13 @@ __all__ = [
     "Cpu",
     "Fit",
     "Footprint",
+    "ForeignMeasurement",
     "MachineError",
     "Measurement",
+    "SmallestArena",
     "Toolchain",
     "ToolchainError",
+    "Tried",
     "bound",
     "find_toolchain",
     "footprint",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap.cortexm._costs import NAMES, Costs, Ints, lines_of
+from rtosheap.cortexm._foreign import ForeignMeasurement, measure_foreign
+from rtosheap.cortexm._foreign_image import Sources
 from rtosheap.cortexm.images import (
     ARENA,
     CANARY,
@@ -30,8 +34,6 @@ from rtosheap.traces.loss import counts
 
 __all__ = ["Fit", "Measurement", "measure"]
 
-Ints = npt.NDArray[Any]
-
 
 class Fit(NamedTuple):
     """Instructions as a constant and so many for each node visited, by least squares.
@@ -52,7 +54,7 @@ class Fit(NamedTuple):
         return f"{self.constant:.1f} + {self.per_node:.2f} nodes"
 
 
-class Measurement:
+class Measurement(Costs):
     """What each event of a trace cost.
 
     Instructions are not cycles: memory with wait states, a cache, a write buffer or a branch
@@ -85,34 +87,22 @@ class Measurement:
     ) -> None:
         self.replay = run
         self.trace = run.trace
-        self.instructions: Ints = costs[0]
-        self.nodes: Ints = run.column("nodes")
-        self.least_cycles: Ints | None = None
-        self.most_cycles: Ints | None = None
-        self.timing_source: str | None = None
-        if configuration.cpu.timing is not None:
-            self.least_cycles, self.most_cycles = costs[1], costs[2]
-            self.timing_source = configuration.cpu.timing.source
         self.heap = configuration.heap
+        self.nodes: Ints = run.column("nodes")
         self.index = configuration.kernel.indexed
-        self.cpu = configuration.cpu.name
-        self.optimize = configuration.optimize
-        self.compiler = configuration.toolchain.version
-        self.flags = (*configuration.flags, *configuration.defines)
+        self._count(costs, configuration.cpu)
+        flags = (*configuration.flags, *configuration.defines)
+        self._compiled(configuration.toolchain, configuration.optimize, flags)
 
-    def of(self, op: Op) -> Ints:
-        """The instructions of all events of one kind that called the heap."""
-        chosen: Ints = self.instructions[self._calls(op)]
-        return chosen
+    @property
+    def failures(self) -> int:
+        """Allocations that failed."""
+        return self.replay.failures
 
-    def _calls(self, op: Op) -> Ints:
-        """Which events are those."""
-        return np.flatnonzero((self.trace.op == op) & (self.instructions > 0))
-
-    def percentile(self, op: Op, percent: float) -> float:
-        """The instructions that so many percent of a kind of event do not exceed (0 if none)."""
-        values = self.of(op)
-        return float(np.percentile(values, percent, method="higher")) if len(values) else 0.0
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of the recording that this rests on."""
+        return self.replay.warnings
 
     def fit(self, op: Op) -> Fit:
         """The instructions of a kind of event as a function of the nodes visited."""
@@ -140,38 +130,15 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers of the summary, as plain values."""
-        facts: dict[str, Any] = {
-            "heap": self.heap,
-            "cpu": self.cpu,
-            "optimize": self.optimize,
-            "compiler": self.compiler,
-            "flags": list(self.flags),
-            "events": len(self.trace),
-            "failures": self.replay.failures,
-        }
-        for op, name in _NAMES.items():
-            values = self.of(op)
-            if not len(values):
-                continue
-            chosen = self._calls(op)
-            facts[name] = {
-                "calls": len(values),
-                "mean": float(values.mean()),
-                "median": self.percentile(op, 50),
-                "percentile_99": self.percentile(op, 99),
-                "most": int(values.max()),
-                "most_event": int(chosen[values.argmax()]),
-                "fit": self.fit(op)._asdict(),
-            }
-            if self.least_cycles is not None and self.most_cycles is not None:
-                facts[name]["most_cycles_between"] = [
-                    int(self.least_cycles[chosen].max()),
-                    int(self.most_cycles[chosen].max()),
-                ]
+        facts: dict[str, Any] = {**self._facts(), "failures": self.failures}
+        for op, name in NAMES.items():
+            numbers = self._facts_of(op)
+            if numbers is not None:
+                facts[name] = {**numbers, "fit": self.fit(op)._asdict()}
         if self.timing_source is not None:
             facts["cycles_source"] = self.timing_source
         lost = counts(self.trace.loss, self.trace.dropped)
-        return {**facts, "warnings": list(self.replay.warnings), "loss": lost}
+        return {**facts, "warnings": list(self.warnings), "loss": lost}
 
     def summary(self) -> list[tuple[str, str]]:
         """The same in words."""
@@ -179,35 +146,22 @@ class Measurement:
         lines = [
             ("heap", f"{self.heap} on a {self.cpu}, {self.optimize}"),
             ("compiler", self.compiler),
-            ("events", f"{len(self.trace):,}, {self.replay.failures:,} allocations failed"),
+            ("events", f"{len(self.trace):,}, {self.failures:,} allocations failed"),
         ]
-        for name in _NAMES.values():
-            if name not in facts:
-                continue
-            row = facts[name]
-            lines.append(
-                (
-                    f"{name}, instructions",
-                    f"median {row['median']:,.0f}, 99 % {row['percentile_99']:,.0f}, most "
-                    f"{row['most']:,} (event {row['most_event']:,})",
-                )
-            )
-            lines.append((f"{name}, fitted", str(Fit(**row["fit"]))))
-            if "most_cycles_between" in row:
-                least, most = row["most_cycles_between"]
-                lines.append((f"{name}, most cycles", f"between {least:,} and {most:,}"))
+        for name in NAMES.values():
+            if name in facts:
+                lines += lines_of(facts, name)
+                lines.append((f"{name}, fitted", str(Fit(**facts[name]["fit"]))))
         return [*lines, *(("warning", text) for text in facts["warnings"])]
 
     def __repr__(self) -> str:
         return f"<Measurement of {len(self.trace):,} events: {self.heap}, {self.cpu}>"
 
 
-_NAMES = {Op.MALLOC: "malloc", Op.REALLOC: "realloc", Op.FREE: "free"}
-
-
+@overload
 def measure(
     trace: Trace,
-    heap: HeapKind = "heap_4",
+    heap: HeapKind | None = None,
     *,
     cpu: str = "cortex-m4",
     heap_size: int | None = None,
@@ -221,30 +175,82 @@ def measure(
     chunk: int | None = None,
     toolchain: str | None = None,
     progress: Callable[[int, int], object] | None = None,
-) -> Measurement:
+) -> Measurement: ...
+@overload
+def measure(
+    trace: Trace,
+    *,
+    sources: Sequence[str | PathLike[str]],
+    include: Sequence[str | PathLike[str]] = (),
+    defines: Mapping[str, object] | None = None,
+    name: str | None = None,
+    cpu: str = "cortex-m4",
+    heap_size: int | None = None,
+    optimize: str = "-O2",
+    alignment: int = 8,
+    toolchain: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> ForeignMeasurement: ...
+def measure(
+    trace: Trace,
+    heap: HeapKind | None = None,
+    *,
+    sources: Sequence[str | PathLike[str]] | None = None,
+    include: Sequence[str | PathLike[str]] = (),
+    defines: Mapping[str, object] | None = None,
+    name: str | None = None,
+    cpu: str = "cortex-m4",
+    heap_size: int | None = None,
+    regions: Sequence[tuple[int, int]] | None = None,
+    optimize: str = "-O2",
+    alignment: int = 8,
+    clear_on_free: bool = False,
+    protector: bool = False,
+    asserts: bool = False,
+    index: bool = False,
+    chunk: int | None = None,
+    toolchain: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Measurement | ForeignMeasurement:
     """Run a trace on a Cortex-M, in an emulator that counts instructions.
 
     The firmware's own drop-in file is compiled for the processor and called as a task would call
     it; the scheduler's calls cost nothing here. Builds are kept in a cache
     (``$RTOSHEAP_CACHE``, or ``~/.cache/rtosheap``), and the same call gives the same numbers.
 
+    With `sources` it is somebody's own allocator that runs, over an arena at 0x20000000: its files
+    and an adapter, which defines the functions of ``csrc/foreign/rh_foreign.h``. The trace's
+    blocks are filled, and looked at when they are given back.
+
     Parameters
     ----------
     trace : Trace
         What to run.
-    heap : class or str
-        Which heap. heap_3 needs arm-none-eabi-gcc, whose newlib-nano it then measures.
+    heap : class or str, optional
+        Which heap, by default heap_4. heap_3 needs arm-none-eabi-gcc, whose newlib-nano it then
+        measures.
+    sources : sequence of paths, optional
+        In place of `heap`: the C files of an allocator and of its adapter. What they include of the
+        C library comes with arm-none-eabi-gcc.
+    include : sequence of paths
+        With `sources`: folders in which to look for headers; that of ``rh_foreign.h`` is known.
+    defines : mapping of str to object, optional
+        With `sources`: macros, as ``{"NDEBUG": 1}``; a value of None defines one as 1.
+    name : str, optional
+        With `sources`: what to call the allocator; by default the first file's name.
     cpu : str
         One of ``CPUS``, such as ``"cortex-m4"``.
     heap_size : int, optional
-        ``configTOTAL_HEAP_SIZE``, in bytes; by default the least that serves the trace.
+        ``configTOTAL_HEAP_SIZE``, in bytes, or those of the arena; by default the least that serves
+        the trace, of `sources` the least that is found by bisection.
     regions : sequence of (int, int), optional
         heap_5's regions, (address, size) in ascending order; by default one of `heap_size` bytes.
     optimize : str
         The level of optimisation.
     alignment, clear_on_free, protector, asserts
         FreeRTOS's configuration: ``portBYTE_ALIGNMENT``, ``configHEAP_CLEAR_MEMORY_ON_FREE``,
-        ``configENABLE_HEAP_PROTECTOR``, and whether there is a ``configASSERT``.
+        ``configENABLE_HEAP_PROTECTOR``, and whether there is a ``configASSERT``. With `sources`,
+        `alignment` is what every block's address must be a multiple of.
     index : bool
         Whether heap_4 or heap_5 keeps an index (``configRTOSHEAP_BOUNDED``).
     chunk : int, optional
@@ -256,14 +262,20 @@ def measure(
 
     Returns
     -------
-    Measurement
+    Measurement, or ForeignMeasurement of `sources`
 
     Raises
     ------
-    ToolchainError, MachineError
-        If there is no compiler, or no emulator.
+    ToolchainError
+        If there is no compiler, or it refuses a file: with what it says.
+    MachineError
+        If there is no emulator, or the allocator crashes, does not return within 10 million
+        instructions, gives a block that does not lie in the arena or overlaps another, or writes
+        where it must not: it names the event.
     ValueError
-        If an argument is none of those that exist, or `regions` are given to another heap.
+        If an argument is none of those that exist, or goes with others only.
+    UnservableError
+        If no arena serves the trace on the allocator of `sources`.
 
     Examples
     --------
@@ -272,14 +284,35 @@ def measure(
     >>> run = measure(data.load("coap-server"), "heap_4", cpu="cortex-m4")  # doctest: +SKIP
     >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
     39.8 + 4.81 nodes
+    >>> theirs = measure(  # doctest: +SKIP
+    ...     data.load("coap-server"), sources=["adapter.c", "tlsf.c"], name="TLSF"
+    ... )
+    >>> theirs.heap_size, theirs.flash, theirs.of(Op.MALLOC).max()  # doctest: +SKIP
     """
+    if sources is not None:
+        ours: dict[str, object] = {"heap": heap, "regions": regions, "clear_on_free": clear_on_free}
+        ours |= {"protector": protector, "asserts": asserts, "index": index, "chunk": chunk}
+        _refuse(ours, "it is FreeRTOS's heaps', and sources are given")
+        target_cpu, compiler = cpu_named(cpu), find_toolchain(toolchain)
+        told = Sources.of(sources, include, defines or {}, target_cpu, optimize, compiler)
+        return measure_foreign(
+            trace,
+            told,
+            name=name,
+            heap_size=heap_size,
+            alignment=alignment,
+            progress=progress,
+        )
+    theirs = {"include": include, "defines": defines, "name": name}
+    _refuse(theirs, "it goes with sources, and none are given")
     kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
-    name, layout = heap_name(heap), layout_of(heap)
-    check_kernel(name, kernel, heap_size)
+    kind = heap_name("heap_4" if heap is None else heap)
+    layout = layout_of(kind)
+    check_kernel(kind, kernel, heap_size)
     if regions is not None:
         kernel = kernel.with_regions(regions)
     target_cpu, compiler = cpu_named(cpu), find_toolchain(toolchain)
-    configuration = Configuration(name, target_cpu, compiler, optimize, kernel)
+    configuration = Configuration(kind, target_cpu, compiler, optimize, kernel)
     if regions is not None and not layout.has_regions:
         raise ValueError(f"regions are heap_5's; {configuration.heap} has heap_size")
     if regions is not None and heap_size is not None:
@@ -299,6 +332,12 @@ def measure(
     costs = _run(trace, run, target, progress)
     target.compare(python)
     return Measurement(configuration, run, costs)
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    for name, value in given.items():
+        if value:
+            raise ValueError(f"{name} is {value!r}; {why}")
 
 
 #: Whose malloc the image's heap_3 is taken to be: Debian 12's toolchain's. The first address tells.
@@ -410,11 +449,14 @@ def _run(
                 f"event {event}: the image returned {call.result:#x}, Python {address:#x}"
             )
         costs[:, event] = call[1:]
-        if address == 0:
-            continue
-        live[block] = address, size
+        if address == 0 and size != 0:
+            continue  # failed: an old block stays
+        live.pop(block, None)
+        if address != 0:
+            live[block] = address, size
         if op == Op.REALLOC and old is not None:
-            target.copy(address, old[0], min(old[1], size))
+            if address != 0:
+                target.copy(address, old[0], min(old[1], size))
             if frees:
                 costs[:, event] += np.array(target.free(old[0])[1:], np.uint32)
     if progress is not None:

@@ -14,6 +14,7 @@ from rtosheap.kinds import layout_of
 __all__ = [
     "ARENA",
     "CANARY",
+    "LEVELS",
     "Configuration",
     "Kernel",
     "check_kernel",
@@ -30,7 +31,8 @@ ARENA = 0x2000_0000
 CANARY = 0x5EED_CA9A
 _REST = 64 << 10  # for data, bss and stack
 _ROM = 1 << 20
-_LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og")
+#: Of optimisation.
+LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og")
 
 
 Regions = Sequence[tuple[int, int]]  # addresses and sizes, in ascending order
@@ -65,8 +67,8 @@ class Configuration(NamedTuple):
     @property
     def flags(self) -> tuple[str, ...]:
         """What the compiler is told."""
-        if self.optimize not in _LEVELS:
-            raise ValueError(f"optimize is {self.optimize!r}; it must be {', '.join(_LEVELS)}")
+        if self.optimize not in LEVELS:
+            raise ValueError(f"optimize is {self.optimize!r}; it must be {', '.join(LEVELS)}")
         return self.toolchain.flags(self.cpu, self.optimize)
 
     @property

@@ -17,7 +17,22 @@ _LIMIT = 200_000_000  # instructions of one call: more is a loop without end
 
 
 class MachineError(RuntimeError):
-    """The program did what no program should: a fault, or a loop without end."""
+    """The program did what no program should: a fault, or a loop without end.
+
+    Attributes
+    ----------
+    reason : str
+        What it did, in a word: ``"crash"``, ``"stuck"`` (more instructions in one call than any
+        needs); of an allocator that was given as `sources`: ``"outside"``, ``"misaligned"``,
+        ``"overlaps"`` (the block that it gave), ``"payload"``, ``"margin"`` (what it wrote to: a
+        live block, or beside its arena), ``"lost"`` (what realloc should have kept).
+    event : int or None
+        The event of the trace at which it happened, where one was running.
+    """
+
+    def __init__(self, message: str, reason: str = "", event: int | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.event = reason, event
 
 
 class Cost(NamedTuple):
@@ -51,9 +66,13 @@ class Machine:
         The processor.
     ram : iterable of (int, int)
         Address and size of each piece of RAM. The stack is the image's affair.
+    limit : int
+        Instructions of one call after which it is taken never to return.
     """
 
-    def __init__(self, image: bytes, cpu: Cpu, ram: Iterable[tuple[int, int]]) -> None:
+    def __init__(
+        self, image: bytes, cpu: Cpu, ram: Iterable[tuple[int, int]], limit: int = _LIMIT
+    ) -> None:
         try:
             unicorn: Any = importlib.import_module("unicorn")
         except ImportError:
@@ -64,6 +83,7 @@ class Machine:
         self._unicorn = unicorn
         self._registers = [getattr(arm_const, f"UC_ARM_REG_R{number}") for number in range(4)]
         self._lr, self._sp = arm_const.UC_ARM_REG_LR, arm_const.UC_ARM_REG_SP
+        self._pc, self._limit = arm_const.UC_ARM_REG_PC, limit
         elf = read_firmware(image)
         self.symbols = {symbol.name: symbol.value for symbol in elf.symbols or ()}
         self._sizes = {symbol.name: symbol.size for symbol in elf.symbols or ()}
@@ -73,12 +93,15 @@ class Machine:
         self._uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{cpu.unicorn}"))
         self._uc.mem_map(0, _ROM_BYTES)
         for address, size in _pages(ram):
-            self._uc.mem_map(address, size)
+            self._uc.mem_map(address, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
         self._rom = bytearray(_ROM_BYTES)
         for segment in elf.segments:
             at = segment.load_address
             self._rom[at : at + len(segment.data)] = segment.data
         self._uc.mem_write(0, bytes(self._rom))
+        self._uc.mem_protect(0, _ROM_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
+        self._invalid: int | None = None
         self._timing = cpu.timing
         self._count = self._least = self._most = 0
         self._blocks: dict[tuple[int, int], Cost] = {}
@@ -117,16 +140,35 @@ class Machine:
         """Change its memory."""
         self._uc.mem_write(address, data)
 
+    def where(self) -> str:
+        """The function that it is in, and the address of the instruction."""
+        at = self._uc.reg_read(self._pc)
+        inside = [
+            name
+            for name, value in self.symbols.items()
+            if (value & ~1) <= at < (value & ~1) + self._sizes[name]
+        ]
+        return f"{inside[0]}, at {at:#x}" if inside else f"no function, at {at:#x}"
+
+    def registers(self) -> list[int]:
+        """The four registers of a call's arguments, as they are now."""
+        return [self._uc.reg_read(register) for register in self._registers]
+
     def _run(self, start: int) -> Cost:
         self._uc.reg_write(self._sp, self._top)
         self._uc.reg_write(self._lr, self._stop | 1)
         self._count = self._least = self._most = 0
+        self._invalid = None
         try:
             self._uc.emu_start(start | 1, self._stop)
         except self._unicorn.UcError as error:
-            raise MachineError(f"the image stopped at {start:#x}: {error}") from None
-        if self._count > _LIMIT:
-            raise MachineError(f"the function at {start:#x} did not return")
+            what = str(error) if self._invalid is None else f"{error}, of {self._invalid:#x}"
+            raise MachineError(f"stopped in {self.where()}: {what}", "crash") from None
+        if self._count > self._limit:
+            raise MachineError(
+                f"did not return within {self._limit:,} instructions: it was in {self.where()}",
+                "stuck",
+            )
         return Cost(self._count, self._least, self._most)
 
     def _on_block(self, uc: Any, address: int, size: int, data: Any) -> None:
@@ -139,8 +181,14 @@ class Machine:
         self._count += cost[0]
         self._least += cost[1]
         self._most += cost[2]
-        if self._count > _LIMIT:
+        if self._count > self._limit:
             uc.emu_stop()
+
+    def _on_invalid(
+        self, uc: Any, access: int, address: int, size: int, value: int, data: Any
+    ) -> bool:
+        self._invalid = address
+        return False
 
 
 def cost_of(code: bytes, timing: Timing | None) -> Cost:

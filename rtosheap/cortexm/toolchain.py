@@ -17,7 +17,16 @@ from typing import NamedTuple
 from rtosheap import builds
 from rtosheap.cortexm.targets import Cpu
 
-__all__ = ["Build", "Toolchain", "ToolchainError", "compile_text", "csrc", "find_toolchain"]
+__all__ = [
+    "Build",
+    "Toolchain",
+    "ToolchainError",
+    "compile_text",
+    "csrc",
+    "find_toolchain",
+    "link",
+    "support_flags",
+]
 
 _COMMON = ("-std=c11",)
 # For what stands around the heap: a loop in memset must not become a call of memset.
@@ -156,8 +165,7 @@ class Build(NamedTuple):
         jobs = [
             [
                 *command,
-                *(_SUPPORT[self.toolchain.name] if source.startswith("cortexm/") else ()),
-                *_includes(),
+                *(support_flags(self.toolchain) if source.startswith("cortexm/") else _includes()),
                 *self.defines,
                 "-c",
                 str(csrc() / source),
@@ -170,14 +178,24 @@ class Build(NamedTuple):
             list(pool.map(_run, jobs))
         if self.script is None:
             return Path(objects[0])
-        script = folder / "memory.ld"
-        script.write_text(self.script)
-        image = folder / "image.elf"
-        where = [f"-Wl,-T,{script}"]
-        start = ["-nostartfiles", *(self.library or ["-nostdlib"])]
-        end = [] if self.library or self.toolchain.name == "zig" else ["-lgcc"]
-        _run([*command, *start, *where, *objects, *end, "-o", str(image)])
-        return image
+        return link(self.toolchain, self.flags, objects, self.script, self.library)
+
+
+def link(
+    toolchain: Toolchain,
+    flags: Sequence[str],
+    objects: Sequence[str],
+    script: str,
+    library: Sequence[str] = (),
+) -> Path:
+    """The image of these object files, beside the first."""
+    folder = Path(objects[0]).parent
+    memory, image = folder / "memory.ld", folder / "image.elf"
+    memory.write_text(script)
+    start = ["-nostartfiles", *(library or ["-nostdlib"]), f"-Wl,-T,{memory}"]
+    end = [] if library or toolchain.name == "zig" else ["-lgcc"]
+    _run([*toolchain.command, *flags, *start, *objects, *end, "-o", str(image)])
+    return image
 
 
 def compile_text(
@@ -190,6 +208,11 @@ def compile_text(
         told = [*flags, *_includes(), *defines]
         _run([*toolchain.command, *told, "-c", str(source), "-o", str(target)])
         return target.read_bytes()
+
+
+def support_flags(toolchain: Toolchain) -> list[str]:
+    """What a file of ``csrc/cortexm`` is compiled with, besides the processor's."""
+    return [*_SUPPORT[toolchain.name], *_includes()]
 
 
 def _includes() -> list[str]:
