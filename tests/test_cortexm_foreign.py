@@ -158,7 +158,8 @@ WRONGS = [
     ("LIVE", 4, "payload", 4, r"byte 5 of the live block of event 3, 16 bytes at 0x20000040"),
     ("LIVE", 8, "payload", 8, r"event 8, free, .* byte 5 of the live block of event 7"),
     ("OUTSIDE", 0, "outside", 0, r"the block of 40 bytes at 0x200003c1 does not lie in the arena"),
-    ("MISALIGNED", 4, "misaligned", 4, r"at 0x20000052 is not aligned to 8 bytes"),
+    ("MISALIGNED", 4, "misaligned", 4, r"at 0x20000052 is not aligned to 8 bytes$"),
+    ("HALF_ALIGNED", 4, "misaligned", 4, r"54 is not aligned to 8 bytes; .*alignment=4"),
     ("OVERLAP", 4, "overlaps", 4, r"of 8 bytes at 0x20000040 overlaps the live block of event 3"),
     ("LOSE", 6, "lost", 6, r"the first 12 bytes of the live block of event 3"),
     ("JUMP", 4, "crash", 4, r"Fetch from non-executable memory"),
@@ -177,6 +178,12 @@ def test_an_allocator_that_goes_wrong(
     assert (caught.value.reason, caught.value.event) == (reason, event)
     assert str(caught.value).startswith(f"event {event}, ")
     assert "in an arena of 1,000 bytes" in str(caught.value)
+
+
+def test_blocks_that_are_aligned_to_4_bytes_where_that_is_meant() -> None:
+    need()
+    run = cortexm.measure(EVENTS, **wrong("HALF_ALIGNED", 4), heap_size=1000, alignment=4)
+    assert run.addresses[4] == 0x2000_0054
 
 
 def test_one_that_goes_right_and_its_own_realloc() -> None:
@@ -312,6 +319,18 @@ def test_what_does_not_link_says_why(tmp_path: Path) -> None:
         cortexm.measure(EVENTS, sources=[half])
 
 
+@pytest.mark.parametrize("toolchain", [GCC, "zig"])
+def test_what_would_not_be_constructed_does_not_link(tmp_path: Path, toolchain: str) -> None:
+    need(toolchain)
+    source = tmp_path / "begins.c"
+    begin = (
+        "static volatile int begun;\n__attribute__((constructor)) void begin(void) { begun = 1; }"
+    )
+    source.write_text(f"{PLAIN}\n{begin}\n")
+    with pytest.raises(ToolchainError, match="constructed before main"):
+        cortexm.measure(EVENTS, sources=[source], defines={"WORK": "(void)0"}, toolchain=toolchain)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -381,7 +400,8 @@ def test_command_json(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         (["--source=nowhere.c"], "sources has 'nowhere.c'"),
-        (["--define=X"], "--define and --name are of --source"),
+        (["--alignment=4"], "are of --source: say --source, too"),
+        (["--define=X"], "--alignment and --name are of --source"),
         (["--bound", "--source=x.c", "--heap-size=1K"], "--bound is of the heaps"),
         (
             [

@@ -21,6 +21,7 @@ from rtosheap.cortexm import (
     footprint,
     measure,
 )
+from rtosheap.heaps.layout import ALIGNMENTS
 from rtosheap.kinds import layout_of
 from rtosheap.tables import plain_table
 from rtosheap.traces import Op, Trace
@@ -32,7 +33,7 @@ examples:
   rtosheap cortexm lwip-3cli --heap heap_4 --heap heap_2 --cpu cortex-m0
   rtosheap cortexm my.trace --heap-size 64K --optimize=-Os --json
   rtosheap cortexm --bound --heap heap_4 --heap-size 64K --cpu cortex-m4
-  rtosheap cortexm my.trace --source adapter.c --source tlsf.c --define NDEBUG --heap heap_4
+  rtosheap cortexm my.trace --source adapter.c --source tlsf.c --alignment 4 --heap heap_4
 
 Compiles the heaps for the processor and counts instructions in an emulator. It needs a compiler
 and Unicorn: pip install 'rtosheap[cortexm]'. Instructions are not cycles, and another compiler
@@ -116,6 +117,13 @@ def _add_sources(parser: Any) -> None:
         metavar="NAME[=VALUE]",
         help="with --source: a macro, once for each",
     )
+    parser.add_argument(
+        "--alignment",
+        type=int,
+        choices=ALIGNMENTS,
+        help="with --source: what every block's address must be a multiple of (default: 8, as the "
+        "processor's ABI has it; some allocators give 4 where pointers have 4 bytes)",
+    )
     parser.add_argument("--name", help="with --source: what to call the allocator")
 
 
@@ -166,12 +174,16 @@ def _measured(
 ) -> list[Measurement | ForeignMeasurement]:
     common = {"optimize": args.optimize, "toolchain": args.toolchain, "heap_size": args.heap_size}
     theirs: dict[str, Any] = {"include": args.include, "name": args.name}
+    if args.alignment is not None:
+        theirs["alignment"] = args.alignment
     theirs["defines"] = dict(_macro(text) for text in args.defines)
     runs: list[tuple[str, dict[str, Any]]] = [(heap, {"heap": heap}) for heap in heaps]
     if args.sources:
         runs.insert(0, (args.name or args.sources[0], {"sources": args.sources, **theirs}))
     elif any(theirs.values()):
-        raise ValueError("--include, --define and --name are of --source: say --source, too")
+        raise ValueError(
+            "--include, --define, --alignment and --name are of --source: say --source, too"
+        )
     found = []
     for cpu in cpus:
         for title, given in runs:

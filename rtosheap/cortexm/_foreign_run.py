@@ -126,7 +126,10 @@ class Device:
         if address < ARENA or address + size > ARENA + self.size:
             raise self.error("outside", f"{text} does not lie in the arena")
         if address % self.alignment:
-            raise self.error("misaligned", f"{text} is not aligned to {self.alignment} bytes")
+            text += f" is not aligned to {self.alignment} bytes"
+            if address % 4 == 0:
+                text += "; if that is meant, say alignment=4 (--alignment 4)"
+            raise self.error("misaligned", text)
         at = bisect_left(self._live, block)
         for other in self._live[max(at - 1, 0) : at + 1]:
             if other.address < block.end and address < other.end:

@@ -24,6 +24,7 @@ enum wrong {
     LIVE,
     OUTSIDE,
     MISALIGNED,
+    HALF_ALIGNED,
     OVERLAP,
     LOSE,
     JUMP
@@ -82,8 +83,9 @@ void *rh_foreign_malloc(size_t size) {
     do_wrong();
     if (now && WRONG == OUTSIDE) return end - size + 1;
     if (now && WRONG == OVERLAP) return last;
-    unsigned char *block = take(size);
+    unsigned char *block = take(now && WRONG == HALF_ALIGNED ? size + 8 : size);
     if (block != NULL) last = block;
+    if (now && WRONG == HALF_ALIGNED) return block + 4;
     return now && WRONG == MISALIGNED ? block + 2 : block;
 }
 
