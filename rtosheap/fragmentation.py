@@ -20,6 +20,7 @@ from rtosheap.heaps import Heap, HeapStats
 from rtosheap.heaps.layout import Layout
 from rtosheap.replays import Replay
 from rtosheap.replays.blocks import allocated_bytes, block_table, live_bytes
+from rtosheap.replays.run import empty_slots, run
 
 __all__ = [
     "JohnstoneWilson",
@@ -95,7 +96,11 @@ def external_fragmentation(source: Heap | HeapStats | Replay) -> float | Floats:
     return 1.0 - stats.largest_free_block / stats.available if stats.available else 0.0
 
 
-def pigweed_fragmentation(source: Heap | Iterable[int]) -> float:
+@overload
+def pigweed_fragmentation(source: Heap | Iterable[int]) -> float: ...
+@overload
+def pigweed_fragmentation(source: Replay) -> Floats: ...
+def pigweed_fragmentation(source: Heap | Replay | Iterable[int]) -> float | Floats:
     """How finely the free memory is cut up, by the sizes of all free blocks.
 
     ``1 - sqrt(sum(u**2)) / sum(u)``, where *u* is the inner size of each free block: its bytes
@@ -105,13 +110,15 @@ def pigweed_fragmentation(source: Heap | Iterable[int]) -> float:
 
     Parameters
     ----------
-    source : Heap or iterable of int
-        A heap, or the inner sizes of the free blocks of whatever it may be. For an event of a
-        replay: ``replay.heap_at(event)``, the heap just before it.
+    source : Heap, Replay or iterable of int
+        A heap, or the inner sizes of the free blocks of whatever it may be. A replay is run again,
+        event by event, with a look at all blocks after each: thousands of events in a second,
+        where a recorded column has millions.
 
     Returns
     -------
-    float
+    float, or ndarray of float64, shape (n,)
+        After each event, for a replay.
 
     Raises
     ------
@@ -137,24 +144,42 @@ def pigweed_fragmentation(source: Heap | Iterable[int]) -> float:
     >>> round(pigweed_fragmentation(heap), 3), round(pigweed_fragmentation([104] * 5), 3)
     (0.553, 0.553)
     """
+    if isinstance(source, Replay):
+        return _pigweed_after_each(source)
     if isinstance(source, Heap):
-        layout = Layout.of(source)
-        sizes = [
-            size - layout.header_of(address, size, allocated)
-            for address, size, allocated in source._blocks(True)
-            if not allocated
-        ]
-    else:
-        try:
-            sizes = [index(size) for size in source]
-        except TypeError:
-            raise TypeError(
-                f"source is {source!r}; it must be a heap, or free blocks' sizes in bytes"
-            ) from None
-        if min(sizes, default=0) < 0:
-            raise ValueError(f"source has a block of {min(sizes)} bytes; a size is 0 or more")
+        return _pigweed(_inner_sizes(source, Layout.of(source)))
+    try:
+        sizes = [index(size) for size in source]
+    except TypeError:
+        raise TypeError(
+            f"source is {source!r}; it must be a heap, a Replay, or free blocks' sizes in bytes"
+        ) from None
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"source has a block of {min(sizes)} bytes; a size is 0 or more")
+    return _pigweed(sizes)
+
+
+def _pigweed(sizes: list[int]) -> float:
     total = sum(sizes)
     return 1.0 - sqrt(sum(size * size for size in sizes)) / total if total else 0.0
+
+
+def _inner_sizes(heap: Heap, layout: Layout) -> list[int]:
+    """Of the free blocks."""
+    return [
+        size - layout.header_of(address, size, allocated)
+        for address, size, allocated in heap._blocks(True)
+        if not allocated
+    ]
+
+
+def _pigweed_after_each(replay: Replay) -> Floats:
+    trace, heap, layout = replay.trace, replay._before.copy(), Layout.of(replay.heap)
+    slots, values = empty_slots(trace), np.zeros(len(trace))
+    for event in range(len(trace)):
+        run(trace, heap, start=event, end=event + 1, slots=slots)
+        values[event] = _pigweed(_inner_sizes(heap, layout))
+    return values
 
 
 @overload

@@ -207,6 +207,7 @@ OF_REPLAYS = {
     "usage": plot.usage,
     "fragmentation": plot.fragmentation,
     "fragmentation, internal": lambda run, **kw: plot.fragmentation(run, measure="internal", **kw),
+    "fragmentation, pigweed": lambda run, **kw: plot.fragmentation(run, measure="pigweed", **kw),
     "fragmentation, used": lambda run, **kw: plot.fragmentation([run, run], measure="used", **kw),
     "cost": plot.cost,
     "cost, several": lambda run, **kw: plot.cost({"a": run, "b": run}, **kw),

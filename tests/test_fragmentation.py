@@ -143,6 +143,21 @@ def test_pigweed_s_measure_by_its_formula(coap, heap):
     assert states == 5
 
 
+def test_pigweed_s_measure_of_a_replay_is_that_of_its_heap_after_each_event(coap, heap):
+    earlier = heap.malloc(100)
+    whole = replay(coap[:700], heap)
+    assert earlier is not None
+    column = frag.pigweed_fragmentation(whole)
+    assert column.shape == (700,)
+    compared = 0
+    for event in range(0, 699, 20):
+        assert column[event] == frag.pigweed_fragmentation(whole.heap_at(event + 1))
+        compared += 1
+    assert compared == 35
+    assert column[-1] == frag.pigweed_fragmentation(heap)
+    assert frag.pigweed_fragmentation(replay(coap[:0], heap)).shape == (0,)
+
+
 def test_pigweed_s_measure_at_its_ends():
     full = Heap4(256)
     assert full.malloc(240) is not None

@@ -24,6 +24,7 @@ _RUNS = 240
 _LABELS = {
     "external": "external fragmentation",
     "internal": "internal fragmentation",
+    "pigweed": "fragmentation, Pigweed's measure",
     "used": "memory used in excess of live",
 }
 
@@ -32,7 +33,7 @@ def fragmentation(
     replays: Replay | Sequence[Replay] | Mapping[str, Replay],
     *,
     ax: Axes | None = None,
-    measure: Literal["external", "internal", "used"] = "external",
+    measure: Literal["external", "internal", "pigweed", "used"] = "external",
     x: _series.TimeAxis = "event",
     legend: bool = True,
 ) -> Axes:
@@ -47,10 +48,12 @@ def fragmentation(
         One curve for each, of the heap's colour; a mapping gives them labels.
     ax : Axes, optional
         Where to draw; by default on a new figure.
-    measure : {"external", "internal", "used"}
+    measure : {"external", "internal", "pigweed", "used"}
         ``1 - largest free block / free bytes`` (needs ``largest_free_block`` to be recorded);
-        ``1 - bytes asked for / bytes in allocated blocks``; or ``used / live - 1``, with the
-        memory used up to then as in :func:`rtosheap.fragmentation.used_bytes`.
+        ``1 - bytes asked for / bytes in allocated blocks``; what
+        :func:`rtosheap.fragmentation.pigweed_fragmentation` says of all free blocks; or
+        ``used / live - 1``, with the memory used up to then as in
+        :func:`rtosheap.fragmentation.used_bytes`.
     x : {"event", "time"}
         What the horizontal axis counts: events, or the trace's own time.
     legend : bool
@@ -83,7 +86,7 @@ def fragmentation(
     """
     pairs = _series.labelled(replays, "replays")
     if measure not in _LABELS:
-        raise ValueError(f"measure is {measure!r}; it must be 'external', 'internal' or 'used'")
+        raise ValueError(f"measure is {measure!r}; it must be {', '.join(_LABELS)}")
     curves = [(_series.time_of(run.trace, x), 100 * _values(run, measure)) for _, run in pairs]
     ax = axes_for(ax)
     handles: list[Any] = []
@@ -118,6 +121,8 @@ def _values(replay: Replay, measure: str) -> npt.NDArray[np.float64]:
         return measures.external_fragmentation(replay)
     if measure == "internal":
         return measures.internal_fragmentation(replay)
+    if measure == "pigweed":
+        return measures.pigweed_fragmentation(replay)
     live = _replay_blocks.live_bytes(replay).astype(np.float64)
     used = measures.used_bytes(replay).astype(np.float64)
     ratio = np.full(len(live), np.nan)
