@@ -35,11 +35,12 @@ static enum rh_status policy_test_regions(const struct rh_policy_heap *heap,
     rh_word taken = 0, total = 0;
     for (size_t i = 0; i < count; i++) {
         *wrong = i;
-        enum rh_status status = rh5_test_region(&regions[i], taken, i + 1 == count, alignment,
-                                                rh_header_bytes(alignment));
-        if (status == RH_OK && heap->policy.coalesce == RH_COALESCE_NEVER)
-            status = rh2_test_region(&regions[i], alignment);
+        const enum rh_status status = heap->policy.coalesce == RH_COALESCE_NEVER
+                                          ? rh2_test_region(&regions[i], alignment)
+                                          : rh5_test_region(&regions[i], taken, i + 1 == count,
+                                                            alignment, rh_header_bytes(alignment));
         if (status != RH_OK) return status;
+        if (regions[i].base <= taken) return RH_NOT_ASCENDING;
         const struct policy_range range = policy_range_of(heap, &regions[i], alignment);
         if (i + 1 == count && range.start == range.end) return RH_TOO_SMALL;
         total += range.end - range.start;

@@ -82,7 +82,8 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
     const struct rh_ops *ops = heap->ops;
     const struct arena *arena = heap_arena(heap, (Py_ssize_t)wrong);
     const unsigned long long size = (unsigned long long)arena->buffer.len;
-    char which[40];
+    char which[40], whose[16] = "this policy";
+    if (ops->kind != RH_KIND_POLICY) PyOS_snprintf(whose, sizeof whose, "heap_%d", ops->kind);
     if (ops->has_regions)
         PyOS_snprintf(which, sizeof which, "regions[%d]", (int)wrong);
     else
@@ -92,9 +93,9 @@ static void raise_set_up(const struct heap *heap, enum rh_status status, size_t 
     switch (status) {
     case RH_TOO_SMALL:
         PyErr_Format(PyExc_ValueError,
-                     "%s of %llu bytes at %U is too small for heap_%d's bookkeeping (header of "
+                     "%s of %llu bytes at %U is too small for %s's bookkeeping (header of "
                      "%llu bytes, alignment %llu)",
-                     which, size, address, ops->kind, (unsigned long long)heap_header_bytes(heap),
+                     which, size, address, whose, (unsigned long long)heap_header_bytes(heap),
                      (unsigned long long)heap->alignment);
         break;
     case RH_BAD_ALIGNMENT: raise_alignment(heap); break;

@@ -142,14 +142,17 @@ class PolicyHeap(_core.PolicyHeap, Heap, metaclass=_PolicyType):
                 raise ValueError(
                     f"split is {policy.split}; a rest has a header of {header} bytes: no less"
                 )
-        return super().__new__(
-            cls,
-            regions,
-            policy.key,
-            word_size=word_size,
-            alignment=alignment,
-            clear_on_free=clear_on_free,
-        )
+        options: dict[str, Any] = {
+            "word_size": word_size,
+            "alignment": alignment,
+            "clear_on_free": clear_on_free,
+        }
+        if memory is None:
+            return super().__new__(cls, regions, policy.key, **options)
+        try:
+            return super().__new__(cls, regions, policy.key, **options)
+        except (TypeError, ValueError, MemoryError) as error:
+            raise type(error)(_of_memory(str(error))) from None
 
     @classmethod
     def of(cls, name: str | None = None, /, **policy: Any) -> type[PolicyHeap]:
@@ -196,6 +199,12 @@ class PolicyHeap(_core.PolicyHeap, Heap, metaclass=_PolicyType):
 
     def _title(self) -> str:
         return f"PolicyHeap {self.policy.name}"
+
+
+def _of_memory(text: str) -> str:
+    """What an error says of the one region, as the arguments are called that gave it."""
+    text = text.replace("the memory of regions[0]", "memory")
+    return text.replace("the address of regions[0]", "base_address").replace("regions[0]", "memory")
 
 
 def _changed(policy: Policy, given: dict[str, Any]) -> Policy:

@@ -13,7 +13,7 @@ from rtosheap.cli._streams import complain
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.toolchains import find_newlib
-from rtosheap.kinds import NAMES, layout_of
+from rtosheap.kinds import NAMES, heap_name, layout_of
 from rtosheap.traces import Loss, Trace, formats
 from rtosheap.traces.loss import counts
 from rtosheap.work import named
@@ -135,10 +135,32 @@ def add_reading(parser: Any) -> None:
     )
 
 
-def add_heap(parser: Any) -> None:
-    """The kind of heap."""
-    text = f"the kind of heap: {', '.join(NAMES)} (default: %(default)s)"
-    parser.add_argument("--heap", choices=NAMES, default="heap_4", metavar="HEAP", help=text)
+def parse_heap(text: str) -> str:
+    """A kind of heap, by its name: one of FreeRTOS's, or a policy.
+
+    Examples
+    --------
+    >>> parse_heap("heap_4"), parse_heap("coalescing/best-fit")
+    ('heap_4', 'best-fit/address/coalescing')
+    """
+    try:
+        return heap_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("heap is ")) from None
+
+
+#: What a kind of heap may be.
+_KINDS = (
+    f"{', '.join(NAMES)}, or a policy such as best-fit/address/coalescing, next-fit/lifo, tlsf, "
+    "half-fit, buddy"
+)
+
+
+def add_heap(parser: Any, *, policies: bool = True) -> None:
+    """The kind of heap: one of FreeRTOS's, or any policy's."""
+    text = f"the kind of heap: {_KINDS if policies else ', '.join(NAMES)} (default: %(default)s)"
+    how: Any = {"type": parse_heap} if policies else {"choices": NAMES}
+    parser.add_argument("--heap", default="heap_4", metavar="HEAP", help=text, **how)
 
 
 def add_heaps(parser: Any, default: str) -> None:
@@ -147,9 +169,9 @@ def add_heaps(parser: Any, default: str) -> None:
         "--heap",
         dest="heaps",
         action="append",
-        choices=NAMES,
+        type=parse_heap,
         metavar="HEAP",
-        help=f"a kind of heap, once for each{default}",
+        help=f"a kind of heap, once for each: {_KINDS}{default}",
     )
 
 
@@ -223,7 +245,7 @@ def add_options(
         action="append",
         type=parse_region,
         metavar="ADDRESS:SIZE",
-        help=f"a region of heap_5, in ascending order; once for each{last}",
+        help=f"a region of heap_5 or of a policy's heap, in ascending order; once for each{last}",
     )
 
 
@@ -270,6 +292,9 @@ def _chosen(given: dict[str, Any], heap: str | None) -> dict[str, Any]:
     foreign = [] if heap is None else sorted(chosen.keys() - layout_of(heap).options)
     if foreign:
         flag = {"base_address": "--base"}.get(foreign[0], f"--{foreign[0].replace('_', '-')}")
+        assert heap is not None
+        if layout_of(heap).policy is not None:
+            raise ValueError(f"{flag}: {heap} is a policy, and of no release")
         raise ValueError(f"{flag}: {_WITHOUT[foreign[0]]}")
     return chosen
 
@@ -296,8 +321,10 @@ def regions(
     found: list[tuple[int, int | None]] | None = args.regions
     if found is None:
         return None
-    if not any(layout_of(heap).has_regions for heap in heaps):
-        raise ValueError(f"--region is for heap_5; {', '.join(heaps)} has one region (--base)")
+    if not any(layout_of(heap).may_have_regions for heap in heaps):
+        raise ValueError(
+            f"--region is for heap_5 and policies; {', '.join(heaps)} has one region (--base)"
+        )
     open_ = [address for address, size in found if size is None]
     if not solved and open_:
         raise ValueError(f"--region {open_[0]:#x}: has no size; write ADDRESS:SIZE")

@@ -96,12 +96,14 @@ def run(args: argparse.Namespace) -> int:
 def _asked(args: argparse.Namespace) -> tuple[int, _Regions | None]:
     """The size that is asked about; for heap_5 in all, and its regions with the last one open."""
     regions = _arguments.regions(args, [args.heap], solved=False)
-    if not layout_of(args.heap).has_regions:
+    if regions is None and not layout_of(args.heap).has_regions:
         if args.heap_size is None:
             raise ValueError("--heap-size is needed, such as --heap-size 64K")
         return args.heap_size, None
     if args.heap_size is not None:
-        raise ValueError("--heap-size: heap_5 has regions instead, --region ADDRESS:SIZE for each")
+        raise ValueError(
+            f"--heap-size: {args.heap} has regions instead, --region ADDRESS:SIZE for each"
+        )
     if regions is None:
         raise ValueError("heap_5 needs its regions: --region ADDRESS:SIZE for each")
     return sum(size or 0 for _, size in regions), [*regions[:-1], (regions[-1][0], None)]

@@ -37,7 +37,7 @@ exit status: 0 the heap is sound, 1 it is damaged or no such heap, 2 bad input
 def add(parser: Any) -> None:
     """Add its arguments."""
     parser.add_argument("dump", metavar="DUMP", help="the file that holds the memory")
-    _arguments.add_heap(parser)
+    _arguments.add_heap(parser, policies=False)
     parser.add_argument("--elf", metavar="FILE", help="the firmware's ELF file, for its symbols")
     parser.add_argument(
         "--arena", metavar="ADDRESS:SIZE", type=_arguments.parse_region,

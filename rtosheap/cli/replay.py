@@ -80,18 +80,20 @@ def _heap(args: argparse.Namespace) -> Any:
     regions = _arguments.regions(args, [args.heap], solved=False)
     options = _arguments.options(args, args.heap)
     kind: Any = heap_class(args.heap)
-    if not layout_of(args.heap).has_regions:
+    if regions is None and not layout_of(args.heap).has_regions:
         if args.heap_size is None:
             raise ValueError(f"--heap-size is needed for {args.heap}, such as --heap-size 46K")
         with named(f"a {args.heap} of {args.heap_size} bytes"):
             return kind(zeroed(args.heap_size), **options)
     if args.heap_size is not None:
-        raise ValueError("--heap-size: heap_5 has regions instead, --region ADDRESS:SIZE for each")
+        raise ValueError(
+            f"--heap-size: {args.heap} has regions instead, --region ADDRESS:SIZE for each"
+        )
     if regions is None:
         raise ValueError("heap_5 needs its regions: --region ADDRESS:SIZE for each")
     sizes = [(address, size or 0) for address, size in regions]
-    with named(f"a heap_5 of {sum(size for _, size in sizes)} bytes"):
-        return kind([(address, zeroed(size)) for address, size in sizes], **options)
+    with named(f"a {args.heap} of {sum(size for _, size in sizes)} bytes"):
+        return kind(regions=[(address, zeroed(size)) for address, size in sizes], **options)
 
 
 def draw(result: Replay, plot: str, path: Path) -> None:

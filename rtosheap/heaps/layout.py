@@ -117,11 +117,17 @@ class Layout:
         )
 
     @classmethod
-    def existing(cls, kind: int, words: Sequence[int], alignments: Sequence[int]) -> list[Layout]:
+    def existing(
+        cls,
+        kind: int,
+        words: Sequence[int],
+        alignments: Sequence[int],
+        policy: Policy | None = None,
+    ) -> list[Layout]:
         """The layouts that there are of a kind, out of these words and alignments."""
         if kind == 3:
             return [cls(kind)]
-        return [cls(kind, w, a) for w in words for a in alignments if a >= w]
+        return [cls(kind, w, a, policy=policy) for w in words for a in alignments if a >= w]
 
     def check_versions(self, kernel: object, newlib: object) -> None:
         """TypeError for a kernel of heap_3, which has a newlib, or a newlib of another heap."""

@@ -243,12 +243,13 @@ def minimum_heap_size(
         What the program asks for. Several are recordings of the same program, each from its start:
         the smallest heap in which every one of them runs is found.
     heap : type or str
-        The kind of heap: a class such as `Heap4`, or its name, such as ``"heap_4"``.
+        The kind of heap: a class such as `Heap4` or ``PolicyHeap.of("tlsf")``, or its name, such as
+        ``"heap_4"``.
     regions : sequence of (int, int or None), optional
-        For heap_5, which needs it: address and bytes of each region, ascending. The last size is
-        None: it is solved for.
+        For heap_5, which needs it, and for a `PolicyHeap`: address and bytes of each region,
+        ascending. The last size is None: it is solved for.
     search : {None, "full"}, optional
-        heap_2 only; see the notes. ``"full"`` tries every size, however long it takes.
+        heap_2 and policies only; see the notes. ``"full"`` tries every size, however long it takes.
     progress : callable, optional
         Called as ``progress(done, total)`` from time to time, with two counts of events over all
         replays; `total` may grow. An exception that it raises ends the search.
@@ -307,7 +308,13 @@ def minimum_heap_size(
         every larger arena each decision is the same, so that all of them serve. heap_5's first
         regions are as they are; the same holds for its last one.
 
-    So `safe_size` equals `size` for every heap but heap_2, and heap_3 from newlib 4.2.0 on.
+    PolicyHeap
+        By trial, in steps of A: bisection, then every size up to 64 steps below and above, and
+        further above until 64 sizes in a row have served; `exact` is False. With ``search="full"``
+        every size from the peak of live blocks on, up to the first that serves.
+
+    So `safe_size` equals `size` for every heap but heap_2, heap_3 from newlib 4.2.0 on, and
+    policies.
 
     Several recordings need the largest of what each needs. With heap_2 another of them may fail
     there: every size from there on is tried, up to the first in which all run, and `safe_size` is
@@ -393,7 +400,9 @@ def solve(
         advice_size=size,
         advice_fails_at=next((event for event in fails if event is not None), None),
         safe_size=found.safe + fixed,
-        safe_checked_up_to=found.safe_checked_up_to,
+        safe_checked_up_to=(
+            None if found.safe_checked_up_to is None else found.safe_checked_up_to + fixed
+        ),
         options=first.options,
         regions=(*first.fixed, (first.base, found.size)),
         warnings=doubts_of_all(traces, first.layout.word),

@@ -11,7 +11,7 @@ from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout, up
 from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
-from rtosheap.kinds import NAMES, HeapKind, heap_class
+from rtosheap.kinds import NAMES, HeapKind, heap_class, layout_of
 from rtosheap.testing import _arguments
 
 __all__ = ["heaps", "sizes"]
@@ -40,7 +40,8 @@ def heaps(
     Parameters
     ----------
     kinds : sequence of str or type
-        Which heaps: ``"heap_1"`` … ``"heap_5"`` or `Heap1` … `Heap5`; one alone serves too.
+        Which heaps: ``"heap_1"`` … ``"heap_5"`` or `Heap1` … `Heap5`, a policy's name or
+        ``PolicyHeap.of(…)``; one alone serves too.
         heap_3 comes with a word of 4 and an alignment of 8 only, whatever else is asked for.
     sizes : (int, int)
         Fewest and most bytes of the arena; of all regions together for heap_5.
@@ -87,7 +88,7 @@ def heaps(
     }
     layouts: list[list[tuple[Any, Layout]]] = []  # of each kind
     for cls in classes:
-        fitting = Layout.existing(cls.kind, words, aligned)
+        fitting = Layout.existing(cls.kind, words, aligned, layout_of(cls).policy)
         if not fitting:
             raise ValueError(
                 f"alignments is {aligned!r}; none goes with word_sizes {words!r}: "
@@ -119,6 +120,8 @@ def _releases(
 
 def _least(layout: Layout) -> int:
     """Bytes with room for a region's alignment loss, its end marker and one small block."""
+    if layout.is_buddy:
+        return layout.smallest(DEFAULT_BASE) + 2 * layout.alignment
     return 2 * up(2 * layout.word, layout.alignment) + 2 * layout.alignment
 
 
