@@ -74,6 +74,17 @@ def test_why_it_failed_is_what_is_known(tmp_path: Path) -> None:
     assert np.array_equal(foreign, ours)
 
 
+def test_a_summary_says_what_is_not_known(tmp_path: Path) -> None:
+    trace = Trace.load(traces.path("lua-sched"))
+    result = replay(trace, ForeignHeap.load(library(tmp_path, "our_heap_4.c"), 20 << 10))
+    rows, failure = dict(result.summary()), result["failure"]
+    counts = [int((failure == why).sum()) for why in (Failure.FRAGMENTATION, Failure.UNKNOWN)]
+    assert min(counts) > 0
+    assert rows["  for fragmentation"] == f"{counts[0]:,}"
+    assert rows["  for what is not known"] == f"{counts[1]:,}"
+    assert "  for what is not known" not in dict(replay(trace, Heap4(20 << 10)).summary())
+
+
 # ------------------------------------------------------------- what it tells, and what not
 
 

@@ -22,6 +22,8 @@ TESTS = (
     ROOT / "tests" / "test_conformance.py",
     *sorted((ROOT / "tests").glob("test_trace*.py")),
 )
+#: What a foreign allocator's adapter needs, and its process.
+FOREIGN = ("rh_foreign.h", "runner.c", "events.c", "events.h", "shared.h")
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -81,6 +83,7 @@ def test_the_wheel_is_abi3(wheel: Path) -> None:
     assert any(name.startswith("rtosheap/data/") and name.endswith(".gz") for name in names)
     assert "rtosheap/csrc/core/heap_4.c" in names
     assert "rtosheap/csrc/freertos/heap_4.c" in names
+    assert {f"rtosheap/csrc/foreign/{name}" for name in FOREIGN} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "csrc/"))]
 
 

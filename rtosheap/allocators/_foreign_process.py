@@ -54,6 +54,8 @@ class Process:
     """
 
     def __init__(self, options: Options, size: int, base_address: int) -> None:
+        if not hasattr(os, "memfd_create"):
+            raise OSError("a foreign allocator's process needs Linux")
         program = runner(bits_of(options.library), options.cc)
         self._timeout = options.timeout
         self._pid = os.getpid()

@@ -181,7 +181,11 @@ class Replay(dict[str, Array]):
             rows.append(("most nodes visited", f"{self.most_nodes:,}"))
         if self.failures and self.failure is not None:
             split = int(np.count_nonzero(self.failure == Failure.FRAGMENTATION))
-            rows.insert(4, ("  for fragmentation", f"{split:,}"))
+            unknown = int(np.count_nonzero(self.failure == Failure.UNKNOWN))
+            if unknown:
+                rows.insert(4, ("  for what is not known", f"{unknown:,}"))
+            if unknown < self.failures:
+                rows.insert(4, ("  for fragmentation", f"{split:,}"))
         for label, count in (
             ("zero-size requests", self.zero_size),
             ("skipped events", self.skipped),
