@@ -172,6 +172,11 @@ def test_sizes_that_no_target_has_fail(tmp_path: Path, bits: int) -> None:
     assert result.heap.word_size == bits // 8
 
 
+def test_an_arena_that_no_process_of_32_bits_has(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError, match="8,589,934,592 bytes do not fit the memory of tried"):
+        ForeignHeap.load(library(tmp_path, bits=32), 1 << 33)
+
+
 @pytest.mark.parametrize("checks", ["payloads", "addresses", None])
 def test_checks_change_no_result(tmp_path: Path, checks: str | None) -> None:
     built = library(tmp_path, "simple.c", *TELLS)

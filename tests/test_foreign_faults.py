@@ -225,6 +225,30 @@ def test_a_constructor_that_goes_wrong(
         ForeignHeap.load(built, 4096, timeout=LAST_RESORT)
 
 
+def test_an_interrupt_ends_a_load(
+    tmp_path: Path, left_behind: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(process: Process) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Process, "_now", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ForeignHeap.load(library(tmp_path), 4096)
+
+
+def test_where_nobody_waits_for_children(tmp_path: Path) -> None:
+    """With SIGCHLD ignored the system itself takes notice of a child's end."""
+    built = library(tmp_path, "simple.c", "FAULT=CRASH", "FAULT_AT=1")
+    code = (
+        "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from rtosheap import ForeignError, ForeignHeap\n"
+        f"heap = ForeignHeap.load({str(built)!r}, 4096)\nheap.malloc(8)\n"
+        "try:\n    heap.malloc(9)\nexcept ForeignError as error:\n    print(error)\n"
+    )
+    done = run([sys.executable, "-c", code])
+    assert done.stdout.startswith("tried: malloc(9): rh_foreign_malloc ")
+
+
 def test_a_library_that_cannot_be_loaded(tmp_path: Path, left_behind: None) -> None:
     source = tmp_path / "lacks.c"
     source.write_text("extern int not_there(void);\nint calls(void) { return not_there(); }\n")

@@ -171,6 +171,16 @@ def test_a_write_into_a_payload_is_found() -> None:
     assert found.value.reason == "payload"
 
 
+def test_a_write_that_no_event_meets_is_found_at_the_end() -> None:
+    def write(heap: OurHeap4, size: int) -> int | None:
+        heap.memory[8 + 2] ^= 1
+        return OurHeap4.malloc(heap, size)
+
+    with pytest.raises(ForeignError, match="Broken: after the last event: byte 2") as found:
+        replay(MALLOCS, broken("malloc", 5, write))
+    assert found.value.event is None
+
+
 def test_an_exception_of_its_own_says_when() -> None:
     def fail(heap: OurHeap4, size: int) -> None:
         raise KeyError("lost")

@@ -246,14 +246,22 @@ def _end(popen: subprocess.Popen[bytes], patience: float = 0) -> None:
     """Ends the process, if it does not by itself, and all that it has started."""
     if popen.returncode is not None:
         return
-    handle = os.pidfd_open(popen.pid)
     try:
-        select.select([handle], [], [], patience)  # it has its own end, and is not yet reaped
+        with contextlib.suppress(ProcessLookupError):  # where SIGCHLD is ignored
+            _await_end(popen.pid, patience)
     finally:
-        _close(handle)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()
+
+
+def _await_end(pid: int, patience: float) -> None:
+    """Until it has ended, without taking notice of that: its number stays its own."""
+    handle = os.pidfd_open(pid)
+    try:
+        select.select([handle], [], [], patience)
+    finally:
+        _close(handle)
 
 
 def _finish(pid: int, popen: subprocess.Popen[bytes], descriptors: tuple[int, ...]) -> None:

@@ -176,7 +176,7 @@ class ObjectHeap(Allocator):
                     break
             if progress is not None and tally["done"] % _EVENTS_BETWEEN == 0:
                 progress(tally["done"], len(op))
-        self._event += 1
+        self._event = -1
         for live in self._taken.values():
             self._unharmed(live)
         if progress is not None:
@@ -342,6 +342,8 @@ class ObjectHeap(Allocator):
         raise self._wrong("payload", text)
 
     def _wrong(self, reason: str, text: str) -> ForeignError:
+        if self._event < 0:
+            return ForeignError(f"{self.name}: after the last event: {text}", reason)
         return ForeignError(f"{self.name}: event {self._event}: {text}", reason, self._event)
 
     def _live_blocks(self) -> list[tuple[int, int]]:
