@@ -13,7 +13,7 @@ import pytest
 from needs import ROOT
 from parts import few_of
 
-from rtosheap import Heap4, Op, Trace, cortexm, data, minimum_heap_size
+from rtosheap import Heap2, Heap4, Op, Trace, cortexm, data, minimum_heap_size, replay
 from rtosheap.cli import cortexm as command
 from rtosheap.cortexm import MachineError, ToolchainError
 from rtosheap.sizing import UnservableError
@@ -24,11 +24,18 @@ from tools import require, require_module
 
 FIRMWARE = ROOT / "tests" / "firmware"
 CORE = ROOT / "csrc" / "core"
-HEAP_4: dict[str, Any] = {
-    "sources": [FIRMWARE / "adapter_heap_4.c", CORE / "heap_4.c"],
-    "include": [CORE],
-    "defines": {"RH_CHECKS": 0},
-}
+
+
+def ours(number: int) -> dict[str, Any]:
+    """heap_2 or heap_4 as somebody's own allocator."""
+    return {
+        "sources": [FIRMWARE / "adapter_ours.c", CORE / f"heap_{number}.c"],
+        "include": [CORE],
+        "defines": {"RH_CHECKS": 0, "HEAP": number},
+    }
+
+
+HEAP_4 = ours(4)
 GCC = "arm-none-eabi-gcc"
 CPUS = ("cortex-m4", "cortex-m0")
 
@@ -47,38 +54,42 @@ def wrong(what: str, at: int, *more: str) -> dict[str, Any]:
     return {"sources": [FIRMWARE / "adapter_wrong.c"], "defines": defines}
 
 
-# ------------------------------------------------- a heap of ours, as if it were somebody else's
+# ------------------------------------------------- heaps of ours, as if they were somebody else's
 
+NAMES = ("coap-server", "lua-sched", "lwip-3cli", "frtos-cm3-mixed", "mosq-broker")
 CASES = [
-    (name, cpu, toolchain)
-    for name in ("coap-server", "lua-sched", "lwip-3cli", "frtos-cm3-mixed", "mosq-broker")
-    for cpu in CPUS
-    for toolchain in (GCC, "zig")
+    *((name, 4, cpu, compiler) for name in NAMES for cpu in CPUS for compiler in (GCC, "zig")),
+    *((name, 2, cpu, GCC) for name in NAMES[:2] for cpu in CPUS),
 ]
-QUICK = [*((name, cpu, GCC) for name in ("coap-server", "lua-sched") for cpu in CPUS), CASES[1]]
+QUICK = [
+    *((name, 4, cpu, GCC) for name in NAMES[:2] for cpu in CPUS),
+    ("coap-server", 4, "cortex-m4", "zig"),
+    ("coap-server", 2, "cortex-m0", GCC),
+]
 
 
-@pytest.mark.parametrize(("name", "cpu", "toolchain"), few_of(CASES, QUICK))
-def test_heap_4_as_sources_is_heap_4(name: str, cpu: str, toolchain: str) -> None:
+@pytest.mark.parametrize(("name", "number", "cpu", "toolchain"), few_of(CASES, QUICK))
+def test_a_heap_as_sources_is_that_heap(name: str, number: int, cpu: str, toolchain: str) -> None:
     """The adapter has a call and a test of its own, which the compiler places as it likes: a
-    malloc and a free each cost so many instructions more, but for two or three.
+    malloc and a free each cost so many instructions more, but for four at most.
     """
     need(toolchain)
     trace = data.load(name)
-    ours = cortexm.measure(trace, "heap_4", cpu=cpu, toolchain=toolchain)
-    size = len(ours.replay.heap.memory)
-    theirs = cortexm.measure(trace, **HEAP_4, heap_size=size, cpu=cpu, toolchain=toolchain)
+    mine = cortexm.measure(trace, f"heap_{number}", cpu=cpu, toolchain=toolchain)
+    size = len(mine.replay.heap.memory)
+    given = ours(number)
+    theirs = cortexm.measure(trace, **given, heap_size=size, cpu=cpu, toolchain=toolchain)
     assert theirs.base_address == 0x2000_0000
-    assert np.array_equal(theirs.addresses, ours.replay.column("address"))
-    assert theirs.failures == ours.failures == 0
-    more = theirs.instructions.astype(int) - ours.instructions
+    assert np.array_equal(theirs.addresses, mine.replay.column("address"))
+    assert theirs.failures == mine.failures == 0
+    more = theirs.instructions.astype(int) - mine.instructions
     kinds = 0
     for op in Op:
         chosen = more[trace.op == op]
         if len(chosen):
             assert chosen.min() >= 0
-            assert chosen.max() <= 25
-            assert np.ptp(chosen) <= 3
+            assert chosen.max() <= 30
+            assert np.ptp(chosen) <= 4
             kinds += 1
     assert kinds == (3 if trace.reallocs else 2)
 
@@ -87,10 +98,10 @@ def test_what_fails_is_what_fails_on_heap_4() -> None:
     need()
     trace = data.load("coap-server")
     theirs = cortexm.measure(trace, **HEAP_4, heap_size=24 * 1024)
-    ours = cortexm.measure(trace, "heap_4", heap_size=24 * 1024)
-    assert theirs.failures == ours.failures > 0
-    assert np.array_equal(theirs.addresses, ours.replay.column("address"))
-    assert np.array_equal(theirs.failed, np.array(ours.replay["address"] == 0) & (trace.size > 0))
+    mine = cortexm.measure(trace, "heap_4", heap_size=24 * 1024)
+    assert theirs.failures == mine.failures > 0
+    assert np.array_equal(theirs.addresses, mine.replay.column("address"))
+    assert np.array_equal(theirs.failed, np.array(mine.replay["address"] == 0) & (trace.size > 0))
 
 
 SIZED = ("coap-server", "lua-sched", "expat-upnp", "lwip-3cli")
@@ -115,6 +126,21 @@ def test_the_smallest_arena_is_heap_4_s(name: str) -> None:
     given = cortexm.measure(trace, **HEAP_4, heap_size=smallest.size)
     assert given.smallest is None
     assert np.array_equal(given.instructions, found.instructions)
+
+
+def test_the_smallest_arena_of_heap_2_is_one_below_which_it_fails() -> None:
+    """A larger heap_2 may fail where a smaller one serves."""
+    need()
+    trace = data.load("lua-sched")
+    found = cortexm.measure(trace, **ours(2))
+    assert found.smallest is not None
+    tried = dict(found.smallest.tried)
+    assert tried[found.heap_size] is None
+    assert tried[found.heap_size - 8] is not None
+    for size in (found.heap_size, found.heap_size - 8):
+        assert replay(trace, Heap2(size)).first_failure == tried[size]
+    least = minimum_heap_size(trace, Heap2, search="full").size
+    assert least <= found.heap_size == found.smallest.size
 
 
 def test_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,9 +231,9 @@ def test_requests_for_nothing_and_blocks_that_could_not_be_had() -> None:
     events += [("r", 1, 0), ("r", 1, 16), ("f", 1), ("f", 0)]
     trace = Trace.from_events(events)
     theirs = cortexm.measure(trace, **HEAP_4, heap_size=1000)
-    ours = cortexm.measure(trace, "heap_4", heap_size=1000)
+    mine = cortexm.measure(trace, "heap_4", heap_size=1000)
     assert theirs.failed.tolist() == [event in (1, 5) for event in range(10)]
-    assert np.array_equal(theirs.addresses, ours.replay.column("address"))
+    assert np.array_equal(theirs.addresses, mine.replay.column("address"))
     # An event that calls nothing costs nothing.
     assert theirs.instructions[2] == theirs.instructions[3] == 0
 
@@ -367,7 +393,7 @@ def run_command(*arguments: object) -> int:
 
 
 SOURCES = [f"--source={path}" for path in HEAP_4["sources"]]
-SOURCES += [f"--include={CORE}", "--define=RH_CHECKS=0"]
+SOURCES += [f"--include={CORE}", "--define=RH_CHECKS=0", "--define=HEAP=4"]
 
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -391,7 +417,7 @@ def test_command_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["footprints"] == []
     assert [row["cpu"] for row in found["measurements"]] == ["cortex-m0", "cortex-m4"]
     for row in found["measurements"]:
-        assert (row["heap"], row["heap_size"]) == ("adapter_heap_4", 20480)
+        assert (row["heap"], row["heap_size"]) == ("adapter_ours", 20480)
         assert row["smallest"] is None
         assert row["failures"] > 0
 
