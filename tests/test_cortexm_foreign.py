@@ -13,7 +13,7 @@ import pytest
 from needs import ROOT
 from parts import few_of
 
-from rtosheap import Heap2, Heap4, Op, Trace, cortexm, data, minimum_heap_size, replay
+from rtosheap import Heap2, Heap3, Heap4, Op, Trace, cortexm, data, minimum_heap_size, replay
 from rtosheap.cli import cortexm as command
 from rtosheap.cortexm import MachineError, ToolchainError
 from rtosheap.sizing import UnservableError
@@ -102,6 +102,22 @@ def test_what_fails_is_what_fails_on_heap_4() -> None:
     assert theirs.failures == mine.failures > 0
     assert np.array_equal(theirs.addresses, mine.replay.column("address"))
     assert np.array_equal(theirs.failed, np.array(mine.replay["address"] == 0) & (trace.size > 0))
+
+
+@pytest.mark.parametrize(
+    "name", few_of(["coap-server", "expat-upnp", "lwip-3cli"], ["coap-server"])
+)
+def test_the_c_library_s_malloc_is_heap_3(name: str) -> None:
+    """Debian 12's newlib-nano, with a realloc of its own."""
+    need()
+    trace = data.load(name)
+    theirs = cortexm.measure(trace, sources=[FIRMWARE / "adapter_newlib.c"])
+    least = minimum_heap_size(trace, Heap3, newlib="debian-12").size
+    assert theirs.heap_size == -(-least // 8) * 8
+    mine = replay(trace, Heap3(theirs.heap_size, newlib="debian-12"))
+    assert np.array_equal(theirs.addresses, mine.column("address"))
+    assert theirs.library_flash > 500 > theirs.flash
+    assert theirs.library_ram > 0
 
 
 SIZED = ("coap-server", "lua-sched", "expat-upnp", "lwip-3cli")
