@@ -110,8 +110,13 @@ class Allocator(ABC):
 
     @property
     def regions(self) -> tuple[tuple[int, int], ...]:
-        """(address, size) of the arena, if it is known."""
-        return () if self.size is None else ((self.base_address, self.size),)
+        """(address, size) of the arena; ValueError if it is not known."""
+        if self.size is None:
+            raise ValueError(
+                f"{self.name} does not tell where its arena lies: it has no memory, and no size "
+                "and base_address"
+            )
+        return ((self.base_address, self.size),)
 
 
 def counts(**known: int) -> dict[str, int]:

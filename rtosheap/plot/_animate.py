@@ -107,7 +107,7 @@ class _Film:
     def __init__(self, replay: Replay, row_bytes: int | None) -> None:
         self.rows = Rows(replay.regions, row_bytes)
         self._replay = replay
-        self._blocks = _replay_blocks.block_table(replay, earlier=True)
+        self._blocks = _replay_blocks.block_table(replay, earlier=True, asked=True)
         self.narrow = False
         self._failures = np.cumsum(_replay_blocks.failed(replay))
 

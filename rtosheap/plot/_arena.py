@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import Layout, region_spans
 from rtosheap.plot._rows import Spans
@@ -22,11 +23,13 @@ class Layer(NamedTuple):
     spans: Spans
 
 
-def layers(heap: Heap, requested: Mapping[int, int] | None = None) -> list[Layer]:
+def layers(heap: Heap | Allocator, requested: Mapping[int, int] | None = None) -> list[Layer]:
     """The arena's bytes by sort, from the record that no stray write can reach.
 
     What `OUTSIDE` has lies below the other layers: the whole of each region.
     """
+    if isinstance(heap, Allocator):
+        return _known_layers(heap)
     regions, layout = region_spans(heap), Layout.of(heap)
     parts: dict[str, list[tuple[int, int, int]]] = {
         name: [] for name in ("allocated", "free", "header", "padding")
@@ -52,6 +55,34 @@ def layers(heap: Heap, requested: Mapping[int, int] | None = None) -> list[Layer
         Layer("padding", PADDING, found["padding"]),
         Layer("header", HEADER, found["header"]),
     ]
+
+
+def _known_layers(heap: Allocator) -> list[Layer]:
+    """Of an allocator that is not ours: what was asked for, and what it says is free."""
+    blocks = heap._known_blocks()
+
+    def spans(allocated: bool) -> Spans:
+        these = [block for block in blocks if block.allocated == allocated]
+        offsets = [block.address - heap.base_address for block in these]
+        return Spans.of([0] * len(these), offsets, [block.size for block in these])
+
+    return [
+        whole_regions(heap.regions)._replace(label="not told"),
+        Layer("allocated", ALLOCATED, spans(True)),
+        Layer("free", FREE, spans(False)),
+    ]
+
+
+def free_sizes(heap: Heap | Allocator) -> list[int]:
+    """Bytes of each free block; ValueError if the allocator does not tell."""
+    if isinstance(heap, Allocator):
+        return [size for _, size in heap._holes()]
+    return [size for _, size, allocated in heap._blocks(True) if not allocated]
+
+
+def size_of(heap: Heap | Allocator) -> int:
+    """Bytes of the arena."""
+    return heap.size if isinstance(heap, Heap) else sum(size for _, size in heap.regions)
 
 
 def whole_regions(regions: Sequence[tuple[int, int]]) -> Layer:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtosheap.allocators import Allocator
 from rtosheap.fragmentation import largest_request
 from rtosheap.heaps import Heap
+from rtosheap.plot import _arena
 from rtosheap.plot._axes import axes_for, font_size, is_narrow, kib, legend_above, size_text
 from rtosheap.plot._style import FREE, heap_kind
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> Axes:
+def free_blocks(heap: Heap | Allocator, *, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Draw the sizes of the free blocks as a distribution.
 
     A bar for each power of two says how many bytes lie in free blocks of at least this and less
@@ -24,9 +26,10 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
 
     Parameters
     ----------
-    heap : Heap
-        It may be corrupt: the blocks are those of the shadow outside the arena. heap_5's markers
-        of size 0 are left out; what heap_1 and heap_3 have not reached yet is one block.
+    heap : Heap or ForeignHeap
+        Of the latter what its walk says, and no line. A heap may be corrupt: the blocks are those
+        of the shadow outside the arena. heap_5's markers of size 0 are left out; what heap_1 and
+        heap_3 have not reached yet is one block.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     legend : bool
@@ -57,10 +60,9 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
     >>> ax.get_xlabel()
     'size of free block'
     """
-    if not isinstance(heap, Heap):
+    if not isinstance(heap, Heap | Allocator):
         raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
-    blocks = heap._blocks(True)
-    sizes = np.array([size for _, size, allocated in blocks if not allocated and size], dtype=int)
+    sizes = np.array([size for size in _arena.free_sizes(heap) if size], dtype=int)
     ax = axes_for(ax)
     power = np.frexp(sizes.astype(np.float64))[1] - 1
     first, last = (int(power.min()), int(power.max())) if len(power) else (3, 9)
@@ -85,7 +87,7 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
                 zorder=3,
             )
     handles: list[Any] = [bars]
-    request = largest_request(heap)
+    request = largest_request(heap) if isinstance(heap, Heap) else 0
     if request:
         line = ax.axvline(np.log2(request), color="#0b3c5d", linestyle=(0, (5, 1.5)), linewidth=1.5)
         line.set_label(f"largest request that would succeed: {request:,} B")
@@ -97,12 +99,17 @@ def free_blocks(heap: Heap, *, ax: Axes | None = None, legend: bool = True) -> A
     ax.set_xlabel("size of free block")
     kib(ax.yaxis, "free in blocks of this size")
     if legend:
+        size, free = size_text(_arena.size_of(heap)), size_text(_free(heap, sizes))
         title = (
-            f"{heap_kind(heap)} of {size_text(heap.size)}: {size_text(heap.free_size)} free, "
+            f"{heap_kind(heap)} of {size}: {free} free, "
             f"in {len(sizes):,} block{'' if len(sizes) == 1 else 's'}"
         )
         legend_above(ax, handles, title=title)
     return ax
+
+
+def _free(heap: Heap | Allocator, sizes: Any) -> int:
+    return heap.free_size if isinstance(heap, Heap) else int(sizes.sum())
 
 
 def _size_ticks(ax: Axes, first: int, last: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.heaps.headers import corrupt_headers
 from rtosheap.heaps.layout import Layout, locate, region_spans
@@ -29,7 +30,7 @@ _ROW_PIXELS = 6  # of which the last is blank
 
 
 def heap_map(
-    heap: Heap,
+    heap: Heap | Allocator,
     *,
     ax: Axes | None = None,
     requested: Mapping[int, int] | None = None,
@@ -46,7 +47,8 @@ def heap_map(
 
     Parameters
     ----------
-    heap : Heap
+    heap : Heap or ForeignHeap
+        Of the latter what was asked for in live blocks, and what its walk says is free.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     requested : mapping of int to int, optional
@@ -68,7 +70,8 @@ def heap_map(
     TypeError
         If `heap` is no heap.
     ValueError
-        If `row_bytes` is no power of two, or makes more than 1,024 rows.
+        If `row_bytes` is no power of two, or makes more than 1,024 rows, or an allocator that is
+        not ours does not tell its free blocks.
 
     Examples
     --------
@@ -81,18 +84,18 @@ def heap_map(
     >>> ax.get_xlabel()
     'offset in a row of 1 KiB'
     """
-    if not isinstance(heap, Heap):
+    if not isinstance(heap, Heap | Allocator):
         raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
     layers = _arena.layers(heap, requested)
-    rows = Rows(region_spans(heap), row_bytes)
+    rows = Rows(region_spans(heap) if isinstance(heap, Heap) else heap.regions, row_bytes)
     ax = axes_for(ax)
     if sum(len(layer.spans.size) for layer in layers) > _MOST_PIECES:
         paint(ax, rows, layers)
     else:
         _draw_pieces(ax, rows, layers)
-        if not Layout.of(heap).header:
+        if not isinstance(heap, Heap) or not Layout.of(heap).header:
             _part_blocks(ax, rows, layers[1])
-    corrupt = corrupt_headers(heap)
+    corrupt = corrupt_headers(heap) if isinstance(heap, Heap) else []
     marks = _mark(ax, rows, corrupt)
     set_up_axes(ax, rows)
     if legend:
@@ -243,11 +246,11 @@ def gap_text(rows: Rows) -> str:
     return "\n" + GAP_SCALE_TEXT.format("a row") if has_gap else ""
 
 
-def _title(heap: Heap, corrupt: Sequence[int]) -> str:
-    largest = max((size for _, size, used in heap._blocks(True) if not used), default=0)
+def _title(heap: Heap | Allocator, corrupt: Sequence[int]) -> str:
+    free = _arena.free_sizes(heap)
     title = (
-        f"{heap_kind(heap)} of {size_text(heap.size)}: {size_text(heap.free_size)} free, "
-        f"largest block {size_text(largest)}"
+        f"{heap_kind(heap)} of {size_text(_arena.size_of(heap))}: {size_text(sum(free))} free, "
+        f"largest block {size_text(max(free, default=0))}"
     )
     if corrupt:
         title += f"\nfirst corrupt header at {hexadecimal(corrupt[0])}"

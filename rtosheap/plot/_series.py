@@ -103,7 +103,7 @@ def envelope(time: Array, values: Array, runs: int) -> Envelope:
 def styles(pairs: Sequence[tuple[str, Replay]]) -> list[LineStyle]:
     """Each heap's own line, or those of a cycle when a heap appears twice."""
     kinds = [run.heap_kind for _, run in pairs]
-    if len(set(kinds)) == len(kinds):
+    if len(set(kinds)) == len(kinds) and HEAP_LINES.keys() >= set(kinds):
         return [HEAP_LINES[kind] for kind in kinds]
     return [CYCLE[number % len(CYCLE)] for number in range(len(kinds))]
 

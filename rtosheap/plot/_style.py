@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.kinds import NAMES
 
@@ -84,6 +85,8 @@ CATEGORIES: tuple[str, ...] = (
 )
 
 
-def heap_kind(heap: Heap) -> str:
+def heap_kind(heap: Heap | Allocator) -> str:
     """The heap's name, such as ``"heap_4"``."""
+    if isinstance(heap, Allocator):
+        return heap.name
     return NAMES[heap.kind - 1]

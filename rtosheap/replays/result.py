@@ -112,11 +112,6 @@ class Replay(dict[str, Array]):
         if not isinstance(self.heap, Allocator):
             return tuple(region_spans(self.heap))
         regions: tuple[tuple[int, int], ...] = self.heap.regions
-        if not regions:
-            raise ValueError(
-                f"{self.heap_kind} does not tell where its arena lies: it has no memory, and no "
-                "size and base_address"
-            )
         return regions
 
     @property
