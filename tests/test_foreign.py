@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import traces
 from foreign_libraries import BITS, FOREIGN, library
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from needs import tool
 
 from rtosheap import ForeignHeap, Heap4, InvalidFreeError, Trace, replay
 from rtosheap.allocators import ForeignKind, _foreign_wire
 from rtosheap.replays import COLUMNS, DEFAULT_COLUMNS, Failure
+from rtosheap.testing import traces as trace_strategy
 
 TELLS = ("TELLS", "REALLOCATES")
 #: Of the recorded traces, those that are tried; each in an arena that serves it and one that fails.
@@ -390,3 +393,19 @@ def test_python_and_c_have_the_same_lists() -> None:
     assert ["none", *_foreign_wire.COMPLAINTS[1:]] == [name.lower() for name in numbers]
     calls = re.findall(r"RH_CALL_([A-Z_]+),", text)
     assert ["none", *_foreign_wire.CALLS[1:]] == [name.lower() for name in calls]
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_random_traces_are_heap_4s(tmp_path_factory: pytest.TempPathFactory, bits: int) -> None:
+    built = library(tmp_path_factory.mktemp("random"), "our_heap_4.c", bits=bits)
+
+    @settings(max_examples=25, database=None)
+    @given(st.integers(64, 2048), st.integers(0, 3), trace_strategy(max_size=400))
+    def same(size: int, first: int, trace: Trace) -> None:
+        base = 0x2000_0000 + 8 * first
+        theirs = replay(trace, ForeignHeap.load(built, size, base_address=base))
+        ours = replay(trace, Heap4(size, base_address=base, word_size=bits // 8))
+        for name in ("address", "free_size", "live_bytes", "failed"):
+            assert np.array_equal(theirs[name], ours[name]), name
+
+    same()

@@ -21,7 +21,7 @@ from needs import LAST_RESORT, tool
 
 from rtosheap import ForeignError, ForeignHeap, Trace, replay
 from rtosheap.allocators._foreign_process import Process
-from rtosheap.allocators._foreign_wire import CALLS
+from rtosheap.allocators._foreign_wire import CALLS, TOLD
 
 #: At the sixth malloc, by fault: the reason, and what the message says.
 FAULTS = {
@@ -170,10 +170,21 @@ def test_what_lies_beside_the_arena_is_watched(tmp_path: Path, left_behind: None
     assert (found.value.event, found.value.reason) == (5, "margin")
 
 
-def test_results_that_were_overwritten_are_none(tmp_path: Path, left_behind: None) -> None:
-    built = library(tmp_path, "simple.c", "FAULT=RECORDS", "FAULT_AT=5")
-    with pytest.raises(ForeignError, match="the records of the run itself were overwritten"):
-        replay(TRACE, ForeignHeap.load(built, 4096))
+@pytest.mark.parametrize("word", ["513", *map(str, range(len(TOLD)))])
+def test_results_that_were_overwritten_are_none(
+    tmp_path: Path, left_behind: None, word: str
+) -> None:
+    """An entry of a column, or a word of those that lie before: an error, or it is written anew."""
+    built = library(tmp_path, "simple.c", "FAULT=RECORDS", "FAULT_AT=5", f"RECORD={word}")
+    sound = replay(TRACE, ForeignHeap.load(library(tmp_path, name="sound.so"), 4096))
+    heap = ForeignHeap.load(built, 4096, alignment=8)
+    if word in ("513", str(TOLD.index("complaint"))):
+        with pytest.raises(ForeignError, match="the records of the run itself were overwritten"):
+            replay(TRACE, heap)
+    else:
+        result = replay(TRACE, heap)
+        assert all((result[name] == sound[name]).all() for name in sound)
+        assert result.summary()[1:] == sound.summary()[1:]
 
 
 def test_realloc_that_loses_bytes(tmp_path: Path, left_behind: None) -> None:

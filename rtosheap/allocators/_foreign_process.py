@@ -137,9 +137,15 @@ class Process:
         """The columns, of which the process has written the first ``told("done")`` entries."""
         return wire.columns_in(self._told, names, events)
 
+    def complaint(self) -> str:
+        """What it complains of, "" if nothing."""
+        number = self.told("complaint")
+        known = number < len(wire.COMPLAINTS) and wire.is_sealed(self._told_words)
+        return wire.COMPLAINTS[number] if known else "harness"
+
     def holds(self, names: list[str], events: int, done: int) -> bool:
-        """Whether words and columns are as the process wrote them."""
-        return wire.is_sealed(self._told_words) and all(
+        """Whether the columns are as the process wrote them."""
+        return done <= events and all(
             wire.sum_of(values[:done]) == self.told(f"sum_{name}")
             for name, values in self.columns(names, events).items()
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,16 +106,16 @@ class Session:
     def run(
         self,
         batch: Batch,
-        names: Sequence[str],
+        columns: Mapping[str, npt.NDArray[Any]],
         *,
         stop_at_failure: bool = False,
         progress: Progress | None = None,
         replays: bool = True,
         keep: bool = True,
     ) -> Ran:
-        """Run events, and keep them in mind for copies."""
-        told = [name for name in wire.COLUMNS if name in names or name in ("address", "failed")]
-        ran = self._run(self.process(), batch, told, replays, stop_at_failure, progress)
+        """Run events, and keep them in mind for copies. `columns` are filled, and two more."""
+        process = self.process()
+        ran = self._run(process, batch, columns, replays, stop_at_failure, progress)
         done = batch.part(0, ran.done)
         if replays:
             self._check(done)
@@ -153,7 +153,7 @@ class Session:
             process.begin()
         except Ended as end:
             raise self._failed(process, end.reason, f"{_calling(process)} {end.text}") from None
-        complaint = wire.COMPLAINTS[process.told("complaint")]
+        complaint = process.complaint()
         if not complaint:
             return process
         output = process.output()
@@ -167,6 +167,8 @@ class Session:
                 f"library is {name}, which lacks {', '.join(f'rh_foreign_{f}' for f in lacking)}: "
                 "an adapter defines what csrc/foreign/rh_foreign.h declares"
             )
+        if complaint == "harness":
+            raise ForeignError(f"{name}: {_OVERWRITTEN}", complaint)
         if complaint == "memory":
             raise MemoryError(f"{self.size:,} bytes do not fit the memory of {name}'s process")
         raise ValueError(f"size is {self.size}: rh_foreign_init of {name} returned false for it")
@@ -175,7 +177,7 @@ class Session:
         """All events so far."""
         self._events = 0
         for batch in self._batches:
-            ran = self._run(process, batch, ["address", "failed"], replays=False)
+            ran = self._run(process, batch, {}, replays=False)
             if ran.interrupt is not None:
                 raise ran.interrupt
             self._events += ran.done
@@ -184,13 +186,17 @@ class Session:
         self,
         process: Process,
         batch: Batch,
-        names: list[str],
+        given: Mapping[str, npt.NDArray[Any]],
         replays: bool,
         stop_at_failure: bool = False,
         progress: Progress | None = None,
     ) -> Ran:
         events = len(batch.op)
-        columns = {name: np.zeros(events, wire.COLUMNS[name]) for name in names}
+        names = [name for name in wire.COLUMNS if name in given or name in ("address", "failed")]
+        columns = {
+            name: given[name] if name in given else np.zeros(events, wire.COLUMNS[name])
+            for name in names
+        }
         mask = sum(1 << i for i, name in enumerate(wire.COLUMNS) if name in names)
         process.say(columns=mask, watch=self._watch, stop_at_failure=int(stop_at_failure))
         ran = Ran(0, columns, 0, 0, 0, 0, -1, None)
@@ -209,7 +215,7 @@ class Session:
             process.say(live_bytes=ran.live_bytes)
             interrupt = self._call(process, b"r", place, look)
             done = process.told("done")
-            if done > n or not process.holds(names, n, done):
+            if not process.holds(names, n, done):
                 raise self._failed(process, "harness", _OVERWRITTEN)
             for name, values in process.columns(names, n).items():
                 columns[name][ran.done : ran.done + done] = values[:done]
@@ -243,7 +249,9 @@ class Session:
         except BaseException:  # it did not even answer; a new process begins from what is kept
             self.close()
             raise
-        complaint = wire.COMPLAINTS[process.told("complaint")]
+        complaint = process.complaint()
+        if complaint == "harness":
+            raise self._failed(process, complaint, _OVERWRITTEN)
         if complaint:
             place = place.after(process, command)
             if complaint in ("payload", "margin"):

@@ -147,7 +147,8 @@ class ForeignHeap(Allocator):
             What results call it. Default: the file's name without ``lib`` and suffix.
         cc : str, optional
             The C compiler for the program that runs it, compiled once; by default the
-            environment's ``CC``, or ``cc``.
+            environment's ``CC``, or ``cc``. ``"gcc -fsanitize=address"`` is for a library that is
+            built so.
 
         Raises
         ------
@@ -257,8 +258,9 @@ class ForeignHeap(Allocator):
         with self._alone():
             slot, _ = self._known(address)
             batch = _batch(ord("u"), slot, 0)
-            ran = self._session.run(batch, ["block_size"], replays=False, keep=False)
-            return int(ran.columns["block_size"][0])
+            told = np.zeros(1, np.uint64)
+            self._session.run(batch, {"block_size": told}, replays=False, keep=False)
+            return int(told[0])
 
     @property
     def free_size(self) -> int | None:
@@ -355,11 +357,7 @@ class ForeignHeap(Allocator):
             moved = slot if first == 0 else slot + np.int32(first)
             batch = Batch(op, moved, size)
             session.slots += slots
-            ran = session.run(
-                batch, list(columns), stop_at_failure=stop_at_failure, progress=progress
-            )
-            for name, values in columns.items():
-                values[:] = ran.columns[name]
+            ran = session.run(batch, columns, stop_at_failure=stop_at_failure, progress=progress)
             self._note_live(batch.part(0, ran.done), ran.columns)
         if ran.interrupt is not None:
             raise ran.interrupt
@@ -426,7 +424,7 @@ class ForeignHeap(Allocator):
             return address
 
     def _one(self, op: int, slot: int, size: int) -> tuple[int, bool]:
-        ran = self._session.run(_batch(op, slot, size), [], replays=False)
+        ran = self._session.run(_batch(op, slot, size), {}, replays=False)
         if ran.interrupt is not None and not ran.done:
             raise ran.interrupt
         return int(ran.columns["address"][0]), bool(ran.columns["failed"][0])

@@ -13,6 +13,9 @@
 #ifndef FAULT_AT
 #define FAULT_AT 0
 #endif
+#ifndef RECORD
+#define RECORD (4096 / 8 + 1) /* an entry of the first column */
+#endif
 #ifndef FAULT
 #define FAULT 0
 #endif
@@ -98,7 +101,7 @@ static void overwrite_records(void) {
         char access[8];
         if (sscanf(line, "%llx-%llx %7s", &from, &to, access) != 3) continue;
         if (strncmp(access, "rw-s", 4) == 0 && strstr(line, "rtosheap-told") != NULL)
-            ((volatile uint64_t *)(uintptr_t)from)[4096 / 8 + 1] ^= 0xFF00;
+            ((volatile uint64_t *)(uintptr_t)from)[RECORD] ^= 0xFF00;
     }
     if (maps != NULL) fclose(maps);
 }
