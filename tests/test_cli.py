@@ -310,7 +310,7 @@ BAD = [
     (["size", "noise"], "noise"),
     (["size", TRACE, "--heap", "heap_6"], "'heap_6'; it must be one of"),
     (["size", TRACE, "--heap", "heap_5"], "heap_5 needs its regions"),
-    (["size", TRACE, "--region", "0x100:"], "--region is for heap_5 and policies; heap_4 has one region"),
+    (["size", TRACE, "--region", "0x100:"], "heap_5 and policies; heap_4 has one region"),
     (["size", TRACE, "--heap", "heap_5", "--region", "0x100:1K"], "exactly the last one"),
     (["size", TRACE, "--heap", "heap_5", "--region", "0x100"], "'0x100' is no region"),
     (["size", TRACE, "--heap", "heap_5", "--region", "x:1K"], "'x' is no address"),
