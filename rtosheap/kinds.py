@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from rtosheap.allocators import PolicyHeap
+from rtosheap.allocators import AllocatorKind, PolicyHeap
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.heaps.layout import Layout
 
-__all__ = ["CLASSES", "NAMES", "HeapClass", "HeapKind", "heap_class", "heap_name", "layout_of"]
+__all__ = [
+    "CLASSES",
+    "NAMES",
+    "FreertosClass",
+    "HeapClass",
+    "HeapKind",
+    "freertos_class",
+    "heap_class",
+    "heap_name",
+    "layout_of",
+    "layout_of_name",
+]
 
-HeapClass: TypeAlias = (
-    type[Heap1] | type[Heap2] | type[Heap3] | type[Heap4] | type[Heap5] | type[PolicyHeap]
-)
+FreertosClass: TypeAlias = type[Heap1] | type[Heap2] | type[Heap3] | type[Heap4] | type[Heap5]
+HeapClass: TypeAlias = FreertosClass | type[PolicyHeap] | AllocatorKind
 #: What an argument that chooses a heap may be.
 HeapKind: TypeAlias = HeapClass | str
 
 #: The five classes, by name.
-CLASSES: dict[str, HeapClass] = {
+CLASSES: dict[str, FreertosClass] = {
     "heap_1": Heap1,
     "heap_2": Heap2,
     "heap_3": Heap3,
@@ -35,8 +45,8 @@ def heap_class(heap: HeapKind) -> HeapClass:
     Parameters
     ----------
     heap : type or str
-        `Heap1` … `Heap5`, `PolicyHeap`, what `PolicyHeap.of` returns, or a subclass, which is
-        returned as it is; or ``"heap_1"`` … ``"heap_5"``, or a policy's name.
+        `Heap1` … `Heap5`, `PolicyHeap`, what `PolicyHeap.of` or `ForeignHeap.of` returns, or a
+        subclass, which is returned as it is; or ``"heap_1"`` … ``"heap_5"``, or a policy's name.
 
     Raises
     ------
@@ -60,6 +70,8 @@ def heap_class(heap: HeapKind) -> HeapClass:
         except ValueError as error:
             why = f"; {error}" if "-fit" in heap or "/" in heap else ""
             raise ValueError(f"heap is {heap!r}; it must be {_CHOICES}{why}") from None
+    if isinstance(heap, AllocatorKind):
+        return heap
     known = (*CLASSES.values(), PolicyHeap)
     if isinstance(heap, type) and issubclass(heap, known):
         return heap
@@ -70,8 +82,8 @@ def heap_class(heap: HeapKind) -> HeapClass:
 
 
 def heap_name(heap: HeapKind) -> str:
-    """The name of a heap kind, ``"heap_1"`` … ``"heap_5"``, or its policy's; a subclass has its
-    heap's.
+    """The name of a heap kind, ``"heap_1"`` … ``"heap_5"``, its policy's or its own; a subclass has
+    its heap's.
 
     Raises
     ------
@@ -85,9 +97,28 @@ def heap_name(heap: HeapKind) -> str:
     ('heap_4', 'heap_1')
     """
     chosen = heap_class(heap)
+    if isinstance(chosen, AllocatorKind):
+        return chosen.name
     if issubclass(chosen, PolicyHeap):
         return chosen.chosen.name
     return next(name for name, known in CLASSES.items() if issubclass(chosen, known))
+
+
+def freertos_class(heap: HeapKind) -> FreertosClass:
+    """The class of one of FreeRTOS's own heaps, where no other serves.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`heap_class`; and for a policy, or an allocator that is not ours.
+    """
+    chosen = heap_class(heap)
+    if isinstance(chosen, AllocatorKind) or issubclass(chosen, PolicyHeap):
+        raise ValueError(
+            f"heap is {heap_name(chosen)!r}; here only FreeRTOS's own heaps serve: "
+            f"{', '.join(NAMES)}"
+        )
+    return chosen
 
 
 def layout_of(heap: HeapKind, options: Mapping[str, Any] | None = None) -> Layout:
@@ -99,12 +130,22 @@ def layout_of(heap: HeapKind, options: Mapping[str, Any] | None = None) -> Layou
         As :func:`heap_class`.
     """
     chosen = heap_class(heap)
+    if isinstance(chosen, AllocatorKind):
+        return Layout(0, chosen.word_size, chosen.alignment, called=chosen.name)
     policy = chosen.chosen if issubclass(chosen, PolicyHeap) else None
     return Layout.from_options(chosen.kind, options or {}, policy)
+
+
+def layout_of_name(name: str) -> Layout:
+    """The layout of what a result calls so; of an allocator that is not ours nothing is known."""
+    try:
+        return layout_of(name)
+    except ValueError:
+        return Layout(0, called=name)
 
 
 _CHOICES = (
     f"one of the classes {', '.join(known.__name__ for known in CLASSES.values())}, "
     f"or one of the names {', '.join(map(repr, NAMES))}, or a PolicyHeap or a policy's name, such "
-    "as 'best-fit/address/coalescing'"
+    "as 'best-fit/address/coalescing', or what ForeignHeap.of() returns"
 )

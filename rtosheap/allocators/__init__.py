@@ -4,7 +4,7 @@ Python objects.
 
 from typing import TYPE_CHECKING
 
-from rtosheap.allocators.base import Allocator, ForeignError, include
+from rtosheap.allocators.base import Allocator, AllocatorKind, ForeignError, include
 from rtosheap.allocators.policies import PolicyHeap
 from rtosheap.faces import lazily
 from rtosheap.heaps.policy import Policy
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __getattr__ = lazily(__name__, ForeignHeap="foreign", ForeignKind="foreign", ObjectHeap="objects")
 __all__ = [
     "Allocator",
+    "AllocatorKind",
     "ForeignError",
     "ForeignHeap",
     "ForeignKind",

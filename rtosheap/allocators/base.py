@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 from rtosheap import _core
 from rtosheap.builds import csrc
@@ -41,6 +41,30 @@ class ForeignError(HeapError):
     def __init__(self, message: str, reason: str = "", event: int | None = None) -> None:
         super().__init__(message)
         self.reason, self.event = reason, event
+
+
+class AllocatorKind(ABC):
+    """A kind of allocator that is not ours, of a size that is open: it makes one of a size.
+
+    It serves where a kind of heap is an argument. Nothing is known of how it lays out its arena.
+
+    Attributes
+    ----------
+    name : str
+        What results call it.
+    word_size : int
+        Bytes of a pointer.
+    alignment : int
+        Of what malloc returns.
+    """
+
+    name: str
+    word_size: int
+    alignment: int
+
+    @abstractmethod
+    def __call__(self, size: SupportsIndex, *, base_address: SupportsIndex = ...) -> Allocator:
+        """One over an arena of a size; ValueError where there can be none."""
 
 
 class Allocator(ABC):

@@ -17,7 +17,7 @@ from rtosheap.allocators import _foreign_wire as wire
 from rtosheap.allocators._foreign_process import Options
 from rtosheap.allocators._foreign_runner import bits_of
 from rtosheap.allocators._foreign_session import Batch, Session
-from rtosheap.allocators.base import Allocator, counts
+from rtosheap.allocators.base import Allocator, AllocatorKind, counts
 from rtosheap.heaps import FreeBlock, InvalidFreeError
 from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.work import Progress
@@ -38,7 +38,7 @@ _ALWAYS = ("address", "live_bytes", "failed")
 
 
 @dataclass(frozen=True)
-class ForeignKind:
+class ForeignKind(AllocatorKind):
     """A shared library's allocator, of a size that is open: called with a size, it makes one.
 
     ``ForeignHeap.of()`` makes it. It can be pickled and compared.
@@ -47,9 +47,19 @@ class ForeignKind:
     options: Options
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         """What results call it."""
         return self.options.name
+
+    @property
+    def word_size(self) -> int:  # type: ignore[override]
+        """Bytes of the library's pointers."""
+        return bits_of(self.options.library) // 8
+
+    @property
+    def alignment(self) -> int:  # type: ignore[override]
+        """What every address is a multiple of."""
+        return self.options.alignment
 
     def __call__(
         self, size: SupportsIndex, *, base_address: SupportsIndex = DEFAULT_BASE

@@ -11,7 +11,7 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.device import load_dump
 from rtosheap.heaps.layout import DEFAULT_BASE
 from rtosheap.inspection import Report, inspect
-from rtosheap.kinds import heap_class, layout_of
+from rtosheap.kinds import freertos_class, layout_of
 
 ABOUT = "Look at a heap in a RAM dump: its blocks, how fragmented it is, what is damaged."
 EXAMPLE = """\
@@ -82,7 +82,7 @@ def inspect_dump(args: argparse.Namespace) -> Report:
     version = _arguments.versions(args, args.heap)
     dump = load_dump(
         args.dump,
-        heap_class(args.heap).kind,
+        freertos_class(args.heap).kind,
         base=DEFAULT_BASE if args.base is None else args.base,
         elf=args.elf,
         arena=args.arena,

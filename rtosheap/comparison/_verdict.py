@@ -8,7 +8,7 @@ from rtosheap.comparison._releases import listed, of_releases
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
 from rtosheap.comparison.versions import VersionResult
-from rtosheap.kinds import layout_of
+from rtosheap.kinds import layout_of_name
 from rtosheap.traces import Trace
 from rtosheap.traces.several import name_of_all
 
@@ -21,7 +21,7 @@ def best(rows: Iterable[HeapResult], *, regions_given: bool) -> HeapResult | Non
     served = [row for row in rows if row.size is not None]
     return min(
         served,
-        key=lambda row: (layout_of(row.heap).has_regions and not regions_given, row.size),
+        key=lambda row: (layout_of_name(row.heap).has_regions and not regions_given, row.size),
         default=None,
     )
 
@@ -42,9 +42,9 @@ def _judge(row: HeapResult, least: HeapResult | None, traces: Sequence[Trace]) -
         words.append(f"serves with the least memory{ratio}")
     else:
         words.append(f"needs {_more(row, least)} {least.heap}")
-    if not layout_of(row.heap).frees and _frees_nothing(traces):
+    if not layout_of_name(row.heap).frees and _frees_nothing(traces):
         words.append("and will do: nothing is ever freed")
-    elif not layout_of(row.heap).frees or row.heap != least.heap:
+    elif not layout_of_name(row.heap).frees or row.heap != least.heap:
         words += _why(row)
     if row.most_nodes:
         words.append(f"; its slowest call reads {_entries(row.most_nodes)}")
@@ -88,10 +88,10 @@ def _winner(least: HeapResult, traces: Sequence[Trace]) -> str:
     text = f"{least.heap} serves {name} with the least memory: {least.size:,} bytes{ratio}."
     if least.recording is not None and len(traces) > 1:
         text += f" {least.recording} decides."
-    if not layout_of(least.heap).frees and _frees_nothing(traces):
+    if not layout_of_name(least.heap).frees and _frees_nothing(traces):
         text += " Nothing is ever freed, so heap_1 will do; it is also the simplest and fastest."
     known = least.exact and least.safe_size == least.size
-    if not layout_of(least.heap).monotone and not known:
+    if not layout_of_name(least.heap).monotone and not known:
         text += f" But {least.heap} can fail in a larger heap where it serves in a smaller one."
     return text
 
@@ -123,7 +123,7 @@ def _others(rows: Sequence[HeapResult], least: HeapResult) -> list[str]:
     texts: list[str] = []
     for row in others:
         why = _why(row) if _size(row) > _size(least) else []
-        if layout_of(row.heap).has_regions and row.note:
+        if layout_of_name(row.heap).has_regions and row.note:
             why = ["(in two regions)"]
         needs = [] if texts else ["needs"]
         texts.append(" ".join([row.heap, *needs, _more(row, least, than=False), *why]))
@@ -177,7 +177,7 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
 
 def _why(row: HeapResult) -> list[str]:
     """Why a heap needs more than others do, where its kind is why."""
-    layout = layout_of(row.heap)
+    layout = layout_of_name(row.heap)
     if not layout.frees:
         return ["(it takes nothing back)"]
     return ["(it never merges what is freed)"] if layout.by_size else []

@@ -29,10 +29,11 @@ def at_peak(problem: SizingProblem, size: int) -> Peak | None:
     -------
     Peak or None
         The bytes of each of `PARTS`, which add up to `size` (and the fixed regions); and the share
-        of the free bytes that lies outside the largest free block. None for an empty trace.
+        of the free bytes that lies outside the largest free block. None for an empty trace, and of
+        an allocator of which nothing is known.
     """
     end = problem.trace.peak_event + 1
-    if end == 0:
+    if end == 0 or not problem.layout.is_known:
         return None
     columns = empty_columns(("block_size",), end)
     heap, layout = problem.heap(size), problem.layout

@@ -128,8 +128,7 @@ def _merged(rows: Sequence[_Row]) -> _Row:
 
 def _minimum(job: Job, problems: Sequence[SizingProblem]) -> HeapResult:
     """The smallest heap, and what happens in it."""
-    unknown = Advice(0, (None,) * len(problems))
-    smallest = solve(problems, advice=unknown)
+    smallest = solve(problems, advice=Advice(None, (None,) * len(problems)))
     size, layout = smallest.last_region_size, problems[0].layout
     counts = [problem.counts(size) for problem in problems]
     most = max(counts, key=lambda one: one.most_nodes)
@@ -137,7 +136,8 @@ def _minimum(job: Job, problems: Sequence[SizingProblem]) -> HeapResult:
     peak = at_peak(decides, size)
     note = ""
     if {"word_size", "alignment"} & job.options.keys() - layout.options:
-        note = "newlib-nano's own alignment of 8"
+        own = "newlib-nano" if layout.is_newlib else layout.name
+        note = f"{own}'s own alignment of {layout.alignment}"
     if not layout.monotone and not (smallest.exact and smallest.safe_size == smallest.size):
         note = "; ".join(filter(None, (note, _note_on_larger(smallest))))
     return HeapResult(
@@ -149,13 +149,19 @@ def _minimum(job: Job, problems: Sequence[SizingProblem]) -> HeapResult:
         safe_size=smallest.safe_size,
         breakdown=None if peak is None else peak.breakdown,
         external_fragmentation=None if peak is None else peak.external_fragmentation,
-        most_nodes=most.most_nodes,
+        most_nodes=most.most_nodes if layout.is_known else None,
         most_nodes_event=_event(most),
         regions=smallest.regions,
         note=note,
         recording=smallest.recording,
         recordings=tuple(
-            RecordingResult(own.name, own.size, own.witness, count.most_nodes, _event(count))
+            RecordingResult(
+                own.name,
+                own.size,
+                own.witness,
+                count.most_nodes if layout.is_known else None,
+                _event(count),
+            )
             for own, count in zip(smallest.recordings, counts, strict=False)  # none if given alone
         ),
     )
@@ -279,10 +285,13 @@ def _problems(
 
 
 def _unsupported(job: Job) -> str | None:
-    word_size = job.options.get("word_size", 4)
-    if "word_size" not in layout_of(job.heap).options and word_size != 4:
+    layout = layout_of(job.heap)
+    word_size = job.options.get("word_size", layout.word)
+    if "word_size" in layout.options or word_size == layout.word:
+        return None
+    if layout.is_newlib:
         return f"newlib-nano is a 32-bit library: heap_3 has no word_size of {word_size}"
-    return None
+    return f"{layout.name} is built for words of {layout.word} bytes, not {word_size}"
 
 
 def _made_up(job: Job) -> tuple[RegionSizes, str]:

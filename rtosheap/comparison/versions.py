@@ -111,7 +111,7 @@ class Versions:
             _Release(
                 name,
                 {**self.options, "kernel": name},
-                _SHOWS & rules_of(name, heap.kind, protector=protector),
+                _SHOWS & rules_of(name, layout_of(heap).kind, protector=protector),
             )
             for name in self._kernels
         ]

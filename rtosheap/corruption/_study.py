@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rtosheap.corruption._faults import FAULTS
 from rtosheap.html import table_html
-from rtosheap.kinds import NAMES, HeapKind, heap_name
+from rtosheap.kinds import NAMES, HeapKind, freertos_class, heap_name
 from rtosheap.tables import plain_table
 
 LEVELS: tuple[str, ...] = ("none", "assertions", "canary", "protector", "checked")
@@ -88,7 +88,7 @@ class Study:
         self, *, heap: HeapKind | None = None, level: str | None = None, fault: str | None = None
     ) -> Study:
         """The trials of one heap, level or fault."""
-        name = None if heap is None else heap_name(heap)
+        name = None if heap is None else heap_name(freertos_class(heap))
         kept = [
             trial
             for trial in self.trials

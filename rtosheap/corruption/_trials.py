@@ -8,6 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from rtosheap._lab import Lab
+from rtosheap.allocators import AllocatorKind
 from rtosheap.corruption._faults import FAULTS, PLANS, Action, Plan, Scene
 from rtosheap.corruption._program import Program, Target
 from rtosheap.corruption._study import LEVELS, Study, Trial
@@ -15,7 +16,7 @@ from rtosheap.heaps.layout import DEFAULT_BASE, Layout
 from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.toolchains import find_newlib
 from rtosheap.heaps.variants import variant_of
-from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name, layout_of
+from rtosheap.kinds import NAMES, HeapKind, freertos_class, heap_name, layout_of
 
 _CHECKS = {"none": 0, "assertions": 1, "canary": 0, "protector": 1, "checked": 2}
 _CANARY = 0x9E37_79B9_7F4A_7C15
@@ -85,8 +86,8 @@ def study(
     >>> len(result), sorted({trial.outcome for trial in result})
     (160, ['detected', 'fatal', 'silent'])
     """
-    several = [heaps] if isinstance(heaps, str | type) else list(heaps)
-    names = list(dict.fromkeys(heap_name(heap) for heap in several))
+    several = [heaps] if isinstance(heaps, str | type | AllocatorKind) else list(heaps)
+    names = list(dict.fromkeys(heap_name(freertos_class(heap)) for heap in several))
     chosen_levels = _chosen(levels, "levels", LEVELS)
     chosen_faults = _chosen(faults, "faults", FAULTS)
     settings = _Settings(calls, heap_size, overrun, word_size, alignment, kernel, newlib)
@@ -141,7 +142,7 @@ def inject(
     >>> trial.injected, trial.outcome, trial.call
     ('0x1fffd1d8 freed, outside the heap', 'detected', 0)
     """
-    name = heap_name(heap)
+    name = heap_name(freertos_class(heap))
     (one_level,), (one_fault,) = (
         _chosen(level, "level", LEVELS),
         _chosen(fault, "fault", FAULTS),
@@ -188,7 +189,7 @@ class _Settings(NamedTuple):
                 raise TypeError(f"{option!r} is an option of none of {', '.join(heaps)}")
 
     def target(self, name: str) -> Target:
-        kind = heap_class(name).kind
+        kind = freertos_class(name).kind
         (layout,) = Layout.existing(kind, (self.word_size,), (self.alignment,))
         kernel, newlib = find_kernel(self.kernel).name, find_newlib(self.newlib)
         layout = replace(layout, variant=variant_of(kind, kernel, newlib))

@@ -20,7 +20,7 @@ from rtosheap.cortexm.images import (
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
 from rtosheap.heaps import Heap5
-from rtosheap.kinds import HeapKind, heap_name, layout_of
+from rtosheap.kinds import HeapKind, freertos_class, heap_name, layout_of
 from rtosheap.tables import pairs
 
 __all__ = ["Bound", "bound"]
@@ -206,7 +206,7 @@ def bound(
     >>> from rtosheap.cortexm import bound
     >>> print(bound("heap_4", heap_size=16384))  # doctest: +SKIP
     """
-    name = heap_name(heap)
+    name = heap_name(freertos_class(heap))
     layout = layout_of(name)
     if layout.is_newlib:
         raise ValueError(f"heap is {name!r}, the C library's; it must be one of the other four")

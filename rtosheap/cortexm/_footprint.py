@@ -10,7 +10,7 @@ from rtosheap.cortexm.images import Configuration, Kernel, object_file
 from rtosheap.cortexm.targets import CPUS, cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
 from rtosheap.device import read_firmware
-from rtosheap.kinds import NAMES, HeapKind, heap_name, layout_of
+from rtosheap.kinds import NAMES, HeapKind, freertos_class, heap_name, layout_of
 
 __all__ = ["Footprint", "footprint"]
 
@@ -87,7 +87,7 @@ def footprint(
         If a heap, a processor or a level does not exist.
     """
     compiler = find_toolchain(toolchain)
-    heaps = NAMES if heap is None else (heap_name(heap),)
+    heaps = NAMES if heap is None else (heap_name(freertos_class(heap)),)
     if heap is None and compiler.name != "arm-none-eabi-gcc":
         heaps = tuple(name for name in NAMES if not layout_of(name).is_newlib)
     cpus = CPUS if cpu is None else (cpu_named(cpu).name,)

@@ -25,7 +25,7 @@ from rtosheap.cortexm.images import (
 from rtosheap.cortexm.machine import Call, Machine
 from rtosheap.cortexm.targets import cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
-from rtosheap.kinds import HeapKind, heap_class, heap_name, layout_of
+from rtosheap.kinds import HeapKind, freertos_class, heap_class, heap_name, layout_of
 from rtosheap.replays import Replay, replay
 from rtosheap.replays.cost import Calibration
 from rtosheap.sizing import minimum_heap_size
@@ -306,7 +306,7 @@ def measure(
     theirs = {"include": include, "defines": defines, "name": name}
     _refuse(theirs, "it goes with sources, and none are given")
     kernel = Kernel(alignment, clear_on_free, protector, asserts, index, chunk)
-    kind = heap_name("heap_4" if heap is None else heap)
+    kind = heap_name(freertos_class("heap_4" if heap is None else heap))
     layout = layout_of(kind)
     check_kernel(kind, kernel, heap_size)
     if regions is not None:

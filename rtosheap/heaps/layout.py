@@ -19,6 +19,7 @@ from rtosheap.heaps.variants import NEWEST, Variant, variant_of
 
 #: What each constructor takes besides the memory, by the heap's number.
 OPTIONS: dict[int, frozenset[str]] = {
+    0: frozenset({"base_address"}),
     1: frozenset({"base_address", "word_size", "alignment", "kernel"}),
     2: frozenset(
         {"base_address", "word_size", "alignment", "clear_on_free", "end_marker_address", "kernel"}
@@ -54,7 +55,8 @@ class Layout:
     Attributes
     ----------
     kind : int
-        The heap's number, 1 to 5; 6 for a `PolicyHeap`.
+        The heap's number, 1 to 5; 6 for a `PolicyHeap`; 0 for an allocator of which nothing is
+        known.
     word : {4, 8}
         Bytes of a word.
     alignment : {4, 8, 16, 32}
@@ -65,6 +67,8 @@ class Layout:
         Which releases' arenas.
     policy : Policy or None
         Of a `PolicyHeap`.
+    called : str
+        Of an allocator of which nothing is known, its name.
 
     Raises
     ------
@@ -78,8 +82,11 @@ class Layout:
     canary: int = 0
     variant: Variant = NEWEST
     policy: Policy | None = None
+    called: str = ""
 
     def __post_init__(self) -> None:
+        if not self.is_known:
+            return
         if self.word not in WORD_SIZES:
             raise ValueError(f"word_size is {self.word}; it must be 4 or 8")
         if self.alignment not in ALIGNMENTS or self.alignment < self.word:
@@ -138,7 +145,9 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """``"heap_1"`` … ``"heap_5"``, or a policy's."""
+        """``"heap_1"`` … ``"heap_5"``, a policy's, or an allocator's own."""
+        if not self.is_known:
+            return self.called
         return f"heap_{self.kind}" if self.policy is None else self.policy.name
 
     @property
@@ -162,6 +171,13 @@ class Layout:
         return self.kind in (4, 5)
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything is known of how it lays out its arena: not of an allocator that is not
+        ours.
+        """
+        return self.kind != 0
+
+    @property
     def ends_in_marker(self) -> bool:
         """Whether a header marks the end of its blocks."""
         return self.by_address or (self.policy is not None and self.policy.coalesce != "never")
@@ -181,9 +197,14 @@ class Layout:
     @property
     def monotone(self) -> bool:
         """Whether a heap larger than one that serves a trace serves it, too."""
-        if self.policy is not None:
+        if self.needs_trial:
             return False
         return not self.by_size and (not self.is_newlib or self.variant.final)
+
+    @property
+    def needs_trial(self) -> bool:
+        """Whether nothing but a replay tells if a size serves."""
+        return self.policy is not None or not self.is_known
 
     @property
     def has_regions(self) -> bool:
@@ -210,7 +231,7 @@ class Layout:
     @property
     def header(self) -> int:
         """Bytes of a block's header: 0 for heap_1, 4 for heap_3's size field."""
-        if self.kind == 1:
+        if self.kind in (0, 1):
             return 0
         return _SIZE_FIELD if self.kind == 3 else up(2 * self.word, self.alignment)
 
@@ -267,6 +288,8 @@ class Layout:
         """Bytes of the smallest block that serves a request: of an int, or of each in an array."""
         if self.variant.pads:
             return request - request % self.alignment + self.alignment + self.header
+        if not self.is_known:
+            return request
         if self.is_buddy:
             return _power(_rounded(request + self.header, self.alignment))
         if self.kind != 3:
@@ -288,6 +311,8 @@ class Layout:
             free = 1 << (free.bit_length() - 1)
         if self.policy is not None and self.policy.fit == "good":
             free = self._least_of_class(free)
+        if not self.is_known:
+            return free
         largest = down(free, self.step) - self.overhead
         if self.variant.pads:  # one less than a multiple, which would take another
             largest = down(largest, self.alignment) - 1
@@ -305,13 +330,15 @@ class Layout:
 
     def start(self, base: int) -> int:
         """Address of the first block in a region that starts at `base`."""
+        if not self.is_known:
+            return base
         if self.variant.higher:
             return down(base + self.step, self.step)
         return up(base, self.step)
 
     def end(self, base: int, size: int) -> int:
         """Where the blocks of a region of `size` bytes end; heap_4, heap_5: its end marker."""
-        if self.kind == 3:
+        if self.kind in (0, 3):
             return base + size
         start, end = self.start(base), down(base + size - self.header, self.alignment)
         if not self.ends_in_marker:
@@ -331,7 +358,7 @@ class Layout:
     def smallest(self, base: int) -> int:
         """Bytes of the smallest heap (heap_5: last region) at `base`: it has room for a block."""
         lost = self.start(base) - base
-        if self.kind == 1:
+        if self.kind in (0, 1):
             return self.alignment
         if self.is_buddy:
             room = self.header if self.ends_in_marker else self.alignment - lost
@@ -344,7 +371,7 @@ class Layout:
         """Bytes that a heap at `base` needs besides its blocks, at least."""
         if self.kind == 1:
             return self.alignment + 1  # its last byte is never handed out
-        if not self.ends_in_marker and self.kind != 3:
+        if not self.ends_in_marker and self.kind not in (0, 3):
             return self.alignment
         return self.start(base) - base + (self.header if self.ends_in_marker else 0)
 

@@ -15,7 +15,7 @@ from rtosheap.heaps.releases import rules_of, said
 from rtosheap.heaps.toolchains import BEHAVIOURS
 from rtosheap.heaps.variants import variant_of
 from rtosheap.inspection.report import Dependence, Report
-from rtosheap.kinds import HeapClass
+from rtosheap.kinds import FreertosClass
 
 _SHOWN = 4
 
@@ -44,7 +44,9 @@ class _Outcome:
     layout: Layout
 
 
-def finished(cls: HeapClass, drafts: Sequence[tuple[Draft, _Names]], newlib: str | None) -> Report:
+def finished(
+    cls: FreertosClass, drafts: Sequence[tuple[Draft, _Names]], newlib: str | None
+) -> Report:
     """The report for the newest release of the first draft, with what depends on the release.
 
     Parameters
@@ -65,7 +67,7 @@ def finished(cls: HeapClass, drafts: Sequence[tuple[Draft, _Names]], newlib: str
 
 
 def rebuilt(
-    cls: HeapClass, reading: Reading, *, kernel: str | None = None, newlib: str | None = None
+    cls: FreertosClass, reading: Reading, *, kernel: str | None = None, newlib: str | None = None
 ) -> Any:
     """The heap, if one could be so."""
     if reading.fault:
@@ -89,7 +91,7 @@ def _newlibs(newlib: str | None) -> list[_Names]:
     return [*_NEWLIBS][::-1] if newlib is None else [(newlib,)]
 
 
-def _outcome(cls: HeapClass, draft: Draft, names: _Names) -> _Outcome:
+def _outcome(cls: FreertosClass, draft: Draft, names: _Names) -> _Outcome:
     """The draft's report as one of these releases has it."""
     reading, release = draft.reading, names[0]
     layout, version = reading.layout, {"newlib" if reading.layout.is_newlib else "kernel": release}

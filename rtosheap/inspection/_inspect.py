@@ -24,7 +24,7 @@ from rtosheap.inspection._origin import find_origin
 from rtosheap.inspection._owners import former, owners
 from rtosheap.inspection.damage import Damage, find_damage, right_header
 from rtosheap.inspection.report import Found, Report
-from rtosheap.kinds import HeapClass, HeapKind, heap_class, layout_of
+from rtosheap.kinds import FreertosClass, HeapKind, freertos_class, layout_of
 from rtosheap.traces import Trace
 
 
@@ -96,7 +96,7 @@ def inspect(
     >>> inspect(fresh, kernel="V10.5.1").largest_request
     239
     """
-    cls = heap_class(heap)
+    cls = freertos_class(heap)
     layout = Layout.from_options(cls.kind, {"word_size": word_size, "alignment": alignment})
     layout.check_versions(kernel, newlib)
     behaviour = None if newlib is None else find_newlib(newlib)
@@ -125,7 +125,7 @@ def inspect(
     return report if trace is None else _named(report, trace)
 
 
-def _draft(cls: HeapClass, reading: Reading) -> Draft:
+def _draft(cls: FreertosClass, reading: Reading) -> Draft:
     if reading.chain is None:
         return _without_headers(cls, reading)
     return _with_headers(reading, reading.chain)
@@ -219,7 +219,7 @@ def _repaired(layout: Layout, blocks: list[Found]) -> list[int]:
     return [block.address for block in free]
 
 
-def _without_headers(cls: HeapClass, reading: Reading) -> Draft:
+def _without_headers(cls: FreertosClass, reading: Reading) -> Draft:
     layout, ((base, size),) = reading.layout, reading.spans
     damage: tuple[Damage, ...] = ()
     notes: tuple[str, ...] = ()

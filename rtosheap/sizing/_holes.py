@@ -11,6 +11,8 @@ from rtosheap.sizing.problem import Found, SizingProblem, UnservableError, bisec
 WINDOW = 64
 #: Steps after which it gives up to look for a run of sizes that all serve.
 FARTHEST = 16 * WINDOW
+#: How often what a size has beyond the floor is doubled by trial.
+_DOUBLINGS = 20
 
 
 def find_smallest(problem: SizingProblem, sizes: Runs, floor: int) -> Found:
@@ -53,13 +55,12 @@ def find_by_trial(problem: SizingProblem, floor: int, *, full: bool) -> Found:
 
     step = problem.search_step
     sizes = Runs(step, problem.largest, try_one=run)
-    size = floor
+    floor = size = max(floor - floor % step, step)
     if full:
         while not sizes.serves(size):
             size += step
     else:
-        top, _, _ = next(problem.doubling())
-        above = floor + -(-(top - floor) // step) * step
+        above = _serving(problem, sizes, floor)
         size = below = bisect(sizes.serves, floor - step, above, step)
         while below > max(floor, size - WINDOW * step):
             below -= step
@@ -71,6 +72,24 @@ def find_by_trial(problem: SizingProblem, floor: int, *, full: bool) -> Found:
         if not sizes.serves(checked):
             safe = checked + step
     return Found(size, full, safe, checked, sizes)
+
+
+def _serving(problem: SizingProblem, sizes: Runs, floor: int) -> int:
+    """A size on the grid from `floor` on that serves, by ever larger ones: a library may refuse an
+    arena that is far larger than it need be.
+    """
+    room = floor // 8 // sizes.step * sizes.step
+    for _ in range(_DOUBLINGS):
+        size = min(floor + room, problem.largest)
+        if sizes.serves(size):
+            return size
+        if size == problem.largest:
+            break
+        room = 2 * room + sizes.step
+    event = problem.failure(size)
+    raise problem.unservable(
+        f"the largest {problem.name} tried, {size} bytes, fails at event {event}"
+    )
 
 
 def find_common(problems: Sequence[SizingProblem], found: Sequence[Found]) -> Found:

@@ -23,7 +23,7 @@ def find_smallest(problem: SizingProblem, *, full: bool) -> Found:
         return Found(floor)  # nothing is ever given back: the bound is what is needed
     if problem.layout.by_address:
         return Found(_wilderness(problem, floor))
-    if problem.layout.policy is not None:
+    if problem.layout.needs_trial:
         return _holes.find_by_trial(problem, floor, full=full)
     if problem.layout.by_size:
         if problem.largest_request(floor) < problem.trace.largest_request:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtosheap.heaps import Heap4
 from rtosheap.heaps.layout import DEFAULT_BASE
-from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name, layout_of
+from rtosheap.kinds import NAMES, HeapKind, heap_class, heap_name, layout_of, layout_of_name
 from rtosheap.sizing.minimum import MinimumSize, minimum_heap_size
 from rtosheap.sizing.problem import SizingProblem, UnservableError, problems_of
 from rtosheap.sizing.regions import default_regions
@@ -113,25 +113,26 @@ def sizing_points(
     (14, 0)
     """
     traces = as_traces(trace, "trace")
-    names = [heap_name(heap) for heap in heaps]
+    kinds = {heap_name(heap): heap_class(heap) for heap in heaps}
+    names = list(kinds)
     if minima is None or isinstance(minima, Mapping):
         known = {name: _as_size(minimum) for name, minimum in (minima or {}).items()}
     else:
         rows = list(minima)
         known = {row.heap: row.size for row in rows}
         regions = regions or _regions_of(rows)
-    if regions is None and any(layout_of(name).has_regions for name in names):
+    if regions is None and any(layout_of(kind).has_regions for kind in kinds.values()):
         regions = _made_up(traces, known)
-    found = {name: _minimum(traces, name, known, regions) for name in names}
+    found = {name: _minimum(traces, kinds[name], known, regions) for name in names}
     peak = max(one.peak_live_bytes for one in traces)
     wanted = None if sizes is None else sorted({int(size) for size in sizes})
     grids = {name: _grid(peak, name, found, wanted) for name in names}
     total, done = sum(map(len, grids.values())), 0
     curves = []
     for name in names:
-        own = regions if layout_of(name).has_regions else None
+        own = regions if layout_of(kinds[name]).has_regions else None
         called = unique_names(traces)
-        problems = problems_of(traces, called, heap_class(name), {}, regions=own)
+        problems = problems_of(traces, called, kinds[name], {}, regions=own)
         tried, failures = [], []
         for size in grids[name]:
             count = _failures(problems, size - problems[0].fixed_bytes)
@@ -148,7 +149,7 @@ def sizing_points(
 def _regions_of(rows: Iterable[Row]) -> list[tuple[int, int | None]] | None:
     """The regions of heap_5 in a comparison, the last one open."""
     for row in rows:
-        if layout_of(row.heap).has_regions and row.regions:
+        if layout_of_name(row.heap).has_regions and row.regions:
             return [*row.regions[:-1], (row.regions[-1][0], None)]
     return None
 
@@ -157,22 +158,22 @@ def _made_up(
     traces: Sequence[Trace], known: dict[str, int | None]
 ) -> Sequence[tuple[int, int | None]]:
     name = heap_name(Heap4)
-    known[name] = _minimum(traces, name, known, None)
+    known[name] = _minimum(traces, Heap4, known, None)
     layout = layout_of(Heap4)
     return default_regions(known[name] or layout.largest(DEFAULT_BASE), layout)
 
 
 def _minimum(
     traces: Sequence[Trace],
-    name: str,
+    heap: HeapKind,
     known: Mapping[str, int | None],
     regions: Sequence[tuple[int, int | None]] | None,
 ) -> int | None:
-    if name in known:
-        return known[name]
+    if heap_name(heap) in known:
+        return known[heap_name(heap)]
     try:
         return minimum_heap_size(
-            traces, name, regions=regions if layout_of(name).has_regions else None
+            traces, heap, regions=regions if layout_of(heap).has_regions else None
         ).size
     except UnservableError:
         return None

@@ -68,10 +68,11 @@ class MinimumSize:
         is not complete, as `warnings` say.
     peak_live_bytes : int
         Most bytes that are live at once in the trace, as requested.
-    advice_size : int
+    advice_size : int or None
         What "total minus minimum ever free" recommends, measured in a heap of twice
         `peak_live_bytes` (doubled again while the trace does not run in it); the minimum is that
-        over all recordings.
+        over all recordings. None of an allocator that does not tell what is free;
+        of one that is not ours it is what was free between events.
     advice_fails_at : int or None
         The first event that fails in a heap of `advice_size` bytes, None if all are served; of
         several recordings, in the first of them that fails. A heap too small to be constructed
@@ -107,7 +108,7 @@ class MinimumSize:
     witness: int | None
     exact: bool
     peak_live_bytes: int
-    advice_size: int
+    advice_size: int | None
     advice_fails_at: int | None
     safe_size: int
     safe_checked_up_to: int | None
@@ -178,8 +179,9 @@ class MinimumSize:
             upto = self.safe_checked_up_to
             how = "proven" if upto is None else f"checked up to {upto:,}"
             facts.append(("every size serves from", f"{self.safe_size:,} on ({how})"))
-        advice = f"{self.advice_size:,}, which {self._advice_fate()}"
-        facts.append(("total minus minimum ever free", advice))
+        if self.advice_size is not None:
+            advice = f"{self.advice_size:,}, which {self._advice_fate()}"
+            facts.append(("total minus minimum ever free", advice))
         return [*facts, *(("warning", text) for text in self.warnings)]
 
     def table(self) -> str:
@@ -244,7 +246,7 @@ def minimum_heap_size(
         the smallest heap in which every one of them runs is found.
     heap : type or str
         The kind of heap: a class such as `Heap4` or ``PolicyHeap.of("tlsf")``, or its name, such as
-        ``"heap_4"``.
+        ``"heap_4"``; or an allocator of a shared library, ``ForeignHeap.of("libmine.so")``.
     regions : sequence of (int, int or None), optional
         For heap_5, which needs it, and for a `PolicyHeap`: address and bytes of each region,
         ascending. The last size is None: it is solved for.
@@ -308,7 +310,7 @@ def minimum_heap_size(
         every larger arena each decision is the same, so that all of them serve. heap_5's first
         regions are as they are; the same holds for its last one.
 
-    PolicyHeap
+    PolicyHeap, ForeignHeap.of(…)
         By trial, in steps of A: bisection, then every size up to 64 steps below and above, and
         further above until 64 sizes in a row have served; `exact` is False. With ``search="full"``
         every size from the peak of live blocks on, up to the first that serves.
@@ -355,7 +357,7 @@ class Advice(NamedTuple):
     there.
     """
 
-    size: int
+    size: int | None
     fails_at: tuple[int | None, ...]
 
 
@@ -444,7 +446,10 @@ def advise(problems: Sequence[SizingProblem], smallest: int | None = None) -> Ad
         if total - fixed > first.largest:
             total = smallest_size(*problems) if smallest is None else smallest
             break
-    advice = total - min(problem.minimum_ever_free(total - fixed) for problem in problems)
+    free = [problem.minimum_ever_free(total - fixed) for problem in problems]
+    if None in free:
+        return Advice(None, (None,) * len(problems))
+    advice = total - min(least for least in free if least is not None)
     if fixed and advice - fixed < first.smallest:
         # heap_5: what comes before the last region is more
         return Advice(advice, tuple(problem.fixed_failure() for problem in problems))

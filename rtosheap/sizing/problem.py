@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from rtosheap import _core
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout
 from rtosheap.kinds import HeapClass, layout_of
 from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
@@ -58,7 +60,7 @@ class _Tried(NamedTuple):
     """A replay up to its first failure, and the least that was ever free until then."""
 
     counts: Counts
-    least_free: int
+    least_free: int | None  # None: it does not tell
 
 
 class SizingProblem:
@@ -88,7 +90,7 @@ class SizingProblem:
         if not isinstance(trace, Trace):
             raise TypeError(f"trace is {trace!r}; it must be a Trace")
         self.trace, self.options, self.recording = trace, dict(options), recording
-        layout = layout_of(heap)
+        self.layout = layout = layout_of(heap)
         self.name = layout.name
         self.heap_class: Any = heap
         self.fixed: tuple[tuple[int, int], ...] = ()
@@ -102,7 +104,8 @@ class SizingProblem:
         self.fixed_bytes = sum(size for _, size in self.fixed)
         self.layout, self.base = self._found_layout()
         self.smallest = self.layout.smallest(self.base)
-        self.heap(self.smallest)  # what is wrong with the options has nothing to do with the size
+        if self.layout.is_known:
+            self.heap(self.smallest)  # what is wrong with the options has nothing to do with sizes
         self.largest = self._largest()
         self._tried: dict[int, _Tried | None] = {}
         self.rounds = Rounds()
@@ -112,6 +115,8 @@ class SizingProblem:
     def heap(self, size: int) -> Any:
         """A heap of `size` bytes; ValueError where there can be none."""
         with named(f"a {self.name} of {size} bytes, to replay the trace in,"):
+            if not self.layout.is_known:
+                return self.heap_class(size, **self.options)
             if self._last is not None:
                 regions = [(address, zeroed(own)) for address, own in self.fixed]
                 return self._over([*regions, (self._last, zeroed(size))])
@@ -249,7 +254,7 @@ class SizingProblem:
     @property
     def search_step(self) -> int:
         """Bytes between the sizes that a search tries: heap_2's lie on the alignment's grid."""
-        return self.layout.step if self.layout.by_size or self.layout.policy is not None else 1
+        return self.layout.step if self.layout.by_size or self.layout.needs_trial else 1
 
     def first_arena(self) -> int:
         """A size to begin with where an arena that does not run out is wanted."""
@@ -316,8 +321,10 @@ class SizingProblem:
         assert tried is not None
         return tried.counts
 
-    def minimum_ever_free(self, size: int) -> int:
-        """The least that was ever free in such a heap, until the first failure."""
+    def minimum_ever_free(self, size: int) -> int | None:
+        """The least that was ever free in such a heap, until the first failure; None where it does
+        not tell.
+        """
         tried = self._try(size)
         assert tried is not None
         return tried.least_free
@@ -330,8 +337,17 @@ class SizingProblem:
             except ValueError:
                 self._tried[size] = None
             else:
-                self._tried[size] = _Tried(self.replay(heap), heap.minimum_ever_free_size)
+                self._tried[size] = self._run(heap)
         return self._tried[size]
+
+    def _run(self, heap: Any) -> _Tried:
+        if isinstance(heap, _core.Heap):
+            return _Tried(self.replay(heap), heap.minimum_ever_free_size)
+        columns = empty_columns({"free_size"}.intersection(heap.columns), len(self.trace))
+        with heap:
+            counts = self.replay(heap, columns)
+        free = columns.get("free_size", np.empty(0, np.uint64))[: counts.done]
+        return _Tried(counts, int(free.min()) if len(free) else None)
 
     def fixed_failure(self) -> int | None:
         """The first event that fails in heap_5's fixed regions alone, None if they serve all."""
@@ -350,12 +366,15 @@ class SizingProblem:
             heap = self.heap(size - self.fixed_bytes)
         except ValueError as error:
             return Failures(reason=str(error))
-        columns = empty_columns(("failure",), len(self.trace))
-        counts = self.replay(heap, columns, stop=False)
+        known = () if self.layout.is_known or "failure" in heap.columns else ("failed",)
+        columns = empty_columns(known or ("failure",), len(self.trace))
+        with nullcontext() if self.layout.is_known else heap:
+            counts = self.replay(heap, columns, stop=False)
         if not counts.failures:
             return Failures(0)
         first = counts.first_failure
-        return Failures(counts.failures, first, FAILURES[columns["failure"][first]])
+        why = FAILURES[columns["failure"][first]] if "failure" in columns else None
+        return Failures(counts.failures, first, why)
 
 
 def problems_of(

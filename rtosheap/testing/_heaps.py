@@ -7,11 +7,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from rtosheap.allocators import AllocatorKind, PolicyHeap
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout, up
 from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
-from rtosheap.kinds import NAMES, HeapKind, heap_class, layout_of
+from rtosheap.kinds import NAMES, FreertosClass, HeapKind, heap_class, layout_of
 from rtosheap.testing import _arguments
 
 __all__ = ["heaps", "sizes"]
@@ -72,10 +73,10 @@ def heaps(
     >>> find(heaps("heap_4", sizes=(256, 1024)), lambda heap: True)
     <Heap4 of 256 bytes at 0x20000000: 248 free in 1 block, largest 248>
     """
-    chosen = [kinds] if isinstance(kinds, str | type) else list(kinds)
+    chosen = [kinds] if isinstance(kinds, str | type | AllocatorKind) else list(kinds)
     if not chosen:
         raise ValueError("kinds is empty; it must name at least one heap")
-    classes = [heap_class(kind) for kind in chosen]
+    classes = [_class(kind) for kind in chosen]
     least_size, most_size = _arguments.interval(sizes, "sizes", 1, 1 << 24)
     words = _arguments.choices(word_sizes, "word_sizes", (4, 8))
     aligned = _arguments.choices(alignments, "alignments", (4, 8, 16, 32))
@@ -104,6 +105,13 @@ def heaps(
                 f"needs {needed} bytes"
             )
     return _heaps(layouts, (least_size, most_size), (few, many), releases, *flags)
+
+
+def _class(kind: HeapKind) -> FreertosClass | type[PolicyHeap]:
+    chosen = heap_class(kind)
+    if isinstance(chosen, AllocatorKind):
+        raise TypeError(f"kinds names {chosen!r}, which is none of this package's heaps")
+    return chosen
 
 
 def _releases(
