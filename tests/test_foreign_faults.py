@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import traces
 from ctools import run
 from foreign_libraries import BITS, library
 from needs import LAST_RESORT, tool
@@ -325,6 +326,33 @@ def test_a_process_that_ends_takes_its_allocators_along(tmp_path: Path) -> None:
         assert select.select([handle], [], [], LAST_RESORT)[0]
     finally:
         os.close(handle)
+
+
+def test_what_runs_it_is_sound_itself(
+    tmp_path: Path, left_behind: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sanitized: recorded traces, in arenas at odd places, with realloc, copies, walks, checks."""
+    monkeypatch.setenv("RTOSHEAP_CACHE", str(tmp_path / "cache"))
+    cc = f"{tool('gcc')} -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    events = 0
+    for source in ("our_heap_4.c", "simple.c"):
+        built = library(tmp_path, source, "TELLS", "REALLOCATES", name=f"lib{source}.so")
+        for base, size in ((0x2000_0008, 20_000), (0x1000, 40_000), (0x7FFF_F000, 4096)):
+            for checks in ("payloads", "addresses", None):
+                heap = ForeignHeap.load(
+                    built,
+                    size,
+                    base_address=base,
+                    checks=checks,  # type: ignore[arg-type]
+                    cc=cc,
+                )
+                for name in ("coap-server", "png-decode"):
+                    trace = Trace.load(traces.path(name))
+                    replay(trace, heap, record="all")
+                    events += len(trace)
+                heap.copy().check()
+                heap.free_blocks()
+    assert events == 18 * (1_225 + 294)
 
 
 def test_a_fork_does_not_speak_for_its_parent(tmp_path: Path, left_behind: None) -> None:
