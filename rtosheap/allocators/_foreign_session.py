@@ -117,8 +117,8 @@ class Session:
         process = self.process()
         ran = self._run(process, batch, columns, replays, stop_at_failure, progress)
         done = batch.part(0, ran.done)
-        if replays:
-            self._check(done)
+        if replays and ran.interrupt is None:
+            ran = ran._replace(interrupt=self._check(done))
         if keep:
             self._batches.append(done)
             self._events += ran.done
@@ -126,7 +126,9 @@ class Session:
 
     def check(self) -> None:
         """Raise if a live payload, or what lies beside the arena, was written to."""
-        self._check(None)
+        interrupt = self._check(None)
+        if interrupt is not None:
+            raise interrupt
 
     def ask(self, command: bytes) -> Process:
         """Have what is no event done; the process has the answer."""
@@ -224,14 +226,12 @@ class Session:
                 ran = ran._replace(interrupt=_interrupt_of(lambda: look(lambda: 0)))
         return ran
 
-    def _check(self, batch: Batch | None) -> None:
+    def _check(self, batch: Batch | None) -> BaseException | None:
         process = self.process()
         process.say(slots=self.slots)
         process.make_room(wire.ARRAYS_AT, wire.ARRAYS_AT)
         place = _Place() if batch is None else _Place(batch, len(batch.op), True)
-        interrupt = self._call(process, b"c", place)
-        if interrupt is not None:
-            raise interrupt
+        return self._call(process, b"c", place)
 
     def _call(
         self,
