@@ -21,10 +21,10 @@ kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_h
 MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk.
 
 Modules, loaded when they are used: heaps, allocators, traces, replays, sizing, comparison, risk,
-fragmentation; plot (pictures), data (bundled traces), testing (Hypothesis strategies), inspection (RAM dumps),
-corruption (the laboratory of faults), cortexm (what a call costs on a device), freertos
-(FreeRTOS's own names). ``help(rtosheap.Heap4)`` and the like say more; so does the command line,
-``rtosheap --help``.
+fragmentation; plot (pictures), data (bundled traces), testing (Hypothesis strategies), inspection
+(RAM dumps), corruption (the laboratory of faults), cortexm (what a call costs on a device),
+freertos (FreeRTOS's own names). ``help(rtosheap.Heap4)`` and the like say more; so does the command
+line, ``rtosheap --help``.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import traces
@@ -235,6 +236,26 @@ def test_a_constructor_that_goes_wrong(
     hours_pass(monkeypatch, "load", 0)
     with pytest.raises(ForeignError, match=text):
         ForeignHeap.load(built, 4096, timeout=LAST_RESORT)
+
+
+def test_an_interrupt_of_a_call_loses_no_block(tmp_path: Path, left_behind: None) -> None:
+    heap = ForeignHeap.load(library(tmp_path, "simple.c", "TELLS"), 1 << 20)
+    heap.malloc(8)
+    process = heap._session.process()
+    ask = process.ask
+
+    def interrupted(*arguments: Any) -> BaseException:
+        ask(*arguments)
+        return KeyboardInterrupt()
+
+    process.ask = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        heap.malloc(8)
+    process.ask = ask  # type: ignore[method-assign]
+    assert [size for _, size in heap._live_blocks()] == [8, 8]
+    heap.free(0x2000_0030)
+    assert heap.copy().free_size == heap.free_size == (1 << 20) - 32
+    del process, ask, interrupted
 
 
 def test_an_interrupt_ends_a_load(

@@ -110,6 +110,7 @@ class ForeignHeap(Allocator):
         self.alignment = options.alignment
         self.word_size = bits_of(options.library) // 8
         self._lock = threading.Lock()
+        self._pending: BaseException | None = None  # raised once all is noted
         self._live: dict[int, tuple[int, int]] = {}  # slot and size by address
         self._unused: list[int] = []  # slots
         self._session = Session(options, self.size, self.base_address)
@@ -369,8 +370,7 @@ class ForeignHeap(Allocator):
             session.slots += slots
             ran = session.run(batch, columns, stop_at_failure=stop_at_failure, progress=progress)
             self._note_live(batch.part(0, ran.done), ran.columns)
-        if ran.interrupt is not None:
-            raise ran.interrupt
+            self._pending = ran.interrupt
         return counts(
             done=ran.done,
             failures=ran.failures,
@@ -410,6 +410,9 @@ class ForeignHeap(Allocator):
             yield
         finally:
             self._lock.release()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            raise pending
 
     def _require(self, function: str, what: str) -> None:
         if function not in self._functions:
@@ -437,6 +440,7 @@ class ForeignHeap(Allocator):
         ran = self._session.run(_batch(op, slot, size), {}, replays=False)
         if ran.interrupt is not None and not ran.done:
             raise ran.interrupt
+        self._pending = ran.interrupt
         return int(ran.columns["address"][0]), bool(ran.columns["failed"][0])
 
 
