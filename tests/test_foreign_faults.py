@@ -238,24 +238,25 @@ def test_a_constructor_that_goes_wrong(
         ForeignHeap.load(built, 4096, timeout=LAST_RESORT)
 
 
-def test_an_interrupt_of_a_call_loses_no_block(tmp_path: Path, left_behind: None) -> None:
+def test_an_interrupt_of_a_call_loses_no_block(
+    tmp_path: Path, left_behind: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heap = ForeignHeap.load(library(tmp_path, "simple.c", "TELLS"), 1 << 20)
     heap.malloc(8)
-    process = heap._session.process()
-    ask = process.ask
+    ask = Process.ask
 
-    def interrupted(*arguments: Any) -> BaseException:
-        ask(*arguments)
+    def interrupted(process: Process, *arguments: Any) -> BaseException:
+        ask(process, *arguments)
         return KeyboardInterrupt()
 
-    process.ask = interrupted  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        heap.malloc(8)
-    process.ask = ask  # type: ignore[method-assign]
+    with monkeypatch.context() as patched:
+        patched.setattr(Process, "ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            heap.malloc(8)
     assert [size for _, size in heap._live_blocks()] == [8, 8]
     heap.free(0x2000_0030)
     assert heap.copy().free_size == heap.free_size == (1 << 20) - 32
-    del process, ask, interrupted
+    del heap
 
 
 def test_an_interrupt_ends_a_load(
