@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 import traces
 from ctools import run
-from foreign_libraries import BITS, library
+from foreign_libraries import BITS, FOREIGN, SOURCES, library
 from needs import LAST_RESORT, tool
 
 from rtosheap import ForeignError, ForeignHeap, Trace, replay
@@ -377,6 +378,33 @@ def test_what_runs_it_is_sound_itself(
     assert events == 18 * (1_225 + 294)
 
 
+@pytest.mark.parametrize("end", ["close", "crash"])
+def test_what_it_has_started_ends_with_it(tmp_path: Path, left_behind: None, end: str) -> None:
+    source = tmp_path / "forks.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <unistd.h>\n"
+        "__attribute__((constructor)) static void begin(void) {\n"
+        "    const int child = fork();\n    if (child == 0) pause();\n"
+        '    printf("%d\\n", child);\n}\n'
+        f'#include "{SOURCES / "bump.c"}"\n'
+        "int boom(void) { return *(volatile int *volatile)8; }\n"
+        "void rh_foreign_walk(rh_foreign_visitor visit, void *context) {\n"
+        "    visit(context, (size_t)boom(), 0, context);\n}\n"
+    )
+    built = tmp_path / "forks.so"
+    run([tool("gcc"), "-shared", "-fPIC", f"-I{FOREIGN}", source, "-o", built])
+    heap = ForeignHeap.load(built, 4096)
+    handle = os.pidfd_open(int(heap.output))
+    if end == "close":
+        heap.close()
+    else:
+        with pytest.raises(ForeignError, match="rh_foreign_walk died of SIGSEGV"):
+            heap.free_blocks()
+    assert select.select([handle], [], [], LAST_RESORT)[0]
+    os.close(handle)
+    del heap
+
+
 def test_a_fork_does_not_speak_for_its_parent(tmp_path: Path, left_behind: None) -> None:
     heap = ForeignHeap.load(library(tmp_path), 4096)
     child = os.fork()
@@ -389,6 +417,19 @@ def test_a_fork_does_not_speak_for_its_parent(tmp_path: Path, left_behind: None)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert heap.malloc(8) == 0x2000_0010
     del heap
+
+
+def test_more_descriptors_than_1024(tmp_path: Path, left_behind: None) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 4096 <= hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+    many = [os.dup(0) for _ in range(1100)]
+    try:
+        assert ForeignHeap.load(library(tmp_path), 4096).malloc(8) == 0x2000_0010
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_two_threads_do_not_speak_at_once(tmp_path: Path, left_behind: None) -> None:

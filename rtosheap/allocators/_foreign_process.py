@@ -85,7 +85,10 @@ class Process:
                 pass_fds=(*given, image),
                 process_group=0,
             )
-            ours = (*self._files, self._output, self._commands, self._replies)
+            undo.callback(_end, self._popen)
+            self._handle = _handle(self._popen.pid)
+            ours = [*self._files, self._output, self._commands, self._replies]
+            ours += [] if self._handle is None else [self._handle]
             undo.pop_all()
         self._finalizer = weakref.finalize(self, _finish, self._pid, self._popen, ours)
 
@@ -208,7 +211,9 @@ class Process:
         """Until it answers; it ends if it makes no progress for too long."""
         timeout = self._timeout if timeout is None else timeout
         seen, since = -1, self._now()
-        while not select.select([self._replies], [], [], min(_LOOK, timeout / 4))[0]:
+        # What it has started may have its pipes: its own end is looked for, too.
+        ends = [self._replies, *([self._handle] if self._handle is not None else [])]
+        while not (ready := _ready(ends, min(_LOOK, timeout / 4))):
             if self.told("done") != seen:
                 seen, since = self.told("done"), self._now()
             elif self._now() - since > timeout:
@@ -217,7 +222,7 @@ class Process:
                 raise Ended("stuck", text)
             if on_wait is not None:
                 on_wait()
-        if os.read(self._replies, 1) == b"":
+        if self._replies not in ready or os.read(self._replies, 1) == b"":
             raise self._gone()
 
     def _now(self) -> float:
@@ -252,25 +257,34 @@ def _end(popen: subprocess.Popen[bytes], patience: float = 0) -> None:
     """Ends the process, if it does not by itself, and all that it has started."""
     if popen.returncode is not None:
         return
+    handle = _handle(popen.pid)
     try:
-        with contextlib.suppress(ProcessLookupError):  # where SIGCHLD is ignored
-            _await_end(popen.pid, patience)
+        if handle is not None:  # until it has ended, but before its number can be another's
+            _ready([handle], patience)
+            _close(handle)
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()
 
 
-def _await_end(pid: int, patience: float) -> None:
-    """Until it has ended, without taking notice of that: its number stays its own."""
-    handle = os.pidfd_open(pid)
+def _ready(descriptors: list[int], seconds: float) -> set[int]:
+    """Those that can be read, or have come to their end."""
+    poll = select.poll()  # select() knows the first 1,024 alone
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+
+
+def _handle(pid: int) -> int | None:
+    """A descriptor that can be read once a process has ended."""
     try:
-        select.select([handle], [], [], patience)
-    finally:
-        _close(handle)
+        return os.pidfd_open(pid)
+    except ProcessLookupError:  # it has, and nobody waits for children: SIGCHLD is ignored
+        return None
 
 
-def _finish(pid: int, popen: subprocess.Popen[bytes], descriptors: tuple[int, ...]) -> None:
+def _finish(pid: int, popen: subprocess.Popen[bytes], descriptors: list[int]) -> None:
     for descriptor in descriptors:
         _close(descriptor)
     if os.getpid() == pid:
