@@ -204,6 +204,11 @@ def test_a_call_that_goes_wrong_names_itself(tmp_path: Path, left_behind: None) 
     with pytest.raises(ForeignError, match=r"tried: malloc\(77\): rh_foreign_malloc died") as found:
         heap.malloc(77)
     assert found.value.event is None
+    built = library(tmp_path, "simple.c", "TELLS", "FAULT=USABLE", "FAULT_AT=0")
+    heap = ForeignHeap.load(built, 4096)
+    address = heap.malloc(8)
+    with pytest.raises(ForeignError, match="tried: usable_size: rh_foreign_usable_size said 1 of"):
+        heap.usable_size(address)
 
 
 def test_what_it_prints_is_kept_and_goes_nowhere(

@@ -153,4 +153,5 @@ def event_text(op: int, size: int) -> str:
     """An event in words."""
     if op >= 0x80:
         return f"memalign({1 << (op & 0x7F)}, {size})"
-    return {"m": f"malloc({size})", "r": f"realloc to {size} bytes", "f": "free"}[chr(op)]
+    texts = {"m": f"malloc({size})", "r": f"realloc to {size} bytes", "f": "free"}
+    return texts.get(chr(op), "usable_size")
