@@ -254,6 +254,17 @@ def test_requests_for_nothing_and_blocks_that_could_not_be_had() -> None:
     assert theirs.instructions[2] == theirs.instructions[3] == 0
 
 
+@pytest.mark.parametrize("events", [[], [("m", 0, 0), ("f", 0)], [("m", 0, 1)]])
+def test_traces_of_next_to_nothing(events: list[tuple[Any, ...]]) -> None:
+    need()
+    trace = Trace.from_events(events)
+    found = cortexm.measure(trace, **HEAP_4)
+    assert found.failures == 0
+    assert found.heap_size == minimum_heap_size(trace, Heap4).size
+    assert len(found.addresses) == len(found.instructions) == len(events)
+    assert "events" in dict(found.summary())
+
+
 def test_an_arena_that_the_allocator_refuses() -> None:
     need()
     with pytest.raises(ValueError, match=r"heap_size is 56; rh_foreign_init\(\) refused"):
@@ -385,6 +396,7 @@ def test_what_would_not_be_constructed_does_not_link(tmp_path: Path, toolchain: 
         ({**HEAP_4, "optimize": "-O9"}, ValueError, "optimize is '-O9'"),
         ({**HEAP_4, "alignment": 3}, ValueError, "alignment is 3"),
         ({**HEAP_4, "heap_size": 0}, ValueError, "heap_size is 0"),
+        ({**HEAP_4, "heap_size": "1K"}, TypeError, "heap_size is '1K'"),
         ({**HEAP_4, "heap": "heap_4"}, ValueError, "heap is 'heap_4'; .* sources are given"),
         ({**HEAP_4, "protector": True}, ValueError, "protector is True"),
         ({**HEAP_4, "regions": [(0, 8)]}, ValueError, "regions is"),

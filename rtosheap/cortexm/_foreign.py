@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 from rtosheap.cortexm._costs import NAMES, Costs, lines_of
 from rtosheap.cortexm._foreign_image import Sources, memory_of
@@ -184,8 +184,12 @@ def measure_foreign(
     """See :func:`rtosheap.cortexm.measure`."""
     if alignment not in ALIGNMENTS:
         raise ValueError(f"alignment is {alignment!r}; it must be 4, 8, 16 or 32")
-    if heap_size is not None and not 0 < index(heap_size) <= _LARGEST:
-        raise ValueError(f"heap_size is {heap_size}; it must be 1 to {_LARGEST:,} bytes")
+    if heap_size is not None:
+        if not isinstance(heap_size, SupportsIndex):
+            raise TypeError(f"heap_size is {heap_size!r}; it must be a whole number of bytes")
+        heap_size = index(heap_size)
+        if not 0 < heap_size <= _LARGEST:
+            raise ValueError(f"heap_size is {heap_size}; it must be 1 to {_LARGEST:,} bytes")
     image = sources.image()
 
     def at(size: int, stop: bool = False, progress: Progress | None = None) -> Run:
