@@ -211,6 +211,17 @@ def best_fit_sizes(
     /,
 ) -> list[tuple[int, int, int]] | None: ...
 
+# The same of all sizes from `first` to `last`, of which there are few.
+def best_fit_sizes_beside(
+    wanted: _Array,
+    ended: _Array,
+    split_above: int,
+    first: int,
+    last: int,
+    progress: Callable[[int], object] | None,
+    /,
+) -> list[tuple[int, int, int]]: ...
+
 # heap_3's are bytes; the heap has `last` or more, and is as new before and afterwards.
 def sbrk_sizes(
     heap: Heap3,

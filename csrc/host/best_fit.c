@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The tail's number, which is in no list. */
-#define TAIL (RH_NO_BLOCK - 1)
-
 /* So many bytes of copies there may be for each event: those of parts that wait, together. */
 #define BYTES_AN_EVENT 256
 
@@ -24,7 +21,7 @@ static bool list_block(struct rh_best_fit *s, uint32_t block, bool frees) {
 
 /* [ tail ]  =>  [ wanted ][ tail ], or all of it */
 static bool take_tail(struct rh_best_fit *s, uint64_t wanted, bool splits) {
-    uint32_t block = TAIL;
+    uint32_t block = RH_BEST_FIT_TAIL;
     if (splits) {
         block = rh_by_size_new(&s->state.list, wanted);
         s->state.cut += wanted;
@@ -49,7 +46,7 @@ static bool take(struct rh_best_fit *s, uint32_t block, uint64_t wanted) {
 }
 
 static bool give_back(struct rh_best_fit *s, uint32_t block) {
-    if (block != TAIL) return list_block(s, block, true);
+    if (block != RH_BEST_FIT_TAIL) return list_block(s, block, true);
     s->state.tail_free = true;
     s->state.tail_stamp = stamp_of(s->event, true);
     return true;
@@ -209,21 +206,32 @@ enum rh_best_fit_result rh_best_fit_run(struct rh_best_fit *s, uint64_t events) 
 /* --- beginning and end -------------------------------------------------------------------------
  */
 
-/* What each event wants, and which one's block ends there. A block ends once, if at all: until the
- * search runs, an event's `block` says whether its own does. */
-static bool take_events(struct rh_best_fit *s, const uint64_t *wanted, const int32_t *ended) {
-    for (size_t i = 0; i < s->event_count; i++) {
-        const int32_t of = *(const volatile int32_t *)&ended[i];
-        struct rh_best_fit_event *event = &s->events[i], *before = &s->events[of < 0 ? 0 : of];
-        event->wanted = *(const volatile uint64_t *)&wanted[i];
-        event->ended = RH_NO_BLOCK;
-        event->block = 0;
-        if (of < 0) continue;
-        if ((size_t)of >= i || before->wanted == 0 || before->block != 0) return false;
-        event->ended = (uint32_t)of;
-        before->block = 1;
-    }
+/* Until the search runs, an event's `block` says whether it ends somewhere. */
+static bool link(struct rh_best_fit_event *events, size_t i, int64_t of) {
+    struct rh_best_fit_event *before = &events[of < 0 ? 0 : of];
+    events[i].ended = RH_NO_BLOCK;
+    if (of < 0) return true;
+    if ((size_t)of >= i || before->wanted == 0 || before->block != 0) return false;
+    events[i].ended = (uint32_t)of;
+    before->block = 1;
     return true;
+}
+
+enum rh_best_fit_result rh_best_fit_take_events(struct rh_best_fit_event **taken,
+                                                const uint64_t *wanted, const int32_t *ended,
+                                                size_t count, uint64_t *largest) {
+    struct rh_best_fit_event *events = NULL;
+    if (count <= INT32_MAX) events = malloc((count + 1) * sizeof *events);
+    *taken = events;
+    if (events == NULL) return RH_BEST_FIT_NO_MEMORY;
+    *largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        events[i].wanted = *(const volatile uint64_t *)&wanted[i];
+        events[i].block = 0;
+        if (!link(events, i, *(const volatile int32_t *)&ended[i])) return RH_BEST_FIT_NO_EVENT;
+        if (events[i].wanted > *largest) *largest = events[i].wanted;
+    }
+    return RH_BEST_FIT_MORE;
 }
 
 enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *s, const uint64_t *wanted,
@@ -234,14 +242,11 @@ enum rh_best_fit_result rh_best_fit_begin(struct rh_best_fit *s, const uint64_t 
                                       .state = {.tail_free = true},
                                       .first = first,
                                       .last = last};
+    uint64_t largest;
     *s = begun;
-    if (events > INT32_MAX) return RH_BEST_FIT_NO_MEMORY;
-    s->events = malloc((events + 1) * sizeof *s->events);
-    if (s->events == NULL) return RH_BEST_FIT_NO_MEMORY;
-    if (!take_events(s, wanted, ended)) return RH_BEST_FIT_NO_EVENT;
-    uint64_t largest = 0;
-    for (size_t i = 0; i < events; i++)
-        if (s->events[i].wanted > largest) largest = s->events[i].wanted;
+    const enum rh_best_fit_result result =
+        rh_best_fit_take_events(&s->events, wanted, ended, events, &largest);
+    if (result != RH_BEST_FIT_MORE) return result;
     return rh_by_size_begin(&s->state.list, largest) ? RH_BEST_FIT_MORE : RH_BEST_FIT_NO_MEMORY;
 }
 

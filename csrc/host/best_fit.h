@@ -14,6 +14,9 @@
 #include "by_size.h"
 #include "runs.h"
 
+/* The tail's number, which is in no list. */
+#define RH_BEST_FIT_TAIL (RH_NO_BLOCK - 1)
+
 struct rh_best_fit_event {
     uint64_t wanted; /* the size of the block that it asks for, or 0 */
     uint32_t ended;  /* the event whose block ends here, or RH_NO_BLOCK */
@@ -66,6 +69,12 @@ enum rh_best_fit_result {
     RH_BEST_FIT_NO_MEMORY, /* or more events than can be counted */
     RH_BEST_FIT_NO_EVENT   /* what ends somewhere is no block that an earlier event was given */
 };
+
+/* What each event wants, and which one's block ends there: RH_BEST_FIT_MORE, or what is wrong; in
+ * each case what was `taken` is to be freed. */
+enum rh_best_fit_result rh_best_fit_take_events(struct rh_best_fit_event **taken,
+                                                const uint64_t *wanted, const int32_t *ended,
+                                                size_t count, uint64_t *largest);
 
 /* Begins with the sizes from `first` to `last`: RH_BEST_FIT_MORE, or what is wrong; `only` and
  * `ends_alone` can be set next. In each case end() is to be called. An event wants a block of so

@@ -127,6 +127,12 @@ void rh_by_size_pop(struct rh_by_size *list, uint64_t size) {
     }
 }
 
+bool rh_by_size_more_than(const struct rh_by_size *list, uint32_t block, int64_t count) {
+    for (; block != RH_NO_BLOCK && count > 0; count--)
+        block = list->blocks[block].older;
+    return block != RH_NO_BLOCK;
+}
+
 uint32_t rh_by_size_find(const struct rh_by_size *list, uint64_t size) {
     uint32_t node = 0, beside = 0; /* beside: where all is larger, on the level below `turn` */
     unsigned turn = 0, level = list->levels - 1;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define RH_NO_BLOCK UINT32_MAX
+#define RH_NO_SIZE UINT64_MAX
 
 struct rh_by_size_node {
     uint64_t filled;    /* which branches lead to a block */
@@ -51,6 +52,8 @@ uint32_t rh_by_size_new(struct rh_by_size *list, uint64_t size);
 bool rh_by_size_push(struct rh_by_size *list, uint32_t block);
 /* Takes out the newest block of a size. */
 void rh_by_size_pop(struct rh_by_size *list, uint64_t size);
+/* Are there more than `count` blocks of the size whose newest is `block`? */
+bool rh_by_size_more_than(const struct rh_by_size *list, uint32_t block, int64_t count);
 /* The newest of the smallest blocks of at least `size`, which is no more than `largest`, or
  * RH_NO_BLOCK. */
 uint32_t rh_by_size_find(const struct rh_by_size *list, uint64_t size);

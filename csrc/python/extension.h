@@ -178,6 +178,7 @@ long core_slot_bytes(void);
 
 /* sizes_binding.c */
 PyObject *core_best_fit_sizes(PyObject *module, PyObject *args);
+PyObject *core_best_fit_sizes_beside(PyObject *module, PyObject *args);
 PyObject *core_sbrk_sizes(PyObject *module, PyObject *args);
 
 /* --- guards and errors (errors.c) ---------------------------------------------------------------

@@ -6,6 +6,8 @@ static PyMethodDef core_methods[] = {
      PyDoc_STR("Run a trace on a heap; rtosheap.replay() is its public face.")},
     {"best_fit_sizes", core_best_fit_sizes, METH_VARARGS,
      PyDoc_STR("Which sizes of a heap_2 serve a trace.")},
+    {"best_fit_sizes_beside", core_best_fit_sizes_beside, METH_VARARGS,
+     PyDoc_STR("The same of a few neighbouring sizes.")},
     {"sbrk_sizes", core_sbrk_sizes, METH_VARARGS,
      PyDoc_STR("Which sizes of a heap_3 serve a trace.")},
     {"_restore", core_restore, METH_VARARGS,

@@ -4,6 +4,7 @@
 
 #include "best_fit.h"
 #include "sbrk_sizes.h"
+#include "side_by_side.h"
 
 /* What runs between two looks at signals and at progress(): some milliseconds. */
 #define EVENTS_AT_ONCE 100000
@@ -88,6 +89,30 @@ static PyObject *run_best_fit(struct rh_best_fit *search, unsigned long long mos
     return result == RH_BEST_FIT_DONE ? list_of(&search->runs) : PyErr_NoMemory();
 }
 
+static PyObject *run_beside(struct rh_beside *search, PyObject *progress) {
+    enum rh_best_fit_result result = RH_BEST_FIT_MORE;
+    while (result == RH_BEST_FIT_MORE) {
+        Py_BEGIN_ALLOW_THREADS;
+        result = rh_beside_run(search, EVENTS_AT_ONCE / 8);
+        Py_END_ALLOW_THREADS;
+        if (!tell(progress, search->event)) return NULL;
+    }
+    return result == RH_BEST_FIT_DONE ? list_of(&search->runs) : PyErr_NoMemory();
+}
+
+/* Why a search did not begin. */
+static PyObject *raise_not_begun(enum rh_best_fit_result result) {
+    if (result != RH_BEST_FIT_NO_EVENT) return PyErr_NoMemory();
+    PyErr_SetString(PyExc_ValueError,
+                    "ended has an entry that is no earlier event whose block has not ended");
+    return NULL;
+}
+
+static bool take_wanted(struct events *events, PyObject *wanted, PyObject *ended) {
+    return take_array(events, &events->size, wanted, "wanted", 8, -1) &&
+           take_array(events, &events->slot, ended, "ended", 4, events->size.len / 8);
+}
+
 PyObject *core_best_fit_sizes(PyObject *module, PyObject *args) {
     PyObject *wanted, *ended, *progress, *result = NULL;
     unsigned long long split_above, first, last, only, most;
@@ -98,23 +123,37 @@ PyObject *core_best_fit_sizes(PyObject *module, PyObject *args) {
                           &last, &only, &ends_alone, &most, &progress) ||
         !check_range(first, last))
         return NULL;
-    if (take_array(&events, &events.size, wanted, "wanted", 8, -1) &&
-        take_array(&events, &events.slot, ended, "ended", 4, events.size.len / 8)) {
+    if (take_wanted(&events, wanted, ended)) {
         struct rh_best_fit search;
-        switch (rh_best_fit_begin(&search, events.size.buf, events.slot.buf,
-                                  (size_t)(events.size.len / 8), split_above, first, last)) {
-        case RH_BEST_FIT_MORE:
-            search.only = only;
-            search.ends_alone = ends_alone != 0;
-            result = run_best_fit(&search, most, progress);
-            break;
-        case RH_BEST_FIT_NO_EVENT:
-            PyErr_SetString(PyExc_ValueError, "ended has an entry that is no earlier event whose "
-                                              "block has not ended");
-            break;
-        default: PyErr_NoMemory();
-        }
+        const enum rh_best_fit_result begun =
+            rh_best_fit_begin(&search, events.size.buf, events.slot.buf,
+                              (size_t)(events.size.len / 8), split_above, first, last);
+        search.only = only;
+        search.ends_alone = ends_alone != 0;
+        result = begun == RH_BEST_FIT_MORE ? run_best_fit(&search, most, progress)
+                                           : raise_not_begun(begun);
         rh_best_fit_end(&search);
+    }
+    release_events(&events);
+    return result;
+}
+
+PyObject *core_best_fit_sizes_beside(PyObject *module, PyObject *args) {
+    PyObject *wanted, *ended, *progress, *result = NULL;
+    unsigned long long split_above, first, last;
+    struct events events = {.taken = 0};
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOKKKO:best_fit_sizes_beside", &wanted, &ended, &split_above,
+                          &first, &last, &progress) ||
+        !check_range(first, last))
+        return NULL;
+    if (take_wanted(&events, wanted, ended)) {
+        struct rh_beside search;
+        const enum rh_best_fit_result begun =
+            rh_beside_begin(&search, events.size.buf, events.slot.buf,
+                            (size_t)(events.size.len / 8), split_above, first, last);
+        result = begun == RH_BEST_FIT_MORE ? run_beside(&search, progress) : raise_not_begun(begun);
+        rh_beside_end(&search);
     }
     release_events(&events);
     return result;

@@ -37,7 +37,7 @@ def sizes_of(problem: SizingProblem, floor: int, *, full: bool) -> Runs:
         runs,
         complete=top == search.largest,
         try_one=search.one,
-        try_all=search.range,
+        try_all=search.beside,
     )
 
 
@@ -68,6 +68,13 @@ class _Search:
         assert runs is not None
         return runs[0]
 
+    def beside(self, first: int, last: int) -> list[Run]:
+        """The runs of a range of few sizes."""
+        found = _core.best_fit_sizes_beside(
+            *self._events, self._inside(first), self._inside(last), self._problem.rounds.search()
+        )
+        return self._outside(found)
+
     def _run(
         self, first: int, last: int, only: int, ends_alone: bool, most: int
     ) -> list[Run] | None:
@@ -75,13 +82,15 @@ class _Search:
         found = _core.best_fit_sizes(
             *self._events, self._inside(first), self._inside(last), only, ends_alone, most, progress
         )
-        if found is None:
-            return None
-        return sorted(Run(self._outside(a), self._outside(b), failed) for a, b, failed in found)
+        return None if found is None else self._outside(found)
 
     def _inside(self, size: int) -> int:
         """Of an arena, what is its blocks'."""
         return (size - self._problem.layout.least_loss(self._problem.base)) // self.step
 
-    def _outside(self, blocks: int) -> int:
-        return blocks * self.step + self._problem.layout.least_loss(self._problem.base)
+    def _outside(self, runs: list[tuple[int, int, int]]) -> list[Run]:
+        loss = self._problem.layout.least_loss(self._problem.base)
+        return sorted(
+            Run(first * self.step + loss, last * self.step + loss, failed)
+            for first, last, failed in runs
+        )

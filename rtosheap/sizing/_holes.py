@@ -33,14 +33,14 @@ def find_smallest(problem: SizingProblem, sizes: Runs, floor: int) -> Found:
             f"event {problem.failure(top)}; whether a smaller one serves, search='full' can tell"
         )
     size = bisect(sizes.serves, floor - step, top, step)
-    sizes.look(max(floor, size - WINDOW * step), min(top, size + WINDOW * step))
-    below = size
-    while below > max(floor, size - WINDOW * step):
-        below -= step
-        if sizes.serves(below):
-            size = below
-            sizes.look(max(floor, size - WINDOW * step), size)
-    return _found(sizes, size)
+    last = min(top, size + WINDOW * step)
+    while True:
+        first = max(floor, size - WINDOW * step)
+        sizes.look(first, last)
+        run = sizes.last_serving(first, size - step)
+        if run is None:
+            return _found(sizes, size)
+        size = last = max(floor, run.first)
 
 
 def find_by_trial(problem: SizingProblem, floor: int, *, full: bool) -> Found:
@@ -121,8 +121,15 @@ class _Every:
         for one in self._each:
             one.look(first, min(last, one.top))
 
-    def serves(self, size: int) -> bool:
-        return all(one.serves(size) for one in self._each)
+    def run(self, size: int) -> Run:
+        """Sizes from `size` on that serve all, or of which none does."""
+        serving: list[int] = []
+        failing: list[int] = []
+        for one in self._each:
+            run = one.run(size)
+            last = run.last if size <= one.top else self.top
+            (serving if run.serves else failing).append(last)
+        return Run(size, max(failing), 0) if failing else Run(size, min(serving), -1)
 
     def first_serving(self, size: int) -> int | None:
         while size <= self.top:
@@ -153,11 +160,16 @@ def _found(sizes: Runs | _Every, size: int) -> Found:
         return Found(size, True, sizes.safe_from(size), sizes=own)
     safe = checked = size
     while checked < min(top, safe + WINDOW * step):
-        checked += step
-        if (checked - size) // step % WINDOW == 1:
-            sizes.look(checked, min(top, checked + (WINDOW - 1) * step))
-        if checked > size + FARTHEST * step:
+        first = checked + step
+        if first > size + FARTHEST * step:
             safe = checked = top
-        elif not sizes.serves(checked):
+            break
+        windows = (checked - size) // (WINDOW * step) + 1
+        sizes.look(first, min(top, size + windows * WINDOW * step))
+        run = sizes.run(first)
+        checked = min(run.last, top, size + FARTHEST * step)
+        if run.serves:
+            checked = min(checked, safe + WINDOW * step)
+        else:
             safe = checked + step
     return Found(size, False, safe, None if checked >= top else checked, own)

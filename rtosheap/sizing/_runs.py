@@ -47,7 +47,7 @@ class Runs:
         *,
         complete: bool = False,
         try_one: Callable[[int], Run] | None = None,
-        try_all: Callable[[int, int], list[Run] | None] | None = None,
+        try_all: Callable[[int, int], list[Run]] | None = None,
     ) -> None:
         self.step, self.top, self.complete = step, top, complete
         self._runs = list(runs)
@@ -81,7 +81,7 @@ class Runs:
             last = run.first - self.step
         if first <= last and self._try_all is not None:
             at, end = (bisect_right(self._starts, size) for size in (first, last))
-            self._put(at, end, self._try_all(first, last) or [])
+            self._put(at, end, self._try_all(first, last))
 
     def first_serving(self, size: int) -> int | None:
         """The smallest size from `size` on that serves; None if none up to `top` does."""
@@ -90,6 +90,15 @@ class Runs:
             if run.serves:
                 return size
             size = run.last + self.step
+        return None
+
+    def last_serving(self, first: int, last: int) -> Run | None:
+        """The run of the largest size from `first` to `last` that serves; None if none does."""
+        while last >= first:
+            run = self.run(last)
+            if run.serves:
+                return run
+            last = run.first - self.step
         return None
 
     def safe_from(self, size: int) -> int:
