@@ -28,13 +28,22 @@ void *memset(void *at, int byte, size_t bytes);
 #define RH_TRAP(region, address, bytes, writes) ((void)0)
 #endif
 
+#if RH_HAS_REGIONS
+/* In `bytes`, which are a region's, where an address in it lies: from where address 0 would, so
+ * that it is one step. */
+RH_INLINE unsigned char *rh_in(unsigned char *bytes, const struct rh_region *region,
+                               rh_word address) {
+    return (unsigned char *)((uintptr_t)bytes - (uintptr_t)region->base + (uintptr_t)address);
+}
+#endif
+
 #if RH_HOSTED
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "headers are little-endian words, as on a Cortex-M; this host's are not"
 #endif
 
 RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) {
-    return region->memory + (rh_word)(address - region->base);
+    return rh_in(region->memory, region, address);
 }
 #else
 RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) {
@@ -51,26 +60,32 @@ RH_INLINE unsigned char *rh_at(const struct rh_region *region, rh_word address) 
 #define RH_FORGET(address) ((void)0)
 #endif
 
-RH_INLINE rh_word rh_load(const struct rh_region *region, rh_word address) {
-    RH_TRAP(region, address, sizeof(rh_word), false);
+/* The word that lies `at` bytes, a constant, after an address. */
+RH_INLINE rh_word rh_load_at(const struct rh_region *region, rh_word address, rh_word at) {
+    RH_TRAP(region, address + at, sizeof(rh_word), false);
 #if RH_HOSTED
     rh_word value;
-    memcpy(&value, rh_at(region, address), sizeof value);
+    memcpy(&value, rh_at(region, address) + at, sizeof value);
     return value;
 #else
     (void)region;
-    return *(const rh_word *)(uintptr_t)address;
+    return *(const rh_word *)(uintptr_t)(address + at);
 #endif
 }
 
-RH_INLINE void rh_store(const struct rh_region *region, rh_word address, rh_word value) {
-    RH_TRAP(region, address, sizeof(rh_word), true);
+RH_INLINE void rh_store_at(const struct rh_region *region, rh_word address, rh_word at,
+                           rh_word value) {
+    RH_TRAP(region, address + at, sizeof(rh_word), true);
 #if RH_HOSTED
-    memcpy(rh_at(region, address), &value, sizeof value);
+    memcpy(rh_at(region, address) + at, &value, sizeof value);
 #else
     (void)region;
-    *(rh_word *)(uintptr_t)address = value;
+    *(rh_word *)(uintptr_t)(address + at) = value;
 #endif
+}
+
+RH_INLINE rh_word rh_load(const struct rh_region *region, rh_word address) {
+    return rh_load_at(region, address, 0);
 }
 
 #if !RH_HOSTED
@@ -113,6 +128,10 @@ static inline struct rh_region *rh_find_region(const struct rh_common *common, r
 #define RH_REGION_NEAR(heap, near, address, many)                                                  \
     rh_region_near(&(heap)->common, (near), (address), (many))
 #define RH_FIRST_REGION(heap) (&(heap)->common.regions[0])
+/* A copy of a region, and where it is: what is written to the arena need not make the compiler read
+ * the region anew. */
+#define RH_KEEP_REGION(kept, region) struct rh_region kept = *(region)
+#define RH_KEPT(kept, region) (&(kept))
 
 RH_INLINE struct rh_region *rh_region_near(const struct rh_common *common, struct rh_region *near,
                                            rh_word address, bool many) {
@@ -124,6 +143,8 @@ RH_INLINE struct rh_region *rh_region_near(const struct rh_common *common, struc
 #define RH_REGION_NEAR(heap, near, address, many)                                                  \
     ((void)(heap), (void)(address), (void)(many), (near))
 #define RH_FIRST_REGION(heap) ((struct rh_region *)NULL)
+#define RH_KEEP_REGION(kept, region) ((void)0)
+#define RH_KEPT(kept, region) (region)
 #endif
 
 #endif

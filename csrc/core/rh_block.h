@@ -8,11 +8,16 @@
 #include "rh_shadow.h"
 
 #if RH_HAS_REGIONS || defined(__OPTIMIZE__)
-RH_INLINE void rh_put(const struct rh_region *region, rh_word address, rh_word value) {
-    rh_store(region, address, value);
+RH_INLINE void rh_put_at(const struct rh_region *region, rh_word address, rh_word at,
+                         rh_word value) {
+    rh_store_at(region, address, at, value);
 #if RH_HAS_SHADOW
-    rh_shadow_store(region, address, value);
+    rh_shadow_store_at(region, address, at, value);
 #endif
+}
+
+RH_INLINE void rh_put(const struct rh_region *region, rh_word address, rh_word value) {
+    rh_put_at(region, address, 0, value);
 }
 
 RH_INLINE void rh_put_next(const struct rh_region *region, rh_word block, rh_word link) {
@@ -21,7 +26,7 @@ RH_INLINE void rh_put_next(const struct rh_region *region, rh_word block, rh_wor
 
 RH_INLINE void rh_put_size(const struct rh_region *region, rh_word block, rh_word size) {
 #if RH_HAS_REGIONS
-    rh_put(region, block + RH_SIZE_AT, size);
+    rh_put_at(region, block, RH_SIZE_AT, size);
 #else
     (void)region;
     RH_TRAP(region, block + RH_SIZE_AT, sizeof(rh_word), true);
@@ -36,12 +41,16 @@ RH_INLINE void rh_put_header(const struct rh_region *region, rh_word block, rh_w
 }
 
 /* A word of a header that has been found intact (or that is trusted, below RH_CHECKS 2). */
-RH_INLINE rh_word rh_get(const struct rh_region *region, rh_word address) {
+RH_INLINE rh_word rh_get_at(const struct rh_region *region, rh_word address, rh_word at) {
 #if RH_HAS_SHADOW
-    return rh_shadow_load(region, address);
+    return rh_shadow_load_at(region, address, at);
 #else
-    return rh_load(region, address);
+    return rh_load_at(region, address, at);
 #endif
+}
+
+RH_INLINE rh_word rh_get(const struct rh_region *region, rh_word address) {
+    return rh_get_at(region, address, 0);
 }
 
 RH_INLINE rh_word rh_next(const struct rh_region *region, rh_word block) {
@@ -50,7 +59,7 @@ RH_INLINE rh_word rh_next(const struct rh_region *region, rh_word block) {
 
 RH_INLINE rh_word rh_size(const struct rh_region *region, rh_word block) {
 #if RH_HAS_REGIONS
-    return rh_get(region, block + RH_SIZE_AT);
+    return rh_get_at(region, block, RH_SIZE_AT);
 #else
     (void)region;
     RH_TRAP(region, block + RH_SIZE_AT, sizeof(rh_word), false);

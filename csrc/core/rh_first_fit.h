@@ -275,8 +275,10 @@ RH_STEP rh_word rh_ff_take(RH_FAST struct rh_heap4 *heap, RH_FAST const struct r
                            RH_FAST rh_word wanted, RH_FAST rh_word free_size, RH_FAST bool many) {
     /* before -> [      found      ] -> after
      * before -> [ wanted ][ rest  ] -> after     a small rest stays in the block */
+    RH_MARK_LIVE(heap, RH_REGION_IN(fit), fit->block + RH_HEADER_OF(heap));
+    RH_KEEP_REGION(kept, RH_REGION_IN(fit));
     RH_FAST rh_word found = fit->size;
-    RH_FAST rh_word after = rh_next(RH_REGION_IN(fit), fit->block);
+    RH_FAST rh_word after = rh_next(RH_KEPT(kept, RH_REGION_IN(fit)), fit->block);
     if (rh_splits(found, wanted, RH_HEADER_OF(heap))) {
         RH_FAST rh_word rest = fit->block + wanted;
 #if RH_HOSTED
@@ -287,18 +289,18 @@ RH_STEP rh_word rh_ff_take(RH_FAST struct rh_heap4 *heap, RH_FAST const struct r
             RH_SET_NODES(heap, heap->nodes + heap->nodes - 1 + (after != listed));
         }
 #endif
-        rh_put_header(RH_REGION_IN(fit), rest, after, found - wanted);
+        rh_put_header(RH_KEPT(kept, RH_REGION_IN(fit)), rest, after, found - wanted);
         after = rest ^ RH_CANARY_OF(heap);
         found = wanted;
     }
-    rh_ff_put_next(heap, RH_REGION_IN(fit), fit->before, after, many);
-    rh_put_header(RH_REGION_IN(fit), fit->block, RH_LIVE_LINK(heap), found | RH_TOP_BIT);
+    rh_ff_put_next(heap, RH_KEPT(kept, RH_REGION_IN(fit)), fit->before, after, many);
+    rh_put_header(RH_KEPT(kept, RH_REGION_IN(fit)), fit->block, RH_LIVE_LINK(heap),
+                  found | RH_TOP_BIT);
     /* an index needs the registers meanwhile */
     RH_FAST rh_word left = (RH_INDEX ? heap->free_size : free_size) - found;
     heap->free_size = left;
     RH_LOWER_MINIMUM(heap, left);
     RH_COUNT_ALLOCATION(heap);
-    RH_MARK_LIVE(heap, RH_REGION_IN(fit), fit->block + RH_HEADER_OF(heap));
     return found;
 }
 
@@ -367,7 +369,10 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *const heap, const rh_word b
     RH_ASSERT_REGION(heap, block, 0, many, RH_INVALID_FREE);
 #if RH_HAS_SHADOW
     const rh_word address = block + RH_HEADER_OF(heap);
-    if (many || !rh_inside(region, address, 1)) region = rh_find_region(&heap->common, address);
+    if (many)
+        region = rh_find_region(&heap->common, address);
+    else if (address - region->base >= region->size)
+        region = NULL;
     enum rh_status live = rh_live(region, address, RH_SHIFT_OF(heap));
     if (live != RH_OK) return live;
 #else
@@ -375,6 +380,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *const heap, const rh_word b
 #endif
     RH_VISIT(heap, region, block);
     RH_FAST rh_word marked = rh_size(region, block);
+#if !RH_HAS_SHADOW /* where a block is live, it has its marks in the shadow */
     if ((marked & RH_TOP_BIT) == 0 || rh_next(region, block) != RH_LIVE_LINK(heap)) {
 #if RH_CHECKS == 1 /* on two lines, as in FreeRTOS: which one says which mark is missing */
         if ((marked & RH_TOP_BIT) == 0) RH_ASSERT_FAILED();
@@ -382,6 +388,7 @@ RH_INLINE enum rh_status rh_ff_live(struct rh_heap4 *const heap, const rh_word b
 #endif
         return RH_INVALID_FREE;
     }
+#endif
     RH_ASSERT_SIZE(heap, block, marked & ~RH_TOP_BIT);
     RH_ASSERT_REGION(heap, block, marked & ~RH_TOP_BIT, many, RH_INVALID_FREE);
 #if RH_HAS_REGIONS
@@ -460,28 +467,32 @@ RH_INLINE enum rh_status rh_ff_release(struct rh_heap4 *const heap, struct rh_re
     }
     RH_SET_NODES(heap, RH_NODES_OF(&gap) + joins_after);
 
-    if (clears) rh_clear(region, block, size, RH_HEADER_OF(heap));
+    RH_KEEP_REGION(kept, region);
+    RH_KEEP_REGION(near, RH_REGION_IN(&gap));
+    if (clears) rh_clear(RH_KEPT(kept, region), block, size, RH_HEADER_OF(heap));
     heap->free_size += size;
     RH_COUNT_FREE(heap);
     RH_ON_FREE(heap, block + RH_HEADER_OF(heap), size);
-    RH_MARK_DEAD(heap, region, block + RH_HEADER_OF(heap));
+    RH_MARK_DEAD(heap, RH_KEPT(kept, region), block + RH_HEADER_OF(heap));
 
     /* [before][block]       =>  [    before    ]      the head's size is 0: it ends at no block.
      * The header that is swallowed keeps its zero link and its size, no more allocated: FreeRTOS
      * leaves it so. */
 #if RH_HEAD_IS_APART
-    RH_FAST rh_word before_size = gap.before == 0 ? 0 : rh_size(RH_REGION_IN(&gap), gap.before);
+    RH_FAST rh_word before_size =
+        gap.before == 0 ? 0 : rh_size(RH_KEPT(near, RH_REGION_IN(&gap)), gap.before);
 #else
     RH_FAST rh_word before_size = rh_header_at(gap.before)->size;
 #endif
     RH_FAST bool joins_before = gap.before + before_size == block;
     if (joins_before) {
-        rh_put_size(region, block, size);
-        rh_put_header(region, gap.before, link, before_size + whole);
+        rh_put_size(RH_KEPT(kept, region), block, size);
+        rh_put_header(RH_KEPT(kept, region), gap.before, link, before_size + whole);
         RH_SET_MERGED(heap, gap.before);
     } else {
-        rh_ff_put_next(heap, RH_REGION_IN(&gap), gap.before, block ^ RH_CANARY_OF(heap), many);
-        rh_put_header(region, block, link, whole);
+        rh_ff_put_next(heap, RH_KEPT(near, RH_REGION_IN(&gap)), gap.before,
+                       block ^ RH_CANARY_OF(heap), many);
+        rh_put_header(RH_KEPT(kept, region), block, link, whole);
         RH_SET_MERGED(heap, block);
     }
 #if RH_HAS_INDEX

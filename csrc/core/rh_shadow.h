@@ -29,14 +29,24 @@ RH_INLINE void rh_shadow_start(struct rh_region *region, rh_word alignment) {
     region->bits_bytes = rh_shadow_bits(region->size, alignment);
 }
 
-RH_INLINE rh_word rh_shadow_load(const struct rh_region *region, rh_word address) {
+/* What the shadow has of the bytes from an address on. */
+RH_INLINE unsigned char *rh_known(const struct rh_region *region, rh_word address) {
+    return rh_in(region->shadow, region, address);
+}
+
+RH_INLINE rh_word rh_shadow_load_at(const struct rh_region *region, rh_word address, rh_word at) {
     rh_word value;
-    memcpy(&value, region->shadow + (rh_word)(address - region->base), sizeof value);
+    memcpy(&value, rh_known(region, address) + at, sizeof value);
     return value;
 }
 
-RH_INLINE void rh_shadow_store(const struct rh_region *region, rh_word address, rh_word value) {
-    memcpy(region->shadow + (rh_word)(address - region->base), &value, sizeof value);
+RH_INLINE rh_word rh_shadow_load(const struct rh_region *region, rh_word address) {
+    return rh_shadow_load_at(region, address, 0);
+}
+
+RH_INLINE void rh_shadow_store_at(const struct rh_region *region, rh_word address, rh_word at,
+                                  rh_word value) {
+    memcpy(rh_known(region, address) + at, &value, sizeof value);
 }
 
 /* Which bit is a payload's? Payloads are aligned, the region's base need not be. */
@@ -48,7 +58,7 @@ RH_INLINE bool rh_bit(const unsigned char *bits, rh_word bit) {
     return (bits[bit >> 3] >> (bit & 7) & 1) != 0;
 }
 
-RH_INLINE void rh_mark_live(struct rh_region *region, rh_word payload, unsigned shift) {
+RH_INLINE void rh_mark_live(const struct rh_region *region, rh_word payload, unsigned shift) {
     rh_word bit = rh_bit_of(region, payload, shift);
     unsigned char mask = (unsigned char)(1u << (bit & 7));
     unsigned char *live = region->shadow + region->bits_at;
@@ -56,14 +66,14 @@ RH_INLINE void rh_mark_live(struct rh_region *region, rh_word payload, unsigned 
     live[region->bits_bytes + (bit >> 3)] |= mask;
 }
 
-RH_INLINE void rh_mark_dead(struct rh_region *region, rh_word payload, unsigned shift) {
+RH_INLINE void rh_mark_dead(const struct rh_region *region, rh_word payload, unsigned shift) {
     rh_word bit = rh_bit_of(region, payload, shift);
     region->shadow[region->bits_at + (bit >> 3)] &= (unsigned char)~(1u << (bit & 7));
 }
 
 /* RH_OK for the payload of a live block; else what is wrong with the address. */
 RH_INLINE enum rh_status rh_live(const struct rh_region *region, rh_word payload, unsigned shift) {
-    if (region == NULL || (payload & (((rh_word)1 << shift) - 1)) != 0) return RH_INVALID_FREE;
+    if (region == NULL || payload >> shift << shift != payload) return RH_INVALID_FREE;
     rh_word bit = rh_bit_of(region, payload, shift);
     const unsigned char *live = region->shadow + region->bits_at;
     if (rh_bit(live, bit)) return RH_OK;
@@ -74,7 +84,7 @@ RH_INLINE enum rh_status rh_live(const struct rh_region *region, rh_word payload
 RH_INLINE bool rh_header_intact(const struct rh_region *region, rh_word block) {
     RH_TRAP(region, block, 2 * RH_WORD_BYTES, false);
     const unsigned char *stored = rh_at(region, block);
-    const unsigned char *known = region->shadow + (rh_word)(block - region->base);
+    const unsigned char *known = rh_known(region, block);
     uint64_t a, b;
     memcpy(&a, stored, sizeof a);
     memcpy(&b, known, sizeof b);

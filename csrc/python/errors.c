@@ -106,8 +106,9 @@ static PyObject *address_text(struct given_address address) {
     return PyUnicode_FromString("an int that is no address");
 }
 
-PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
-                          enum rh_status status) {
+PyObject *heap_raise_free(struct heap *heap, struct given_address address, enum rh_status status) {
+    if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
+    if (status == RH_ASSERTION) return heap_raise_assertion(heap, "free");
     PyObject *text = address_text(address);
     if (text == NULL) return NULL;
     if (heap->ops != NULL && !heap->ops->can_free)

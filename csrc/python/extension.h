@@ -196,9 +196,8 @@ bool heap_ready_arena(const struct heap *heap, const char *what);
 PyObject *heap_raise_assertion(const struct heap *heap, const char *method);
 /* HeapCorruptionError from the heap's last fault. Returns NULL. */
 PyObject *heap_raise_last_fault(struct heap *heap, int64_t event);
-/* InvalidFreeError, or DoubleFreeError from free(). Return NULL. */
-PyObject *heap_raise_free(const struct heap *heap, struct given_address address,
-                          enum rh_status status);
+/* What free() found, and InvalidFreeError. Return NULL. */
+PyObject *heap_raise_free(struct heap *heap, struct given_address address, enum rh_status status);
 PyObject *heap_raise_not_live(const struct heap *heap, const char *method,
                               struct given_address address, enum rh_status status);
 

@@ -51,8 +51,8 @@ static uint64_t largest_size(const struct heap *heap) {
     return heap->ops == NULL ? SIZE_MAX : heap->ops->word_max;
 }
 
-static PyObject *finish_malloc(struct heap *heap, const char *method, enum rh_status status,
-                               uint64_t address) {
+RH_SHARED PyObject *finish_malloc(struct heap *heap, const char *method, enum rh_status status,
+                                  uint64_t address) {
     if (status == RH_OK) return PyLong_FromUnsignedLongLong(address);
     if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
     if (status == RH_ASSERTION) return heap_raise_assertion(heap, method);
@@ -69,19 +69,23 @@ static inline bool take_word(const struct heap *heap, PyObject *argument, uint64
     return false;
 }
 
-static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
-    struct heap *heap = HEAP(self);
+RH_SHARED PyObject *malloc_of_any(struct heap *heap, PyObject *argument) {
     uint64_t size, address;
-    if (take_word(heap, argument, &size) && size <= heap->ops->word_max) {
-        const enum rh_status done = heap->ops->malloc(heap->state, size, &address);
-        return done == RH_OK ? PyLong_FromUnsignedLongLong(address)
-                             : finish_malloc(heap, "malloc", done, address);
-    }
     const uint64_t max = largest_size(heap);
     if (!convert_size(argument, "size", max, &size) || !heap_ready(heap)) return NULL;
     if (heap->ops == NULL) return host_malloc(heap, size, false);
     enum rh_status status = heap->ops->malloc(heap->state, size, &address);
     return finish_malloc(heap, "malloc", status, address);
+}
+
+static PyObject *heap_malloc(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    uint64_t size, address;
+    if (!take_word(heap, argument, &size) || size > heap->ops->word_max)
+        return malloc_of_any(heap, argument);
+    const enum rh_status status = heap->ops->malloc(heap->state, size, &address);
+    return status == RH_OK ? PyLong_FromUnsignedLongLong(address)
+                           : finish_malloc(heap, "malloc", status, address);
 }
 
 static PyObject *heap_calloc(PyObject *self, PyObject *const *args, Py_ssize_t given) {
@@ -158,24 +162,24 @@ static PyObject *heap_memalign(PyObject *self, PyObject *const *args, Py_ssize_t
     return finish_malloc(heap, "memalign", status, address);
 }
 
-static PyObject *heap_free(PyObject *self, PyObject *argument) {
-    struct heap *heap = HEAP(self);
-    struct given_address address = {.is_word = true};
-    if (!take_word(heap, argument, &address.value)) {
-        if (argument == Py_None) {
-            if (!heap_ready(heap)) return NULL;
-            Py_RETURN_NONE;
-        }
-        if (!convert_address(argument, &address) || !heap_ready(heap)) return NULL;
-    }
+RH_SHARED PyObject *free_of_any(struct heap *heap, PyObject *argument) {
+    struct given_address address = {0, true};
+    if ((argument != Py_None && !convert_address(argument, &address)) || !heap_ready(heap))
+        return NULL;
     if (address.is_word && address.value == 0) Py_RETURN_NONE;
     if (heap->ops == NULL) return host_free(heap, address);
     const enum rh_status status =
         address.is_word ? heap->ops->free(heap->state, address.value) : RH_INVALID_FREE;
-    if (status == RH_OK) Py_RETURN_NONE;
-    if (status == RH_CORRUPT) return heap_raise_last_fault(heap, -1);
-    if (status == RH_ASSERTION) return heap_raise_assertion(heap, "free");
-    return heap_raise_free(heap, address, status);
+    return status == RH_OK ? Py_NewRef(Py_None) : heap_raise_free(heap, address, status);
+}
+
+static PyObject *heap_free(PyObject *self, PyObject *argument) {
+    struct heap *heap = HEAP(self);
+    struct given_address address = {.is_word = true};
+    if (!take_word(heap, argument, &address.value) || address.value == 0)
+        return free_of_any(heap, argument);
+    const enum rh_status status = heap->ops->free(heap->state, address.value);
+    return status == RH_OK ? Py_NewRef(Py_None) : heap_raise_free(heap, address, status);
 }
 
 /* Is it the address of a live block whose header is intact? False with an exception. */
