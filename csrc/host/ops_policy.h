@@ -30,8 +30,7 @@ static enum rh_status policy_free(void *state, uint64_t address) {
 }
 
 static enum rh_status policy_meets(void *state, uint64_t payload) {
-    struct policy_gift gift;
-    return policy_find_gift(policy_of(state), (rh_word)payload, &gift);
+    return rhp_meets(policy_of(state), (rh_word)payload);
 }
 
 static uint64_t policy_free_size(const void *state) {

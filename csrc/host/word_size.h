@@ -21,6 +21,9 @@
 
 #include "fault.h"
 #include "restore.h"
+#if RH_RANKED || RH_HAS_SHADOW
+#include "rank_tree.h"
+#endif
 #if RH_RANKED
 #include "rank.h"
 #include "rank_lists.h"

@@ -23,24 +23,24 @@ static uint32_t policy_buddy(const struct rh_policy_heap *heap, size_t i, uint32
     const struct rh_region *region = &heap->common.regions[i];
     const uint32_t steps = policy_steps(heap, size);
     const uint32_t buddy = ((step - range->first) ^ steps) + range->first;
-    const rh_word block = range->start + ((rh_word)(buddy - range->first) << RH_SHIFT_OF(heap));
+    const rh_word block = range->origin + ((rh_word)buddy << RH_SHIFT_OF(heap));
     if (block >= range->end || range->end - block < size) return 0;
     return rh_size(region, block) == size ? buddy : 0;
 }
 
 static enum rh_status policy_meet_buddies(struct rh_policy_heap *heap,
                                           const struct policy_gift *gift) {
-    struct policy_gap gap;
+    const unsigned family = POLICY_CLASS;
+    const size_t i = policy_number(heap, gift->region);
     uint32_t step = gift->step, buddy = 0;
     rh_word size = gift->size;
     if (heap->policy.coalesce == RH_COALESCE_FREE)
-        for (; (buddy = policy_buddy(heap, gift->region, step, size)) != 0; size *= 2) {
+        for (; (buddy = policy_buddy(heap, i, step, size)) != 0; size *= 2) {
             POLICY_MEET(heap, buddy);
-            POLICY_MEET(heap, policy_previous(heap, buddy, size));
+            POLICY_MEET(heap, policy_previous(heap, buddy, size, family));
             if (buddy < step) step = buddy;
         }
-    policy_find_gap(heap, step, size, &gap);
-    POLICY_MEET(heap, gap.previous);
+    POLICY_MEET(heap, policy_gap(heap, step, size, family));
     return RH_OK;
 }
 
@@ -49,7 +49,7 @@ static void policy_join_buddies(struct rh_policy_heap *heap, size_t i, uint32_t 
                                 rh_word *size) {
     uint32_t buddy;
     while ((buddy = policy_buddy(heap, i, *step, *size)) != 0) {
-        policy_unlink(heap, buddy, *size);
+        policy_leave(heap, buddy, *size);
         if (buddy < *step) *step = buddy;
         *size *= 2;
     }
@@ -62,8 +62,9 @@ static void policy_give_buddy(struct rh_policy_heap *heap, const struct policy_g
     const rh_word block = policy_block(heap, step, &region);
     rh_put_size(region, block, size);
     if (heap->policy.coalesce == RH_COALESCE_FREE)
-        policy_join_buddies(heap, gift->region, &step, &size);
-    heap->nodes = policy_link_in(heap, step, size);
+        policy_join_buddies(heap, policy_number(heap, gift->region), &step, &size);
+    heap->nodes = policy_gap_nodes(heap, step, size, POLICY_CLASS);
+    policy_enter(heap, step, size);
 }
 
 /* --- when a malloc fails -------------------------------------------------------------------------
@@ -90,13 +91,13 @@ static bool policy_join_run(struct rh_policy_heap *heap, size_t i, rh_word *bloc
     rh_word size = rh_size(region, first), end = first + size;
     *block = end;
     if (end == range->end || (rh_size(region, end) & RH_TOP_BIT) != 0) return false;
-    policy_unlink(heap, policy_step(heap, i, first), size);
+    policy_leave(heap, policy_step(heap, i, first), size);
     while (end != range->end && (rh_size(region, end) & RH_TOP_BIT) == 0) {
         const rh_word more = rh_size(region, end);
-        policy_unlink(heap, policy_step(heap, i, end), more);
+        policy_leave(heap, policy_step(heap, i, end), more);
         end += more;
     }
-    policy_link_in(heap, policy_step(heap, i, first), end - first);
+    policy_enter(heap, policy_step(heap, i, first), end - first);
     *block = end;
     return true;
 }
@@ -109,12 +110,11 @@ static bool policy_join_pair(struct rh_policy_heap *heap, size_t i, rh_word *blo
     rh_word joined = size;
     const bool joins = policy_buddy(heap, i, step, size) != 0;
     if (joins) {
-        policy_unlink(heap, step, size);
+        policy_leave(heap, step, size);
         policy_join_buddies(heap, i, &step, &joined);
-        policy_link_in(heap, step, joined);
+        policy_enter(heap, step, joined);
     }
-    *block = heap->index->ranges[i].start +
-             ((rh_word)(step - heap->index->ranges[i].first) << RH_SHIFT_OF(heap)) + joined;
+    *block = heap->index->ranges[i].origin + ((rh_word)step << RH_SHIFT_OF(heap)) + joined;
     return joins;
 }
 

@@ -6,28 +6,18 @@ RH_INLINE bool policy_by_class(const struct rh_policy *policy) {
     return policy->fit == RH_FIT_GOOD || policy->fit == RH_FIT_BUDDY;
 }
 
-/* One list, whose order is that of the bins. */
-RH_INLINE bool policy_by_size(const struct rh_policy *policy) {
-    return policy->order == RH_ORDER_SIZE;
-}
-
-RH_INLINE bool policy_has_places(const struct rh_policy *policy) {
-    return !policy_by_class(policy) && !policy_by_size(policy);
-}
-
-/* Does a tree find the block? Else the bins do. */
-RH_INLINE bool policy_has_tree(const struct rh_policy *policy) {
-    return policy_has_places(policy) && (policy->fit == RH_FIT_FIRST || policy->fit == RH_FIT_NEXT);
-}
-
-RH_INLINE bool policy_in_place(const struct rh_policy *policy) {
-    return policy->order == RH_ORDER_ADDRESS;
+static unsigned policy_family_of(const struct rh_policy *policy) {
+    const bool searches = policy->fit == RH_FIT_FIRST || policy->fit == RH_FIT_NEXT;
+    if (policy_by_class(policy)) return POLICY_CLASS;
+    if (policy->order == RH_ORDER_SIZE) return POLICY_SIZED;
+    return POLICY_PLACES | (policy->order == RH_ORDER_ADDRESS ? POLICY_ORDERED : 0u) |
+           (searches ? POLICY_TREE : 0u);
 }
 
 /* --- blocks and their numbers --------------------------------------------------------------------
  */
 
-RH_INLINE size_t policy_region_of(const struct rh_policy_heap *heap, uint32_t step) {
+RH_SHARED size_t policy_search_region(const struct rh_policy_heap *heap, uint32_t step) {
     const struct policy_range *ranges = heap->index->ranges;
     size_t low = 0, high = heap->common.region_count;
     while (high - low > 1) {
@@ -42,22 +32,28 @@ RH_INLINE size_t policy_region_of(const struct rh_policy_heap *heap, uint32_t st
 
 RH_INLINE rh_word policy_block(const struct rh_policy_heap *heap, uint32_t step,
                                struct rh_region **region) {
-    const size_t i = policy_region_of(heap, step);
-    const struct policy_range *range = &heap->index->ranges[i];
+    const size_t i = heap->common.region_count == 1 ? 0 : policy_search_region(heap, step);
     *region = &heap->common.regions[i];
-    return range->start + ((rh_word)(step - range->first) << heap->common.alignment_shift);
+    return heap->index->ranges[i].origin + ((rh_word)step << heap->common.alignment_shift);
 }
 
 /* Of an address in a range of region i. */
 RH_INLINE uint32_t policy_step(const struct rh_policy_heap *heap, size_t i, rh_word address) {
-    const struct policy_range *range = &heap->index->ranges[i];
-    return range->first + (uint32_t)((address - range->start) >> heap->common.alignment_shift);
+    return (uint32_t)((rh_word)(address - heap->index->ranges[i].origin) >>
+                      heap->common.alignment_shift);
+}
+
+/* rh_find_region(), where most heaps have one. */
+RH_INLINE struct rh_region *policy_region_at(const struct rh_policy_heap *heap, rh_word address) {
+    struct rh_region *first = heap->common.regions;
+    if ((rh_word)(address - first->base) < first->size) return first;
+    return rh_find_region(&heap->common, address);
 }
 
 /* Of any block's address; 0 for the end of a list. */
 RH_INLINE uint32_t policy_step_of(const struct rh_policy_heap *heap, rh_word block) {
     if (block == heap->end) return 0;
-    const struct rh_region *region = rh_find_region(&heap->common, block);
+    const struct rh_region *region = policy_region_at(heap, block);
     return policy_step(heap, (size_t)(region - heap->common.regions), block);
 }
 
@@ -81,7 +77,7 @@ RH_INLINE uint32_t policy_steps(const struct rh_policy_heap *heap, rh_word size)
  */
 
 RH_INLINE unsigned policy_log2(uint64_t n) {
-    return BITS_HIGHEST(n);
+    return RANK_HIGHEST(n);
 }
 
 /* TLSF's two levels: 2^bits classes of the sizes from a power of two to the next. */
@@ -92,13 +88,12 @@ RH_INLINE uint32_t policy_class(uint32_t steps, unsigned bits) {
 }
 
 /* The bin that an entry of a size is in. */
-RH_INLINE uint32_t policy_bin(const struct rh_policy_heap *heap, rh_word size) {
+RH_INLINE uint32_t policy_bin(const struct rh_policy_heap *heap, rh_word size, unsigned family) {
     const uint32_t steps = policy_steps(heap, size);
-    switch (heap->policy.fit) {
-    case RH_FIT_GOOD: return policy_class(steps, heap->policy.class_bits);
-    case RH_FIT_BUDDY: return policy_log2(steps);
-    default: break;
-    }
+    if ((family & POLICY_CLASS) != 0)
+        return heap->policy.fit == RH_FIT_BUDDY ? policy_log2(steps)
+                                                : policy_class(steps, heap->policy.class_bits);
+    if (heap->odd_bits == 0) return steps;
     if (heap->odd_bits == heap->common.alignment_shift) return (uint32_t)size;
     /* The one odd size comes after the even ones of so many steps. */
     return (steps << heap->odd_bits) |
@@ -106,12 +101,13 @@ RH_INLINE uint32_t policy_bin(const struct rh_policy_heap *heap, rh_word size) {
 }
 
 /* The first bin of which every entry is large enough. */
-RH_INLINE uint32_t policy_bin_for(const struct rh_policy_heap *heap, rh_word wanted) {
+RH_INLINE uint32_t policy_bin_for(const struct rh_policy_heap *heap, rh_word wanted,
+                                  unsigned family) {
     uint32_t steps = policy_steps(heap, wanted);
     const unsigned bits = heap->policy.class_bits;
-    if (heap->policy.fit == RH_FIT_GOOD && steps >> bits != 0)
+    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_GOOD && steps >> bits != 0)
         steps += ((uint32_t)1 << (policy_log2(steps) - bits)) - 1;
-    return policy_bin(heap, (rh_word)steps << heap->common.alignment_shift);
+    return policy_bin(heap, (rh_word)steps << heap->common.alignment_shift, family);
 }
 
 /* In this order: each uses those before it. */

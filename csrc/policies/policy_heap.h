@@ -13,7 +13,7 @@ static struct policy_range policy_range_of(const struct rh_policy_heap *heap,
     const struct rh_range range = heap->policy.coalesce == RH_COALESCE_NEVER
                                       ? rh2_range(region, alignment, false)
                                       : rh_ff_range(region, alignment, header);
-    struct policy_range found = {range.start, range.end, 0};
+    struct policy_range found = {range.start, range.end, 0, 0};
     if (heap->policy.fit == RH_FIT_BUDDY) {
         const rh_word least = policy_power_of(header + alignment);
         found.end = range.start + ((range.end - range.start) & ~(least - 1));
@@ -79,7 +79,7 @@ static bool policy_next_part(const struct rh_policy_heap *heap, size_t i,
 static void policy_list_region(struct rh_policy_heap *heap, size_t i) {
     struct policy_part part = {0, 0, 0};
     while (policy_next_part(heap, i, &part))
-        policy_link_in(heap, heap->index->ranges[i].first + policy_steps(heap, part.at), part.size);
+        policy_enter(heap, heap->index->ranges[i].first + policy_steps(heap, part.at), part.size);
     heap->free_size += part.done;
 }
 
@@ -87,7 +87,7 @@ static void policy_list_region(struct rh_policy_heap *heap, size_t i) {
 static bool policy_makes_sense(const struct rh_policy *policy, rh_word header) {
     return policy->fit < RH_FITS && policy->order < RH_ORDERS && policy->coalesce < RH_COALESCES &&
            policy->class_bits <= RH_MOST_CLASS_BITS &&
-           !(policy_by_class(policy) && policy_by_size(policy)) &&
+           !(policy_by_class(policy) && policy->order == RH_ORDER_SIZE) &&
            (policy->split == 0 || policy->split >= header);
 }
 
@@ -99,6 +99,7 @@ static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *re
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
     if (!policy_makes_sense(policy, rh_header_bytes(alignment))) return RH_BAD_POLICY;
     heap->policy = *policy;
+    heap->family = policy_family_of(policy);
     enum rh_status status = policy_test_regions(heap, regions, count, alignment, wrong);
     if (status != RH_OK) return status;
     rh_start_common(&heap->common, regions, count, options);
@@ -141,69 +142,94 @@ static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *re
 /* --- calls ---------------------------------------------------------------------------------------
  */
 
-static enum rh_status rhp_malloc(struct rh_policy_heap *heap, rh_word size, rh_word *address) {
+RH_INLINE enum rh_status policy_allocate(struct rh_policy_heap *heap, rh_word size,
+                                         rh_word *address, unsigned family) {
     struct policy_fit fit = {0};
-    rh_word nodes = 0;
     heap->nodes = 0;
     if (size - 1 >= heap->free_size) { /* 0 wraps */
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
     fit.wanted = rh_block_bytes(size, heap->common.header, heap->common.alignment, false);
-    if (heap->policy.fit == RH_FIT_BUDDY) fit.wanted = policy_power_of(fit.wanted);
+    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
+        fit.wanted = policy_power_of(fit.wanted);
     if (fit.wanted > heap->free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    fit.step = policy_find(heap, fit.wanted, &nodes);
-    heap->nodes += nodes;
+    policy_find(heap, &fit, family);
     if (fit.step == 0 && heap->policy.coalesce == RH_COALESCE_DEFERRED) {
         const enum rh_status status = policy_meet_all(heap);
         if (status != RH_OK) return status;
-        if (policy_join_all(heap)) {
-            fit.step = policy_find(heap, fit.wanted, &nodes);
-            heap->nodes += nodes;
-        }
+        if (policy_join_all(heap)) policy_find(heap, &fit, family);
     }
     if (fit.step == 0) {
         RH_COUNT_FAILED(heap);
         return RH_FRAGMENTED;
     }
-    return policy_serve(heap, &fit, address);
+    return policy_serve(heap, &fit, address, family);
 }
 
 /* A live block, with what it joins; RH_OK iff it is one, and its free would meet no damage. */
-static enum rh_status policy_find_gift(struct rh_policy_heap *heap, rh_word address,
-                                       struct policy_gift *gift) {
-    struct rh_region *region = rh_find_region(&heap->common, address);
+RH_INLINE enum rh_status policy_find_gift(struct rh_policy_heap *heap, rh_word address,
+                                          struct policy_gift *gift, unsigned family) {
+    struct rh_region *region = policy_region_at(heap, address);
     const enum rh_status status = rh_live(region, address, RH_SHIFT_OF(heap));
     if (status != RH_OK) return status;
     const rh_word block = address - heap->common.header;
     RH_VISIT(heap, region, block);
-    gift->region = (size_t)(region - heap->common.regions);
-    gift->step = policy_step(heap, gift->region, block);
+    gift->region = region;
+    gift->step = policy_step(heap, policy_number(heap, region), block);
     gift->size = rh_size(region, block) & ~RH_TOP_BIT;
-    if (heap->policy.fit == RH_FIT_BUDDY) return policy_meet_buddies(heap, gift);
-    policy_neighbours(heap, gift);
-    return policy_meet_gift(heap, gift);
+    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
+        return policy_meet_buddies(heap, gift);
+    policy_neighbours(heap, gift, family);
+    return policy_meet_gift(heap, gift, family);
+}
+
+RH_INLINE enum rh_status policy_release(struct rh_policy_heap *heap, rh_word address,
+                                        unsigned family) {
+    struct policy_gift gift = {0};
+    heap->nodes = 0;
+    const enum rh_status status = policy_find_gift(heap, address, &gift, family);
+    if (status != RH_OK) return status;
+    if (RH_CLEARS(heap))
+        rh_clear(gift.region, address - heap->common.header, gift.size, heap->common.header);
+    heap->free_size += gift.size;
+    RH_COUNT_FREE(heap);
+    RH_MARK_DEAD(heap, gift.region, address);
+    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
+        policy_give_buddy(heap, &gift);
+    else
+        policy_join(heap, &gift, family);
+    return RH_OK;
+}
+
+/* Compiled for each family. */
+#define POLICY_CALL(heap, call, ...)                                                               \
+    switch ((heap)->family) {                                                                      \
+    case POLICY_PLACES | POLICY_ORDERED | POLICY_TREE:                                             \
+        return call(heap, __VA_ARGS__, POLICY_PLACES | POLICY_ORDERED | POLICY_TREE);              \
+    case POLICY_PLACES | POLICY_ORDERED:                                                           \
+        return call(heap, __VA_ARGS__, POLICY_PLACES | POLICY_ORDERED);                            \
+    case POLICY_PLACES | POLICY_TREE: return call(heap, __VA_ARGS__, POLICY_PLACES | POLICY_TREE); \
+    case POLICY_PLACES: return call(heap, __VA_ARGS__, POLICY_PLACES);                             \
+    case POLICY_CLASS: return call(heap, __VA_ARGS__, POLICY_CLASS);                               \
+    default: return call(heap, __VA_ARGS__, POLICY_SIZED);                                         \
+    }
+
+static enum rh_status rhp_malloc(struct rh_policy_heap *heap, rh_word size, rh_word *address) {
+    POLICY_CALL(heap, policy_allocate, size, address)
 }
 
 static enum rh_status rhp_free(struct rh_policy_heap *heap, rh_word address) {
-    struct policy_gift gift;
-    heap->nodes = 0;
-    const enum rh_status status = policy_find_gift(heap, address, &gift);
-    if (status != RH_OK) return status;
-    struct rh_region *region = &heap->common.regions[gift.region];
-    if (RH_CLEARS(heap))
-        rh_clear(region, address - heap->common.header, gift.size, heap->common.header);
-    heap->free_size += gift.size;
-    RH_COUNT_FREE(heap);
-    RH_MARK_DEAD(heap, region, address);
-    if (heap->policy.fit == RH_FIT_BUDDY)
-        policy_give_buddy(heap, &gift);
-    else
-        policy_join(heap, &gift);
-    return RH_OK;
+    POLICY_CALL(heap, policy_release, address)
+}
+
+/* What a free of this address would return. */
+static enum rh_status rhp_meets(struct rh_policy_heap *heap, rh_word address) {
+    struct policy_gift gift = {0};
+    return policy_find_gift(heap, address, &gift, heap->family);
 }
 
 /* --- looking -------------------------------------------------------------------------------------
@@ -211,7 +237,7 @@ static enum rh_status rhp_free(struct rh_policy_heap *heap, rh_word address) {
 
 /* Visits the list, class by class where there are several. */
 static enum rh_status rhp_walk_free(struct rh_policy_heap *heap, rh_visitor visit, void *context) {
-    const bool by_class = policy_by_class(&heap->policy);
+    const bool by_class = heap->family == POLICY_CLASS;
     uint32_t bin = 0;
     do {
         rh_word block = heap->head;

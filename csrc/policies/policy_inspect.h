@@ -5,7 +5,9 @@
 /* May one entry come after another in a list? */
 static bool policy_in_order(const struct rh_policy_heap *heap, uint32_t before, uint32_t after) {
     const rh_word a = policy_size_at(heap, before), b = policy_size_at(heap, after);
-    if (policy_by_class(&heap->policy) && policy_bin(heap, a) != policy_bin(heap, b)) return false;
+    if (heap->family == POLICY_CLASS &&
+        policy_bin(heap, a, POLICY_CLASS) != policy_bin(heap, b, POLICY_CLASS))
+        return false;
     switch (heap->policy.order) {
     case RH_ORDER_ADDRESS: return before < after;
     case RH_ORDER_SIZE: return a <= b;
@@ -73,9 +75,9 @@ static enum rh_status rhp_check(struct rh_policy_heap *heap, struct rh_fault *fa
     for (size_t i = 0; status == RH_OK && i < heap->common.region_count; i++)
         status = policy_check_region(heap, i, &sum, fault);
     uint32_t left = sum.free_blocks;
-    if (status == RH_OK && !policy_by_class(&heap->policy))
+    if (status == RH_OK && heap->family != POLICY_CLASS)
         status = policy_check_list(heap, heap->head, &left, fault);
-    for (uint32_t bin = 0; status == RH_OK && policy_by_class(&heap->policy); bin++) {
+    for (uint32_t bin = 0; status == RH_OK && heap->family == POLICY_CLASS; bin++) {
         struct rh_region *region;
         bin = bin < heap->index->bin_count ? policy_bin_from(heap->index, bin) : NOWHERE;
         if (bin == NOWHERE) break;
@@ -96,8 +98,8 @@ static void policy_empty(struct rh_policy_heap *heap) {
     for (size_t i = 0; i < heap->common.region_count; i++) {
         struct policy_part part = {0, 0, 0};
         while (policy_next_part(heap, i, &part))
-            policy_take(heap, heap->index->ranges[i].first + policy_steps(heap, part.at),
-                        part.size);
+            policy_take(heap, heap->index->ranges[i].first + policy_steps(heap, part.at), part.size,
+                        heap->family);
     }
     heap->head = heap->end;
 }
@@ -127,8 +129,8 @@ static bool policy_restore_list(struct rh_policy_heap *heap, const struct rh_sna
         if (block == snapshot->block_count || snapshot->blocks[block].allocated) return false;
         struct rh_region *region = region_of_header(heap, entry);
         if (rh_next(region, (rh_word)entry) != 0) return false; /* listed twice */
-        policy_link_in(heap, policy_step_of(heap, (rh_word)entry),
-                       (rh_word)snapshot->blocks[block].size);
+        policy_enter(heap, policy_step_of(heap, (rh_word)entry),
+                     (rh_word)snapshot->blocks[block].size);
     }
     struct policy_listed listed = {snapshot, 0};
     rhp_walk_free(heap, policy_is_next, &listed);

@@ -7,42 +7,50 @@
  * logarithm of the number of free blocks, whatever the policy. The list itself lies in the arena,
  * linked in its order.
  */
-#include <stdlib.h>
-
 #include "rh_policy.h"
 
-#include "bits.h"
-
 /* Where the blocks of a region lie, and the number of its first step of the alignment. Steps are
- * numbered through all regions; none is below POLICY_FIRST, and 0 stands for "none". */
-#define POLICY_FIRST 64u
+ * numbered through all regions; none is below RANK_FIRST, and 0 stands for "none". */
 struct policy_range {
     rh_word start;
     rh_word end;
+    rh_word origin; /* where step 0 would lie */
     uint32_t first;
+};
+
+/* How many of a set lie below a number (a Fenwick tree). */
+struct counts {
+    uint32_t *sums; /* from 1 on */
+    uint32_t length;
+};
+
+/* What a policy's calls ask at every turn. */
+enum policy_family {
+    POLICY_PLACES = 1,  /* one list, each of whose entries has a place */
+    POLICY_ORDERED = 2, /* ... which is its step */
+    POLICY_TREE = 4,    /* a tree over the places finds the block, and no bins */
+    POLICY_CLASS = 8,   /* a list for each class of sizes */
+    POLICY_SIZED = 16   /* one list, in the order of the bins */
 };
 
 struct policy_index {
     struct policy_range *ranges; /* by region */
     uint32_t steps;              /* all numbers are below */
     uint32_t entries;            /* of the list */
-    uint32_t *ends; /* where a free joins its neighbours: by its last step, a free block's first */
+    uint32_t *ends; /* where a free joins neighbours that the list does not tell: by its last step,
+                     * a free block's first */
 
-    /* The list's entries by their places in it, but where these are given by the sizes. In the
-     * order of addresses a place is a step. */
-    struct bits places;
-    struct counts before;
-    struct tallest tallest; /* first and next fit */
-    uint32_t capacity;      /* all places are below */
+    struct rh_rank *places;
+    uint32_t places_end; /* all places of entries are below */
     uint32_t next_place;
     uint32_t *place_of; /* by step */
-    uint32_t *step_at;  /* by place */
+    uint32_t *step_at;  /* by place / POLICY_APART */
 
     /* The entries by their sizes: each bin has those of one size, or of a class of sizes. */
     uint32_t bin_count;
-    struct bits bins;    /* bit n + 1: bin n has an entry */
-    struct counts fewer; /* in the order of sizes: entries of smaller bins */
-    uint32_t *first;     /* by bin; of a bin by place: the least */
+    struct rh_rank *bins; /* place RANK_FIRST + n: bin n has an entry */
+    struct counts fewer;  /* in the order of sizes: entries of smaller bins */
+    uint32_t *first;      /* by bin; of a bin by place: the least */
     uint32_t *last;
     struct policy_link { /* by step */
         uint32_t previous;
@@ -50,7 +58,7 @@ struct policy_index {
         uint32_t child;
     } * links;
 
-    struct policy_array { /* all that is allocated */
+    struct policy_array { /* all else that is allocated */
         void *memory;
         size_t bytes;
     } owned[16];
@@ -60,6 +68,7 @@ struct policy_index {
 struct rh_policy_heap {
     struct rh_common common;
     struct rh_policy policy;
+    unsigned family;     /* enum policy_family */
     rh_word split_above; /* a rest of more is split off */
     rh_word head;        /* of the one list; `end` if it is empty */
     rh_word end;         /* what a list's last link holds */
