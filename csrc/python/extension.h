@@ -96,6 +96,14 @@ struct arena *heap_arena(const struct heap *heap, Py_ssize_t i);
 void heap_dealloc(PyObject *self);
 int heap_traverse(PyObject *self, visitproc visit, void *arg);
 
+/* look.c */
+PyObject *heap_stats(PyObject *self, PyObject *const *args, Py_ssize_t given);
+PyObject *heap_blocks(PyObject *self, PyObject *const *args, Py_ssize_t given);
+PyObject *heap_free_blocks(PyObject *self, PyObject *unused);
+PyObject *heap_check(PyObject *self, PyObject *unused);
+PyObject *heap_region_pairs(PyObject *self, PyObject *unused);
+PyObject *heap_region_views(PyObject *self, PyObject *unused);
+
 /* construct.c: an empty object of `type`; the set-up over arenas; what tp_new of each type does. */
 struct heap *heap_allocate(PyTypeObject *type);
 /* The versions of the kernel and of newlib by name, the newest by default; -1 with an exception. */
