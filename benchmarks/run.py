@@ -149,7 +149,7 @@ def benchmark_engines(folder: Path) -> None:
 
 
 def load_trivial(folder: Path) -> Any:
-    """An extension type with two methods that parse and return an int."""
+    """An extension type with two methods that take and give the ints of a malloc and a free."""
     library = folder / "trivial.abi3.so"
     include = sysconfig.get_paths()["include"]
     command = [*COMPILE, "-shared", "-fPIC", "-DPy_LIMITED_API=0x030B0000", f"-I{include}"]
@@ -173,6 +173,8 @@ def holed_heap() -> Heap4:
 
 
 def pairs(first: Callable[[int], Any], second: Callable[[Any], Any], n: int) -> None:
+    held = [1 << 29 | at for at in range(1000)]
+    del held[::2]  # no int that is made or dropped below is the first or last of its memory pool
     for _ in range(n):
         second(first(200))
 

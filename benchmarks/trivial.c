@@ -1,17 +1,25 @@
-/* The least that an extension method can do: parse an int and return one. */
+/* The least that a malloc and a free can do: the ints in and out that a heap's have, and no heap.
+ */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-static PyObject *parse_and_return(PyObject *self, PyObject *argument) {
+static PyObject *first(PyObject *self, PyObject *argument) {
     (void)self;
     unsigned long long value = PyLong_AsUnsignedLongLong(argument);
     if (value == (unsigned long long)-1 && PyErr_Occurred()) return NULL;
-    return PyLong_FromUnsignedLongLong(value);
+    return PyLong_FromUnsignedLongLong(0x20000000 + value);
+}
+
+static PyObject *second(PyObject *self, PyObject *argument) {
+    (void)self;
+    unsigned long long value = PyLong_AsUnsignedLongLong(argument);
+    if (value == (unsigned long long)-1 && PyErr_Occurred()) return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
-    {"first", parse_and_return, METH_O, NULL},
-    {"second", parse_and_return, METH_O, NULL},
+    {"first", first, METH_O, NULL},
+    {"second", second, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -153,19 +153,18 @@ RH_INLINE enum rh_status rh2_meet_rest(struct rh_heap2 *heap, struct rh_region *
  * kernel would write outside its blocks. */
 RH_STEP enum rh_status rh2_wanted(RH_FAST struct rh_heap2 *heap, RH_FAST rh_word size,
                                   RH_FAST rh_word *wanted) {
-    RH_FAST rh_word header = RH_HEADER_OF(heap), free_size = heap->free_size;
-    RH_FAST bool pads = RH_IS_OLD(heap, RH_OLD_PAD);
+    RH_FAST rh_word free_size = heap->free_size;
 #if RH_HOSTED
     if (RH_IS_OLD(heap, RH_OLD_UNBOUNDED)) {
         const rh_word limit = RH_FIRST_REGION(heap)->size - RH_ALIGNMENT_OF(heap);
-        *wanted = size == 0 ? 0 : rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), pads);
+        *wanted = size == 0 ? 0 : RH_BLOCK_BYTES(heap, size);
         if (*wanted == 0 || *wanted >= limit) return RH_EXHAUSTED;
-        return *wanted < header ? RH_ASSERTION : RH_OK;
+        return *wanted < RH_HEADER_OF(heap) ? RH_ASSERTION : RH_OK;
     }
 #endif
     /* 0 wraps. A size that passes is below the top bit, so that the block's cannot overflow. */
     if (size - 1 >= free_size) return RH_EXHAUSTED;
-    *wanted = rh_block_bytes(size, header, RH_ALIGNMENT_OF(heap), pads);
+    *wanted = RH_BLOCK_BYTES(heap, size);
     return *wanted > free_size ? RH_EXHAUSTED : RH_OK;
 }
 

@@ -119,6 +119,8 @@ RH_INLINE void rh_start_common(struct rh_common *common, struct rh_region *regio
     common->alignment_shift = rh_log2(options->alignment);
     common->clear_on_free = options->clear_on_free;
     common->old = options->old;
+    common->added =
+        rh_block_adds(common->header, options->alignment, (options->old & RH_OLD_PAD) != 0);
 #else
     (void)options;
 #endif

@@ -341,8 +341,7 @@ RH_INLINE enum rh_status rh_ff_malloc(struct rh_heap4 *const heap, const rh_word
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    RH_FAST rh_word wanted = rh_block_bytes(size, RH_HEADER_OF(heap), RH_ALIGNMENT_OF(heap),
-                                            RH_IS_OLD(heap, RH_OLD_PAD));
+    RH_FAST rh_word wanted = RH_BLOCK_BYTES(heap, size);
     if (wanted > free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;

@@ -96,7 +96,8 @@ struct rh_common {
     rh_word alignment;
     rh_word header; /* bytes, a multiple of the alignment */
     unsigned alignment_shift;
-    unsigned old; /* enum rh_old */
+    rh_word added; /* to what is asked for, before it is rounded down: RH_BLOCK_BYTES */
+    unsigned old;  /* enum rh_old */
     bool clear_on_free;
 #endif
 #if RH_RANKED
@@ -169,6 +170,7 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #if RH_HOSTED
 #define RH_ALIGNMENT_OF(heap) ((heap)->common.alignment)
 #define RH_HEADER_OF(heap) ((heap)->common.header)
+#define RH_BLOCK_BYTES(heap, size) rh_down((size) + (heap)->common.added, (heap)->common.alignment)
 #define RH_CLEARS(heap) ((heap)->common.clear_on_free)
 #define RH_CANARY_OF(heap) ((heap)->canary)
 #define RH_SHIFT_OF(heap) ((heap)->common.alignment_shift)
@@ -179,6 +181,7 @@ typedef bool (*rh_visitor)(void *context, rh_word address, rh_word size, bool al
 #else
 #define RH_HEADER_OF(heap) ((void)(heap), (rh_word)RH_HEADER_BYTES(RH_ALIGNMENT))
 #endif
+#define RH_BLOCK_BYTES(heap, size) rh_up((size) + RH_HEADER_OF(heap), RH_ALIGNMENT_OF(heap))
 #define RH_CLEARS(heap) (RH_CLEAR_ON_FREE != 0)
 #define RH_SHIFT_OF(heap) rh_log2((rh_word)RH_ALIGNMENT)
 #if RH_PROTECTOR

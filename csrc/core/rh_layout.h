@@ -28,10 +28,9 @@ RH_INLINE rh_word rh_header_bytes(rh_word alignment) {
     return rh_up(2 * RH_WORD_BYTES, alignment);
 }
 
-/* Bytes of the block that a request of `size` bytes asks for. `pads`: RH_OLD_PAD. */
-#define rh_block_bytes(size, header, alignment, pads)                                              \
-    ((pads) ? rh_down(size, alignment) + (alignment) + (header)                                    \
-            : rh_up((size) + (header), alignment))
+/* What is added to a request, so that it is its block's size once it is rounded down. `pads`:
+ * RH_OLD_PAD. */
+#define rh_block_adds(header, alignment, pads) ((header) + (alignment) - ((pads) ? 0 : 1))
 
 /* Is a block of `found` bytes split when `wanted` are asked for? A rest of at most two headers
  * stays in the block. */
