@@ -27,6 +27,7 @@ from rtosheap import (
     plot,
     replay,
 )
+from rtosheap.comparison import Comparison, HeapResult
 from rtosheap.cortexm import Bound
 from rtosheap.plot._axes import LEGEND_LABEL
 from rtosheap.risk import Day, Risk, Tail
@@ -195,6 +196,40 @@ def some_bounds():
     return bounds
 
 
+# ---------------------------------------------------------------------- comparisons
+
+
+def made_up(name, ratios, *, peak=1000, exact=("heap_4",)):
+    """A comparison with these ratios by heap; None: it does not serve."""
+    rows = [
+        HeapResult(heap, error="too large")
+        if ratio is None
+        else HeapResult(
+            heap,
+            round(max(peak, 1) * min(ratio, 999)),
+            ratio,
+            0,
+            heap in exact,
+            most_nodes=round(100 * min(ratio, 999)),
+        )
+        for heap, ratio in ratios.items()
+    ]
+    return Comparison(tuple(rows), name, 9, peak, None, None, "")
+
+
+def some_comparisons():
+    """Five heaps on three traces, one of which one does not serve."""
+    return [
+        made_up(
+            "a", {"heap_1": 12.5, "heap_4": 1.3, "tlsf": 1.2, "buddy": 1.9, "best-fit/lifo": 1.1}
+        ),
+        made_up(
+            "b", {"heap_1": 345.0, "heap_4": 1.2, "tlsf": 1.3, "buddy": None, "best-fit/lifo": 1.1}
+        ),
+        made_up("c", {"heap_1": 3.4, "heap_4": 1.1, "tlsf": 1.4, "buddy": 1.5}),
+    ]
+
+
 # ---------------------------------------------------------------------- functions
 
 
@@ -226,6 +261,7 @@ def every_function(coap_comparison, coap_sizing):
     calls = {name: (function, run) for name, function in OF_REPLAYS.items()}
     calls |= {name: (function, heap) for name, function in OF_HEAPS.items()}
     calls["comparison"] = (plot.comparison, coap_comparison)
+    calls["policies"] = (plot.policies, some_comparisons())
     calls["sizing"] = (plot.sizing, coap_sizing)
     calls["bound"] = (plot.bound, some_bounds())
     calls["bound, of a free"] = (lambda b, **kw: plot.bound(b, call="free", **kw), some_bounds())

@@ -17,7 +17,8 @@ from needs import LAST_RESORT
 from workloads import random_options, random_trace
 
 import rtosheap
-from rtosheap.comparison import Comparison, HeapResult, compare
+from rtosheap import data
+from rtosheap.comparison import Comparison, HeapResult, compare, mean_ratios
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.kinds import NAMES, heap_class
 from rtosheap.sizing import minimum_heap_size
@@ -431,3 +432,33 @@ def test_a_heap_5_whose_first_regions_are_more_than_was_asked_about() -> None:
         found.summary()
     )
     assert found.advice_fails_at is None
+
+
+def test_the_mean_over_programs_is_geometric_and_the_least_first() -> None:
+    heaps = ("heap_1", "heap_2", "heap_4")
+    results = [compare(data.load(name), heaps=heaps) for name in ("coap-server", "expat-upnp")]
+    means = mean_ratios(results)
+    ratios = {heap: [result[heap].ratio for result in results] for heap in means}
+    assert ratios["heap_4"] == [34224 / 30047, 7936 / 7479]
+    for heap, (one, other) in ratios.items():
+        assert means[heap] == pytest.approx((one * other) ** 0.5, rel=1e-12)
+    assert list(means) == ["heap_4", "heap_2", "heap_1"]
+    assert mean_ratios(iter(results)) == means
+
+
+def test_a_heap_that_does_not_serve_all_programs_has_no_mean() -> None:
+    huge = Trace("mm", id=[0, 1], size=[8, 2**32 - 100])
+    small = Trace("m", id=[0], size=[8])
+    results = [compare(small, heaps=("heap_2", "heap_4")), compare(huge, heaps="heap_2")]
+    assert mean_ratios(results) == {"heap_2": None, "heap_4": None}
+    assert mean_ratios(results[:1])["heap_4"] == pytest.approx(3.0)
+
+
+def test_a_program_that_keeps_nothing_does_not_count_in_the_mean() -> None:
+    small, none = (
+        compare(trace, heaps="heap_4")
+        for trace in (Trace("m", id=[0], size=[8]), Trace("", id=[], size=[]))
+    )
+    assert mean_ratios([small, none]) == mean_ratios([small]) == {"heap_4": pytest.approx(3.0)}
+    assert mean_ratios([none]) == {"heap_4": None}
+    assert mean_ratios([]) == {}

@@ -1,4 +1,4 @@
-"""All ten plots: what they return and leave alone, what they refuse, and how much they take."""
+"""All plots: what they return and leave alone, what they refuse, and how much they take."""
 
 import tracemalloc
 from functools import partial
@@ -52,7 +52,7 @@ def test_axes_that_are_given_are_used_returned_and_hidden_from_pyplot(coap_compa
         assert plt.get_fignums() == known, name
         assert plt.gcf() is current, name
         assert ax.get_xlabel(), name
-        assert ax.get_ylabel() or name == "comparison", name
+        assert ax.get_ylabel() or name in ("comparison", "policies"), name
 
 
 def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
@@ -69,7 +69,7 @@ def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
 
 def test_every_function_is_tested(coap_comparison, coap_sizing):
     names = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
-    names += ["comparison", "cost", "animate", "risk", "bound"]
+    names += ["comparison", "cost", "animate", "risk", "bound", "policies"]
     assert set(names) <= set(plot.__all__)
     tested = {name.split(",")[0] for name in every_function(coap_comparison, coap_sizing)}
     assert tested == set(names)
@@ -167,6 +167,9 @@ WRONG = {
         TypeError,
         "sizes is an option",
     ),
+    "comparisons": (lambda: plot.policies([3]), TypeError, "comparisons has 3"),
+    "comparison": (lambda: plot.policies("x"), TypeError, "comparisons has 'x'"),
+    "no comparisons": (lambda: plot.policies({}), ValueError, "comparisons is empty"),
     "heaps": (lambda: plot.sizing(EMPTY, heaps=["heap_6"]), ValueError, "heap_6"),
     "bounds": (lambda: plot.bound([3]), TypeError, "bounds has 3"),
     "no bounds": (lambda: plot.bound([]), ValueError, "bounds is empty"),

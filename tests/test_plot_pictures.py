@@ -1,4 +1,4 @@
-"""Eleven pictures as they were, compared with images: without text, so that fonts do not matter.
+"""Twelve pictures as they were, compared with images: without text, so that fonts do not matter.
 
 RTOSHEAP_WRITE_IMAGES=1 in the environment writes the images anew; look at them before committing.
 """
@@ -14,6 +14,7 @@ from plot_cases import (
     corrupt_heap,
     failing_replay,
     some_bounds,
+    some_comparisons,
     some_risk,
     tried_risk,
     used_heap,
@@ -37,6 +38,7 @@ PICTURES = {
         [coap_replay(kind(40 * 1024)) for kind in (Heap2, Heap3, Heap4)], ax=ax, legend=False
     ),
     "comparison": lambda ax, comparison: plot.comparison(comparison, ax=ax, legend=False),
+    "policies": lambda ax, _: plot.policies(some_comparisons(), ax=ax, legend=False),
     "bound": lambda ax, _: plot.bound(some_bounds(), ax=ax, legend=False),
     "risk": lambda ax, _: plot.risk(some_risk(), ax=ax, probability=0.001, legend=False),
     "risk_tried": lambda ax, _: plot.risk(tried_risk(), ax=ax, size=72_000, legend=False),
@@ -50,7 +52,7 @@ TOLERANCE = 5.0
 
 def test_there_is_a_picture_of_each():
     assert {path.stem for path in IMAGES.iterdir()} == set(PICTURES)
-    assert len(PICTURES) == 11
+    assert len(PICTURES) == 12
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.comparison.difference import Difference, difference
+from rtosheap.comparison.means import mean_ratios
 from rtosheap.comparison.result import HeapResult, RecordingResult
 from rtosheap.comparison.versions import VersionResult
 from rtosheap.faces import lazily
@@ -22,4 +23,5 @@ __all__ = [
     "compare",
     "compare_what_if",
     "difference",
+    "mean_ratios",
 ]

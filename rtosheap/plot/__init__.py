@@ -17,6 +17,7 @@ from rtosheap.plot._fragmentation import fragmentation
 from rtosheap.plot._free_blocks import free_blocks
 from rtosheap.plot._heap_map import heap_map
 from rtosheap.plot._memory_over_time import memory_over_time
+from rtosheap.plot._policies import policies
 from rtosheap.plot._risk import risk
 from rtosheap.plot._sizing import sizing
 from rtosheap.plot._usage import usage
@@ -36,6 +37,7 @@ __all__ = [
     "free_blocks",
     "heap_map",
     "memory_over_time",
+    "policies",
     "risk",
     "sizing",
     "sizing_points",

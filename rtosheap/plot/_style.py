@@ -41,6 +41,11 @@ CORRUPT = "#d1350f"
 FAILED = "#d1350f"
 GAP_TEXT = "#555555"
 
+#: A scale from none to much, of one hue whose lightness falls all the way.
+WASTE = "Blues"
+#: What there is not, on any ground.
+HATCH: dict[str, Any] = {"hatch": "////", "edgecolor": "#888888", "linewidth": 0.0}
+
 #: Where the bytes of a heap go at the peak, in the order in which they are stacked.
 BREAKDOWN: dict[str, Fill] = {
     "payload": Fill("#2b5d8c"),
