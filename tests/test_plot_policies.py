@@ -1,5 +1,6 @@
 """plot.policies: what its cells say, in which order, and that all of it can be read."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import exp, inf, log
 
@@ -127,7 +128,14 @@ def test_a_mapping_gives_labels_and_names_are_made_unique():
     one, two = some_comparisons()[:2]
     assert columns_of(plot.policies({"left": one, "right": two}))[:2] == ["left", "right"]
     assert columns_of(plot.policies([one, one]))[:2] == ["a", "a (2)"]
+    assert len(columns_of(plot.policies([one, replace(one, trace_name="a (3)"), one]))) == 4
     assert columns_of(plot.policies(made_up("", {"x": 1.1}))) == ["trace 1"]
+
+
+def test_the_legend_says_how_much_there_is_to_know_of_the_recordings():
+    one, two, three = some_comparisons()
+    ax = plot.policies([replace(one, warnings=("x", "y")), replace(two, warnings=("z",)), three])
+    assert "3 warnings" in legends(ax)[0].get_title().get_text()
 
 
 def test_a_trace_in_which_nothing_lives_has_no_ratio_and_does_not_count():

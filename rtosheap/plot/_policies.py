@@ -7,7 +7,7 @@ from math import isfinite, log2
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtosheap.comparison import Comparison, mean_ratios
-from rtosheap.plot._axes import axes_for, font_size, legend_above, short, width_inches
+from rtosheap.plot._axes import axes_for, font_size, legend_above, short, title_of, width_inches
 from rtosheap.plot._style import HATCH, WASTE
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def policies(
     ax.spines[:].set_visible(False)
     _shade(ax, cells)
     if legend:
-        _explain(ax, cells)
+        _explain(ax, cells, [text for one in columns.values() for text in one.warnings])
     _name_rows(ax, list(means))
     _write(ax, cells)
     return ax
@@ -141,7 +141,9 @@ def _labelled(given: Any) -> dict[str, Comparison]:
                 f"comparisons has {one!r}; it must be what rtosheap.compare returns, or several"
             )
         label = name or f"trace {number}"
-        columns[f"{label} ({number})" if label in columns else label] = one
+        while label in columns:
+            label += f" ({number})"
+        columns[label] = one
     if not columns:
         raise ValueError("comparisons is empty; it must have one or more of rtosheap.compare")
     return columns
@@ -271,7 +273,7 @@ def _ink(cell: _Cell) -> Any:
     return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5 else "white"
 
 
-def _explain(ax: Axes, cells: list[_Cell]) -> None:
+def _explain(ax: Axes, cells: list[_Cell], warnings: list[str]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -283,4 +285,5 @@ def _explain(ax: Axes, cells: list[_Cell]) -> None:
         handles.append(sign)
     if any(cell.ratio is None for cell in cells):
         handles.append(Patch(facecolor="none", label="serves in no size", **HATCH))
-    legend_above(ax, handles, title="below: most nodes of a call, bold: least of a trace")
+    words = "below: most nodes of a call", "bold: least of a trace"
+    legend_above(ax, handles, title=title_of(*words, warnings=warnings))
