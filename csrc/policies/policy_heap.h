@@ -150,7 +150,7 @@ RH_INLINE enum rh_status policy_allocate(struct rh_policy_heap *heap, rh_word si
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    fit.wanted = rh_block_bytes(size, heap->common.header, heap->common.alignment, false);
+    fit.wanted = rh_up(size + heap->common.header, heap->common.alignment);
     if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
         fit.wanted = policy_power_of(fit.wanted);
     if (fit.wanted > heap->free_size) {
