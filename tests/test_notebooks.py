@@ -98,7 +98,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def test_the_readme_lists_each() -> None:
     readme = (ROOT / "notebooks" / "README.md").read_text()
-    assert len(NOTEBOOKS) == 11
+    assert len(NOTEBOOKS) == 12
     for path in NOTEBOOKS:
         assert f"({path.name})" in readme, path.name
 
