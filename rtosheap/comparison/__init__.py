@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING
 
 from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.comparison.difference import Difference, difference
-from rtosheap.comparison.means import mean_ratios
 from rtosheap.comparison.result import HeapResult, RecordingResult
 from rtosheap.comparison.versions import VersionResult
 from rtosheap.faces import lazily
 
 if TYPE_CHECKING:
     from rtosheap.comparison.before_after import BeforeAfter, compare_what_if
+    from rtosheap.comparison.means import mean_ratios
 
-__getattr__ = lazily(__name__, BeforeAfter="before_after", compare_what_if="before_after")
+__getattr__ = lazily(
+    __name__, BeforeAfter="before_after", compare_what_if="before_after", mean_ratios="means"
+)
 __all__ = [
     "BeforeAfter",
     "Comparison",
