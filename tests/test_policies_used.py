@@ -180,6 +180,13 @@ def test_a_comparison_has_a_row_for_each() -> None:
         compare(trace, heaps=["tlsf"], kernel="V10.3.1")
 
 
+def test_a_share_that_rounds_to_nothing_is_said_in_bytes() -> None:
+    trace = data.load("coap-server")
+    result = compare(trace, heaps=[Heap4, "tlsf"])
+    assert result["heap_4"].size == (result["tlsf"].size or 0) + 16
+    assert "heap_4 needs 16 bytes more" in result.verdict
+
+
 def test_a_release_is_of_freertos_heaps_alone() -> None:
     result = compare(data.load("coap-server"), heaps=["heap_4", "tlsf"], kernel="V10.3.1")
     assert [row.heap for row in result] == ["heap_4", "tlsf"]

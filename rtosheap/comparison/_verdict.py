@@ -195,7 +195,10 @@ def _more(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
     if size >= 2 * base:
         text, word = f"{size / base:,.1f} times as much", " as"
     else:
-        text, word = f"{abs(size - base) / base:.1%} {'more' if size > base else 'less'}", " than"
+        apart = f"{abs(size - base) / base:.1%}"
+        if apart == "0.0%":
+            apart = f"{abs(size - base):,} bytes"
+        text, word = f"{apart} {'more' if size > base else 'less'}", " than"
     return text + word if than else text
 
 
