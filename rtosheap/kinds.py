@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from rtosheap.allocators import AllocatorKind, PolicyHeap
 from rtosheap.heaps import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.heaps.layout import Layout
+from rtosheap.heaps.policy import POLICY_OPTIONS
 
 __all__ = [
     "CLASSES",
@@ -20,6 +21,7 @@ __all__ = [
     "heap_name",
     "layout_of",
     "layout_of_name",
+    "policy_class",
 ]
 
 FreertosClass: TypeAlias = type[Heap1] | type[Heap2] | type[Heap3] | type[Heap4] | type[Heap5]
@@ -119,6 +121,15 @@ def freertos_class(heap: HeapKind) -> FreertosClass:
             f"{', '.join(NAMES)}"
         )
     return chosen
+
+
+def policy_class(heap: HeapClass, options: Mapping[str, Any]) -> tuple[HeapClass, dict[str, Any]]:
+    """The class that has the policy which options of its constructor choose, and the others."""
+    others = dict(options)
+    if isinstance(heap, AllocatorKind) or not issubclass(heap, PolicyHeap):
+        return heap, others
+    policy = {name: others.pop(name) for name in POLICY_OPTIONS if name in others}
+    return (heap.of(**policy) if policy else heap), others
 
 
 def layout_of(heap: HeapKind, options: Mapping[str, Any] | None = None) -> Layout:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import vectors
 from parts import few_of
@@ -414,6 +415,7 @@ def test_a_policy_by_its_name() -> None:
         ({"split": 7}, "split is 7; a rest has a header of 8 bytes: no less"),
         ({"classes": 4}, "classes is 4; only fit='good' has classes"),
         ({"fit": "good", "classes": 3}, "classes is 3; it must be 1, 2, 4, 8, 16 or 32"),
+        ({"split": 2**64}, f"split is {2**64}; it must be a number of bytes, 1 or more"),
         ({"fit": "good", "order": "size"}, "order is 'size' and fit 'good', which has a list"),
         ({"fit": "buddy", "order": "size"}, "order is 'size' and fit 'buddy', which has a list"),
         ({"fit": "next", "order": "size"}, "order is 'size' and fit 'next': "),
@@ -425,6 +427,20 @@ def test_what_makes_no_sense_is_said(chosen: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says.split(";")[0]) as caught:
         PolicyHeap(1024, **chosen)
     assert str(caught.value).startswith(says)
+
+
+def test_numbers_of_a_policy_are_ints() -> None:
+    """Of equal policies the first one's class is kept."""
+    one = PolicyHeap.of(fit="good", classes=np.int64(8), split=np.int64(40))
+    assert one is PolicyHeap.of("good-fit/8-classes/split-40")
+    assert type(one.chosen.classes) is type(one.chosen.split) is int
+    assert one(4096).policy == one.chosen
+    for name, wrong in (("classes", 8.0), ("classes", "8"), ("split", "16"), ("split", 16.0)):
+        with pytest.raises(TypeError, match=f"^{name} is {wrong!r}; it must be "):
+            PolicyHeap.of(fit="good", **{name: wrong})
+    for part in ("split-" + "9" * 5000, "split-\u0661\u0666", "\u0661-classes"):
+        with pytest.raises(ValueError, match=f"names no policy: '{part}' says nothing"):
+            PolicyHeap.of(f"good-fit/{part}")
 
 
 def test_memory_or_regions() -> None:

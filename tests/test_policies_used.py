@@ -99,6 +99,15 @@ def test_the_points_that_are_freertos_heaps_need_what_these_need(name: str) -> N
     assert several.safe_checked_up_to > several.safe_size
 
 
+def test_options_that_choose_a_policy_are_that_policy() -> None:
+    trace = data.load("coap-server")
+    kind = PolicyHeap.of("best-fit")
+    chosen = minimum_heap_size(trace, kind, fit="buddy", alignment=16)
+    assert chosen == minimum_heap_size(trace, "buddy/address", alignment=16)
+    assert chosen.heap == "buddy/address/coalescing"
+    assert chosen.options == {"alignment": 16}
+
+
 def test_what_no_heap_of_a_policy_serves() -> None:
     with pytest.raises(UnservableError, match="tlsf at 0x20000000, with words of 4 bytes"):
         minimum_heap_size(Trace("m", id=[0], size=[2**31]), "tlsf")

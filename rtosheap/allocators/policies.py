@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, Self, SupportsIndex
 
 from rtosheap import _core
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout
-from rtosheap.heaps.policy import Policy
+from rtosheap.heaps.policy import POLICY_OPTIONS, Policy
 
 __all__ = ["PolicyHeap"]
-
-_OPTIONS = tuple(field.name for field in fields(Policy))
 
 
 class _PolicyType(type):
@@ -125,7 +123,7 @@ class PolicyHeap(_core.PolicyHeap, Heap, metaclass=_PolicyType):
         alignment: SupportsIndex = 8,
         clear_on_free: bool = False,
     ) -> Self:
-        given = dict(zip(_OPTIONS, (fit, order, coalesce, split, cut, classes), strict=True))
+        given = dict(zip(POLICY_OPTIONS, (fit, order, coalesce, split, cut, classes), strict=True))
         policy = _changed(cls.chosen, given)
         if (memory is None) == (regions is None):
             raise TypeError("a PolicyHeap takes memory or regions: one of them")
@@ -181,10 +179,10 @@ class PolicyHeap(_core.PolicyHeap, Heap, metaclass=_PolicyType):
         >>> Best.chosen.name, Best(1024).free_size
         ('best-fit/address/coalescing', 1016)
         """
-        foreign = policy.keys() - set(_OPTIONS)
+        foreign = policy.keys() - set(POLICY_OPTIONS)
         if foreign:
             raise TypeError(
-                f"{sorted(foreign)[0]!r} is no option of a policy; it has {', '.join(_OPTIONS)}"
+                f"{sorted(foreign)[0]!r} is no option of a policy; it has {', '.join(POLICY_OPTIONS)}"
             )
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}; it must be a str")

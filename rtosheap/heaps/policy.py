@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-__all__ = ["FAMILIES", "Policy"]
+__all__ = ["FAMILIES", "POLICY_OPTIONS", "Policy"]
 
 FITS = ("first", "next", "best", "worst", "good", "buddy")
 ORDERS = ("address", "lifo", "fifo", "size")
@@ -68,10 +68,10 @@ class Policy:
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name} is {value!r}; it must be {_one_of(allowed)}")
-        if self.split is not None:
-            object.__setattr__(self, "split", operator.index(self.split))
-            if not 0 < operator.index(self.split) < 2**64:
-                raise ValueError(f"split is {self.split}; it must be a number of bytes, 1 or more")
+        self._take_number("split", "a number of bytes, 1 or more")
+        if self.split is not None and not 0 < self.split < 2**64:
+            raise ValueError(f"split is {self.split}; it must be a number of bytes, 1 or more")
+        self._take_number("classes", _one_of(CLASSES))
         good = self.fit == "good"
         if self.classes is None:
             object.__setattr__(self, "classes", _DEFAULT_CLASSES if good else 1)
@@ -84,6 +84,16 @@ class Policy:
         why = self._nonsense()
         if why:
             raise ValueError(why)
+
+    def _take_number(self, name: str, wanted: str) -> None:
+        """As an int: of equals, one class of heaps is made and kept."""
+        value = getattr(self, name)
+        if value is None:
+            return
+        try:
+            object.__setattr__(self, name, operator.index(value))
+        except TypeError:
+            raise TypeError(f"{name} is {value!r}; it must be {wanted}") from None
 
     def _nonsense(self) -> str:
         """Why a combination makes no sense."""
@@ -165,6 +175,8 @@ class Policy:
         return cls(**chosen)
 
 
+#: What there is to choose, as the constructor calls it.
+POLICY_OPTIONS = tuple(field.name for field in fields(Policy))
 #: How a policy's name is made up, as an error says it.
 SYNTAX = (
     "a policy is named as in 'best-fit/address/coalescing': a fit "
@@ -187,11 +199,15 @@ def _meaning(part: str) -> tuple[str | None, Any]:
             return "coalesce", coalesce
     if part.endswith("-cut") and part[:-4] in CUTS:
         return "cut", part[:-4]
-    if part.startswith("split-") and part[6:].isdecimal():
+    if part.startswith("split-") and _is_number(part[6:]):
         return "split", int(part[6:])
-    if part.endswith("-classes") and part[:-8].isdecimal():
+    if part.endswith("-classes") and _is_number(part[:-8]):
         return "classes", int(part[:-8])
     return None, None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 20
 
 
 def _one_of(values: tuple[object, ...]) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from rtosheap import _core
 from rtosheap.heaps.layout import DEFAULT_BASE, Layout
-from rtosheap.kinds import HeapClass, layout_of
+from rtosheap.kinds import HeapClass, layout_of, policy_class
 from rtosheap.replays.run import FAILURES, Array, Counts, empty_columns, run
 from rtosheap.sizing._runs import Runs
 from rtosheap.traces import Op, Trace
@@ -89,7 +89,8 @@ class SizingProblem:
     ) -> None:
         if not isinstance(trace, Trace):
             raise TypeError(f"trace is {trace!r}; it must be a Trace")
-        self.trace, self.options, self.recording = trace, dict(options), recording
+        heap, self.options = policy_class(heap, options)
+        self.trace, self.recording = trace, recording
         self.layout = layout = layout_of(heap)
         self.name = layout.name
         self.heap_class: Any = heap
