@@ -182,7 +182,8 @@ class PolicyHeap(_core.PolicyHeap, Heap, metaclass=_PolicyType):
         foreign = policy.keys() - set(POLICY_OPTIONS)
         if foreign:
             raise TypeError(
-                f"{sorted(foreign)[0]!r} is no option of a policy; it has {', '.join(POLICY_OPTIONS)}"
+                f"{sorted(foreign)[0]!r} is no option of a policy; "
+                f"it has {', '.join(POLICY_OPTIONS)}"
             )
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}; it must be a str")
