@@ -141,7 +141,7 @@ def test_a_fault_is_an_error_that_names_the_event(
 def test_faults_are_tried_all() -> None:
     text = (Path(__file__).parent / "foreign" / "simple.c").read_text()
     listed = text.split("enum {")[1].split("}")[0].replace(",", " ").split("/*")[0].split()
-    assert {*FAULTS, "NO_FAULT", "MARGIN", "RECORDS", "LATE"} == set(listed)
+    assert {*FAULTS, "NO_FAULT", "MARGIN", "RECORDS", "CUT", "LATE"} == set(listed)
 
 
 def test_a_write_is_found_where_it_was_done(tmp_path: Path, left_behind: None) -> None:
@@ -187,6 +187,14 @@ def test_results_that_were_overwritten_are_none(
         result = replay(TRACE, heap)
         assert all((result[name] == sound[name]).all() for name in sound)
         assert result.summary()[1:] == sound.summary()[1:]
+
+
+def test_what_is_shared_cannot_be_cut_off(tmp_path: Path, left_behind: None) -> None:
+    """Who reads beyond a file's end dies of it: the interpreter would."""
+    built = library(tmp_path, "simple.c", "FAULT=CUT", "FAULT_AT=5")
+    sound = replay(TRACE, ForeignHeap.load(library(tmp_path, name="sound.so"), 4096))
+    result = replay(TRACE, ForeignHeap.load(built, 4096))
+    assert all((result[name] == sound[name]).all() for name in sound)
 
 
 def test_realloc_that_loses_bytes(tmp_path: Path, left_behind: None) -> None:

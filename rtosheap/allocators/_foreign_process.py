@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import select
@@ -65,9 +66,14 @@ class Process:
                 stack.callback(_close, descriptor)
                 return descriptor
 
-            self._files = [kept(os.memfd_create(f"rtosheap-{name}")) for name in ("asked", "told")]
+            sealed = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+            self._files = [
+                kept(os.memfd_create(f"rtosheap-{name}", sealed)) for name in ("asked", "told")
+            ]
             for file in self._files:
                 os.ftruncate(file, wire.ARRAYS_AT)
+                # Who reads what was cut off a file dies of it: the library must not cut.
+                fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
             self._map()
             self._output = kept(os.memfd_create("rtosheap-output"))
             image = kept(os.memfd_create("rtosheap-runner"), theirs)
