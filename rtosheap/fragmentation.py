@@ -174,7 +174,10 @@ def _inner_sizes(heap: Heap, layout: Layout) -> list[int]:
 
 
 def _pigweed_after_each(replay: Replay) -> Floats:
-    trace, heap, layout = replay.trace, replay._before.copy(), Layout.of(replay.heap)
+    before: object = replay._before
+    if not isinstance(before, Heap):
+        raise ValueError("source is a replay on another allocator; its free blocks are not kept")
+    trace, heap, layout = replay.trace, before.copy(), Layout.of(before)
     slots, values = empty_slots(trace), np.zeros(len(trace))
     for event in range(len(trace)):
         run(trace, heap, start=event, end=event + 1, slots=slots)
