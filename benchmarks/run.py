@@ -91,6 +91,16 @@ LIVE = {
     10_000: (100_000, 300_000),
     100_000: (5000, 10**6),
 }
+#: Policies, whose own index serves every engine: FIT/ORDER/COALESCE.
+POLICIES = (
+    "first/address/free",
+    "next/address/free",
+    "best/address/free",
+    "best/size/never",
+    "first/lifo/free",
+    "good/lifo/free",
+    "buddy/lifo/free",
+)
 #: Recordings on heap_2, whose lists are short and long.
 ON_HEAP_2 = ("lwip-3cli", "mosq-broker", "tls-client-rsa-resume", "cjson-docs")
 
@@ -143,6 +153,12 @@ def benchmark_engines(folder: Path) -> None:
     }
     for name, found in rows.items():
         print(f"{name:>24} " + " ".join(f"{found[engine]:>11,.0f}" for engine in ENGINES))
+    for policy in POLICIES:
+        for live in LIVE:
+            before = LIVE[live][1]
+            command = [str(program), policy, "chosen", "300000", str(live), str(before)]
+            found = instructions(command, inside="measured") / 300_000
+            print(f"{f'{policy}, {live:,}':>24} {'':>11} {'':>11} {found:>11,.0f}")
     own = of_the_driver(program)
     print(f"of an event {own:.0f} are not the heap's   (bars: heap_4 at 50 chosen 316, at 100,000 ")
     print(f"{own + 333:.0f}, three times TLSF's 111 and those)")

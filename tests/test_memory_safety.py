@@ -35,6 +35,7 @@ SANITIZED_TESTS = (
     *sorted(file.name for file in HERE.glob("test_heaps_*.py")),
     "test_hostile_python.py",
     "test_metamorphic.py",
+    "test_policies.py",
     "test_replay.py",
     "test_stateful.py",
     "test_threads.py",

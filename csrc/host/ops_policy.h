@@ -48,7 +48,8 @@ static void policy_numbers(const void *state, struct rh_numbers *n) {
                                  .allocations = heap->allocations,
                                  .frees = heap->frees,
                                  .failed = heap->failed};
-    if (heap->rover != 0) numbers.rover = policy_block(heap, heap->rover, &region);
+    if (heap->rover != 0)
+        numbers.rover = policy_block(heap, heap->rover, &region, policy_view(heap));
     *n = numbers;
 }
 

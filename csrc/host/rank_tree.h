@@ -58,7 +58,7 @@ struct rh_rank {
 
 #if defined(__GNUC__)
 #define RANK_LOWEST(word) ((unsigned)__builtin_ctzll(word))
-#define RANK_HIGHEST(word) (63u - (unsigned)__builtin_clzll(word))
+#define RANK_HIGHEST(word) (63u ^ (unsigned)__builtin_clzll(word))
 #else
 RH_INLINE unsigned rank_highest(uint64_t word) {
     unsigned n = 0;
@@ -82,8 +82,9 @@ RH_INLINE bool rank_has(const struct rh_rank *rank, uint32_t place) {
     return (rank->bits[0][place / 64] >> place % 64 & 1) != 0;
 }
 
-RH_INLINE void rank_mark(struct rh_rank *rank, uint32_t at) {
-    for (unsigned level = 0; level < rank->bit_levels; level++, at /= 64) {
+/* Of a chunk, whether there is any. */
+RH_SHARED void rank_mark_chunk(struct rh_rank *rank, uint32_t at) {
+    for (unsigned level = 1; level < rank->bit_levels; level++, at /= 64) {
         uint64_t *word = &rank->bits[level][at / 64];
         const uint64_t old = *word;
         *word = old | (uint64_t)1 << at % 64;
@@ -91,28 +92,54 @@ RH_INLINE void rank_mark(struct rh_rank *rank, uint32_t at) {
     }
 }
 
-RH_INLINE void rank_unmark(struct rh_rank *rank, uint32_t at) {
-    for (unsigned level = 0; level < rank->bit_levels; level++, at /= 64) {
+RH_SHARED void rank_unmark_chunk(struct rh_rank *rank, uint32_t at) {
+    for (unsigned level = 1; level < rank->bit_levels; level++, at /= 64) {
         uint64_t *word = &rank->bits[level][at / 64];
         *word &= ~((uint64_t)1 << at % 64);
         if (*word != 0) return;
     }
 }
 
-/* The last place before one that has an entry, or RANK_HEAD. */
-RH_INLINE uint32_t rank_place_before(const struct rh_rank *rank, uint32_t at) {
-    uint64_t word = rank->bits[0][at / 64] & (((uint64_t)1 << at % 64) - 1);
-    if (word != 0) return (at & ~63u) + RANK_HIGHEST(word);
-    unsigned level = 0;
+RH_INLINE void rank_mark(struct rh_rank *rank, uint32_t at) {
+    uint64_t *word = &rank->bits[0][at / 64];
+    const uint64_t old = *word;
+    *word = old | (uint64_t)1 << at % 64;
+    if (old == 0) rank_mark_chunk(rank, at / 64);
+}
+
+RH_INLINE void rank_unmark(struct rh_rank *rank, uint32_t at) {
+    uint64_t *word = &rank->bits[0][at / 64];
+    const uint64_t left = *word & ~((uint64_t)1 << at % 64);
+    *word = left;
+    if (left == 0) rank_unmark_chunk(rank, at / 64);
+}
+
+/* The last chunk before one that has an entry, where its word of bits has none. */
+RH_SHARED uint32_t rank_chunk_before(const struct rh_rank *rank, uint32_t at) {
+    unsigned level = 1;
+    uint64_t word;
     do {
         at /= 64;
         level++;
         word = rank->bits[level][at / 64] & (((uint64_t)1 << at % 64) - 1);
     } while (word == 0);
     at = (at & ~63u) + RANK_HIGHEST(word);
-    while (level-- > 0)
+    while (--level > 0)
         at = at * 64 + RANK_HIGHEST(rank->bits[level][at]);
     return at;
+}
+
+/* The last place before one that has an entry, or RANK_HEAD. There are two levels at least. */
+RH_INLINE uint32_t rank_place_before(const struct rh_rank *rank, uint32_t at) {
+    const uint64_t *words = rank->bits[0];
+    uint32_t chunk = at / 64;
+    uint64_t word = words[chunk] & (((uint64_t)1 << at % 64) - 1);
+    if (word == 0) {
+        word = rank->bits[1][chunk / 64] & (((uint64_t)1 << chunk % 64) - 1);
+        chunk = word != 0 ? (chunk & ~63u) + RANK_HIGHEST(word) : rank_chunk_before(rank, chunk);
+        word = words[chunk];
+    }
+    return chunk * 64 + RANK_HIGHEST(word);
 }
 
 /* The first place from one on that has an entry, or RANK_NOWHERE. */

@@ -1,7 +1,5 @@
 /*
  * What lies outside the arena: places and sizes of the list's entries. A part of policy.h.
- *
- * `family` is the heap's; a constant where a call is made for one.
  */
 
 /* In the order of time a place is one of so many, so that a chunk of them has few entries. */
@@ -65,7 +63,7 @@ static bool policy_make_bins(struct policy_index *index, const struct rh_policy_
     index->bin_count = (uint32_t)bins;
     index->bins = bins > UINT32_MAX / 2 ? NULL : rank_new(bins + 1, 0, false);
     if (index->bins == NULL) return false;
-    if (heap->family == POLICY_SIZED) {
+    if ((heap->family & POLICY_SIZED) != 0) {
         index->fewer.length = (uint32_t)bins + 1;
         index->fewer.sums = policy_array(index, bins + 2, sizeof(uint32_t));
         if (index->fewer.sums == NULL) return false;
@@ -78,14 +76,14 @@ static bool policy_make_bins(struct policy_index *index, const struct rh_policy_
 
 /* What holds steps, places and bins. */
 static bool policy_make_parts(struct policy_index *index, const struct rh_policy_heap *heap) {
-    const unsigned family = heap->family;
+    const struct policy_view view = policy_view(heap);
     if (heap->policy.coalesce == RH_COALESCE_FREE && heap->policy.fit != RH_FIT_BUDDY &&
-        (family & POLICY_ORDERED) == 0) {
+        (view.family & POLICY_ORDERED) == 0) {
         index->ends = policy_array(index, index->steps, sizeof(uint32_t));
         if (index->ends == NULL) return false;
     }
-    if ((family & POLICY_PLACES) != 0 && !policy_make_places(index, heap)) return false;
-    return (family & POLICY_TREE) != 0 || policy_make_bins(index, heap);
+    if ((view.family & POLICY_PLACES) != 0 && !policy_make_places(index, heap)) return false;
+    return (view.family & POLICY_TREE) != 0 || policy_make_bins(index, heap);
 }
 
 /* An index without an entry, of the heap's ranges; NULL where there is no memory. */
@@ -129,14 +127,15 @@ RH_INLINE uint32_t counts_below(const struct counts *counts, uint32_t at) {
 /* --- places --------------------------------------------------------------------------------------
  */
 
-RH_INLINE uint32_t policy_place(const struct rh_policy_heap *heap, uint32_t step, unsigned family) {
-    return (family & POLICY_ORDERED) != 0 ? step : heap->index->place_of[step];
+RH_INLINE uint32_t policy_place(const struct rh_policy_heap *heap, uint32_t step,
+                                struct policy_view view) {
+    return (view.family & POLICY_ORDERED) != 0 ? step : heap->index->place_of[step];
 }
 
 /* The entry there; 0 for RANK_HEAD. */
 RH_INLINE uint32_t policy_at_place(const struct rh_policy_heap *heap, uint32_t place,
-                                   unsigned family) {
-    return (family & POLICY_ORDERED) != 0 ? place : heap->index->step_at[place / POLICY_APART];
+                                   struct policy_view view) {
+    return (view.family & POLICY_ORDERED) != 0 ? place : heap->index->step_at[place / POLICY_APART];
 }
 
 /* How many entries lie before a place. */
@@ -148,13 +147,13 @@ RH_INLINE uint32_t policy_before(const struct policy_index *index, uint32_t plac
 
 /* A chunk's largest entry of `old` steps left, or has become smaller. */
 RH_INLINE void policy_lower(const struct rh_policy_heap *heap, uint32_t chunk, uint32_t old,
-                            unsigned family) {
+                            struct policy_view view) {
     struct rh_rank *places = heap->index->places;
     if (places->nodes[places->leaves + chunk].largest != old) return;
     rh_word largest = 0; /* by what the headers hold now */
     for (uint64_t bits = places->bits[0][chunk]; bits != 0; bits &= bits - 1) {
         const uint32_t place = chunk * 64 + RANK_LOWEST(bits);
-        const rh_word size = policy_size_at(heap, policy_at_place(heap, place, family));
+        const rh_word size = policy_size_at(heap, policy_at_place(heap, place, view), view);
         if (size > largest) largest = size;
     }
     rank_set(places, chunk, policy_steps(heap, largest));
@@ -166,17 +165,17 @@ RH_INLINE void policy_raise(const struct rh_policy_heap *heap, uint32_t chunk, u
 }
 
 RH_INLINE void policy_put_place(struct rh_policy_heap *heap, uint32_t place, uint32_t steps,
-                                unsigned family) {
+                                struct policy_view view) {
     rank_mark(heap->index->places, place);
     rank_add(heap->index->places, place / 64, 1);
-    if ((family & POLICY_TREE) != 0) policy_raise(heap, place / 64, steps);
+    if ((view.family & POLICY_TREE) != 0) policy_raise(heap, place / 64, steps);
 }
 
 RH_INLINE void policy_take_place(struct rh_policy_heap *heap, uint32_t place, uint32_t steps,
-                                 unsigned family) {
+                                 struct policy_view view) {
     rank_unmark(heap->index->places, place);
     rank_add(heap->index->places, place / 64, (uint32_t)-1);
-    if ((family & POLICY_TREE) != 0) policy_lower(heap, place / 64, steps, family);
+    if ((view.family & POLICY_TREE) != 0) policy_lower(heap, place / 64, steps, view);
 }
 
 /* An entry is now another, with none between them. */
@@ -193,14 +192,14 @@ RH_INLINE void policy_move_place(struct rh_policy_heap *heap, uint32_t from, uin
 
 RH_INLINE void policy_renumber(struct rh_policy_heap *heap, uint32_t from, uint32_t to) {
     struct policy_index *index = heap->index;
-    const unsigned family = heap->family;
-    const uint32_t step = policy_at_place(heap, from, family);
-    const uint32_t steps = policy_steps(heap, policy_size_at(heap, step));
+    const struct policy_view view = policy_view(heap);
+    const uint32_t step = policy_at_place(heap, from, view);
+    const uint32_t steps = policy_steps(heap, policy_size_at(heap, step, view));
     if (from == to) return;
-    policy_take_place(heap, from, steps, family);
+    policy_take_place(heap, from, steps, view);
     index->step_at[to / POLICY_APART] = step;
     index->place_of[step] = to;
-    policy_put_place(heap, to, steps, family);
+    policy_put_place(heap, to, steps, view);
 }
 
 /* The entries close up at one end. At least half of all places are free then. */
@@ -221,9 +220,10 @@ static void policy_close_up(struct rh_policy_heap *heap) {
 }
 
 /* The place of a new entry: the first of all, or the last. */
-RH_INLINE uint32_t policy_new_place(struct rh_policy_heap *heap, uint32_t step, unsigned family) {
+RH_INLINE uint32_t policy_new_place(struct rh_policy_heap *heap, uint32_t step,
+                                    struct policy_view view) {
     struct policy_index *index = heap->index;
-    if ((family & POLICY_ORDERED) != 0) return step;
+    if ((view.family & POLICY_ORDERED) != 0) return step;
     if (index->next_place < RANK_FIRST || index->next_place == index->places_end)
         policy_close_up(heap);
     const uint32_t place = index->next_place;
@@ -240,10 +240,10 @@ RH_INLINE uint32_t policy_new_place(struct rh_policy_heap *heap, uint32_t step, 
 
 /* The earlier of two roots, with the other as its first child. Either may be 0. */
 RH_INLINE uint32_t policy_meld(struct rh_policy_heap *heap, uint32_t a, uint32_t b,
-                               unsigned family) {
+                               struct policy_view view) {
     struct policy_link *links = heap->index->links;
     if (a == 0 || b == 0) return a + b;
-    if (policy_place(heap, b, family) < policy_place(heap, a, family)) {
+    if (policy_place(heap, b, view) < policy_place(heap, a, view)) {
         const uint32_t other = a;
         a = b;
         b = other;
@@ -257,39 +257,40 @@ RH_INLINE uint32_t policy_meld(struct rh_policy_heap *heap, uint32_t a, uint32_t
 }
 
 /* Siblings in pairs from the first to the last, then the pairs from the last to the first. */
-RH_INLINE uint32_t policy_meld_all(struct rh_policy_heap *heap, uint32_t at, unsigned family) {
+RH_INLINE uint32_t policy_meld_all(struct rh_policy_heap *heap, uint32_t at,
+                                   struct policy_view view) {
     struct policy_link *links = heap->index->links;
     uint32_t pairs = 0, root = 0;
     while (at != 0) {
         const uint32_t other = links[at].next;
         const uint32_t after = other == 0 ? 0 : links[other].next;
-        const uint32_t pair = policy_meld(heap, at, other, family);
+        const uint32_t pair = policy_meld(heap, at, other, view);
         links[pair].next = pairs;
         pairs = pair;
         at = after;
     }
     while (pairs != 0) {
         const uint32_t after = links[pairs].next;
-        root = policy_meld(heap, root, pairs, family);
+        root = policy_meld(heap, root, pairs, view);
         pairs = after;
     }
     return root;
 }
 
 RH_INLINE void policy_heap_put(struct rh_policy_heap *heap, uint32_t step, uint32_t bin,
-                               unsigned family) {
+                               struct policy_view view) {
     uint32_t *root = &heap->index->first[bin];
     const struct policy_link none = {0, 0, 0};
     heap->index->links[step] = none;
-    *root = policy_meld(heap, *root, step, family);
+    *root = policy_meld(heap, *root, step, view);
 }
 
 RH_INLINE void policy_heap_take(struct rh_policy_heap *heap, uint32_t step, uint32_t bin,
-                                unsigned family) {
+                                struct policy_view view) {
     struct policy_link *links = heap->index->links;
     uint32_t *root = &heap->index->first[bin];
     const struct policy_link link = links[step];
-    const uint32_t children = policy_meld_all(heap, link.child, family);
+    const uint32_t children = policy_meld_all(heap, link.child, view);
     if (*root == step) {
         *root = children;
         return;
@@ -299,7 +300,7 @@ RH_INLINE void policy_heap_take(struct rh_policy_heap *heap, uint32_t step, uint
     else
         links[link.previous].next = link.next;
     if (link.next != 0) links[link.next].previous = link.previous;
-    *root = policy_meld(heap, *root, children, family);
+    *root = policy_meld(heap, *root, children, view);
 }
 
 /* After `previous`, an entry of the same bin; 0: first. */
@@ -331,27 +332,27 @@ RH_INLINE void policy_run_take(struct policy_index *index, uint32_t step, uint32
 }
 
 RH_INLINE void policy_put_bin(struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                              uint32_t previous, unsigned family) {
+                              uint32_t previous, struct policy_view view) {
     struct policy_index *index = heap->index;
-    const uint32_t bin = policy_bin(heap, size, family);
+    const uint32_t bin = policy_bin(heap, size, view);
     if (index->first[bin] == 0) rank_mark(index->bins, RANK_FIRST + bin);
-    if ((family & POLICY_PLACES) != 0)
-        policy_heap_put(heap, step, bin, family);
+    if ((view.family & POLICY_PLACES) != 0)
+        policy_heap_put(heap, step, bin, view);
     else
         policy_run_put(index, step, bin, previous);
-    if ((family & POLICY_SIZED) != 0) counts_add(&index->fewer, bin, 1);
+    if ((view.family & POLICY_SIZED) != 0) counts_add(&index->fewer, bin, 1);
 }
 
 RH_INLINE void policy_take_bin(struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                               unsigned family) {
+                               struct policy_view view) {
     struct policy_index *index = heap->index;
-    const uint32_t bin = policy_bin(heap, size, family);
-    if ((family & POLICY_PLACES) != 0)
-        policy_heap_take(heap, step, bin, family);
+    const uint32_t bin = policy_bin(heap, size, view);
+    if ((view.family & POLICY_PLACES) != 0)
+        policy_heap_take(heap, step, bin, view);
     else
         policy_run_take(index, step, bin);
     if (index->first[bin] == 0) rank_unmark(index->bins, RANK_FIRST + bin);
-    if ((family & POLICY_SIZED) != 0) counts_add(&index->fewer, bin, (uint32_t)-1);
+    if ((view.family & POLICY_SIZED) != 0) counts_add(&index->fewer, bin, (uint32_t)-1);
 }
 
 /* The nearest bin from one on, or below it, that has an entry; NOWHERE: none. */
@@ -370,38 +371,40 @@ RH_INLINE uint32_t policy_bin_below(const struct policy_index *index, uint32_t b
 
 /* `previous`: in the same bin, where that is a part of the list. */
 RH_INLINE void policy_put(struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                          uint32_t previous, unsigned family) {
+                          uint32_t previous, struct policy_view view) {
     struct policy_index *index = heap->index;
     const uint32_t steps = policy_steps(heap, size);
     index->entries++;
-    if ((family & POLICY_PLACES) != 0)
-        policy_put_place(heap, policy_new_place(heap, step, family), steps, family);
-    if ((family & POLICY_TREE) == 0) policy_put_bin(heap, step, size, previous, family);
-    if ((family & POLICY_ORDERED) == 0 && index->ends != NULL) index->ends[step + steps - 1] = step;
+    if ((view.family & POLICY_PLACES) != 0)
+        policy_put_place(heap, policy_new_place(heap, step, view), steps, view);
+    if ((view.family & POLICY_TREE) == 0) policy_put_bin(heap, step, size, previous, view);
+    if ((view.family & POLICY_ORDERED) == 0 && index->ends != NULL)
+        index->ends[step + steps - 1] = step;
 }
 
 RH_INLINE void policy_take(struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                           unsigned family) {
+                           struct policy_view view) {
     struct policy_index *index = heap->index;
     const uint32_t steps = policy_steps(heap, size);
     index->entries--;
-    if ((family & POLICY_PLACES) != 0)
-        policy_take_place(heap, policy_place(heap, step, family), steps, family);
-    if ((family & POLICY_TREE) == 0) policy_take_bin(heap, step, size, family);
-    if ((family & POLICY_ORDERED) == 0 && index->ends != NULL) index->ends[step + steps - 1] = 0;
+    if ((view.family & POLICY_PLACES) != 0)
+        policy_take_place(heap, policy_place(heap, step, view), steps, view);
+    if ((view.family & POLICY_TREE) == 0) policy_take_bin(heap, step, size, view);
+    if ((view.family & POLICY_ORDERED) == 0 && index->ends != NULL)
+        index->ends[step + steps - 1] = 0;
 }
 
 /* In the order of addresses: an entry is now another, with none between them. */
 RH_INLINE void policy_move(struct rh_policy_heap *heap, uint32_t step, rh_word size, uint32_t to,
-                           rh_word new_size, unsigned family) {
+                           rh_word new_size, struct policy_view view) {
     if (step != to) policy_move_place(heap, step, to);
-    if ((family & POLICY_TREE) == 0) {
-        policy_take_bin(heap, step, size, family);
-        policy_put_bin(heap, to, new_size, 0, family);
+    if ((view.family & POLICY_TREE) == 0) {
+        policy_take_bin(heap, step, size, view);
+        policy_put_bin(heap, to, new_size, 0, view);
         return;
     }
     if (new_size < size || step / 64 != to / 64)
-        policy_lower(heap, step / 64, policy_steps(heap, size), family);
+        policy_lower(heap, step / 64, policy_steps(heap, size), view);
     if (new_size > size || step / 64 != to / 64)
         policy_raise(heap, to / 64, policy_steps(heap, new_size));
 }

@@ -28,19 +28,18 @@ static uint32_t policy_buddy(const struct rh_policy_heap *heap, size_t i, uint32
     return rh_size(region, block) == size ? buddy : 0;
 }
 
-static enum rh_status policy_meet_buddies(struct rh_policy_heap *heap,
-                                          const struct policy_gift *gift) {
-    const unsigned family = POLICY_CLASS;
-    const size_t i = policy_number(heap, gift->region);
-    uint32_t step = gift->step, buddy = 0;
-    rh_word size = gift->size;
+static enum rh_status policy_meet_buddies(struct rh_policy_heap *heap, size_t i, uint32_t step,
+                                          rh_word size) {
+    const struct policy_view view = policy_view(heap);
+    uint32_t buddy = 0;
     if (heap->policy.coalesce == RH_COALESCE_FREE)
         for (; (buddy = policy_buddy(heap, i, step, size)) != 0; size *= 2) {
-            POLICY_MEET(heap, buddy);
-            POLICY_MEET(heap, policy_previous(heap, buddy, size, family));
+            const struct policy_entry entry = policy_entry(heap, buddy, view);
+            POLICY_MEET(heap, entry);
+            POLICY_MEET(heap, policy_entry_before(heap, entry, size, view));
             if (buddy < step) step = buddy;
         }
-    POLICY_MEET(heap, policy_gap(heap, step, size, family));
+    POLICY_MEET(heap, policy_entry(heap, policy_gap(heap, step, size, view), view));
     return RH_OK;
 }
 
@@ -55,15 +54,14 @@ static void policy_join_buddies(struct rh_policy_heap *heap, size_t i, uint32_t 
     }
 }
 
-static void policy_give_buddy(struct rh_policy_heap *heap, const struct policy_gift *gift) {
-    uint32_t step = gift->step;
-    rh_word size = gift->size;
-    struct rh_region *region;
-    const rh_word block = policy_block(heap, step, &region);
-    rh_put_size(region, block, size);
+static void policy_give_buddy(struct rh_policy_heap *heap, struct policy_entry entry,
+                              rh_word size) {
+    uint32_t step = entry.step;
+    rh_put_size(entry.region, entry.block, size);
     if (heap->policy.coalesce == RH_COALESCE_FREE)
-        policy_join_buddies(heap, policy_number(heap, gift->region), &step, &size);
-    heap->nodes = policy_gap_nodes(heap, step, size, POLICY_CLASS);
+        policy_join_buddies(heap, policy_number(heap, entry.region, policy_view(heap)), &step,
+                            &size);
+    heap->nodes = policy_gap_nodes(heap, step, size, policy_view(heap));
     policy_enter(heap, step, size);
 }
 

@@ -8,25 +8,25 @@
 
 /* The entry before one in its list, or 0. */
 RH_INLINE uint32_t policy_previous(const struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                                   unsigned family) {
+                                   struct policy_view view) {
     const struct policy_index *index = heap->index;
-    if ((family & POLICY_PLACES) != 0) {
-        const uint32_t place = policy_place(heap, step, family);
-        return policy_at_place(heap, rank_place_before(index->places, place), family);
+    if ((view.family & POLICY_PLACES) != 0) {
+        const uint32_t place = policy_place(heap, step, view);
+        return policy_at_place(heap, rank_place_before(index->places, place), view);
     }
     const uint32_t previous = index->links[step].previous;
-    if (previous != 0 || (family & POLICY_CLASS) != 0) return previous;
-    const uint32_t bin = policy_bin_below(index, policy_bin(heap, size, family));
+    if (previous != 0 || (view.family & POLICY_CLASS) != 0) return previous;
+    const uint32_t bin = policy_bin_below(index, policy_bin(heap, size, view));
     return bin == NOWHERE ? 0 : index->last[bin];
 }
 
 /* The first entry of the list that one of a size is in, or `end`. */
 RH_INLINE rh_word policy_first_of(const struct rh_policy_heap *heap, rh_word size,
-                                  unsigned family) {
+                                  struct policy_view view) {
     struct rh_region *region;
-    if ((family & POLICY_CLASS) == 0) return heap->head;
-    const uint32_t first = heap->index->first[policy_bin(heap, size, family)];
-    return first == 0 ? heap->end : policy_block(heap, first, &region);
+    if ((view.family & POLICY_CLASS) == 0) return heap->head;
+    const uint32_t first = heap->index->first[policy_bin(heap, size, view)];
+    return first == 0 ? heap->end : policy_block(heap, first, &region, view);
 }
 
 /* Of a class in the order of addresses, which has nothing but its list: the last entry before one,
@@ -45,101 +45,97 @@ RH_SHARED uint32_t policy_gap_in_class(const struct policy_index *index, uint32_
 
 /* The entry before a new one in its list, or 0. */
 RH_INLINE uint32_t policy_gap(const struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                              unsigned family) {
+                              struct policy_view view) {
     const struct policy_index *index = heap->index;
     rh_word nodes;
-    if ((family & POLICY_ORDERED) != 0) return rank_place_before(index->places, step);
-    if ((family & POLICY_SIZED) != 0) {
-        const uint32_t below = policy_bin_below(index, policy_bin(heap, size, family));
+    if ((view.family & POLICY_ORDERED) != 0) return rank_place_before(index->places, step);
+    if ((view.family & POLICY_SIZED) != 0) {
+        const uint32_t below = policy_bin_below(index, policy_bin(heap, size, view));
         return below == NOWHERE ? 0 : index->last[below];
     }
     if (heap->policy.order == RH_ORDER_LIFO) return 0;
-    if ((family & POLICY_CLASS) == 0)
-        return policy_at_place(heap, rank_place_before(index->places, index->places_end), family);
-    const uint32_t bin = policy_bin(heap, size, family);
+    if ((view.family & POLICY_CLASS) == 0)
+        return policy_at_place(heap, rank_place_before(index->places, index->places_end), view);
+    const uint32_t bin = policy_bin(heap, size, view);
     if (heap->policy.order == RH_ORDER_FIFO) return index->last[bin];
     return policy_gap_in_class(index, step, bin, &nodes);
 }
 
 /* The entries that are read to find it. */
 RH_INLINE rh_word policy_gap_nodes(const struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                                   unsigned family) {
+                                   struct policy_view view) {
     const struct policy_index *index = heap->index;
     rh_word nodes = 0;
-    if ((family & POLICY_ORDERED) != 0) return policy_before(index, step);
-    if ((family & POLICY_SIZED) != 0) {
-        nodes = counts_below(&index->fewer, policy_bin(heap, size, family));
+    if ((view.family & POLICY_ORDERED) != 0) return policy_before(index, step);
+    if ((view.family & POLICY_SIZED) != 0) {
+        nodes = counts_below(&index->fewer, policy_bin(heap, size, view));
         return nodes + (nodes < index->entries);
     }
-    if ((family & POLICY_CLASS) != 0 && heap->policy.order == RH_ORDER_ADDRESS)
-        policy_gap_in_class(index, step, policy_bin(heap, size, family), &nodes);
+    if ((view.family & POLICY_CLASS) != 0 && heap->policy.order == RH_ORDER_ADDRESS)
+        policy_gap_in_class(index, step, policy_bin(heap, size, view), &nodes);
     return nodes;
 }
 
 /* --- in and out ----------------------------------------------------------------------------------
  */
 
-/* Opens every change of an entry, as RH_VISIT does. 0 is none. */
-#define POLICY_MEET(heap, step)                                                                    \
+/* Opens every change of an entry, as RH_VISIT does; of none it opens nothing. */
+#define POLICY_MEET(heap, entry)                                                                   \
     do {                                                                                           \
-        struct rh_region *met_region;                                                              \
-        const uint32_t met_step = (step);                                                          \
-        if (met_step == 0) break;                                                                  \
-        const rh_word met_block = policy_block((heap), met_step, &met_region);                     \
-        RH_VISIT((heap), met_region, met_block);                                                   \
+        const struct policy_entry met = (entry);                                                   \
+        if (met.step != 0) RH_VISIT((heap), met.region, met.block);                                \
     } while (0)
 
-/* `previous` of 0: the list's head, which a class has outside. */
-RH_INLINE void policy_put_next(struct rh_policy_heap *heap, uint32_t previous, rh_word link,
-                               unsigned family) {
-    struct rh_region *region;
-    if (previous != 0) {
-        const rh_word block = policy_block(heap, previous, &region);
-        rh_put_next(region, block, link);
-    } else if ((family & POLICY_CLASS) == 0) {
+/* `previous` of none: the list's head, which a class has outside. */
+RH_INLINE void policy_put_next(struct rh_policy_heap *heap, struct policy_entry previous,
+                               rh_word link, struct policy_view view) {
+    if (previous.step != 0)
+        rh_put_next(previous.region, previous.block, link);
+    else if ((view.family & POLICY_CLASS) == 0)
         heap->head = link;
-    }
 }
 
 /* Takes an entry out of the list, with the one before it. */
-RH_INLINE void policy_unlink(struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                             uint32_t previous, unsigned family) {
-    policy_put_next(heap, previous, policy_next_of(heap, step), family);
-    policy_take(heap, step, size, family);
+RH_INLINE void policy_unlink(struct rh_policy_heap *heap, struct policy_entry entry, rh_word size,
+                             struct policy_entry previous, struct policy_view view) {
+    policy_put_next(heap, previous, rh_next(entry.region, entry.block), view);
+    policy_take(heap, entry.step, size, view);
 }
 
 /* Puts a free block into the list after `previous`, and writes its header. */
-RH_INLINE void policy_link_in(struct rh_policy_heap *heap, uint32_t step, rh_word size,
-                              uint32_t previous, unsigned family) {
-    struct rh_region *region;
-    const rh_word block = policy_block(heap, step, &region);
-    const rh_word next =
-        previous == 0 ? policy_first_of(heap, size, family) : policy_next_of(heap, previous);
-    rh_put_header(region, block, next, size);
-    policy_put_next(heap, previous, block, family);
-    policy_put(heap, step, size, (family & POLICY_CLASS) != 0 ? previous : 0, family);
+RH_INLINE void policy_link_in(struct rh_policy_heap *heap, struct policy_entry entry, rh_word size,
+                              struct policy_entry previous, struct policy_view view) {
+    const rh_word next = previous.step == 0 ? policy_first_of(heap, size, view)
+                                            : rh_next(previous.region, previous.block);
+    rh_put_header(entry.region, entry.block, next, size);
+    policy_put_next(heap, previous, entry.block, view);
+    policy_put(heap, entry.step, size, (view.family & POLICY_CLASS) != 0 ? previous.step : 0, view);
 }
 
 /* The same where nothing is known of the neighbours. */
 static void policy_leave(struct rh_policy_heap *heap, uint32_t step, rh_word size) {
-    policy_unlink(heap, step, size, policy_previous(heap, step, size, heap->family), heap->family);
+    const struct policy_view view = policy_view(heap);
+    const uint32_t previous = policy_previous(heap, step, size, view);
+    policy_unlink(heap, policy_entry(heap, step, view), size, policy_entry(heap, previous, view),
+                  view);
 }
 
 static void policy_enter(struct rh_policy_heap *heap, uint32_t step, rh_word size) {
-    policy_link_in(heap, step, size, policy_gap(heap, step, size, heap->family), heap->family);
+    const struct policy_view view = policy_view(heap);
+    const uint32_t previous = policy_gap(heap, step, size, view);
+    policy_link_in(heap, policy_entry(heap, step, view), size, policy_entry(heap, previous, view),
+                   view);
 }
 
-/* In the order of addresses: the entry at `step`, which comes after `previous`, is now at `to`, or
- * has another size. */
-RH_INLINE void policy_shift(struct rh_policy_heap *heap, uint32_t step, rh_word size, uint32_t to,
-                            rh_word new_size, uint32_t previous, unsigned family) {
-    struct rh_region *region;
-    const rh_word block = policy_block(heap, to, &region);
-    if (step == to) {
-        rh_put_size(region, block, new_size);
+/* In the order of addresses: an entry after `previous` is now another, or has another size. */
+RH_INLINE void policy_shift(struct rh_policy_heap *heap, struct policy_entry entry, rh_word size,
+                            struct policy_entry to, rh_word new_size, struct policy_entry previous,
+                            struct policy_view view) {
+    if (entry.step == to.step) {
+        rh_put_size(to.region, to.block, new_size);
     } else {
-        rh_put_header(region, block, policy_next_of(heap, step), new_size);
-        policy_put_next(heap, previous, block, family);
+        rh_put_header(to.region, to.block, rh_next(entry.region, entry.block), new_size);
+        policy_put_next(heap, previous, to.block, view);
     }
-    policy_move(heap, step, size, to, new_size, family);
+    policy_move(heap, entry.step, size, to.step, new_size, view);
 }

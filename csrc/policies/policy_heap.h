@@ -91,6 +91,8 @@ static bool policy_makes_sense(const struct rh_policy *policy, rh_word header) {
            (policy->split == 0 || policy->split >= header);
 }
 
+static void policy_choose_calls(struct rh_policy_heap *heap);
+
 static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *regions, size_t count,
                                const struct rh_options *options, const struct rh_policy *policy,
                                size_t *wrong) {
@@ -99,7 +101,7 @@ static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *re
     if (!rh_alignment_exists(alignment)) return RH_BAD_ALIGNMENT;
     if (!policy_makes_sense(policy, rh_header_bytes(alignment))) return RH_BAD_POLICY;
     heap->policy = *policy;
-    heap->family = policy_family_of(policy);
+    heap->family = policy_family_of(policy) | (count == 1 ? POLICY_ONE : 0u);
     enum rh_status status = policy_test_regions(heap, regions, count, alignment, wrong);
     if (status != RH_OK) return status;
     rh_start_common(&heap->common, regions, count, options);
@@ -126,6 +128,8 @@ static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *re
         policy_drop(heap->index);
         heap->index = made;
     }
+    policy_choose_calls(heap);
+    heap->origin = heap->index->ranges[0].origin;
     for (size_t i = 0; i < count && policy->coalesce != RH_COALESCE_NEVER; i++) {
         heap->end = rh_ff_range(&regions[i], alignment, header).end;
         rh_put_header(&regions[i], heap->end, 0, 0);
@@ -143,7 +147,7 @@ static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *re
  */
 
 RH_INLINE enum rh_status policy_allocate(struct rh_policy_heap *heap, rh_word size,
-                                         rh_word *address, unsigned family) {
+                                         rh_word *address, struct policy_view view) {
     struct policy_fit fit = {0};
     heap->nodes = 0;
     if (size - 1 >= heap->free_size) { /* 0 wraps */
@@ -151,85 +155,125 @@ RH_INLINE enum rh_status policy_allocate(struct rh_policy_heap *heap, rh_word si
         return RH_EXHAUSTED;
     }
     fit.wanted = rh_up(size + heap->common.header, heap->common.alignment);
-    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
-        fit.wanted = policy_power_of(fit.wanted);
+    if (policy_halves(heap, view)) fit.wanted = policy_power_of(fit.wanted);
     if (fit.wanted > heap->free_size) {
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    policy_find(heap, &fit, family);
-    if (fit.step == 0 && heap->policy.coalesce == RH_COALESCE_DEFERRED) {
+    uint32_t step = policy_find(heap, fit.wanted, view);
+    if (step == 0 && heap->policy.coalesce == RH_COALESCE_DEFERRED) {
         const enum rh_status status = policy_meet_all(heap);
         if (status != RH_OK) return status;
-        if (policy_join_all(heap)) policy_find(heap, &fit, family);
+        if (policy_join_all(heap)) step = policy_find(heap, fit.wanted, view);
     }
-    if (fit.step == 0) {
+    if (step == 0) {
         RH_COUNT_FAILED(heap);
         return RH_FRAGMENTED;
     }
-    return policy_serve(heap, &fit, address, family);
+    fit.entry.step = step;
+    fit.entry.block = policy_block(heap, step, &fit.entry.region, view);
+    fit.size = rh_size(fit.entry.region, fit.entry.block);
+    return policy_serve(heap, &fit, address, view);
 }
 
 /* A live block, with what it joins; RH_OK iff it is one, and its free would meet no damage. */
 RH_INLINE enum rh_status policy_find_gift(struct rh_policy_heap *heap, rh_word address,
-                                          struct policy_gift *gift, unsigned family) {
-    struct rh_region *region = policy_region_at(heap, address);
+                                          struct policy_gift *gift, struct policy_view view) {
+    const bool is_one = (view.family & POLICY_ONE) != 0;
+    struct rh_region *region = is_one ? view.one : rh_find_region(&heap->common, address);
+    if (is_one && !rh_inside(region, address, 1)) return RH_INVALID_FREE;
     const enum rh_status status = rh_live(region, address, RH_SHIFT_OF(heap));
     if (status != RH_OK) return status;
     const rh_word block = address - heap->common.header;
     RH_VISIT(heap, region, block);
-    gift->region = region;
-    gift->step = policy_step(heap, policy_number(heap, region), block);
+    const size_t i = policy_number(heap, region, view);
+    gift->entry.step = policy_step(heap, i, block);
+    gift->entry.block = block;
+    gift->entry.region = region;
     gift->size = rh_size(region, block) & ~RH_TOP_BIT;
-    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
-        return policy_meet_buddies(heap, gift);
-    policy_neighbours(heap, gift, family);
-    return policy_meet_gift(heap, gift, family);
+    if (policy_halves(heap, view))
+        return policy_meet_buddies(heap, i, gift->entry.step, gift->size);
+    policy_neighbours(heap, gift, view);
+    return policy_meet_gift(heap, gift, view);
 }
 
 RH_INLINE enum rh_status policy_release(struct rh_policy_heap *heap, rh_word address,
-                                        unsigned family) {
+                                        struct policy_view view) {
     struct policy_gift gift = {0};
     heap->nodes = 0;
-    const enum rh_status status = policy_find_gift(heap, address, &gift, family);
+    const enum rh_status status = policy_find_gift(heap, address, &gift, view);
     if (status != RH_OK) return status;
     if (RH_CLEARS(heap))
-        rh_clear(gift.region, address - heap->common.header, gift.size, heap->common.header);
+        rh_clear(gift.entry.region, gift.entry.block, gift.size, heap->common.header);
     heap->free_size += gift.size;
     RH_COUNT_FREE(heap);
-    RH_MARK_DEAD(heap, gift.region, address);
-    if ((family & POLICY_CLASS) != 0 && heap->policy.fit == RH_FIT_BUDDY)
-        policy_give_buddy(heap, &gift);
+    RH_MARK_DEAD(heap, gift.entry.region, address);
+    if (policy_halves(heap, view))
+        policy_give_buddy(heap, gift.entry, gift.size);
     else
-        policy_join(heap, &gift, family);
+        policy_join(heap, &gift, view);
     return RH_OK;
 }
 
-/* Compiled for each family. */
-#define POLICY_CALL(heap, call, ...)                                                               \
-    switch ((heap)->family) {                                                                      \
-    case POLICY_PLACES | POLICY_ORDERED | POLICY_TREE:                                             \
-        return call(heap, __VA_ARGS__, POLICY_PLACES | POLICY_ORDERED | POLICY_TREE);              \
-    case POLICY_PLACES | POLICY_ORDERED:                                                           \
-        return call(heap, __VA_ARGS__, POLICY_PLACES | POLICY_ORDERED);                            \
-    case POLICY_PLACES | POLICY_TREE: return call(heap, __VA_ARGS__, POLICY_PLACES | POLICY_TREE); \
-    case POLICY_PLACES: return call(heap, __VA_ARGS__, POLICY_PLACES);                             \
-    case POLICY_CLASS: return call(heap, __VA_ARGS__, POLICY_CLASS);                               \
-    default: return call(heap, __VA_ARGS__, POLICY_SIZED);                                         \
+/* The calls of a family, over one region. */
+#define POLICY_CALLS(name, of)                                                                     \
+    static enum rh_status name##_malloc(struct rh_policy_heap *heap, rh_word size,                 \
+                                        rh_word *address) {                                        \
+        struct rh_region one = *heap->common.regions;                                              \
+        const struct policy_view view = {(of) | POLICY_ONE, &one};                                 \
+        return policy_allocate(heap, size, address, view);                                         \
+    }                                                                                              \
+    static enum rh_status name##_free(struct rh_policy_heap *heap, rh_word address) {              \
+        struct rh_region one = *heap->common.regions;                                              \
+        const struct policy_view view = {(of) | POLICY_ONE, &one};                                 \
+        return policy_release(heap, address, view);                                                \
     }
+POLICY_CALLS(policy_ordered_tree, POLICY_PLACES | POLICY_ORDERED | POLICY_TREE)
+POLICY_CALLS(policy_ordered_bins, POLICY_PLACES | POLICY_ORDERED)
+POLICY_CALLS(policy_timed_tree, POLICY_PLACES | POLICY_TREE)
+POLICY_CALLS(policy_timed_bins, POLICY_PLACES)
+POLICY_CALLS(policy_class, POLICY_CLASS)
+POLICY_CALLS(policy_sized, POLICY_SIZED)
+
+/* Of all, over several regions. */
+static enum rh_status policy_many_malloc(struct rh_policy_heap *heap, rh_word size,
+                                         rh_word *address) {
+    return policy_allocate(heap, size, address, policy_view(heap));
+}
+
+static enum rh_status policy_many_free(struct rh_policy_heap *heap, rh_word address) {
+    return policy_release(heap, address, policy_view(heap));
+}
+
+static void policy_choose_calls(struct rh_policy_heap *heap) {
+    switch (heap->family) {
+#define POLICY_CASE(of, name)                                                                      \
+    case (of) | POLICY_ONE:                                                                        \
+        heap->malloc = name##_malloc;                                                              \
+        heap->free = name##_free;                                                                  \
+        break;
+        POLICY_CASE(POLICY_PLACES | POLICY_ORDERED | POLICY_TREE, policy_ordered_tree)
+        POLICY_CASE(POLICY_PLACES | POLICY_ORDERED, policy_ordered_bins)
+        POLICY_CASE(POLICY_PLACES | POLICY_TREE, policy_timed_tree)
+        POLICY_CASE(POLICY_PLACES, policy_timed_bins)
+        POLICY_CASE(POLICY_CLASS, policy_class)
+        POLICY_CASE(POLICY_SIZED, policy_sized)
+    default: heap->malloc = policy_many_malloc; heap->free = policy_many_free;
+    }
+}
 
 static enum rh_status rhp_malloc(struct rh_policy_heap *heap, rh_word size, rh_word *address) {
-    POLICY_CALL(heap, policy_allocate, size, address)
+    return heap->malloc(heap, size, address);
 }
 
 static enum rh_status rhp_free(struct rh_policy_heap *heap, rh_word address) {
-    POLICY_CALL(heap, policy_release, address)
+    return heap->free(heap, address);
 }
 
 /* What a free of this address would return. */
 static enum rh_status rhp_meets(struct rh_policy_heap *heap, rh_word address) {
     struct policy_gift gift = {0};
-    return policy_find_gift(heap, address, &gift, heap->family);
+    return policy_find_gift(heap, address, &gift, policy_view(heap));
 }
 
 /* --- looking -------------------------------------------------------------------------------------
@@ -237,7 +281,7 @@ static enum rh_status rhp_meets(struct rh_policy_heap *heap, rh_word address) {
 
 /* Visits the list, class by class where there are several. */
 static enum rh_status rhp_walk_free(struct rh_policy_heap *heap, rh_visitor visit, void *context) {
-    const bool by_class = heap->family == POLICY_CLASS;
+    const bool by_class = (heap->family & POLICY_CLASS) != 0;
     uint32_t bin = 0;
     do {
         rh_word block = heap->head;
@@ -245,7 +289,7 @@ static enum rh_status rhp_walk_free(struct rh_policy_heap *heap, rh_visitor visi
             struct rh_region *region;
             bin = policy_bin_from(heap->index, bin);
             if (bin == NOWHERE) break;
-            block = policy_block(heap, heap->index->first[bin], &region);
+            block = policy_block(heap, heap->index->first[bin], &region, policy_view(heap));
             bin++;
         }
         while (block != heap->end) {

@@ -4,9 +4,10 @@
 
 /* May one entry come after another in a list? */
 static bool policy_in_order(const struct rh_policy_heap *heap, uint32_t before, uint32_t after) {
-    const rh_word a = policy_size_at(heap, before), b = policy_size_at(heap, after);
-    if (heap->family == POLICY_CLASS &&
-        policy_bin(heap, a, POLICY_CLASS) != policy_bin(heap, b, POLICY_CLASS))
+    const rh_word a = policy_size_at(heap, before, policy_view(heap)),
+                  b = policy_size_at(heap, after, policy_view(heap));
+    if ((heap->family & POLICY_CLASS) != 0 &&
+        policy_bin(heap, a, policy_view(heap)) != policy_bin(heap, b, policy_view(heap)))
         return false;
     switch (heap->policy.order) {
     case RH_ORDER_ADDRESS: return before < after;
@@ -56,7 +57,7 @@ static enum rh_status policy_check_list(const struct rh_policy_heap *heap, rh_wo
     for (rh_word entry = 0; block != heap->end; (*left)--) {
         const struct rh_region *region = rh_find_region(&heap->common, block);
         if (*left == 0 || region == NULL) RH_FAULT(RH_RULE_LINK, entry);
-        const uint32_t step = policy_step_of(heap, block);
+        const uint32_t step = policy_step_of(heap, block, policy_view(heap));
         if ((rh_load(region, block + RH_SIZE_AT) & RH_TOP_BIT) != 0)
             RH_FAULT(RH_RULE_NOT_FREE, block);
         if (before != 0 && !policy_in_order(heap, before, step)) RH_FAULT(RH_RULE_ORDER, block);
@@ -75,13 +76,14 @@ static enum rh_status rhp_check(struct rh_policy_heap *heap, struct rh_fault *fa
     for (size_t i = 0; status == RH_OK && i < heap->common.region_count; i++)
         status = policy_check_region(heap, i, &sum, fault);
     uint32_t left = sum.free_blocks;
-    if (status == RH_OK && heap->family != POLICY_CLASS)
+    if (status == RH_OK && (heap->family & POLICY_CLASS) == 0)
         status = policy_check_list(heap, heap->head, &left, fault);
-    for (uint32_t bin = 0; status == RH_OK && heap->family == POLICY_CLASS; bin++) {
+    for (uint32_t bin = 0; status == RH_OK && (heap->family & POLICY_CLASS) != 0; bin++) {
         struct rh_region *region;
         bin = bin < heap->index->bin_count ? policy_bin_from(heap->index, bin) : NOWHERE;
         if (bin == NOWHERE) break;
-        const rh_word first = policy_block(heap, heap->index->first[bin], &region);
+        const rh_word first =
+            policy_block(heap, heap->index->first[bin], &region, policy_view(heap));
         status = policy_check_list(heap, first, &left, fault);
     }
     if (status != RH_OK) return status;
@@ -99,7 +101,7 @@ static void policy_empty(struct rh_policy_heap *heap) {
         struct policy_part part = {0, 0, 0};
         while (policy_next_part(heap, i, &part))
             policy_take(heap, heap->index->ranges[i].first + policy_steps(heap, part.at), part.size,
-                        heap->family);
+                        policy_view(heap));
     }
     heap->head = heap->end;
 }
@@ -129,7 +131,7 @@ static bool policy_restore_list(struct rh_policy_heap *heap, const struct rh_sna
         if (block == snapshot->block_count || snapshot->blocks[block].allocated) return false;
         struct rh_region *region = region_of_header(heap, entry);
         if (rh_next(region, (rh_word)entry) != 0) return false; /* listed twice */
-        policy_enter(heap, policy_step_of(heap, (rh_word)entry),
+        policy_enter(heap, policy_step_of(heap, (rh_word)entry, policy_view(heap)),
                      (rh_word)snapshot->blocks[block].size);
     }
     struct policy_listed listed = {snapshot, 0};
@@ -156,7 +158,7 @@ static enum rh_status rhp_restore(struct rh_policy_heap *heap, const struct rh_s
         if (heap->policy.fit != RH_FIT_NEXT || block == snapshot->block_count ||
             snapshot->blocks[block].allocated)
             return RH_CORRUPT;
-        heap->rover = policy_step_of(heap, (rh_word)rover);
+        heap->rover = policy_step_of(heap, (rh_word)rover, policy_view(heap));
     }
     RESTORE_COUNTERS(heap, &snapshot->numbers);
     return rhp_check(heap, &heap->common.fault);

@@ -30,7 +30,8 @@ enum policy_family {
     POLICY_ORDERED = 2, /* ... which is its step */
     POLICY_TREE = 4,    /* a tree over the places finds the block, and no bins */
     POLICY_CLASS = 8,   /* a list for each class of sizes */
-    POLICY_SIZED = 16   /* one list, in the order of the bins */
+    POLICY_SIZED = 16,  /* one list, in the order of the bins */
+    POLICY_ONE = 32     /* one region */
 };
 
 struct policy_index {
@@ -70,11 +71,14 @@ struct rh_policy_heap {
     struct rh_policy policy;
     unsigned family;     /* enum policy_family */
     rh_word split_above; /* a rest of more is split off */
+    rh_word origin;      /* of one region: where step 0 would lie */
     rh_word head;        /* of the one list; `end` if it is empty */
     rh_word end;         /* what a list's last link holds */
     uint32_t rover;    /* next fit: the step of the entry that the next search begins with, or 0 */
     unsigned odd_bits; /* of a bin, for a size that is no multiple of the alignment */
     rh_word free_size;
     RH_COUNTERS
+    enum rh_status (*malloc)(struct rh_policy_heap *heap, rh_word size, rh_word *address);
+    enum rh_status (*free)(struct rh_policy_heap *heap, rh_word address);
     struct policy_index *index;
 };
