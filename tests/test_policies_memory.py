@@ -1,4 +1,4 @@
-"""Where there is no memory for what a policy heap keeps outside its arena, it says so, and is whole."""
+"""Where there is no memory for what a policy heap keeps outside its arena, it says so."""
 
 from __future__ import annotations
 
