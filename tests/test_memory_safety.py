@@ -35,7 +35,6 @@ SANITIZED_TESTS = (
     *sorted(file.name for file in HERE.glob("test_heaps_*.py")),
     "test_hostile_python.py",
     "test_metamorphic.py",
-    "test_policies.py",
     "test_replay.py",
     "test_stateful.py",
     "test_threads.py",
@@ -77,6 +76,25 @@ def test_core_under_the_sanitizers(tmp_path: Path, name: str) -> None:
     for cc in ("gcc", "clang"):
         program = core_program(tmp_path / cc, *SANITIZED, *FIRMWARE[name], cc=cc)
         assert_that_it_ran(run([program]).stdout)
+
+
+def test_every_policy_under_the_sanitizers(tmp_path: Path) -> None:
+    """A replay of each fit, order and time of coalescing, in C."""
+    program = tmp_path / "driver"
+    options = [*SANITIZED, "-DRH_HOSTED=1", "-DRH_CHECKS=2", f"-I{CORE}", f"-I{HOST}"]
+    sources = [ROOT / "benchmarks" / "replay_driver.c", *sorted(HOST.glob("*.c"))]
+    run([tool("gcc"), "-std=c11", "-g", "-O1", *options, *sources, "-o", program])
+    policies = 0
+    for fit in ("first", "next", "best", "worst", "good", "buddy"):
+        for order in ("address", "lifo", "fifo", "size"):
+            if order == "size" and fit in ("next", "good", "buddy"):
+                continue
+            for coalesce in ("free", "never", "deferred"):
+                told = [program, f"{fit}/{order}/{coalesce}", "chosen", "10000", "200"]
+                done = run(told, env={"ASAN_OPTIONS": "detect_leaks=0"})
+                assert done.stdout.startswith("10000 events, "), (told, done.stdout)
+                policies += 1
+    assert policies == 63
 
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
