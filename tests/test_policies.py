@@ -35,7 +35,7 @@ from rtosheap import (
     fragmentation,
     replay,
 )
-from rtosheap.heaps.policy import FAMILIES, Policy
+from rtosheap.heaps.policy import FAMILIES, FITS, Policy
 from rtosheap.replays.run import COLUMNS
 
 HEAP_2 = {"fit": "best", "order": "size", "coalesce": "never"}
@@ -525,6 +525,22 @@ def test_of_what_a_snapshot_says_nothing_is_trusted() -> None:
     again = _core._restore(PolicyHeap, [memory], snapshot)
     assert again._snapshot() == snapshot
     assert [again.malloc(30), again.malloc(30)] == [heap.malloc(30), heap.malloc(30)]
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_a_snapshots_list_ends_outside_the_blocks(fit: str) -> None:
+    """A link that names a block would be none, and 0 is what no entry's link is."""
+    heap = PolicyHeap(regions=[(64, 512), (1024, 256)], fit=fit, coalesce="never")
+    held = [heap.malloc(40) for _ in range(5)]
+    for address in held[::2]:
+        heap.free(address)
+    snapshot, memories = heap._snapshot(), [bytearray(region.memory) for region in heap.regions]
+    blocks = [block.address for block in heap.blocks()]
+    assert len(blocks) >= 6
+    for marker in (0, 2, *blocks, *(block + 4 for block in blocks)):
+        changed = {**snapshot, "end_marker_address": marker}
+        with pytest.raises(ValueError, match="end_marker_address must be a multiple of 4, not 0"):
+            _core._restore(PolicyHeap, memories, changed)
 
 
 def test_heap_1_has_no_headers() -> None:

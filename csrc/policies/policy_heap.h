@@ -31,8 +31,10 @@ static struct rh_range policy_range_in(const struct rh_common *common,
 
 static enum rh_status policy_test_regions(const struct rh_policy_heap *heap,
                                           const struct rh_region *regions, size_t count,
-                                          rh_word alignment, size_t *wrong) {
+                                          rh_word alignment, rh_word marker, size_t *wrong) {
     rh_word taken = 0, total = 0;
+    if (heap->policy.coalesce == RH_COALESCE_NEVER && (marker == 0 || marker % RH_WORD_BYTES != 0))
+        return RH_BAD_MARKER;
     for (size_t i = 0; i < count; i++) {
         *wrong = i;
         const enum rh_status status = heap->policy.coalesce == RH_COALESCE_NEVER
@@ -43,6 +45,9 @@ static enum rh_status policy_test_regions(const struct rh_policy_heap *heap,
         if (regions[i].base <= taken) return RH_NOT_ASCENDING;
         const struct policy_range range = policy_range_of(heap, &regions[i], alignment);
         if (i + 1 == count && range.start == range.end) return RH_TOO_SMALL;
+        if (heap->policy.coalesce == RH_COALESCE_NEVER && marker >= range.start &&
+            marker < range.end)
+            return RH_BAD_MARKER;
         total += range.end - range.start;
         if (total >= RH_TOP_BIT) return RH_OUT_OF_RANGE;
         taken = regions[i].base + (regions[i].size - 1);
@@ -102,7 +107,8 @@ static enum rh_status rhp_init(struct rh_policy_heap *heap, struct rh_region *re
     if (!policy_makes_sense(policy, rh_header_bytes(alignment))) return RH_BAD_POLICY;
     heap->policy = *policy;
     heap->family = policy_family_of(policy) | (count == 1 ? POLICY_ONE : 0u);
-    enum rh_status status = policy_test_regions(heap, regions, count, alignment, wrong);
+    enum rh_status status =
+        policy_test_regions(heap, regions, count, alignment, options->end_marker, wrong);
     if (status != RH_OK) return status;
     rh_start_common(&heap->common, regions, count, options);
     const rh_word header = heap->common.header;
