@@ -129,8 +129,9 @@ def test_a_kind_is_named_and_known_by_its_size_alone(ours: Any) -> None:
 
 def test_a_request_that_no_size_serves(tmp_path: Path) -> None:
     kind = ForeignHeap.of(library(tmp_path, "bump.c"), name="bump")
-    with pytest.raises(UnservableError, match=r"the largest bump tried, [0-9]+ bytes, fails at"):
-        minimum_heap_size(Trace("m", id=[0], size=[2**49]), kind)
+    for search in (None, "full"):
+        with pytest.raises(UnservableError, match=r"the largest bump tried, [0-9]+ bytes, fails"):
+            minimum_heap_size(Trace("m", id=[0], size=[2**49]), kind, search=search)
 
 
 def test_a_library_that_takes_no_large_arena(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def find_smallest(problem: SizingProblem, sizes: Runs, floor: int) -> Found:
 def find_by_trial(problem: SizingProblem, floor: int, *, full: bool) -> Found:
     """The same where nothing but a replay tells whether a size serves, and no size proves another.
 
-    With `full` every size from `floor` on is tried, up to the first that serves.
+    With `full` every size from `floor` on is tried, up to the first that serves, if one is found.
     """
 
     def run(size: int) -> Run:
@@ -56,11 +56,11 @@ def find_by_trial(problem: SizingProblem, floor: int, *, full: bool) -> Found:
     step = problem.search_step
     sizes = Runs(step, problem.largest, try_one=run)
     floor = size = max(floor - floor % step, step)
+    above = _serving(problem, sizes, floor)
     if full:
         while not sizes.serves(size):
             size += step
     else:
-        above = _serving(problem, sizes, floor)
         size = below = bisect(sizes.serves, floor - step, above, step)
         while below > max(floor, size - WINDOW * step):
             below -= step
