@@ -13,7 +13,7 @@ from plot_cases import (
     region_replay,
 )
 
-from rtosheap import Heap2, Heap4, Heap5, plot
+from rtosheap import Heap2, Heap4, Heap5, PolicyHeap, Trace, plot, replay
 from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps.headers import corrupt_headers
 from rtosheap.plot import _address, _arena, _rows
@@ -71,6 +71,15 @@ def test_the_layers_of_a_heap_map_are_its_bytes():
     without = {layer.label: layer.spans for layer in _arena.layers(heap)}
     assert not len(without["padding"].size)
     assert without["allocated"].size.sum() == found["allocated"] + found["padding"]
+
+
+def test_a_policys_heap_is_drawn_by_its_name():
+    heap = PolicyHeap(2048, fit="best", coalesce="never")
+    replay(Trace("mmmf", id=[0, 1, 2, 1], size=[100, 50, 10, 0]), heap)
+    for draw in (plot.heap_map, plot.free_blocks):
+        (legend,) = legends(draw(heap, ax=new_axes()))
+        said = legend.get_title().get_text().replace("\n", " ")
+        assert said.startswith("best-fit/address/non-coalescing of 2 KiB: ")
 
 
 def test_rows_cut_ranges_and_lose_nothing():

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
-from rtosheap.kinds import NAMES
+from rtosheap.heaps.layout import Layout
 
 
 class Fill(NamedTuple):
@@ -94,4 +94,4 @@ def heap_kind(heap: Heap | Allocator) -> str:
     """The heap's name, such as ``"heap_4"``."""
     if isinstance(heap, Allocator):
         return heap.name
-    return NAMES[heap.kind - 1]
+    return Layout.of(heap).name
