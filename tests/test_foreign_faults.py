@@ -172,6 +172,18 @@ def test_what_lies_beside_the_arena_is_watched(tmp_path: Path, left_behind: None
     assert (found.value.event, found.value.reason) == (5, "margin")
 
 
+def test_of_all_that_it_prints_the_end_is_kept(tmp_path: Path, left_behind: None) -> None:
+    """What it writes to lies in memory: gigabytes must not."""
+    heap = ForeignHeap.load(library(tmp_path), 4096)
+    output = heap._session.process()._output
+    os.write(output, b"a line\n" * 1_000_000 + b"the last\n")
+    heap.malloc(8)
+    assert os.fstat(output).st_size == 2000
+    os.write(output, b"after it\n")
+    assert heap.output.endswith("a line\nthe last\nafter it")
+    del heap
+
+
 @pytest.mark.parametrize("word", ["513", *map(str, range(len(TOLD)))])
 def test_results_that_were_overwritten_are_none(
     tmp_path: Path, left_behind: None, word: str

@@ -26,6 +26,8 @@ _LOOK = 0.1
 #: Seconds that it has to come to the end of an event where it is interrupted.
 _GRACE = 1.0
 _MOST_OUTPUT = 2000
+#: Bytes of what it prints beyond which the rest is given back: the file lies in memory.
+_MOST_KEPT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,19 @@ class Process:
 
     def output(self) -> str:
         """The end of what it printed."""
+        return self._last_output().decode(errors="replace").strip()
+
+    def _last_output(self) -> bytes:
         size = os.fstat(self._output).st_size
-        data = os.pread(self._output, _MOST_OUTPUT, max(0, size - _MOST_OUTPUT))
-        return data.decode(errors="replace").strip()
+        return os.pread(self._output, _MOST_OUTPUT, max(0, size - _MOST_OUTPUT))
+
+    def _drop_output(self) -> None:
+        """All but the end of a lot of output; where it goes on to write is the same for both."""
+        if os.fstat(self._output).st_size > _MOST_KEPT:
+            last = self._last_output()
+            os.ftruncate(self._output, 0)
+            os.lseek(self._output, 0, os.SEEK_SET)
+            os.write(self._output, last)
 
     # ------------------------------------------------------------------ what is asked
 
@@ -194,6 +206,7 @@ class Process:
         """
         if os.getpid() != self._pid:
             raise RuntimeError("this process was forked from the one that has the allocator")
+        self._drop_output()
         self.say(stop=0)
         self._told_words[wire.TOLD.index("done")] = 0
         try:
@@ -220,6 +233,7 @@ class Process:
         # What it has started may have its pipes: its own end is looked for, too.
         ends = [self._replies, *([self._handle] if self._handle is not None else [])]
         while not (ready := _ready(ends, min(_LOOK, timeout / 4))):
+            self._drop_output()
             if self.told("done") != seen:
                 seen, since = self.told("done"), self._now()
             elif self._now() - since > timeout:
