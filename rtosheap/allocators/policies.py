@@ -33,7 +33,9 @@ class PolicyHeap(_core.PolicyHeap, Heap, metaclass=_PolicyType):
 
     Headers, rounding and target addresses are those of heap_2, heap_4 and heap_5. What finds a
     block lies outside the arena, so that a call takes about as long as the logarithm of the number
-    of free blocks.
+    of free blocks. Two take longer: good fit and buddies in the order of addresses, where a free
+    reads the list of its class, and deferred coalescing, where a request that finds no block looks
+    at all of them.
 
     What lies there is, for each byte of an arena with an alignment of 8: up to 0.2 bytes for first
     and next fit by address, 1.5 for buddies, 2 for good fit, 2 to 3 for first and next fit by time
