@@ -13,18 +13,20 @@ A recorded trace is run through it, and says how large it must be::
     size = rtosheap.minimum_heap_size(trace, rtosheap.Heap4)
     print(rtosheap.compare(trace))
     print(rtosheap.assess([trace], rtosheap.Heap4))  # another day: how much, and how sure
+    rtosheap.report(trace).save("report.html")       # to look at, and to hand on
 
 Names: Heap1 ... Heap5 with Block, FreeBlock, HeapStats, Region and the errors HeapError,
 InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; ForeignHeap,
 ForeignError (anybody's allocator from a shared library); kernels, newlibs (what
 kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_heap_size,
-MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk.
+MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk;
+report, HtmlReport.
 
 Modules, loaded when they are used: heaps, allocators, traces, replays, sizing, comparison, risk,
-fragmentation; plot (pictures), data (bundled traces), testing (Hypothesis strategies), inspection
-(RAM dumps), corruption (the laboratory of faults), cortexm (what a call costs on a device),
-freertos (FreeRTOS's own names). ``help(rtosheap.Heap4)`` and the like say more; so does the command
-line, ``rtosheap --help``.
+reports, fragmentation; plot (pictures), data (bundled traces), testing (Hypothesis strategies),
+inspection (RAM dumps), corruption (the laboratory of faults), cortexm (what a call costs on a
+device), freertos (FreeRTOS's own names). ``help(rtosheap.Heap4)`` and the like say more; so does
+the command line, ``rtosheap --help``.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ _NAMES = {
         "newlibs",
     ),
     "replays": ("Pin", "Replay", "replay"),
+    "reports": ("HtmlReport", "report"),
     "risk": ("Risk", "assess", "vary"),
     "sizing": ("MinimumSize", "UnservableError", "minimum_heap_size"),
     "traces": ("Op", "Trace", "TraceError"),

@@ -13,6 +13,7 @@ from rtosheap import inspection as inspection
 from rtosheap import kinds as kinds
 from rtosheap import plot as plot
 from rtosheap import replays as replays
+from rtosheap import reports as reports
 from rtosheap import risk as risk
 from rtosheap import sizing as sizing
 from rtosheap import testing as testing
@@ -39,6 +40,7 @@ from rtosheap.heaps import (
     newlibs,
 )
 from rtosheap.replays import Pin, Replay, replay
+from rtosheap.reports import HtmlReport, report
 from rtosheap.risk import Risk, assess, vary
 from rtosheap.sizing import MinimumSize, UnservableError, minimum_heap_size
 from rtosheap.traces import Op, Trace, TraceError
@@ -63,6 +65,7 @@ __all__ = [
     "HeapError",
     "HeapResult",
     "HeapStats",
+    "HtmlReport",
     "InvalidFreeError",
     "MinimumSize",
     "Op",
@@ -80,5 +83,6 @@ __all__ = [
     "minimum_heap_size",
     "newlibs",
     "replay",
+    "report",
     "vary",
 ]

@@ -23,7 +23,7 @@ LAYERS = (
     {"fragmentation"},
     {"sizing", "corruption", "inspection", "testing"},
     {"comparison", "cortexm", "risk"},
-    {"plot"},
+    {"plot", "reports"},
     {"cli"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -31,12 +31,17 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 ABOVE = {"__init__", "__main__", "_moved"}
 #: Where a kind of heap may be told by its number or name: elsewhere `Layout` says what it is like.
 KNOW_KINDS = {"heaps", "kinds"}
-#: What is loaded by name, when it is used, and by whom: its own package's, with one exception.
+#: What is loaded by name, when it is used, and by whom: its own package's, and what shows it.
 BY_NAME = {
     "cli": {"f'rtosheap.cli.{name}'"},
     "cli._results": {"'rtosheap.cli._workers'"},
     "heaps.heap": {"'rtosheap.heaps.image'"},
-    "traces.trace": {"'rtosheap.traces.changes'", "'rtosheap.traces._to_c'"},
+    "replays.result": {"'rtosheap.reports'"},
+    "traces.trace": {
+        "'rtosheap.reports'",
+        "'rtosheap.traces.changes'",
+        "'rtosheap.traces._to_c'",
+    },
     "traces.formats.files": {"f'rtosheap.traces.formats.{module}'"},
     "traces.changes": {"_REPLAYING"},  # sizing.apart, the one change that replays
     "faces": {"f'{face}.{homes[name]}'"},

@@ -27,6 +27,7 @@ PUBLIC = (
     "rtosheap.kinds",
     "rtosheap.plot",
     "rtosheap.replays",
+    "rtosheap.reports",
     "rtosheap.risk",
     "rtosheap.sizing",
     "rtosheap.testing",

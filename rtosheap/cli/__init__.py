@@ -32,6 +32,7 @@ COMMANDS = (
     "assess",
     "check",
     "diff",
+    "report",
     "replay",
     "convert",
     "inspect",
@@ -62,6 +63,8 @@ commands:
               a heap of a size
     diff      say what a new version of a firmware needs more than the old one:
               by task, by size
+    report    write one page to hand on: the verdict, tables, and a map of each
+              heap to scrub through
     replay    run a trace in a heap of a given size: what fails, when and why
     convert   convert a trace from one format to another
     inspect   look at a heap in a RAM dump: its blocks, how fragmented it is,
@@ -76,6 +79,7 @@ examples:
   rtosheap assess day*.trace --probability 1e-3     how large on a day that nobody recorded
   rtosheap check day*.trace --heap-size 64K         a gate: is that enough
   rtosheap diff old.trace new.trace                 what a new version needs more
+  rtosheap report my.trace -o report.html           all of it, to look at and to hand on
   rtosheap replay my.trace --heap-size 48K          what fails in 48 KiB, when, and why
   rtosheap convert my.csv my.trace.gz               between formats of traces
   rtosheap inspect dump.bin --base 0x20000400       a RAM dump as a heap, and what damaged it

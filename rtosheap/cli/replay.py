@@ -15,7 +15,8 @@ from rtosheap.cli._results import (
     print_failure,
 )
 from rtosheap.kinds import heap_class, layout_of
-from rtosheap.replays import Replay, replay
+from rtosheap.replays import DEFAULT_COLUMNS, Replay, replay
+from rtosheap.reports import write_perfetto
 from rtosheap.work import named, zeroed
 
 ABOUT = "Run a trace in a heap of a given size: what fails, when and why."
@@ -46,6 +47,12 @@ def add(parser: Any) -> None:
         action="store_true",
         help="compare each block's address with the recorded one; status 1 if any differs",
     )
+    parser.add_argument(
+        "--perfetto",
+        type=Path,
+        metavar="FILE",
+        help="write counters, failures and a lane for each task as JSON for ui.perfetto.dev",
+    )
     _arguments.add_json(parser)
     _arguments.add_figure(parser, "the replay")
 
@@ -54,8 +61,14 @@ def run(args: argparse.Namespace) -> int:
     """Run it."""
     heap = _heap(args)
     trace = _arguments.load(args.trace, args)
+    columns = DEFAULT_COLUMNS
+    if args.perfetto is not None:
+        columns = (*columns, "largest_free_block")
     with _output.progress_bar("replaying") as progress:
-        result = replay(trace, heap, progress=progress)
+        result = replay(trace, heap, record=columns, progress=progress)
+    if args.perfetto is not None:
+        with open(args.perfetto, "w", encoding="utf-8") as file:
+            write_perfetto(result, file)
     if args.output is not None:
         draw(result, args.plot, args.output)
     facts = facts_of(result)

@@ -132,7 +132,10 @@ class Comparison(Sequence[HeapResult]):
 
     def _texts(self) -> list[str]:
         warnings = [f"Warning: {text}." for text in self.warnings]
-        return [*_tables.remarks(self.results), self.verdict, *warnings]
+        return [*self._remarks(), self.verdict, *warnings]
+
+    def _remarks(self) -> list[str]:
+        return _tables.remarks(self.results)
 
     def _headline(self) -> str:
         name = self.trace_name or "trace"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -291,6 +292,22 @@ class Replay(dict[str, Array]):
         '0x400'
         """
         return compare_addresses(self.trace, self.column("address"))
+
+    def explore(self) -> Any:
+        """A page of the replay, which a notebook shows: the map of address against time, to zoom
+        into and to scrub through, with what lies below it.
+
+        Returns
+        -------
+        HtmlReport
+            ``.save(path)`` writes it to a file, which needs neither network nor server.
+
+        Raises
+        ------
+        ValueError
+            If ``largest_free_block`` or one of the default columns was not recorded.
+        """
+        return import_module("rtosheap.reports").explore(self)
 
     def _failure_at(self, event: int) -> int:
         """Why `event` fails."""

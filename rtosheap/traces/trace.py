@@ -185,6 +185,10 @@ class Trace(TraceBase):
         text: str = import_module("rtosheap.traces._to_c").to_c(self, **names)
         return text
 
+    def explore(self, **keywords: Any) -> Any:
+        """A page of the trace in all heaps, which a notebook shows: see :func:`rtosheap.report`."""
+        return import_module("rtosheap.reports").report(self, **keywords)
+
     def what_if(self, *changes: Any) -> Self:
         """The same log with something changed: see :mod:`rtosheap.traces.changes`."""
         changed: Self = import_module("rtosheap.traces.changes").what_if(self, *changes)

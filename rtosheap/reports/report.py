@@ -1,0 +1,158 @@
+"""What was recorded and what each heap makes of it, as one file to hand on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+from rtosheap import __version__
+from rtosheap.comparison import Comparison, HeapResult, compare
+from rtosheap.comparison.versions import Versions
+from rtosheap.kinds import CLASSES, NAMES, HeapKind, layout_of
+from rtosheap.replays import Replay, replay
+from rtosheap.reports._page import head_of, head_of_replay, page
+from rtosheap.reports._views import COLUMNS, recording, view
+from rtosheap.sizing.problem import RegionSizes, SizingProblem
+from rtosheap.traces import Trace
+from rtosheap.traces.several import Traces, as_traces, unique_names
+from rtosheap.work import Progress
+
+_GENERATOR = f"rtosheap {__version__}"
+
+
+class HtmlReport:
+    """A page of HTML that needs neither network nor server.
+
+    Attributes
+    ----------
+    html : str
+        The page.
+    comparison : Comparison or None
+        What it rests on; None for the page of one replay.
+    """
+
+    def __init__(self, html: str, comparison: Comparison | None = None) -> None:
+        self.html, self.comparison = html, comparison
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.html)
+
+    def __repr__(self) -> str:
+        return f"<HtmlReport of {len(self.html):,} characters>"
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" '
+            'style="width: 100%; height: 56rem; border: 0" title="heap report"></iframe>'
+        )
+
+
+def report(
+    trace: Traces,
+    *,
+    heaps: Iterable[HeapKind] = NAMES,
+    regions: RegionSizes | None = None,
+    heap_size: int | None = None,
+    title: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> HtmlReport:
+    """Put all that is known of a recording into one page: a map of address against time to zoom
+    into and to scrub through, tables, and the verdict.
+
+    Parameters
+    ----------
+    trace : Trace or sequence of Trace
+        As for :func:`rtosheap.compare`.
+    heaps, regions, heap_size, progress, **options
+        As for :func:`rtosheap.compare`. Each heap's map is drawn at `heap_size`, or else at the
+        smallest size that serves.
+    title : str, optional
+        The page's; by default of the recordings' names.
+
+    Returns
+    -------
+    HtmlReport
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`rtosheap.compare`.
+    """
+    traces = as_traces(trace, "trace")
+    names = unique_names(traces)
+    comparison = compare(
+        trace, heaps=heaps, regions=regions, heap_size=heap_size, progress=progress, **options
+    )
+    own = Versions(options).options
+    days = []
+    for one, name in zip(traces, names, strict=True):
+        views = [view(found) for row in comparison for found in _replays(one, row, heap_size, own)]
+        days.append({**recording(one, name), "views": views})
+    best = "" if comparison.best is None else comparison.best.heap
+    html = page(
+        title=title or f"Heap report: {comparison.trace_name or 'a recording'}",
+        head=head_of(comparison, _closing(comparison)),
+        traces=traces,
+        names=names,
+        days=days,
+        best=best,
+        generator=_GENERATOR,
+    )
+    return HtmlReport(html, comparison)
+
+
+def explore(replay: Replay, *, title: str | None = None) -> HtmlReport:
+    """The page of one replay: see :meth:`rtosheap.Replay.explore`."""
+    if missing := [name for name in COLUMNS if name not in replay]:
+        replay.column(missing[0])  # says how to have it recorded
+    trace = replay.trace
+    name = f"{trace.name or 'a recording'} in {replay.heap_kind}"
+    html = page(
+        title=title or name,
+        head=head_of_replay(replay),
+        traces=[trace],
+        names=[trace.name],
+        days=[{**recording(trace, trace.name), "views": [view(replay)]}],
+        generator=_GENERATOR,
+    )
+    return HtmlReport(html)
+
+
+def _replays(
+    trace: Trace, row: HeapResult, heap_size: int | None, options: dict[str, Any]
+) -> list[Replay]:
+    """The recording in the row's heap, unless there can be none of that size."""
+    if row.size is None or row.regions is None:
+        return []
+    kind = CLASSES[row.heap]
+    layout = layout_of(kind)
+    own = {key: value for key, value in options.items() if key in layout.options}
+    *fixed, (last, _) = row.regions
+    regions = [*fixed, (last, None)] if layout.has_regions else None
+    problem = SizingProblem(trace, kind, own, regions=regions)
+    size = (row.size if heap_size is None else heap_size) - problem.fixed_bytes
+    if not problem.constructible(size):
+        return []
+    return [replay(trace, problem.heap(size), record=COLUMNS)]
+
+
+def _closing(comparison: Comparison) -> str:
+    """The line for the firmware's configuration."""
+    best = comparison.best
+    if best is None or best.regions is None:
+        return ""
+    layout = layout_of(best.heap)
+    if layout.has_regions:
+        rows = (f"    {{ ( uint8_t * ) {at:#x}, {size} }}," for at, size in best.regions)
+        return "\n".join([f"/* {best.heap} */ {{", *rows, "    { NULL, 0 } }"])
+    if layout.is_newlib:  # it takes from sbrk, whatever FreeRTOS is told
+        return f"{best.size} bytes between the ends of sbrk's heap /* {best.heap} */"
+    return f"#define configTOTAL_HEAP_SIZE ( ( size_t ) {best.size} ) /* {best.heap} */"
+
+
+HtmlReport.__module__ = "rtosheap.reports"  # where users import it from

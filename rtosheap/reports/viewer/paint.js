@@ -1,0 +1,193 @@
+// Blocks as pixels. A pixel is as opaque as it is covered, and has the mean colour of what covers it.
+
+const FEW = 2500; // blocks in sight: each is drawn with an edge
+
+// A colour for each block: an index into a palette of [red, green, blue].
+function colouring(view, by, palette) {
+  const { born, asked, task } = view.recording;
+  if (by === "task" && task) return { index: task.map((t) => t % palette.tasks.length), of: palette.tasks };
+  const scale = palette.scale, steps = scale.length - 1;
+  const value = by === "lifetime"
+    ? (i) => Math.log2(1 + view.end[i] - born[i]) / Math.log2(2 + view.recording.events)
+    : (i) => Math.log2(1 + asked[i]) / Math.log2(2 + view.mostAsked);
+  return { index: born.map((_, i) => Math.round(value(i) * steps)), of: scale };
+}
+
+// The blocks in sight as rectangles in pixels: calls draw(block, x0, x1, y0, y1), until it gives false.
+function eachInSight(view, sight, width, height, draw) {
+  const { born } = view.recording, { end, low, taken } = view, count = born.length;
+  const sx = width / (sight.x1 - sight.x0), sy = height / (sight.y1 - sight.y0);
+  for (let i = 0; i < count; i++) {
+    if (taken[i] === 0 || born[i] >= sight.x1 || end[i] <= sight.x0) continue;
+    if (low[i] >= sight.y1 || low[i] + taken[i] <= sight.y0) continue;
+    const x0 = (born[i] - sight.x0) * sx, x1 = (end[i] - sight.x0) * sx;
+    const y0 = (sight.y1 - low[i] - taken[i]) * sy, y1 = (sight.y1 - low[i]) * sy;
+    const on = draw(i, x0 < 0 ? 0 : x0, x1 > width ? width : x1, y0 < 0 ? 0 : y0, y1 > height ? height : y1);
+    if (on === false) return;
+  }
+}
+
+function fewInSight(view, sight) {
+  let count = 0;
+  eachInSight(view, sight, 1, 1, () => ++count <= FEW);
+  return count <= FEW;
+}
+
+let sums = null; // red, green, blue and cover of each pixel: kept, for it is large
+
+function paintMany(context, view, sight, width, height, colours, pass, palette) {
+  const size = 4 * width * height;
+  if (!sums || sums.length !== size) sums = new Float32Array(size);
+  else sums.fill(0);
+  eachInSight(view, sight, width, height, (i, x0, x1, y0, y1) => {
+    const [red, green, blue] = pass[i] ? colours.of[colours.index[i]] : palette.dim;
+    const firstX = x0 | 0, lastX = Math.min(x1 | 0, width - 1), lastY = Math.min(y1 | 0, height - 1);
+    if (firstX === lastX && (y0 | 0) === lastY) { // most blocks, where there are many
+      const at = 4 * (lastY * width + lastX), cover = (x1 - x0) * (y1 - y0);
+      sums[at] += cover * red;
+      sums[at + 1] += cover * green;
+      sums[at + 2] += cover * blue;
+      sums[at + 3] += cover;
+      return;
+    }
+    for (let y = y0 | 0; y <= lastY; y++) {
+      const tall = Math.min(y1, y + 1) - Math.max(y0, y);
+      for (let x = firstX, at = 4 * (y * width + x); x <= lastX; x++, at += 4) {
+        const cover = tall * (Math.min(x1, x + 1) - Math.max(x0, x));
+        sums[at] += cover * red;
+        sums[at + 1] += cover * green;
+        sums[at + 2] += cover * blue;
+        sums[at + 3] += cover;
+      }
+    }
+  });
+  const image = context.createImageData(width, height), data = image.data, free = palette.free;
+  for (let at = 0; at < size; at += 4) {
+    const cover = sums[at + 3], left = Math.max(1 - cover, 0), all = Math.max(cover, 1);
+    for (let c = 0; c < 3; c++) data[at + c] = sums[at + c] / all + free[c] * left;
+    data[at + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+function paintFew(context, view, sight, width, height, colours, pass, palette) {
+  context.fillStyle = `rgb(${palette.free})`;
+  context.fillRect(0, 0, width, height);
+  context.lineWidth = 1;
+  context.strokeStyle = palette.edge;
+  eachInSight(view, sight, width, height, (i, x0, x1, y0, y1) => {
+    context.fillStyle = `rgb(${pass[i] ? colours.of[colours.index[i]] : palette.dim})`;
+    context.fillRect(x0, y0, Math.max(x1 - x0, 1), Math.max(y1 - y0, 1));
+    if (x1 - x0 > 3 && y1 - y0 > 3) context.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0 - 1, y1 - y0 - 1);
+  });
+}
+
+function paintMap(context, view, sight, width, height, colours, pass, palette) {
+  const paint = fewInSight(view, sight) ? paintFew : paintMany;
+  paint(context, view, sight, width, height, colours, pass, palette);
+  context.fillStyle = palette.gap; // between regions nothing is
+  const sy = height / (sight.y1 - sight.y0);
+  for (let i = 1; i < view.starts.length; i++) {
+    const bottom = view.starts[i - 1] + view.regions[i - 1][1], top = view.starts[i];
+    context.fillRect(0, (sight.y1 - top) * sy, width, (top - bottom) * sy);
+  }
+}
+
+const CHUNK = 128; // events whose least and most are known beforehand
+
+// A line's values, with the least and the most of each chunk.
+function lineOf(values) {
+  const chunks = Math.ceil(values.length / CHUNK);
+  const least = new Float64Array(chunks).fill(Infinity), most = new Float64Array(chunks).fill(-Infinity);
+  for (let event = 0; event < values.length; event++) {
+    const chunk = (event / CHUNK) | 0, value = values[event];
+    if (value < least[chunk]) least[chunk] = value;
+    if (value > most[chunk]) most[chunk] = value;
+  }
+  return { values, least, most };
+}
+
+// Lines below the map: of each pixel's events the least and the most.
+function paintLine(context, line, sight, width, height, top) {
+  const coarse = (sight.x1 - sight.x0) / width > 2 * CHUNK, each = coarse ? CHUNK : 1;
+  const low = coarse ? line.least : line.values, high = coarse ? line.most : line.values;
+  const sx = width / (sight.x1 - sight.x0), y = (value) => height - (value / top) * (height - 4) - 2;
+  const first = Math.max(Math.floor(sight.x0 / each), 0);
+  const last = Math.min(Math.ceil(sight.x1 / each), low.length);
+  let pixel = -1, least = 0, most = 0;
+  context.beginPath();
+  const flush = () => {
+    context.lineTo(pixel, y(least)); // the first one only moves there
+    if (most !== least) context.lineTo(pixel, y(most));
+  };
+  for (let at = first; at < last; at++) {
+    const x = Math.round(((at + 0.5) * each - sight.x0) * sx);
+    if (x !== pixel) {
+      if (pixel >= 0) flush();
+      pixel = x;
+      least = low[at];
+      most = high[at];
+    } else {
+      if (low[at] < least) least = low[at];
+      if (high[at] > most) most = high[at];
+    }
+  }
+  if (pixel >= 0) flush();
+  context.stroke();
+}
+
+function paintLines(context, lines, sight, width, height) {
+  context.lineWidth = 1.5;
+  for (const { line, top, colour, dash } of lines) {
+    context.strokeStyle = colour;
+    context.setLineDash(dash);
+    paintLine(context, line, sight, width, height, top);
+  }
+  context.setLineDash([]);
+}
+
+// Round numbers between two, some six of them.
+function ticks(low, high, base) {
+  const rough = (high - low) / 6, power = base ** Math.floor(Math.log(rough) / Math.log(base));
+  const factors = base === 10 ? [1, 2, 5, 10] : [1, 2, 4, 8, 16];
+  const step = Math.max(power * factors.find((factor) => power * factor >= rough), 1), found = [];
+  for (let at = Math.ceil(low / step) * step; at < high; at += step) found.push(at);
+  return found;
+}
+
+function label(context, text, x, y, palette) {
+  context.lineWidth = 4;
+  context.strokeStyle = palette.paper;
+  context.strokeText(text, x, y);
+  context.fillStyle = palette.ink;
+  context.fillText(text, x, y);
+}
+
+// Addresses at the left edge of the map.
+function paintAddresses(context, view, sight, width, height, palette, scale) {
+  context.font = `${11 * scale}px system-ui, sans-serif`;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  const sy = height / (sight.y1 - sight.y0);
+  view.regions.forEach(([address, size], i) => {
+    const low = Math.max(sight.y0 - view.starts[i], 0), high = Math.min(sight.y1 - view.starts[i], size);
+    if (high <= low) return;
+    for (const at of ticks(address + low, address + high, 16)) {
+      const y = (sight.y1 - view.starts[i] - at + address) * sy;
+      if (y > 8 * scale && y < height - 8 * scale)
+        label(context, `0x${at.toString(16).padStart(8, "0")}`, 5 * scale, y, palette);
+    }
+  });
+}
+
+// Events at the lower edge of the lines.
+function paintEvents(context, sight, width, height, palette, scale, text) {
+  context.font = `${11 * scale}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "bottom";
+  const sx = width / (sight.x1 - sight.x0);
+  for (const at of ticks(sight.x0, sight.x1, 10)) {
+    const x = (at - sight.x0) * sx;
+    if (x > 20 * scale && x < width - 30 * scale) label(context, text(at), x, height - 2, palette);
+  }
+}

@@ -1,0 +1,19 @@
+// What pack() of _pack.py made of an array of integers.
+
+async function unpack(packed) {
+  const text = atob(packed.data);
+  const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const planes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const { n, width, delta } = packed;
+  const values = new Float64Array(n);
+  let last = 0;
+  for (let i = 0; i < n; i++) {
+    let folded = 0;
+    for (let plane = width - 1; plane >= 0; plane--) folded = folded * 256 + planes[plane * n + i];
+    const value = folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
+    last = delta ? last + value : value;
+    values[i] = last;
+  }
+  return values;
+}

@@ -1,0 +1,279 @@
+"""A report in a real browser: what it shows is what the package says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from needs import missing, tool
+
+from rtosheap import Heap4, Trace, data, replay
+from rtosheap.replays.blocks import block_table
+from rtosheap.reports import report
+
+HOSTILE = "</script><img/onerror=document.title='hacked'/src=x>"
+SIZE = 46 * 1024
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    driver, chromium = tool("chromedriver"), tool("chromium")
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        missing("selenium")
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,1400"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options=options, service=Service(driver))
+    window.set_script_timeout(600)
+    window.set_page_load_timeout(600)
+    yield window
+    window.quit()
+
+
+def wait(browser: Any, condition: str) -> None:
+    browser.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        f"const test = () => ({condition}) ? done() : requestAnimationFrame(test); test();"
+    )
+
+
+def show(browser: Any, path: Path) -> None:
+    browser.get_log("browser"), browser.get_log("performance")
+    browser.get(path.as_uri())
+    wait(browser, "document.body.dataset.ready")
+    settle(browser)
+
+
+def settle(browser: Any) -> None:
+    """Until what is due was painted."""
+    browser.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => "
+        "requestAnimationFrame(() => done())));"
+    )
+
+
+def text(browser: Any, name: str) -> str:
+    return browser.execute_script(f"return document.getElementById({name!r}).textContent")
+
+
+def choose(browser: Any, name: str, value: str) -> None:
+    browser.execute_script(
+        "const [name, value] = arguments, field = document.getElementById(name);"
+        "field.value = value; field.dispatchEvent(new Event('input'));"
+        "field.dispatchEvent(new Event('change'));",
+        name,
+        value,
+    )
+    settle(browser)
+
+
+def point(browser: Any, event: float, place: float, kind: str = "pointermove") -> None:
+    """The pointer at an event and a byte of the heap."""
+    browser.execute_script(
+        """
+        const [event, place, kind] = arguments, over = document.getElementById("over");
+        const sight = JSON.parse(document.getElementById("map").dataset.sight);
+        const frame = over.getBoundingClientRect();
+        const x = frame.left + (event - sight.x0) / (sight.x1 - sight.x0) * frame.width;
+        const y = frame.top + (sight.y1 - place) / (sight.y1 - sight.y0) * frame.height;
+        over.dispatchEvent(new PointerEvent(kind, { clientX: x, clientY: y, pointerId: 1 }));
+        """,
+        event,
+        place,
+        kind,
+    )
+    settle(browser)
+
+
+def pixels(browser: Any) -> str:
+    return browser.execute_script("return document.getElementById('over').toDataURL()")
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return data.load("lwip-3cli")
+
+
+@pytest.fixture(scope="module")
+def page(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report(trace, heaps=["heap_4", "heap_2"], heap_size=SIZE).save(path)
+    return path
+
+
+def test_no_errors_and_no_requests(browser: Any, page: Path) -> None:
+    show(browser, page)
+    assert browser.get_log("browser") == []
+    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [
+        one["params"]["request"]["url"]
+        for one in sent
+        if one["method"] == "Network.requestWillBeSent"
+    ]
+    assert [url for url in asked if not url.startswith(("blob:", "data:"))] == [page.as_uri()]
+
+
+def test_failures_are_those_of_a_replay(browser: Any, page: Path, trace: Trace) -> None:
+    show(browser, page)
+    choose(browser, "heap", "0")
+    found = replay(trace, Heap4(SIZE))
+    failed = np.flatnonzero(found.failed)
+    assert len(failed) > 5
+    assert text(browser, "failures") == f"{len(failed):,} failed"
+    choose(browser, "cursor", "0")
+    for event in failed[:4]:
+        browser.execute_script("document.getElementById('next').click()")
+        settle(browser)
+        assert text(browser, "now").startswith(f"event {event:,}")
+        assert "refused, " + found.failure_reason(int(event)) in text(browser, "now")
+        assert f"Free {found['free_size'][event]:,} B" in text(browser, "now")
+    browser.execute_script("document.getElementById('previous').click()")
+    settle(browser)
+    assert text(browser, "now").startswith(f"event {failed[2]:,}:")
+
+
+def test_the_slider_moves_the_picture(browser: Any, page: Path) -> None:
+    show(browser, page)
+    choose(browser, "cursor", "100")
+    before = pixels(browser)
+    choose(browser, "cursor", "9000")
+    assert pixels(browser) != before
+    assert text(browser, "now").startswith("event 9,000")
+
+
+def test_a_block_that_is_pointed_at_is_named(browser: Any, page: Path, trace: Trace) -> None:
+    show(browser, page)
+    choose(browser, "heap", "0")
+    found = replay(trace, Heap4(SIZE))
+    table = block_table(found)
+    lived = np.flatnonzero((table.end - table.event > 3000) & (table.size > 200))
+    assert len(lived) > 10
+    for at in lived[:4]:
+        middle = (table.event[at] + min(table.end[at], len(trace))) / 2
+        event, place = float(middle), float(table.offset[at] + table.size[at] / 2)
+        point(browser, event, place)
+        name = text(browser, "pointed")
+        assert f"block {trace.id[table.event[at]]} at " in name
+        assert f"{0x2000_0000 + table.offset[at]:#010x}: {table.requested[at]:,} B asked" in name
+        assert f"{table.size[at]:,} B taken" in name
+        assert f"born at event {table.event[at]:,}" in name
+        point(browser, event, place, "pointerdown")
+        point(browser, event, place, "pointerup")
+        assert text(browser, "pinned").startswith(f"Pinned: {name}")
+
+
+def test_filters_count_what_numpy_counts(browser: Any, page: Path, trace: Trace) -> None:
+    show(browser, page)
+    choose(browser, "heap", "0")
+    table = block_table(replay(trace, Heap4(SIZE)))
+    every = (trace.op != ord("f")).sum()
+    asked, life = table.requested, table.end - table.event
+    refused = trace.size[replay(trace, Heap4(SIZE)).failed]
+    choose(browser, "leastSize", "100")
+    choose(browser, "mostSize", "600")
+    size = ((asked >= 100) & (asked <= 600)).sum() + ((refused >= 100) & (refused <= 600)).sum()
+    assert text(browser, "passing") == f"{size:,} of {every:,} blocks"
+    choose(browser, "leastSize", "")
+    choose(browser, "mostSize", "")
+    assert text(browser, "passing") == f"{every:,} blocks"
+    choose(browser, "mostLife", "10")
+    assert int(text(browser, "passing").split(" of")[0].replace(",", "")) >= (life <= 10).sum()
+
+
+def test_keys_and_the_wheel(browser: Any, page: Path) -> None:
+    show(browser, page)
+
+    def press(key: str, shift: bool = False) -> dict[str, float]:
+        browser.execute_script(
+            "document.getElementById('over').dispatchEvent("
+            "new KeyboardEvent('keydown', {key: arguments[0], shiftKey: arguments[1]}))",
+            key,
+            shift,
+        )
+        settle(browser)
+        sight = browser.execute_script("return document.getElementById('map').dataset.sight")
+        return json.loads(sight or "{}")
+
+    choose(browser, "cursor", "500")
+    press("ArrowRight")
+    assert text(browser, "now").startswith("event 501")
+    press("ArrowLeft", shift=True)
+    assert not text(browser, "now").startswith("event 50")
+    whole = press("0")
+    near = press("+")
+    assert near["x1"] - near["x0"] == pytest.approx((whole["x1"] - whole["x0"]) / 2)
+    press("End")
+    press("0")
+    browser.execute_script(
+        "const over = document.getElementById('over'), frame = over.getBoundingClientRect();"
+        "over.dispatchEvent(new WheelEvent('wheel', { deltaY: -400, clientX: frame.left + 10,"
+        " clientY: frame.top + 10, cancelable: true }))"
+    )
+    settle(browser)
+    closer = json.loads(
+        browser.execute_script("return document.getElementById('map').dataset.sight")
+    )
+    assert closer["x1"] - closer["x0"] < whole["x1"] / 2
+    assert press("0") == whole
+
+
+def test_names_that_are_no_text(browser: Any, tmp_path: Path) -> None:
+    tasks = [HOSTILE.replace(" ", "/"), "<b>net</b>"]
+    hostile = Trace("mm", [0, 1], [100, 200], task=tasks, meta={"name": HOSTILE})
+    path = tmp_path / "hostile.html"
+    report(hostile, heaps=["heap_4"], title=HOSTILE).save(path)
+    show(browser, path)
+    assert browser.get_log("browser") == []
+    assert browser.title == HOSTILE
+    assert browser.execute_script("return document.querySelectorAll('img, b').length") == 0
+    listed = browser.execute_script(
+        "return [...document.getElementById('task').options].map((one) => one.textContent)"
+    )
+    assert listed == ["every task", *tasks]
+
+
+def test_the_page_of_a_notebook(browser: Any, page: Path, trace: Trace) -> None:
+    """In a frame of its own, where nothing else is."""
+    html = report(trace, heaps=["heap_4"], heap_size=SIZE)._repr_html_()
+    frame = page.with_name("notebook.html")
+    frame.write_text(f"<!DOCTYPE html><meta charset='utf-8'>{html}", encoding="utf-8")
+    browser.get(frame.as_uri())
+    browser.switch_to.frame(0)
+    try:
+        wait(browser, "document.body.dataset.ready")
+        assert text(browser, "failures").endswith("failed")
+    finally:
+        browser.switch_to.default_content()
+
+
+@pytest.mark.long
+def test_a_million_blocks(browser: Any, tmp_path: Path) -> None:
+    """They are painted, at any zoom."""
+    random = np.random.default_rng(1)
+    events = 2_000_000
+    lane = random.integers(0, 500, events)
+    order = np.argsort(lane, kind="stable")
+    turn = np.empty(events, np.int64)
+    start = np.r_[0, np.flatnonzero(np.diff(lane[order])) + 1]
+    turn[order] = np.arange(events) - np.repeat(start, np.diff(np.r_[start, events]))
+    op = np.where(turn % 2 == 0, ord("m"), ord("f")).astype(np.uint8)
+    size = np.where(op == ord("m"), random.integers(16, 500, events), 0).astype(np.uint64)
+    path = tmp_path / "million.html"
+    report(Trace(op, lane, size), heaps=["heap_4"], heap_size=250_000).save(path)
+    assert path.stat().st_size < 12_000_000
+    show(browser, path)
+    assert browser.get_log("browser") == []
+    for _ in range(6):
+        frames = int(browser.execute_script("return document.getElementById('map').dataset.frames"))
+        browser.execute_script("document.getElementById('in').click()")
+        wait(browser, f"document.getElementById('map').dataset.frames > {frames}")
