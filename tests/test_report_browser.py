@@ -83,7 +83,7 @@ def point(browser: Any, event: float, place: float, kind: str = "pointermove") -
         """
         const [event, place, kind] = arguments, over = document.getElementById("over");
         const sight = JSON.parse(document.getElementById("map").dataset.sight);
-        const frame = over.getBoundingClientRect();
+        const frame = document.getElementById("map").getBoundingClientRect();
         const x = frame.left + (event - sight.x0) / (sight.x1 - sight.x0) * frame.width;
         const y = frame.top + (sight.y1 - place) / (sight.y1 - sight.y0) * frame.height;
         over.dispatchEvent(new PointerEvent(kind, { clientX: x, clientY: y, pointerId: 1 }));

@@ -295,7 +295,7 @@ class Replay(dict[str, Array]):
 
     def explore(self) -> Any:
         """A page of the replay, which a notebook shows: the map of address against time, to zoom
-        into and to scrub through, with what lies below it.
+        into and to scrub through, with what lies below it, as far as it was recorded.
 
         Returns
         -------
@@ -305,7 +305,8 @@ class Replay(dict[str, Array]):
         Raises
         ------
         ValueError
-            If ``largest_free_block`` or one of the default columns was not recorded.
+            If it is not known where blocks lay: ``address`` or ``block_size`` was not recorded, or
+            the allocator does not tell where its arena is.
         """
         return import_module("rtosheap.reports").explore(self)
 

@@ -13,7 +13,9 @@ from rtosheap.comparison import Comparison
 from rtosheap.html import table_html
 from rtosheap.replays import Replay
 from rtosheap.reports._accounts import accounts, never_freed
+from rtosheap.reports._views import not_shown
 from rtosheap.traces import Trace
+from rtosheap.traces.loss import missing
 
 _SCRIPTS = ("unpack.js", "model.js", "paint.js", "main.js")
 
@@ -47,7 +49,7 @@ def head_of(comparison: Comparison, closing: str) -> str:
     parts = [
         _warnings(comparison.warnings),
         f"<p>{escape(comparison.verdict)}</p>",
-        f"<pre>{escape(closing)}</pre>" if closing else "",
+        f'<p class="soft">For the firmware:</p>\n<pre>{escape(closing)}</pre>' if closing else "",
         "<h2>Heaps</h2>",
         f'<p class="soft">{escape(comparison._headline())}</p>',
         *(_scrolled(table_html(*one)) for one in comparison._tables()),
@@ -58,7 +60,9 @@ def head_of(comparison: Comparison, closing: str) -> str:
 
 def head_of_replay(replay: Replay) -> str:
     """What a replay says."""
-    return "\n".join([_warnings(replay.warnings), _scrolled(replay._repr_html_())])
+    table = _scrolled(replay._repr_html_())
+    lacks = [f'<p class="soft">Not shown: {escape(text)}.</p>' for text in not_shown(replay)]
+    return "\n".join([_warnings(replay.warnings), table, *lacks])
 
 
 def _warnings(texts: Iterable[str]) -> str:
@@ -78,6 +82,7 @@ def _accounts_html(trace: Trace, name: str) -> str:
     )
     parts = [
         f"<h2>Who has the memory{of}</h2>",
+        _warnings(f"not all was recorded: {text}" for text in missing(trace.loss, trace.dropped)),
         f'<p class="soft">Bytes as asked for. The peak of all: event {trace.peak_event:,}.</p>',
         _scrolled(who),
         f"<h2>Never given back{of}</h2>",
@@ -87,6 +92,8 @@ def _accounts_html(trace: Trace, name: str) -> str:
     what = f"{count:,} blocks, {trace.never_freed_bytes:,} bytes, are live at the end."
     if count > len(kept):
         what += f" These are the largest {len(kept):,}."
-    rows = [[str(one.id), one.size, one.task, one.event] for one in kept]
-    table = table_html(["block", "bytes", "task", "asked for at event"], rows)
+    heads = ["block", "bytes", "asked for at event", "task"]
+    columns = len(heads) - (not trace.task_names)
+    rows = [[str(one.id), one.size, one.event, one.task][:columns] for one in kept]
+    table = table_html(heads[:columns], rows)
     return "\n".join([*parts, f"<p>{what}</p>", _scrolled(table)])

@@ -10,7 +10,7 @@ from typing import Any
 from rtosheap import __version__
 from rtosheap.comparison import Comparison, HeapResult, compare
 from rtosheap.comparison.versions import Versions
-from rtosheap.kinds import CLASSES, NAMES, HeapKind, layout_of
+from rtosheap.kinds import NAMES, HeapClass, HeapKind, heap_class, heap_name, layout_of
 from rtosheap.replays import Replay, replay
 from rtosheap.reports._page import head_of, head_of_replay, page
 from rtosheap.reports._views import COLUMNS, recording, view
@@ -85,13 +85,16 @@ def report(
     """
     traces = as_traces(trace, "trace")
     names = unique_names(traces)
+    heaps = [heaps] if isinstance(heaps, str | type) else list(heaps)
     comparison = compare(
         trace, heaps=heaps, regions=regions, heap_size=heap_size, progress=progress, **options
     )
     own = Versions(options).options
+    classes = {heap_name(heap): heap_class(heap) for heap in heaps}
+    rows = [(classes[row.heap], row) for row in comparison]
     days = []
     for one, name in zip(traces, names, strict=True):
-        views = [view(found) for row in comparison for found in _replays(one, row, heap_size, own)]
+        views = [view(found) for row in rows for found in _replays(one, *row, heap_size, own)]
         days.append({**recording(one, name), "views": views})
     best = "" if comparison.best is None else comparison.best.heap
     html = page(
@@ -108,8 +111,6 @@ def report(
 
 def explore(replay: Replay, *, title: str | None = None) -> HtmlReport:
     """The page of one replay: see :meth:`rtosheap.Replay.explore`."""
-    if missing := [name for name in COLUMNS if name not in replay]:
-        replay.column(missing[0])  # says how to have it recorded
     trace = replay.trace
     name = f"{trace.name or 'a recording'} in {replay.heap_kind}"
     html = page(
@@ -124,12 +125,15 @@ def explore(replay: Replay, *, title: str | None = None) -> HtmlReport:
 
 
 def _replays(
-    trace: Trace, row: HeapResult, heap_size: int | None, options: dict[str, Any]
+    trace: Trace,
+    kind: HeapClass,
+    row: HeapResult,
+    heap_size: int | None,
+    options: dict[str, Any],
 ) -> list[Replay]:
     """The recording in the row's heap, unless there can be none of that size."""
     if row.size is None or row.regions is None:
         return []
-    kind = CLASSES[row.heap]
     layout = layout_of(kind)
     own = {key: value for key, value in options.items() if key in layout.options}
     *fixed, (last, _) = row.regions
@@ -142,17 +146,27 @@ def _replays(
 
 
 def _closing(comparison: Comparison) -> str:
-    """The line for the firmware's configuration."""
+    """The line for the firmware's configuration; where the best heap has none, another's, too."""
     best = comparison.best
-    if best is None or best.regions is None:
+    if best is None:
         return ""
-    layout = layout_of(best.heap)
+    if not layout_of(best.heap).is_newlib:
+        return _line(best)
+    others = [row for row in comparison if row.regions and not layout_of(row.heap).has_regions]
+    others = [row for row in others if not layout_of(row.heap).is_newlib]
+    least = min(others, key=lambda row: row.size or 0, default=None)
+    return "\n".join([_line(best), *([_line(least)] if least else [])])
+
+
+def _line(row: HeapResult) -> str:
+    layout = layout_of(row.heap)
     if layout.has_regions:
-        rows = (f"    {{ ( uint8_t * ) {at:#x}, {size} }}," for at, size in best.regions)
-        return "\n".join([f"/* {best.heap} */ {{", *rows, "    { NULL, 0 } }"])
+        regions = (f"    {{ ( uint8_t * ) {at:#x}, {size} }}," for at, size in row.regions or ())
+        start = f"const HeapRegion_t regions[] = {{ /* {row.heap}, for vPortDefineHeapRegions() */"
+        return "\n".join([start, *regions, "    { NULL, 0 }", "};"])
     if layout.is_newlib:  # it takes from sbrk, whatever FreeRTOS is told
-        return f"{best.size} bytes between the ends of sbrk's heap /* {best.heap} */"
-    return f"#define configTOTAL_HEAP_SIZE ( ( size_t ) {best.size} ) /* {best.heap} */"
+        return f"/* {row.heap}: {row.size} bytes between the ends of sbrk's heap */"
+    return f"#define configTOTAL_HEAP_SIZE ( ( size_t ) {row.size} ) /* {row.heap} */"
 
 
 HtmlReport.__module__ = "rtosheap.reports"  # where users import it from

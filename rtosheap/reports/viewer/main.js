@@ -1,8 +1,14 @@
 // The page: what is shown, and what the hand does.
 
 (async () => {
-  const given = JSON.parse(document.getElementById("data").textContent);
   const element = (name) => document.getElementById(name);
+  const given = JSON.parse(element("data").textContent);
+  given.days = given.days.filter((day) => day.events > 0 && day.views.length > 0);
+  if (given.days.length === 0) {
+    element("section").replaceChildren("There is nothing to draw: no event, or no heap of that size.");
+    document.body.dataset.ready = "yes";
+    return;
+  }
   const map = element("map"), over = element("over"), lines = element("lines");
   const number = new Intl.NumberFormat("en");
   const bytes = (n) => `${number.format(n)} B`;
@@ -40,18 +46,22 @@
 
   // ---- what is looked at
 
+  let turns = 0;
   async function choose(day, heap) {
+    const turn = ++turns;
     const key = `${day} ${heap}`;
     if (!read.has(key)) {
       const recordingKey = `day ${day}`;
       if (!read.has(recordingKey)) read.set(recordingKey, await readRecording(given.days[day]));
       const made = await readView(given.days[day].views[heap], read.get(recordingKey));
       made.mostAsked = made.recording.asked.reduce((a, b) => Math.max(a, b), 1);
-      made.most = made.free.reduce((a, b) => Math.max(a, b), 1);
-      made.fragmentation = made.free.map((n, i) => (n > 0 ? 1 - made.largest[i] / n : 0));
-      made.lines = [made.free, made.largest, made.fragmentation].map(lineOf);
+      made.most = (made.free || made.largest || []).reduce((a, b) => Math.max(a, b), 1);
+      made.fragmentation = made.free && made.largest
+        && made.free.map((n, i) => (n > 0 ? 1 - made.largest[i] / n : 0));
+      made.lines = [made.free, made.largest, made.fragmentation].map((one) => one && lineOf(one));
       read.set(key, made);
     }
+    if (turn !== turns) return; // something else was chosen meanwhile
     const sameDay = view && state.day === day;
     Object.assign(state, { day, heap, hover: -1 });
     view = read.get(key);
@@ -61,7 +71,8 @@
     }
     const span = sameDay ? state.sight : { x0: 0, x1: view.recording.events };
     state.sight = { x0: span.x0, x1: span.x1, y0: 0, y1: view.height };
-    element("cursor").max = Math.max(view.recording.events - 1, 0);
+    element("cursor").max = view.recording.events - 1;
+    view.lines.forEach((line, i) => (element(`line-${i}`).hidden = !line));
     recolour();
   }
 
@@ -71,11 +82,39 @@
     const all = pass.length, through = pass.reduce((a, b) => a + b, 0);
     element("passing").textContent = through === all
       ? `${number.format(all)} blocks` : `${number.format(through)} of ${number.format(all)} blocks`;
+    element("legend").replaceChildren(...legend());
     paint();
+  }
+
+  // What the colours stand for.
+  function legend() {
+    const key = (colour, text) => {
+      const line = document.createElement("span"), box = document.createElement("i");
+      box.style.background = colour;
+      line.append(box, text);
+      return line;
+    };
+    const { recording } = view, found = [];
+    if (state.by === "task" && recording.task) {
+      recording.tasks.forEach((name, i) =>
+        found.push(key(`rgb(${palette.tasks[i % palette.tasks.length]})`, name || "no task")));
+    } else {
+      const most = state.by === "lifetime"
+        ? `${number.format(recording.events)} events` : bytes(view.mostAsked);
+      const scale = [0, 1, 2, 3].map((i) => `var(--scale-${i})`).join(", ");
+      const ramp = key(`linear-gradient(to right, ${scale})`,
+        `${state.by === "lifetime" ? "lifetime" : "asked for"}, 0 to ${most}, logarithmic`);
+      ramp.className = "ramp";
+      found.push(ramp);
+    }
+    found.push(key("var(--free)", view.spans ? "free" : "free, or not told"));
+    if (view.before.length) found.push(key("var(--dim)", "from before the trace"));
+    return found;
   }
 
   function fillTasks() {
     const names = view.recording.tasks, select = element("task");
+    state.filter.task = -1;
     select.replaceChildren(new Option("every task", "-1"));
     names.forEach((name, i) => select.add(new Option(name || "no task", i)));
     element("task-label").hidden = names.length === 0;
@@ -96,28 +135,34 @@
   function paint() {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => {
-      due = false;
-      const start = performance.now();
-      paintMap(fit(map), view, state.sight, map.width, map.height, colours, pass, palette);
-      const context = fit(lines);
-      context.clearRect(0, 0, lines.width, lines.height);
-      paintLines(context, view.lines.map((line, i) => ({ line, top: i < 2 ? view.most : 1,
-        colour: palette.lines[i], dash: [[], [6, 3], [2, 2]][i] })),
-        state.sight, lines.width, lines.height);
-      const scale = window.devicePixelRatio || 1;
-      paintEvents(context, state.sight, lines.width, lines.height, palette, scale, number.format);
-      map.dataset.sight = JSON.stringify(state.sight);
-      map.dataset.milliseconds = performance.now() - start;
-      map.dataset.frames = Number(map.dataset.frames || 0) + 1;
-      paintOver();
-    });
+    requestAnimationFrame(paintNow);
+  }
+
+  function paintNow() {
+    due = false;
+    const start = performance.now();
+    const scale = window.devicePixelRatio || 1;
+    const writes = paintMap(fit(map), view, state.sight, map.width, map.height, colours, pass, palette);
+    const context = fit(lines), { width, height } = lines;
+    context.clearRect(0, 0, width, height);
+    paintFailures(context, view.failed, state.sight, width, height, palette.failed);
+    paintLines(context, view.lines.map((line, i) => ({ line, top: i < 2 ? view.most : 1,
+      colour: palette.lines[i], dash: [[], [6, 3], [2, 2]][i] })).filter(({ line }) => line),
+      state.sight, width, height);
+    paintEvents(context, state.sight, width, height, palette, scale, number.format);
+    paintScales(context, (view.free || view.largest) && bytes(view.most),
+      view.fragmentation && "1 (fragmentation)", width, height, palette, scale);
+    map.dataset.writes = writes;
+    map.dataset.sight = JSON.stringify(state.sight);
+    map.dataset.milliseconds = performance.now() - start;
+    map.dataset.frames = Number(map.dataset.frames || 0) + 1;
+    paintOver();
   }
 
   function box(context, i, colour) {
     eachInSight({ ...view, recording: { ...view.recording, born: view.recording.born.subarray(i, i + 1) },
       end: view.end.subarray(i, i + 1), low: view.low.subarray(i, i + 1),
-      taken: view.taken.subarray(i, i + 1) }, state.sight, over.width, over.height,
+      taken: view.taken.subarray(i, i + 1) }, state.sight, map.width, map.height,
       (_, x0, x1, y0, y1) => {
         context.strokeStyle = colour;
         context.lineWidth = 2;
@@ -128,10 +173,10 @@
   // The cursor, what is pinned or under the pointer, and failures.
   function paintOver() {
     const context = fit(over), { sight } = state;
-    const sx = over.width / (sight.x1 - sight.x0), sy = over.height / (sight.y1 - sight.y0);
+    const sx = map.width / (sight.x1 - sight.x0), sy = map.height / (sight.y1 - sight.y0);
     context.clearRect(0, 0, over.width, over.height);
     const scale = window.devicePixelRatio || 1;
-    paintAddresses(context, view, sight, over.width, over.height, palette, scale);
+    paintAddresses(context, view, sight, map.width, map.height, palette, scale);
     context.strokeStyle = palette.ink;
     context.lineWidth = 1;
     const x = Math.round((state.cursor + 0.5 - sight.x0) * sx) + 0.5;
@@ -140,60 +185,115 @@
     context.lineTo(x, over.height);
     context.stroke();
     context.fillStyle = palette.failed;
-    let last = -10;
-    for (const event of view.failed) {
-      const at = (event + 0.5 - sight.x0) * sx;
-      if (at < 0 || at > over.width || at - last < 3) continue;
-      last = at;
+    for (const at of marks(view.failed, sight, map.width)) {
       context.beginPath();
       context.moveTo(at - 5, 0);
       context.lineTo(at + 5, 0);
       context.lineTo(at, 9);
       context.fill();
     }
-    if (view.failed.includes(state.cursor))
-      for (const [low, size] of holesAt(view, state.cursor)) {
-        context.strokeStyle = palette.failed;
+    const found = view.failed.includes(state.cursor) ? holesAt(view, state.cursor) : null;
+    if (found) {
+      context.strokeStyle = palette.failed;
+      for (const { low, bytes: size } of found.holes)
         context.strokeRect(x - 4, (sight.y1 - low - size) * sy, 8, size * sy);
-      }
+      context.fillStyle = palette.ink;
+      for (const i of found.pins)
+        if (i >= 0) context.fillRect(x - 2, (sight.y1 - view.low[i] - view.taken[i]) * sy, 4,
+          Math.max(view.taken[i] * sy, 1));
+    }
+    sayHoles(found);
     if (state.hover >= 0) box(context, state.hover, palette.ink);
-    if (state.pinned >= 0) box(context, state.pinned, palette.failed);
+    if (state.pinned >= 0) {
+      context.setLineDash([3, 3]);
+      for (const i of beside(state.pinned)) if (i >= 0) box(context, i, palette.ink);
+      context.setLineDash([]);
+      box(context, state.pinned, palette.failed);
+    }
     say();
   }
 
   // ---- words
 
   function nameOf(i) {
-    const { recording } = view, task = recording.task && recording.tasks[recording.task[i]];
-    const end = view.end[i] < recording.events ? `given back at event ${number.format(view.end[i])}, `
-      + `after ${number.format(view.end[i] - recording.born[i])} events` : "never given back";
+    const { recording } = view, born = recording.born[i], end = view.end[i];
+    const task = recording.task && recording.tasks[recording.task[i]];
+    const span = recording.time && end < recording.events
+      ? ` (${number.format(recording.time[end] - recording.time[born])} ${recording.time_unit})` : "";
+    const life = end < recording.events
+      ? `given back at event ${number.format(end)}, after ${number.format(end - born)} events${span}`
+      : "never given back";
+    const taken = !view.tells_taken ? ""
+      : `, ${bytes(view.taken[i])} taken${view.header ? ", header included" : ""}`;
     return `block ${recording.id[i]} at ${hex(headerOf(view, i))}: ${bytes(recording.asked[i])} asked `
-      + `for, ${bytes(view.taken[i])} taken, header included; `
-      + `born at event ${number.format(recording.born[i])}${task ? ` in ${task}` : ""}, ${end}`;
+      + `for${taken}; born at event ${number.format(born)}${task ? ` in ${task}` : ""}, ${life}`;
+  }
+
+  // The blocks below and above a block, while the cursor is in its life, else when it is nearest.
+  function beside(i) {
+    const event = Math.min(Math.max(state.cursor, view.recording.born[i]), view.end[i] - 1);
+    const live = liveAt(view, event), at = live.indexOf(i);
+    return [at > 0 ? live[at - 1] : -1, at + 1 < live.length ? live[at + 1] : -1];
   }
 
   function neighbours(i) {
-    const live = liveAt(view, Math.min(Math.max(state.cursor, view.recording.born[i]), view.end[i] - 1));
-    const at = live.indexOf(i), beside = (j, where, gap) =>
-      `${where} ${j < 0 ? "nothing" : `block ${view.recording.id[j]}`}${gap > 0 ? ` behind ${bytes(gap)} free` : ""}`;
-    const below = at > 0 ? live[at - 1] : -1, above = at + 1 < live.length ? live[at + 1] : -1;
+    const [below, above] = beside(i);
+    const say = (j, gap) => (j < 0 ? "no block" : `block ${view.recording.id[j]}`)
+      + (j >= 0 && gap > 0 && view.spans ? ` behind ${bytes(gap)} that are free` : "");
     const gapBelow = below < 0 ? 0 : view.low[i] - view.low[below] - view.taken[below];
     const gapAbove = above < 0 ? 0 : view.low[above] - view.low[i] - view.taken[i];
-    return `${beside(below, "below it lies", gapBelow)}, ${beside(above, "above it", gapAbove)}`;
+    return `below it lies ${say(below, gapBelow)}, above it ${say(above, gapAbove)}`;
+  }
+
+  const MOST_HOLES = 12;
+
+  // At a failure: the holes, and the blocks that keep them apart.
+  function sayHoles(found) {
+    element("holes").hidden = !found;
+    if (!found) return;
+    const { holes, pins } = found, sizes = holes.map((hole) => hole.bytes);
+    const all = sizes.reduce((a, b) => a + b, 0), count = (n, what) =>
+      `${number.format(n)} ${what}${n === 1 ? "" : "s"}`;
+    element("holes-text").textContent = `${count(holes.length, "hole")} of ${bytes(all)} together, the `
+      + `largest of ${bytes(Math.max(0, ...sizes))}; ${count(pins.length, "live block")} between them.`
+      + (holes.length > MOST_HOLES ? ` The largest ${MOST_HOLES}:` : "");
+    const name = (i) => {
+      if (i < 0) return i === EARLIER ? "from before the trace" : "none";
+      const { recording } = view, task = recording.task && recording.tasks[recording.task[i]];
+      return `block ${recording.id[i]}, ${bytes(recording.asked[i])}${task ? `, ${task}` : ""}, `
+        + `since event ${number.format(recording.born[i])}`;
+    };
+    const largest = [...holes].sort((a, b) => b.bytes - a.bytes).slice(0, MOST_HOLES);
+    element("holes-rows").replaceChildren(...largest.map((hole) => {
+      const row = document.createElement("tr");
+      for (const text of [hex(addressAt(view, hole.low)), bytes(hole.bytes), name(hole.below),
+        name(hole.above)]) {
+        const cell = document.createElement("td");
+        cell.textContent = text;
+        row.append(cell);
+      }
+      return row;
+    }));
   }
 
   function say() {
     const { recording } = view, event = state.cursor;
-    element("cursor").value = event;
     const found = eventAt(view, event), failed = view.failed.indexOf(event);
     const time = recording.time ? ` (${number.format(recording.time[event])} ${recording.time_unit})` : "";
     let what = `event ${number.format(event)}${time}`;
     if (failed >= 0)
-      what += `: ${bytes(recording.asked[found.block])} refused, ${view.reasons[view.why[failed]]}`;
+      what += `: ${bytes(recording.asked[found.block])} refused`
+        + (view.why ? `, ${view.reasons[view.why[failed]]}` : "");
     else if (found && found.kind === "malloc") what += `: ${bytes(recording.asked[found.block])} asked for`;
     else if (found) what += `: block ${recording.id[found.block]} given back`;
-    element("now").textContent = `${what}. Free ${bytes(view.free[event])}, largest free block `
-      + `${bytes(view.largest[event])}, fragmentation ${(100 * view.fragmentation[event]).toFixed(1)} %.`;
+    const amounts = [];
+    if (view.free) amounts.push(`free ${bytes(view.free[event])}`);
+    if (view.largest) amounts.push(`largest free block ${bytes(view.largest[event])}`);
+    if (view.fragmentation)
+      amounts.push(`fragmentation ${(100 * view.fragmentation[event]).toFixed(1)} %`);
+    element("now").textContent = [what, ...amounts].join(", ").replace(", free ", ". Free ") + ".";
+    element("cursor").value = event;
+    element("cursor").setAttribute("aria-valuetext", what);
     element("pointed").textContent = state.hover >= 0 ? nameOf(state.hover) : "";
     element("pinned").textContent = state.pinned < 0 ? ""
       : `Pinned: ${nameOf(state.pinned)}; ${neighbours(state.pinned)}.`;
@@ -235,7 +335,7 @@
   }
 
   function at(mouse) {
-    const frame = over.getBoundingClientRect(), { sight } = state;
+    const frame = map.getBoundingClientRect(), { sight } = state;
     const x = (mouse.clientX - frame.left) / frame.width, y = (mouse.clientY - frame.top) / frame.height;
     return { x, y, event: sight.x0 + x * (sight.x1 - sight.x0), place: sight.y1 - y * (sight.y1 - sight.y0),
       events: (2 * (sight.x1 - sight.x0)) / frame.width, bytes: (2 * (sight.y1 - sight.y0)) / frame.height };
@@ -270,6 +370,7 @@
     }
     drag = null;
   });
+  over.addEventListener("pointercancel", () => { drag = null; });
   over.addEventListener("pointerleave", () => {
     state.hover = -1;
     paintOver();
@@ -290,7 +391,14 @@
     0: () => look(0, view.recording.events, 0, view.height),
     n: () => jump(nextFailure(view, state.cursor)),
     p: () => jump(previousFailure(view, state.cursor)),
+    Enter: () => pin(eventAt(view, state.cursor)?.block ?? -1),
+    ArrowUp: () => state.pinned >= 0 && pin(beside(state.pinned)[1]),
+    ArrowDown: () => state.pinned >= 0 && pin(beside(state.pinned)[0]),
     Escape: () => { state.pinned = -1; paintOver(); },
+  };
+  const pin = (i) => {
+    if (i >= 0 && view.taken[i] > 0) state.pinned = i;
+    paintOver();
   };
   const step = () => Math.max(Math.round((state.sight.x1 - state.sight.x0) / 20), 1);
   const centre = () => (state.cursor + 0.5 - state.sight.x0) / (state.sight.x1 - state.sight.x0);
@@ -327,10 +435,17 @@
   given.days.forEach((day, i) => element("day").add(new Option(day.name, i)));
   element("day-label").hidden = given.days.length < 2;
   new ResizeObserver(() => view && paint()).observe(map);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  const restyle = () => {
     readPalette();
     recolour();
-  });
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
+  for (const name of ["beforeprint", "afterprint"]) // paper is light
+    addEventListener(name, () => {
+      document.documentElement.classList.toggle("paper", name === "beforeprint");
+      restyle();
+      paintNow();
+    });
 
   readPalette();
   await choose(0, Math.max(given.days[0].views.findIndex((one) => one.heap === given.best), 0));

@@ -1,6 +1,7 @@
 // A recording and the heaps that replayed it, as arrays; no page here.
 
 const GAP = 0.02; // between two regions, as a share of all bytes
+const EARLIER = -2; // in place of a block: one from before the trace
 
 // Blocks of a recording: when each is asked for and given back, by whom, and how many bytes.
 async function readRecording(given) {
@@ -13,16 +14,15 @@ async function readRecording(given) {
 
 // Where one heap put them. A block that it refused has no bytes.
 async function readView(given, recording) {
-  const [offset, more, region, largest, failed, why, refused, blocks, events] = await Promise.all(
-    [given.offset, given.taken, given.region, given.largest, given.failed, given.why, given.refused,
-      ...given.ends].map((packed) => packed && unpack(packed)),
-  );
+  const [offset, more, region, largest, failed, why, refused, blocks, events, ...earlier] =
+    await Promise.all([given.offset, given.taken, given.region, given.largest, given.failed, given.why,
+      given.refused, ...given.ends, ...given.before].map((packed) => packed && unpack(packed)));
   const taken = recording.asked.map((bytes, i) => bytes + more[i]);
   for (const i of refused) taken[i] = 0;
   const end = given.frees ? recording.end.slice() : recording.born.map(() => recording.events);
   blocks.forEach((block, i) => (end[block] = events[i]));
   const free = typeof given.free === "number"
-    ? freeOf(given.free, recording, taken, end) : await unpack(given.free);
+    ? freeOf(given.free, recording, taken, end) : given.free && (await unpack(given.free));
   const bytes = given.regions.reduce((sum, [, size]) => sum + size, 0);
   const starts = []; // where each region is drawn
   let height = 0;
@@ -32,8 +32,10 @@ async function readView(given, recording) {
   }
   height -= GAP * bytes;
   const low = offset.map((at, i) => starts[region ? region[i] : 0] + at);
+  const before = Array.from(earlier[0], (at, i) => ({ block: EARLIER, low: starts[at] + earlier[1][i],
+    bytes: earlier[2][i] }));
   return { ...given, offset, taken, region, free, largest, failed, why, end, low, starts, height,
-    recording };
+    before, recording };
 }
 
 // The bytes that are free after each event, where blocks alone make the difference.
@@ -88,20 +90,32 @@ function liveAt(view, event) {
   return found.sort((a, b) => view.low[a] - view.low[b]);
 }
 
-// The free spans between live blocks after an event: [low, bytes] each.
+// The holes after an event in the order of their places, { low, bytes, below, above } each, with the
+// blocks beside them (-1: none), and the blocks that keep them apart. null: the heap does not tell.
 function holesAt(view, event) {
-  const found = [], live = liveAt(view, event);
-  view.starts.forEach((start, i) => {
-    let at = start;
-    const top = start + view.regions[i][1];
-    for (const block of live) {
-      if (view.low[block] < start || view.low[block] >= top) continue;
-      if (view.low[block] > at) found.push([at, view.low[block] - at]);
-      at = view.low[block] + view.taken[block];
+  if (!view.spans) return null;
+  const live = liveAt(view, event).map((block) =>
+    ({ block, low: view.low[block], bytes: view.taken[block] }));
+  const all = [...view.before, ...live].sort((a, b) => a.low - b.low), holes = [], pins = [];
+  view.spans.forEach(([first, end], i) => {
+    let at = view.starts[i] + first, below = -1, between = null; // null: no hole yet
+    const top = view.starts[i] + end;
+    const reach = (low, above) => {
+      if (low <= at) return;
+      holes.push({ low: at, bytes: low - at, below, above });
+      if (between) pins.push(...between);
+      between = [];
+    };
+    for (const { block, low, bytes } of all) {
+      if (low < view.starts[i] || low >= top) continue;
+      reach(low, block);
+      if (between) between.push(block);
+      at = low + bytes;
+      below = block;
     }
-    if (at < top) found.push([at, top - at]);
+    reach(top, -1);
   });
-  return found;
+  return { holes, pins };
 }
 
 // Which blocks a filter lets through.

@@ -33,41 +33,75 @@ function fewInSight(view, sight) {
   return count <= FEW;
 }
 
-let sums = null; // red, green, blue and cover of each pixel: kept, for it is large
+// Red, green, blue and cover of each pixel: kept, for they are large. `sums` are those of small blocks;
+// `steps` are of large ones how much more there is than one pixel to the left and one above, so that a
+// block costs no more than 16 pixels, however large it is.
+let sums = null, steps = null;
+const SMALL = 16;
 
+function add(buffer, pixel, cover, [red, green, blue]) {
+  const at = 4 * pixel;
+  buffer[at] += cover * red;
+  buffer[at + 1] += cover * green;
+  buffer[at + 2] += cover * blue;
+  buffer[at + 3] += cover;
+}
+
+// How the cover of a line of pixels changes at [from, from + 1, to, to + 1].
+function edges(low, high) {
+  const from = low | 0, to = high | 0;
+  return { at: [from, from + 1, to, to + 1], by: [from + 1 - low, low - from, high - to - 1, to - high] };
+}
+
+// Gives the number of pixels that were written for blocks.
 function paintMany(context, view, sight, width, height, colours, pass, palette) {
-  const size = 4 * width * height;
-  if (!sums || sums.length !== size) sums = new Float32Array(size);
-  else sums.fill(0);
+  const size = 4 * width * height, wide = width + 2; // room for the steps behind the last pixel
+  if (!sums || sums.length !== size) {
+    sums = new Float32Array(size);
+    steps = new Float64Array(4 * wide * (height + 2));
+  } else {
+    sums.fill(0);
+    steps.fill(0);
+  }
+  let writes = 0;
   eachInSight(view, sight, width, height, (i, x0, x1, y0, y1) => {
-    const [red, green, blue] = pass[i] ? colours.of[colours.index[i]] : palette.dim;
-    const firstX = x0 | 0, lastX = Math.min(x1 | 0, width - 1), lastY = Math.min(y1 | 0, height - 1);
-    if (firstX === lastX && (y0 | 0) === lastY) { // most blocks, where there are many
-      const at = 4 * (lastY * width + lastX), cover = (x1 - x0) * (y1 - y0);
-      sums[at] += cover * red;
-      sums[at + 1] += cover * green;
-      sums[at + 2] += cover * blue;
-      sums[at + 3] += cover;
-      return;
-    }
-    for (let y = y0 | 0; y <= lastY; y++) {
-      const tall = Math.min(y1, y + 1) - Math.max(y0, y);
-      for (let x = firstX, at = 4 * (y * width + x); x <= lastX; x++, at += 4) {
-        const cover = tall * (Math.min(x1, x + 1) - Math.max(x0, x));
-        sums[at] += cover * red;
-        sums[at + 1] += cover * green;
-        sums[at + 2] += cover * blue;
-        sums[at + 3] += cover;
+    const colour = pass[i] ? colours.of[colours.index[i]] : palette.dim;
+    const firstX = x0 | 0, firstY = y0 | 0;
+    const lastX = Math.min(x1 | 0, width - 1), lastY = Math.min(y1 | 0, height - 1);
+    if (firstX === lastX && firstY === lastY) { // most blocks, where there are many
+      add(sums, lastY * width + lastX, (x1 - x0) * (y1 - y0), colour);
+      writes++;
+    } else if ((lastX - firstX + 1) * (lastY - firstY + 1) <= SMALL) {
+      for (let y = firstY; y <= lastY; y++) {
+        const tall = Math.min(y1, y + 1) - Math.max(y0, y);
+        for (let x = firstX; x <= lastX; x++, writes++)
+          add(sums, y * width + x, tall * (Math.min(x1, x + 1) - Math.max(x0, x)), colour);
       }
+    } else {
+      const across = edges(x0, x1), down = edges(y0, y1);
+      for (let j = 0; j < 4; j++)
+        for (let k = 0; k < 4; k++, writes++)
+          add(steps, down.at[j] * wide + across.at[k], down.by[j] * across.by[k], colour);
     }
   });
   const image = context.createImageData(width, height), data = image.data, free = palette.free;
-  for (let at = 0; at < size; at += 4) {
-    const cover = sums[at + 3], left = Math.max(1 - cover, 0), all = Math.max(cover, 1);
-    for (let c = 0; c < 3; c++) data[at + c] = sums[at + c] / all + free[c] * left;
-    data[at + 3] = 255;
+  for (let y = 0, at = 0; y < height; y++) {
+    let above = 4 * (y - 1) * wide, here = above + 4 * wide;
+    const line = [0, 0, 0, 0]; // the sum of this row's steps so far
+    for (let x = 0; x < width; x++, at += 4, here += 4, above += 4) {
+      for (let c = 0; c < 4; c++) {
+        line[c] += steps[here + c];
+        steps[here + c] = line[c] + (y ? steps[above + c] : 0);
+      }
+      const cover = sums[at + 3] + steps[here + 3];
+      const left = Math.max(1 - cover, 0), all = Math.max(cover, 1);
+      for (let c = 0; c < 3; c++)
+        data[at + c] = (sums[at + c] + steps[here + c]) / all + free[c] * left;
+      data[at + 3] = 255;
+    }
   }
   context.putImageData(image, 0, 0);
+  return writes;
 }
 
 function paintFew(context, view, sight, width, height, colours, pass, palette) {
@@ -75,22 +109,29 @@ function paintFew(context, view, sight, width, height, colours, pass, palette) {
   context.fillRect(0, 0, width, height);
   context.lineWidth = 1;
   context.strokeStyle = palette.edge;
+  let writes = 0;
   eachInSight(view, sight, width, height, (i, x0, x1, y0, y1) => {
+    writes++;
     context.fillStyle = `rgb(${pass[i] ? colours.of[colours.index[i]] : palette.dim})`;
     context.fillRect(x0, y0, Math.max(x1 - x0, 1), Math.max(y1 - y0, 1));
     if (x1 - x0 > 3 && y1 - y0 > 3) context.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0 - 1, y1 - y0 - 1);
   });
+  return writes;
 }
 
 function paintMap(context, view, sight, width, height, colours, pass, palette) {
   const paint = fewInSight(view, sight) ? paintFew : paintMany;
-  paint(context, view, sight, width, height, colours, pass, palette);
-  context.fillStyle = palette.gap; // between regions nothing is
+  const writes = paint(context, view, sight, width, height, colours, pass, palette);
   const sy = height / (sight.y1 - sight.y0);
+  context.fillStyle = `rgb(${palette.dim})`;
+  for (const { low, bytes } of view.before)
+    context.fillRect(0, (sight.y1 - low - bytes) * sy, width, bytes * sy);
+  context.fillStyle = palette.gap; // between regions nothing is
   for (let i = 1; i < view.starts.length; i++) {
     const bottom = view.starts[i - 1] + view.regions[i - 1][1], top = view.starts[i];
     context.fillRect(0, (sight.y1 - top) * sy, width, (top - bottom) * sy);
   }
+  return writes;
 }
 
 const CHUNK = 128; // events whose least and most are known beforehand
@@ -136,6 +177,24 @@ function paintLine(context, line, sight, width, height, top) {
   context.stroke();
 }
 
+// A thin line at each event that failed, at most one in three pixels.
+function paintFailures(context, failed, sight, width, height, colour) {
+  context.globalAlpha = 0.4;
+  context.fillStyle = colour;
+  for (const x of marks(failed, sight, width)) context.fillRect(x, 0, 1, height);
+  context.globalAlpha = 1;
+}
+
+// Where to mark events, in pixels, three of them apart at least.
+function marks(events, sight, width) {
+  const sx = width / (sight.x1 - sight.x0), found = [];
+  for (const event of events) {
+    const x = (event + 0.5 - sight.x0) * sx;
+    if (x >= 0 && x <= width && !(x - found.at(-1) < 3)) found.push(x);
+  }
+  return found;
+}
+
 function paintLines(context, lines, sight, width, height) {
   context.lineWidth = 1.5;
   for (const { line, top, colour, dash } of lines) {
@@ -178,6 +237,16 @@ function paintAddresses(context, view, sight, width, height, palette, scale) {
         label(context, `0x${at.toString(16).padStart(8, "0")}`, 5 * scale, y, palette);
     }
   });
+}
+
+// What the top and the foot of the lines stand for: bytes at the left, a share at the right.
+function paintScales(context, most, share, width, height, palette, scale) {
+  context.font = `${11 * scale}px system-ui, sans-serif`;
+  context.textBaseline = "top";
+  context.textAlign = "left";
+  if (most) label(context, most, 5 * scale, 4 * scale, palette);
+  context.textAlign = "right";
+  if (share) label(context, share, width - 5 * scale, 4 * scale, palette);
 }
 
 // Events at the lower edge of the lines.
