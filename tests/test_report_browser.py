@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from needs import missing, tool
 
-from rtosheap import Heap4, Trace, data, replay
+from rtosheap import Heap2, Heap3, Heap4, Trace, data, replay
+from rtosheap.replays import Failure
 from rtosheap.replays.blocks import block_table
 from rtosheap.reports import report
 
@@ -142,6 +143,47 @@ def test_failures_are_those_of_a_replay(browser: Any, page: Path, trace: Trace) 
     assert text(browser, "now").startswith(f"event {failed[2]:,}:")
 
 
+@pytest.mark.parametrize("heap", [Heap2, Heap3, Heap4], ids=lambda heap: heap.__name__)
+def test_at_a_failure_the_holes_and_what_pins_them(
+    browser: Any, tmp_path: Path, trace: Trace, heap: Any
+) -> None:
+    found = replay(trace, heap(SIZE), record="all")
+    found.explore().save(tmp_path / "page.html")
+    show(browser, tmp_path / "page.html")
+    events = np.flatnonzero(found["failure"] == Failure.FRAGMENTATION)[:3].tolist()
+    assert len(events) == 3
+    for event in events:
+        choose(browser, "cursor", str(event))
+        before = found.heap_at(event)
+        said = text(browser, "holes-text")
+        assert f"; {len(found.pins(event)):,} live blocks between them." in said
+        spans = holes(before)
+        assert said.startswith(f"{len(spans):,} holes of ")
+        rows = browser.execute_script(
+            "return [...document.getElementById('holes-rows').rows].map((row) =>"
+            " [...row.cells].map((cell) => cell.textContent))"
+        )
+        assert len(rows) == min(len(spans), 12)
+        places = {int(row[0], 16) for row in rows}
+        blur = 4 if heap is Heap3 else 0
+        assert all(not {at, at - blur}.isdisjoint(spans) for at in places)
+        assert ("All within 4 B" in said) == (heap is Heap3)
+        pins = {f"block {pin.id}, {pin.requested:,} B, " for pin in found.pins(event)}
+        assert any(row[2].startswith(tuple(pins)) for row in rows)
+    choose(browser, "cursor", "0")
+    assert browser.execute_script("return document.getElementById('holes').hidden")
+
+
+def holes(heap: Any) -> list[int]:
+    """Where runs of free blocks begin."""
+    found, free = [], False
+    for block in heap.blocks():
+        if not block.allocated and not free:
+            found.append(block.address)
+        free = not block.allocated
+    return found
+
+
 def test_the_slider_moves_the_picture(browser: Any, page: Path) -> None:
     show(browser, page)
     choose(browser, "cursor", "100")
@@ -256,11 +298,42 @@ def test_the_page_of_a_notebook(browser: Any, page: Path, trace: Trace) -> None:
         browser.switch_to.default_content()
 
 
-@pytest.mark.long
-def test_a_million_blocks(browser: Any, tmp_path: Path) -> None:
-    """They are painted, at any zoom."""
+def shapes(blocks: int, shape: str) -> Trace:
+    """Blocks that are short-lived, or all live for long, or each as large as the heap."""
+    ids = np.arange(blocks)
+    if shape == "long":  # all are asked for, then all given back
+        op, lane = np.repeat([ord("m"), ord("f")], blocks), np.r_[ids, ids]
+    else:
+        op, lane = np.tile([ord("m"), ord("f")], blocks), np.repeat(ids, 2)
+    bytes_each = 200_000 if shape == "tall" else 24
+    size = np.where(op == ord("m"), bytes_each, 0)
+    return Trace(op.astype(np.uint8), lane, size.astype(np.uint64))
+
+
+@pytest.mark.parametrize("shape", ["short", "long", "tall"])
+def test_a_frame_costs_no_more_than_its_blocks_and_pixels(
+    browser: Any, tmp_path: Path, shape: str
+) -> None:
+    """However long or large they are: a block is at most 16 pixels of work."""
+    blocks = 8000
+    replay(shapes(blocks, shape), Heap4(320_000)).explore().save(tmp_path / "page.html")
+    show(browser, tmp_path / "page.html")
+    assert text(browser, "failures") == "none failed"
+    writes = int(browser.execute_script("return document.getElementById('map').dataset.writes"))
+    assert blocks <= writes <= 16 * blocks
+    inside = "const c = document.getElementById('map');"
+    inside += "return [...c.getContext('2d').getImageData(arguments[0] * c.width, arguments[1]"
+    inside += " * c.height, 1, 1).data]"
+    free = [247, 244, 234, 255]  # --free
+    covered = {"short": (0.5, 0.9), "long": (0.5, 0.6), "tall": (0.5, 0.8)}[shape]
+    assert browser.execute_script(inside, 0.5, 0.05) == free
+    if shape != "short":  # less than a pixel is covered there
+        assert browser.execute_script(inside, *covered) != free
+
+
+def lanes(events: int) -> Trace:
+    """A random program with 500 variables."""
     random = np.random.default_rng(1)
-    events = 2_000_000
     lane = random.integers(0, 500, events)
     order = np.argsort(lane, kind="stable")
     turn = np.empty(events, np.int64)
@@ -268,12 +341,21 @@ def test_a_million_blocks(browser: Any, tmp_path: Path) -> None:
     turn[order] = np.arange(events) - np.repeat(start, np.diff(np.r_[start, events]))
     op = np.where(turn % 2 == 0, ord("m"), ord("f")).astype(np.uint8)
     size = np.where(op == ord("m"), random.integers(16, 500, events), 0).astype(np.uint64)
+    return Trace(op, lane, size)
+
+
+@pytest.mark.long
+def test_a_million_blocks(browser: Any, tmp_path: Path) -> None:
+    """They are painted, at any zoom."""
     path = tmp_path / "million.html"
-    report(Trace(op, lane, size), heaps=["heap_4"], heap_size=250_000).save(path)
+    report(lanes(2_000_000), heaps=["heap_4"], heap_size=250_000).save(path)
     assert path.stat().st_size < 12_000_000
     show(browser, path)
     assert browser.get_log("browser") == []
+    assert text(browser, "passing").startswith("1,000,")
     for _ in range(6):
         frames = int(browser.execute_script("return document.getElementById('map').dataset.frames"))
         browser.execute_script("document.getElementById('in').click()")
         wait(browser, f"document.getElementById('map').dataset.frames > {frames}")
+        counts = "const {writes} = document.getElementById('map').dataset; return Number(writes)"
+        assert 0 < browser.execute_script(counts) < 16_100_000

@@ -61,6 +61,7 @@ def view(replay: Replay) -> dict[str, Any]:
         "header": replay.header_size,
         "regions": [list(one) for one in replay.regions],
         "spans": _spans(replay),
+        **_padding(replay),
         "tells_taken": "block_size" in replay,
         "frees": replay.frees,
         "offset": pack(offset),
@@ -87,6 +88,17 @@ def _spans(replay: Replay) -> list[list[int]] | None:
     return [
         [layout.start(base) - base, layout.end(base, size) - base] for base, size in replay.regions
     ]
+
+
+def _padding(replay: Replay) -> dict[str, int]:
+    """Bytes below which what lies between blocks is padding, and by which a block may begin lower
+    than its columns say: newlib has up to a word before a chunk's size, and counts it to the chunk.
+    """
+    if isinstance(replay.heap, Allocator) or not Layout.of(replay.heap).is_newlib:
+        return {"least_hole": 1, "blur": 0}
+    layout = Layout.of(replay.heap)
+    blur = layout.alignment - layout.header
+    return {"least_hole": layout.smallest(0) - blur, "blur": blur}
 
 
 def not_shown(replay: Replay) -> list[str]:

@@ -15,9 +15,9 @@ from rtosheap.traces import Op
 
 #: Counters by their names there, and the columns that they show.
 COUNTERS = {
-    "free": "free_size",
+    "free bytes": "free_size",
     "largest free block": "largest_free_block",
-    "live": "live_bytes",
+    "live bytes": "live_bytes",
 }
 #: Microseconds, which such a trace counts, in a unit of time; an event without a time takes one.
 _MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}

@@ -55,6 +55,7 @@
       if (!read.has(recordingKey)) read.set(recordingKey, await readRecording(given.days[day]));
       const made = await readView(given.days[day].views[heap], read.get(recordingKey));
       made.mostAsked = made.recording.asked.reduce((a, b) => Math.max(a, b), 1);
+      made.leastAsked = made.recording.asked.reduce((a, b) => (b > 0 ? Math.min(a, b) : a), made.mostAsked);
       made.most = (made.free || made.largest || []).reduce((a, b) => Math.max(a, b), 1);
       made.fragmentation = made.free && made.largest
         && made.free.map((n, i) => (n > 0 ? 1 - made.largest[i] / n : 0));
@@ -99,11 +100,10 @@
       recording.tasks.forEach((name, i) =>
         found.push(key(`rgb(${palette.tasks[i % palette.tasks.length]})`, name || "no task")));
     } else {
-      const most = state.by === "lifetime"
-        ? `${number.format(recording.events)} events` : bytes(view.mostAsked);
+      const ends = state.by === "lifetime" ? `lifetime, 0 to ${number.format(recording.events)} events`
+        : `asked for, ${number.format(view.leastAsked)} to ${bytes(view.mostAsked)}`;
       const scale = [0, 1, 2, 3].map((i) => `var(--scale-${i})`).join(", ");
-      const ramp = key(`linear-gradient(to right, ${scale})`,
-        `${state.by === "lifetime" ? "lifetime" : "asked for"}, 0 to ${most}, logarithmic`);
+      const ramp = key(`linear-gradient(to right, ${scale})`, `${ends}, logarithmic`);
       ramp.className = "ramp";
       found.push(ramp);
     }
@@ -256,6 +256,7 @@
       `${number.format(n)} ${what}${n === 1 ? "" : "s"}`;
     element("holes-text").textContent = `${count(holes.length, "hole")} of ${bytes(all)} together, the `
       + `largest of ${bytes(Math.max(0, ...sizes))}; ${count(pins.length, "live block")} between them.`
+      + (view.blur ? ` All within ${bytes(view.blur)}: padding is not recorded.` : "")
       + (holes.length > MOST_HOLES ? ` The largest ${MOST_HOLES}:` : "");
     const name = (i) => {
       if (i < 0) return i === EARLIER ? "from before the trace" : "none";

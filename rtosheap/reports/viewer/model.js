@@ -101,7 +101,7 @@ function holesAt(view, event) {
     let at = view.starts[i] + first, below = -1, between = null; // null: no hole yet
     const top = view.starts[i] + end;
     const reach = (low, above) => {
-      if (low <= at) return;
+      if (low - at < view.least_hole) return;
       holes.push({ low: at, bytes: low - at, below, above });
       if (between) pins.push(...between);
       between = [];

@@ -9,7 +9,7 @@ function colouring(view, by, palette) {
   const scale = palette.scale, steps = scale.length - 1;
   const value = by === "lifetime"
     ? (i) => Math.log2(1 + view.end[i] - born[i]) / Math.log2(2 + view.recording.events)
-    : (i) => Math.log2(1 + asked[i]) / Math.log2(2 + view.mostAsked);
+    : (i) => Math.log2(asked[i] / view.leastAsked || 1) / (Math.log2(view.mostAsked / view.leastAsked) || 1);
   return { index: born.map((_, i) => Math.round(value(i) * steps)), of: scale };
 }
 
