@@ -2,7 +2,7 @@
 
     python benchmarks/report.py
 
-needs Chromium, its chromedriver, and rtosheap installed with what its tests need (selenium).
+needs Linux, Chromium, its chromedriver, and rtosheap installed with what its tests need (selenium).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rtosheap import Heap4, Trace, data, replay
 from rtosheap.reports import HtmlReport, report
 
 BLOCKS = 1_000_000
+BAR = 250  # milliseconds, of any frame
 ZOOMS = ("whole", *["in"] * 9, *["out"] * 9)
 FRAME = """
 const [button, done] = arguments, {dataset} = document.getElementById("map"), {frames} = dataset;
@@ -68,6 +70,31 @@ def browser() -> Any:
     return window
 
 
+def busy(window: Any) -> float:
+    """Milliseconds for which the pages' threads that run scripts had a processor."""
+    return sum(
+        int((process / "schedstat").read_text().split()[0]) / 1e6
+        for process in descendants(window.service.process.pid)
+        if b"--type=renderer" in (process / "cmdline").read_bytes()
+    )
+
+
+def descendants(parent: int) -> Iterator[Path]:
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            yield Path(f"/proc/{child}")
+            yield from descendants(child)
+
+
+def frame(window: Any, zoom: str) -> tuple[float, float, int]:
+    """What a frame takes: by the clock, of the processor, and pixels written for blocks. By the
+    clock it takes longer on a machine that does other things, too.
+    """
+    before = busy(window)
+    clock, writes = window.execute_async_script(FRAME, zoom)
+    return clock, busy(window) - before, writes
+
+
 def show(window: Any, path: Path) -> float:
     """Open a page; seconds until its map is drawn."""
     start = time.perf_counter()
@@ -93,17 +120,17 @@ def main() -> None:
             page.save(path)
             line(f"{make.__name__}, {BLOCKS:,} blocks, heap_4", page)
             seconds = show(window, path)
-            frames = [window.execute_async_script(FRAME, zoom) for zoom in ZOOMS]
-            times = sorted(milliseconds for milliseconds, _ in frames)
-            slowest = max(slowest, times[-1])
-            writes = max(writes for _, writes in frames)
+            frames = [frame(window, zoom) for zoom in ZOOMS]
+            clock, own, writes = (sorted(column) for column in zip(*frames, strict=True))
+            slowest = max(slowest, own[-1])
             print(
-                f"  {len(frames)} frames over all zooms: median {times[len(times) // 2]:.0f} ms, "
-                f"longest {times[-1]:.0f} ms, at most {writes:,} pixels; there after {seconds:.1f} s"
+                f"  there after {seconds:.1f} s; {len(frames)} frames over all zooms: longest "
+                f"{clock[-1]:.0f} ms by the clock,\n  {own[-1]:.0f} ms of the processor, median "
+                f"{own[len(own) // 2]:.0f} ms; at most {writes[-1]:,} pixels written for blocks"
             )
         window.quit()
-    print(f"the longest frame: {slowest:.0f} ms; the bar is 250 ms, on two cores that are idle")
-    sys.exit(slowest > 250)
+    print(f"the longest frame: {slowest:.0f} ms of the processor; the bar is {BAR} ms")
+    sys.exit(slowest > BAR)
 
 
 if __name__ == "__main__":

@@ -47,11 +47,23 @@ function add(buffer, pixel, cover, [red, green, blue]) {
   buffer[at + 3] += cover;
 }
 
-// How the cover of a line of pixels changes at [from, from + 1, to, to + 1].
-function edges(low, high) {
-  const from = low | 0, to = high | 0;
-  return { at: [from, from + 1, to, to + 1], by: [from + 1 - low, low - from, high - to - 1, to - high] };
+// Where the cover of a line of pixels changes, and by how much; gives how often: 2 or 4 times. What is
+// long begins and ends with a whole pixel.
+function edges(low, high, at, by) {
+  const from = low | 0, to = high | 0, long = to - from > 8;
+  if (from === to || long) {
+    at[0] = long ? Math.round(low) : from;
+    at[1] = long ? Math.round(high) : from + 1;
+    by[1] = -(by[0] = long ? 1 : high - low);
+    return 2;
+  }
+  at[1] = (at[0] = from) + 1;
+  at[3] = (at[2] = to) + 1;
+  by[1] = 1 - (by[0] = from + 1 - low);
+  by[2] = -1 - (by[3] = to - high);
+  return 4;
 }
+const atX = [0, 0, 0, 0], byX = [0, 0, 0, 0], atY = [0, 0, 0, 0], byY = [0, 0, 0, 0];
 
 // Gives the number of pixels that were written for blocks.
 function paintMany(context, view, sight, width, height, colours, pass, palette) {
@@ -78,10 +90,10 @@ function paintMany(context, view, sight, width, height, colours, pass, palette) 
           add(sums, y * width + x, tall * (Math.min(x1, x + 1) - Math.max(x0, x)), colour);
       }
     } else {
-      const across = edges(x0, x1), down = edges(y0, y1);
-      for (let j = 0; j < 4; j++)
-        for (let k = 0; k < 4; k++, writes++)
-          add(steps, down.at[j] * wide + across.at[k], down.by[j] * across.by[k], colour);
+      const across = edges(x0, x1, atX, byX), down = edges(y0, y1, atY, byY);
+      for (let j = 0; j < down; j++)
+        for (let k = 0; k < across; k++, writes++)
+          add(steps, atY[j] * wide + atX[k], byY[j] * byX[k], colour);
     }
   });
   const image = context.createImageData(width, height), data = image.data, free = palette.free;
