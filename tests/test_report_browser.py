@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foreign_libraries import library
 from needs import missing, tool
 
-from rtosheap import Heap2, Heap3, Heap4, Trace, data, replay
+from rtosheap import ForeignHeap, Heap2, Heap3, Heap4, Trace, data, replay
 from rtosheap.replays import Failure
 from rtosheap.replays.blocks import block_table
 from rtosheap.reports import report
@@ -94,6 +95,22 @@ def point(browser: Any, event: float, place: float, kind: str = "pointermove") -
         kind,
     )
     settle(browser)
+
+
+def sight(browser: Any) -> dict[str, float]:
+    """What of the map is in sight."""
+    return json.loads(browser.execute_script("return document.getElementById('map').dataset.sight"))
+
+
+def press(browser: Any, key: str, shift: bool = False) -> dict[str, float]:
+    browser.execute_script(
+        "document.getElementById('over').dispatchEvent("
+        "new KeyboardEvent('keydown', {key: arguments[0], shiftKey: arguments[1]}))",
+        key,
+        shift,
+    )
+    settle(browser)
+    return sight(browser)
 
 
 def pixels(browser: Any) -> str:
@@ -235,38 +252,151 @@ def test_filters_count_what_numpy_counts(browser: Any, page: Path, trace: Trace)
 def test_keys_and_the_wheel(browser: Any, page: Path) -> None:
     show(browser, page)
 
-    def press(key: str, shift: bool = False) -> dict[str, float]:
-        browser.execute_script(
-            "document.getElementById('over').dispatchEvent("
-            "new KeyboardEvent('keydown', {key: arguments[0], shiftKey: arguments[1]}))",
-            key,
-            shift,
-        )
-        settle(browser)
-        sight = browser.execute_script("return document.getElementById('map').dataset.sight")
-        return json.loads(sight or "{}")
-
     choose(browser, "cursor", "500")
-    press("ArrowRight")
+    press(browser, "ArrowRight")
     assert text(browser, "now").startswith("event 501")
-    press("ArrowLeft", shift=True)
+    press(browser, "ArrowLeft", shift=True)
     assert not text(browser, "now").startswith("event 50")
-    whole = press("0")
-    near = press("+")
+    whole = press(browser, "0")
+    near = press(browser, "+")
     assert near["x1"] - near["x0"] == pytest.approx((whole["x1"] - whole["x0"]) / 2)
-    press("End")
-    press("0")
+    press(browser, "End")
+    press(browser, "0")
     browser.execute_script(
         "const over = document.getElementById('over'), frame = over.getBoundingClientRect();"
         "over.dispatchEvent(new WheelEvent('wheel', { deltaY: -400, clientX: frame.left + 10,"
         " clientY: frame.top + 10, cancelable: true }))"
     )
     settle(browser)
-    closer = json.loads(
-        browser.execute_script("return document.getElementById('map').dataset.sight")
-    )
+    closer = sight(browser)
     assert closer["x1"] - closer["x0"] < whole["x1"] / 2
-    assert press("0") == whole
+    assert press(browser, "0") == whole
+
+
+def test_a_block_is_pinned_and_left_by_keys(browser: Any, page: Path, trace: Trace) -> None:
+    show(browser, page)
+    choose(browser, "heap", "0")
+    found = replay(trace, Heap4(SIZE))
+    table = block_table(found)
+    at = int(np.flatnonzero((table.end - table.event > 500) & (table.event > 3000))[0])
+    event = int(table.event[at])
+    live = np.flatnonzero(table.live_at(event))
+    order = live[np.argsort(table.offset[live])].tolist()
+    place = order.index(at)
+    ids = [trace.id[table.event[one]] for one in order]
+    choose(browser, "cursor", str(event))
+    press(browser, "Enter")
+    assert f"Pinned: block {ids[place]} at " in text(browser, "pinned")
+    assert f"below it lies block {ids[place - 1]}" in text(browser, "pinned")
+    assert f"above it block {ids[place + 1]}" in text(browser, "pinned")
+    press(browser, "ArrowUp")
+    assert f"Pinned: block {ids[place + 1]} at " in text(browser, "pinned")
+    press(browser, "ArrowDown")
+    press(browser, "ArrowDown")
+    assert f"Pinned: block {ids[place - 1]} at " in text(browser, "pinned")
+    press(browser, "Escape")
+    assert text(browser, "pinned") == ""
+
+
+def test_another_heap_at_the_same_moment(browser: Any, page: Path, trace: Trace) -> None:
+    show(browser, page)
+    choose(browser, "heap", "0")
+    choose(browser, "cursor", "6000")
+    press(browser, "+")
+    span = [sight(browser)[side] for side in ("x0", "x1")]
+    assert f"Free {replay(trace, Heap4(SIZE))['free_size'][6000]:,} B" in text(browser, "now")
+    choose(browser, "heap", "1")
+    assert text(browser, "now").startswith("event 6,000")
+    assert f"ree {replay(trace, Heap2(SIZE))['free_size'][6000]:,} B" in text(browser, "now")
+    assert [sight(browser)[side] for side in ("x0", "x1")] == span
+
+
+def test_a_drag_moves_the_map(browser: Any, page: Path) -> None:
+    show(browser, page)
+    for _ in range(3):
+        press(browser, "+")
+    before = sight(browser)
+    middle = {side: (before[f"{side}0"] + before[f"{side}1"]) / 2 for side in "xy"}
+    step = (before["x1"] - before["x0"]) / 4
+    point(browser, middle["x"], middle["y"], "pointerdown")
+    point(browser, middle["x"] - step, middle["y"])
+    point(browser, middle["x"] - step, middle["y"], "pointerup")
+    after = sight(browser)
+    assert after["x0"] - before["x0"] == pytest.approx(step, rel=0.02)
+    assert after["x1"] - after["x0"] == pytest.approx(before["x1"] - before["x0"])
+
+
+def test_days_and_their_tasks(browser: Any, tmp_path: Path) -> None:
+    days = data.days("gateway")[:2]
+    path = tmp_path / "days.html"
+    report(days, heaps=["heap_4"], heap_size=74 * 1024).save(path)
+    show(browser, path)
+    for number, day in enumerate(days):
+        choose(browser, "day", str(number))
+        wait(browser, f"document.getElementById('cursor').max == {len(day) - 1}")
+        failed = int(replay(day, Heap4(74 * 1024)).failures)
+        said = f"{failed:,} failed" if failed else "none failed"
+        wait(browser, f"document.getElementById('failures').textContent === {said!r}")
+        asks = day.op != ord("f")
+        for code in (1, 3):
+            choose(browser, "task", str(code))
+            own = int((asks & (day.task_codes == code)).sum())
+            assert text(browser, "passing") == f"{own:,} of {asks.sum():,} blocks"
+        choose(browser, "by", "task")
+        named = text(browser, "legend")
+        assert all((name or "no task") in named for name in day.task_names)
+
+
+def test_paper_is_light(browser: Any, page: Path) -> None:
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    try:
+        show(browser, page)
+        look = "return [...document.getElementById('map').getContext('2d')"
+        look += ".getImageData(5, 5, 1, 1).data].slice(0, 3)"
+        assert browser.execute_script(look) == [35, 38, 43]  # --free in the dark
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert browser.execute_script(look) == [247, 244, 234]
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert browser.execute_script(look) == [35, 38, 43]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_what_is_not_told_is_not_shown(browser: Any, tmp_path: Path) -> None:
+    trace = data.load("coap-server")
+    heap = ForeignHeap.load(library(tmp_path, "bump.c", bits=32), 40 << 10)
+    replay(trace, heap, record="all").explore().save(tmp_path / "foreign.html")
+    show(browser, tmp_path / "foreign.html")
+    assert browser.get_log("browser") == []
+    hidden = "return [0, 1, 2].map((i) => document.getElementById(`line-${i}`).hidden)"
+    assert browser.execute_script(hidden) == [True, True, True]
+    assert "ree " not in text(browser, "now")
+    for kind in ("pointermove", "pointerdown", "pointerup"):
+        point(browser, 600, 100, kind)
+    assert "taken" not in text(browser, "pinned")
+
+
+def test_blocks_from_before_and_nothing_at_all(browser: Any, tmp_path: Path) -> None:
+    heap = Heap4(4096)
+    kept = [heap.malloc(600) for _ in range(3)]
+    heap.free(kept[1])
+    trace = Trace("mm", [0, 1], [500, 3000])
+    found = replay(trace, heap, record="all")
+    found.explore().save(tmp_path / "used.html")
+    show(browser, tmp_path / "used.html")
+    assert found["failure"].tolist() == [0, 1]
+    free = int(found["free_size"][1])
+    assert text(browser, "holes-text") == (
+        f"2 holes of {free:,} B together, the largest of {found['largest_free_block'][1]:,} B; "
+        "1 live block between them."
+    )
+    assert "from before the trace" in text(browser, "holes-rows")
+    assert "from before the trace" in text(browser, "legend")
+    replay(Trace("", [], []), Heap4(4096), record="all").explore().save(tmp_path / "empty.html")
+    show(browser, tmp_path / "empty.html")
+    assert browser.get_log("browser") == []
+    assert text(browser, "section").startswith("There is nothing to draw")
 
 
 def test_names_that_are_no_text(browser: Any, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@
     palette = { free: rgb("--free"), dim: rgb("--dim"), gap: `rgb(${rgb("--gap")})`,
       edge: `rgb(${rgb("--free")})`, paper: `rgb(${rgb("--paper")})`, ink: `rgb(${rgb("--ink")})`, failed: `rgb(${rgb("--failed")})`,
       lines: [0, 1, 2].map((i) => `rgb(${rgb(`--line-${i}`)})`), scale: between(stops, 32),
-      tasks: Array.from({ length: 8 }, (_, i) => rgb(`--task-${i}`)) };
+      tasks: Array.from({ length: SHADES }, (_, i) => rgb(`--task-${i}`)) };
   }
 
   // ---- what is looked at
@@ -97,8 +97,10 @@
     };
     const { recording } = view, found = [];
     if (state.by === "task" && recording.task) {
-      recording.tasks.forEach((name, i) =>
-        found.push(key(`rgb(${palette.tasks[i % palette.tasks.length]})`, name || "no task")));
+      const names = Array.from({ length: SHADES }, () => []);
+      recording.tasks.forEach((name, i) => names[recording.shade[i]].push(name || "no task"));
+      names.forEach((some, i) =>
+        some.length && found.push(key(`rgb(${palette.tasks[i]})`, some.join(", "))));
     } else {
       const ends = state.by === "lifetime" ? `lifetime, 0 to ${number.format(recording.events)} events`
         : `asked for, ${number.format(view.leastAsked)} to ${bytes(view.mostAsked)}`;

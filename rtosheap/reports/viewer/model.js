@@ -9,7 +9,18 @@ async function readRecording(given) {
     ["born", "end", "id", "asked", "task", "time"].map((name) => given[name] && unpack(given[name])),
   );
   const end = born.map((event, i) => event + life[i]);
-  return { ...given, born, end, id, asked, task, time };
+  return { ...given, born, end, id, asked, task, time, shade: shades(given.tasks.length, task, asked) };
+}
+
+const SHADES = 8; // colours of tasks; the last one is that of all others
+
+// A colour's number for each task: those that ask for most bytes have one of their own.
+function shades(count, task, asked) {
+  const bytes = new Float64Array(count), found = new Uint8Array(count);
+  if (task) task.forEach((t, i) => (bytes[t] += asked[i]));
+  const order = Array.from(bytes.keys()).sort((a, b) => bytes[b] - bytes[a]);
+  order.forEach((t, rank) => (found[t] = Math.min(rank, SHADES - 1)));
+  return found;
 }
 
 // Where one heap put them. A block that it refused has no bytes.

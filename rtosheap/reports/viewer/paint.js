@@ -5,7 +5,7 @@ const FEW = 2500; // blocks in sight: each is drawn with an edge
 // A colour for each block: an index into a palette of [red, green, blue].
 function colouring(view, by, palette) {
   const { born, asked, task } = view.recording;
-  if (by === "task" && task) return { index: task.map((t) => t % palette.tasks.length), of: palette.tasks };
+  if (by === "task" && task) return { index: task.map((t) => view.recording.shade[t]), of: palette.tasks };
   const scale = palette.scale, steps = scale.length - 1;
   const value = by === "lifetime"
     ? (i) => Math.log2(1 + view.end[i] - born[i]) / Math.log2(2 + view.recording.events)
