@@ -67,6 +67,14 @@ def test_the_closing_line_of_each_kind_of_heap() -> None:
     both = report(trace, heaps=["heap_3", "heap_4"]).html
     assert "/* heap_3: 50840 bytes between the ends of sbrk&#x27;s heap */\n#define" in both
     assert "( ( size_t ) 52024 ) /* heap_4 */" in both
+    policy = report(trace, heaps=["heap_4", "best-fit/address/coalescing", "heap_1"])
+    assert policy.comparison is not None
+    size = policy.comparison["best-fit/address/coalescing"].size
+    assert policy.comparison.best == policy.comparison["best-fit/address/coalescing"]
+    assert (
+        f"<pre>/* best-fit/address/coalescing: {size} bytes */\n"
+        "#define configTOTAL_HEAP_SIZE ( ( size_t ) 52024 ) /* heap_4 */</pre>"
+    ) in policy.html
     page = report(trace, heaps=[Heap5], regions=[(0x1000_0000, 8192), (0x2000_0000, None)])
     row = compare(trace, heaps=[Heap5], regions=[(0x1000_0000, 8192), (0x2000_0000, None)])[0]
     assert row.regions is not None

@@ -18,6 +18,8 @@ from rtosheap.traces import Trace
 from rtosheap.traces.loss import missing
 
 _SCRIPTS = ("unpack.js", "model.js", "paint.js", "main.js")
+#: A list of more blocks than that is unfolded by a click, or for paper.
+_MOST_SHOWN = 20
 
 
 def page(
@@ -96,4 +98,8 @@ def _accounts_html(trace: Trace, name: str) -> str:
     columns = len(heads) - (not trace.task_names)
     rows = [[str(one.id), one.size, one.event, one.task][:columns] for one in kept]
     table = table_html(heads[:columns], rows)
-    return "\n".join([*parts, f"<p>{what}</p>", _scrolled(table)])
+    if len(kept) > _MOST_SHOWN:
+        listed = f"<details><summary>{len(kept):,} blocks</summary>{_scrolled(table)}</details>"
+    else:
+        listed = _scrolled(table)
+    return "\n".join([*parts, f"<p>{what}</p>", listed])

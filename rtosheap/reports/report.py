@@ -150,15 +150,22 @@ def _closing(comparison: Comparison) -> str:
     best = comparison.best
     if best is None:
         return ""
-    if not layout_of(best.heap).is_newlib:
+    if _is_configured(best):
         return _line(best)
-    others = [row for row in comparison if row.regions and not layout_of(row.heap).has_regions]
-    others = [row for row in others if not layout_of(row.heap).is_newlib]
+    others = [row for row in comparison if _is_configured(row)]
+    others = [row for row in others if row.regions and not layout_of(row.heap).has_regions]
     least = min(others, key=lambda row: row.size or 0, default=None)
     return "\n".join([_line(best), *([_line(least)] if least else [])])
 
 
+def _is_configured(row: HeapResult) -> bool:
+    """Whether it is a heap of FreeRTOS, and takes what FreeRTOS is told."""
+    return row.heap in NAMES and not layout_of(row.heap).is_newlib
+
+
 def _line(row: HeapResult) -> str:
+    if row.heap not in NAMES:
+        return f"/* {row.heap}: {row.size} bytes */"
     layout = layout_of(row.heap)
     if layout.has_regions:
         regions = (f"    {{ ( uint8_t * ) {at:#x}, {size} }}," for at, size in row.regions or ())

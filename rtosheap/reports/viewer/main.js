@@ -293,7 +293,7 @@
     if (view.free) amounts.push(`free ${bytes(view.free[event])}`);
     if (view.largest) amounts.push(`largest free block ${bytes(view.largest[event])}`);
     if (view.fragmentation)
-      amounts.push(`fragmentation ${(100 * view.fragmentation[event]).toFixed(1)} %`);
+      amounts.push(`fragmentation ${(100 * view.fragmentation[event]).toFixed(1)}\u00a0%`);
     element("now").textContent = [what, ...amounts].join(", ").replace(", free ", ". Free ") + ".";
     element("cursor").value = event;
     element("cursor").setAttribute("aria-valuetext", what);
@@ -389,8 +389,8 @@
     ArrowRight: (key) => moveTo(state.cursor + (key.shiftKey ? step() : 1)),
     Home: () => moveTo(0),
     End: () => moveTo(view.recording.events - 1),
-    "+": () => zoom(0.5, centre()),
-    "-": () => zoom(2, centre()),
+    "+": () => zoom(0.5, ...centre()),
+    "-": () => zoom(2, ...centre()),
     0: () => look(0, view.recording.events, 0, view.height),
     n: () => jump(nextFailure(view, state.cursor)),
     p: () => jump(previousFailure(view, state.cursor)),
@@ -404,7 +404,11 @@
     paintOver();
   };
   const step = () => Math.max(Math.round((state.sight.x1 - state.sight.x0) / 20), 1);
-  const centre = () => (state.cursor + 0.5 - state.sight.x0) / (state.sight.x1 - state.sight.x0);
+  const centre = () => { // the cursor, and what is pinned
+    const { x0, x1, y0, y1 } = state.sight, i = state.pinned;
+    const y = i < 0 ? 0.5 : (y1 - view.low[i] - view.taken[i] / 2) / (y1 - y0);
+    return [(state.cursor + 0.5 - x0) / (x1 - x0), y];
+  };
   const jump = (event) => event >= 0 && moveTo(event);
   over.addEventListener("keydown", (key) => {
     if (key.ctrlKey || key.metaKey || key.altKey || !keys[key.key]) return;
@@ -446,6 +450,7 @@
   for (const name of ["beforeprint", "afterprint"]) // paper is light
     addEventListener(name, () => {
       document.documentElement.classList.toggle("paper", name === "beforeprint");
+      if (name === "beforeprint") for (const list of document.querySelectorAll("details")) list.open = true;
       restyle();
       paintNow();
     });
