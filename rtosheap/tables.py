@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from textwrap import wrap
+from typing import Any
 
-__all__ = ["cell", "pairs", "parse_size", "plain_table"]
+__all__ = ["cell", "pairs", "parse_size", "plain_table", "record_text"]
 
 _WIDTH = 96  # of a text
 _NUMBER = re.compile(r"-|[-+]?inf|[-+]?[0-9][0-9,.]*")
@@ -27,6 +28,37 @@ def cell(value: object, digits: int = 3) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def record_text(
+    record: Any, *, addresses: Collection[str] = (), fields: Iterable[str] | None = None
+) -> str:
+    """A named tuple or a dataclass as ``repr`` gives it, but with addresses in hexadecimal.
+
+    Parameters
+    ----------
+    record : named tuple or dataclass
+    addresses : collection of str
+        Fields that are an address, or pairs of an address and something else.
+    fields : iterable of str, optional
+        What is shown; all by default.
+    """
+    if fields is None:
+        fields = getattr(record, "_fields", None) or record.__dataclass_fields__
+    parts = []
+    for name in fields:
+        value = getattr(record, name)
+        parts.append(f"{name}={_in_hexadecimal(value) if name in addresses else repr(value)}")
+    return f"{type(record).__name__}({', '.join(parts)})"
+
+
+def _in_hexadecimal(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:#x}"
+    if isinstance(value, tuple):
+        pairs_of = [f"({address:#x}, {other!r})" for address, other in value]
+        return f"({', '.join(pairs_of)}{',' if len(value) == 1 else ''})"
+    return repr(value)
 
 
 def plain_table(

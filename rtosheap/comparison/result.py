@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from rtosheap.tables import record_text
+
 
 class RecordingResult(NamedTuple):
     """What one heap makes of one of several recordings.
@@ -110,6 +112,9 @@ class HeapResult(NamedTuple):
     verdict: str = ""
     recording: str | None = None
     recordings: tuple[RecordingResult, ...] = ()
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("regions",))
 
     @property
     def failing(self) -> tuple[RecordingResult, ...]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from rtosheap.device import _dwarf
 from rtosheap.device._dwarf import Member
+from rtosheap.tables import record_text
 
 __all__ = ["MAGIC", "Elf", "Member", "Section", "Segment", "Symbol", "read_firmware"]
 
@@ -45,6 +46,9 @@ class Segment(NamedTuple):
     address: int
     load_address: int
     data: bytes
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address", "load_address"))
 
 
 class Section(NamedTuple):
@@ -89,6 +93,9 @@ class Symbol(NamedTuple):
     value: int
     size: int
     kind: str
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("value",))
 
 
 class Elf:

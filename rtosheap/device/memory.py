@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rtosheap.device.elf import MAGIC, Elf
 from rtosheap.heaps.state import ImageState
+from rtosheap.tables import record_text
 
 __all__ = ["Arena", "Memory", "load_memory"]
 
@@ -58,6 +59,9 @@ class Arena:
     state: ImageState
     notes: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("base",))
 
 
 def load_memory(path: str | os.PathLike[str], *, base: int | None = None) -> Memory:

@@ -15,6 +15,7 @@ from rtosheap._core import InvalidFreeError as InvalidFreeError
 from rtosheap.heaps.releases import NEWEST_KERNEL, find_kernel
 from rtosheap.heaps.toolchains import NEWEST_NEWLIB, find_newlib
 from rtosheap.html import heap_html
+from rtosheap.tables import record_text
 
 
 class HeapStats(NamedTuple):
@@ -46,6 +47,9 @@ class Block(NamedTuple):
     allocated: bool
     """False for a free block."""
 
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address",))
+
 
 class FreeBlock(NamedTuple):
     """An entry of the free list."""
@@ -55,6 +59,9 @@ class FreeBlock(NamedTuple):
     size: int
     """Bytes, header included; 0 for a region's marker in heap_5's list."""
 
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address",))
+
 
 class Region(NamedTuple):
     """A region of memory that a heap manages."""
@@ -63,6 +70,13 @@ class Region(NamedTuple):
     """Target address of the first byte."""
     memory: Any
     """The buffer, as it was given."""
+
+    def __repr__(self) -> str:
+        try:
+            what = f"<{type(self.memory).__name__} of {memoryview(self.memory).nbytes:,} bytes>"
+        except TypeError:  # no buffer
+            what = repr(self.memory)
+        return f"Region(address={self.address:#x}, memory={what})"
 
 
 class Heap(_core.Heap):

@@ -8,6 +8,7 @@ from rtosheap.heaps import ImageState
 from rtosheap.heaps.free_list import FreeChain
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.parse import Parsed, ParsedRegion
+from rtosheap.tables import record_text
 
 _SHOWN = 16
 
@@ -52,6 +53,9 @@ class Damage:
     past: int = 0
     shown: bytes = b""
     suspicion: str = ""
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address", "culprit"))
 
 
 def find_damage(

@@ -9,6 +9,7 @@ from typing import Any
 from rtosheap.heaps import Heap
 from rtosheap.inspection._owners import Owner
 from rtosheap.inspection.damage import Damage
+from rtosheap.tables import record_text
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Found:
     allocated: bool
     broken: bool = False
     owner: Owner | None = None
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address", "payload"))
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,9 @@ class Report:
     kernels: tuple[str, ...] = ()
     would_fit: tuple[str, ...] = ()
     depends: tuple[Dependence, ...] = ()
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("regions",))
 
     @property
     def free_size(self) -> int:

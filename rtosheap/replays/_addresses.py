@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtosheap.replays.run import Array
+from rtosheap.tables import record_text
 from rtosheap.traces.base import TraceBase
 
 
@@ -25,6 +26,9 @@ class AddressCheck(NamedTuple):
     """Its address in the replay, 0 where the allocation failed."""
     offset: int | None
     """What every address of the replay lacks to the recorded one, if it is the same for all."""
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("recorded", "replayed", "offset"))
 
 
 def compare_addresses(trace: TraceBase, replayed: Array) -> AddressCheck:

@@ -11,6 +11,7 @@ from rtosheap.allocators import Allocator
 from rtosheap.heaps import Block, Heap
 from rtosheap.heaps.layout import Layout, region_spans
 from rtosheap.replays.run import Array
+from rtosheap.tables import record_text
 from rtosheap.traces import Op
 from rtosheap.traces.base import TraceBase
 
@@ -28,6 +29,9 @@ class Pin(NamedTuple):
     """The trace's id of the block; None for a block from before the trace."""
     event: int | None
     """The event that allocated it; None for a block from before the trace."""
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address",))
 
 
 def pins_of(heap: Heap | Allocator, trace: TraceBase, addresses: Array) -> list[Pin]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from rtosheap.tables import record_text
+
 _WORDS = {
     "failed": "requests that failed, which a trace leaves out",
     "free_null_lines": "calls of free(NULL), which do nothing",
@@ -116,6 +118,9 @@ class Loss(NamedTuple):
     def __bool__(self) -> bool:
         return any(self)
 
+    def __repr__(self) -> str:
+        return record_text(self, fields=[kind for kind, count in self._asdict().items() if count])
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
@@ -185,6 +190,9 @@ class Dropped(NamedTuple):
     def events(self) -> int:
         """How many events (or lines) are gone: all counts but those of events that were kept."""
         return sum(self) - self.reallocs_before_slice - self.time_set
+
+    def __repr__(self) -> str:
+        return record_text(self, fields=[kind for kind, count in self._asdict().items() if count])
 
     def __bool__(self) -> bool:
         return any(self)

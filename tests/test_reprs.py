@@ -1,0 +1,59 @@
+"""What a result looks like in an interpreter: addresses in hexadecimal, and no more than matters."""
+
+from __future__ import annotations
+
+from rtosheap import Block, FreeBlock, Heap4, Heap5, Trace, compare, data, replay
+from rtosheap.device import Segment, Symbol
+from rtosheap.inspection import inspect
+from rtosheap.replays import AddressCheck
+from rtosheap.traces import Dropped, Loss
+
+
+def test_addresses_are_hexadecimal() -> None:
+    memory = bytearray(1024)
+    heap = Heap4(memory)
+    heap.malloc(100)
+    heap.free(heap.malloc(50))
+    block, free = heap.blocks()[0], heap.free_blocks()[0]
+    assert repr(block) == "Block(address=0x20000000, size=112, allocated=True)"
+    assert repr(free) == f"FreeBlock(address=0x20000070, size={free.size})"
+    assert eval(repr(block), {"Block": Block}) == block
+    assert eval(repr(free), {"FreeBlock": FreeBlock}) == free
+    report = inspect(memory)
+    assert "regions=((0x20000000, 1024),)" in repr(report)
+    assert repr(report.blocks[0]).startswith("Found(address=0x20000000, payload=0x20000008, size=")
+    memory[0] ^= 0xFF
+    assert "address=0x2000" in repr(inspect(memory).damage[0])
+    assert repr(Symbol("heap", 0x2000_0000, 4, "object")).startswith(
+        "Symbol(name='heap', value=0x20000000, "
+    )
+    assert repr(Segment(0x2000_0000, 0x800_0000, b"x")) == (
+        "Segment(address=0x20000000, load_address=0x8000000, data=b'x')"
+    )
+    assert repr(AddressCheck(2, 1, 1, 0x2000_0010, 0, None)) == (
+        "AddressCheck(compared=2, equal=1, first=1, recorded=0x20000010, replayed=0x0, offset=None)"
+    )
+
+
+def test_regions_do_not_print_the_arena() -> None:
+    heap = Heap5([(0x1000_0000, 1024), (0x2000_0000, bytearray(512))])
+    assert repr(heap.regions) == (
+        "(Region(address=0x10000000, memory=<bytearray of 1,024 bytes>), "
+        "Region(address=0x20000000, memory=<bytearray of 512 bytes>))"
+    )
+    assert heap.regions[1].memory is not None
+
+
+def test_pins_and_rows() -> None:
+    trace = data.load("lwip-3cli")
+    found = replay(trace, Heap4(46 * 1024))
+    pin = found.pins(found.first_failure or 0)[0]
+    assert repr(pin).startswith(f"Pin(address={pin.address:#x}, size={pin.size}, requested=")
+    assert "regions=((0x20000000, 52024),)" in repr(compare(trace, heaps=["heap_4"])[0])
+
+
+def test_losses_are_those_that_occurred() -> None:
+    assert repr(Loss(lost_events=22, cut_lines=1)) == "Loss(lost_events=22, cut_lines=1)"
+    assert repr(Dropped(bad_line=4)) == "Dropped(bad_line=4)"
+    assert (repr(Loss()), repr(Dropped())) == ("Loss()", "Dropped()")
+    assert repr(Trace("m", [0], [8]).loss) == "Loss()"
