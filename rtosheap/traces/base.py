@@ -201,8 +201,8 @@ class TraceBase:
 
     @property
     def name(self) -> str:
-        """``meta["name"]``, or ``""``."""
-        return self._columns.meta.get("name", "")
+        """``meta["name"]``, or the name of the file that it was loaded from, or ``""``."""
+        return self._columns.meta.get("name", "") or self._columns.file
 
     @property
     def time_unit(self) -> str:

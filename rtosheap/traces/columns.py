@@ -72,6 +72,8 @@ class Columns:
     loss: Loss = field(default_factory=Loss)
     #: Where a recorder saw each event's block; None where nobody recorded that.
     addresses: UInt64 | None = None
+    #: The name of the file that it was read from; "" where there is none.
+    file: str = ""
     #: While loading: where each event stands, and what the user should be told.
     lines: Lines | None = None
     warnings: list[str] = field(default_factory=list)

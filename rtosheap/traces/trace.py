@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from os import PathLike
+from os.path import basename
 from typing import Any, BinaryIO, Self
 
 from rtosheap.traces.base import TraceBase
@@ -118,6 +119,7 @@ class Trace(TraceBase):
         """
         columns = files.read(path, format=format, strict=strict, max_bytes=max_bytes)
         lines = columns.lines
+        columns.file = basename(describe_source(path) or "")
         trace = cls.__new__(cls)
         with contained(describe_source(path)):
             try:
