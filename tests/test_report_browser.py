@@ -19,6 +19,13 @@ from rtosheap.reports import report
 
 HOSTILE = "</script><img/onerror=document.title='hacked'/src=x>"
 SIZE = 46 * 1024
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # it may run as root, as in a container, whose /dev/shm may be small
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--window-size=1200,1400",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def browser() -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,1400"):
+    for argument in FLAGS:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     window = webdriver.Chrome(options=options, service=Service(driver))

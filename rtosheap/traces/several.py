@@ -54,11 +54,15 @@ def as_traces(given: Any, name: str = "traces", *, distinct: bool = True) -> tup
 
 
 def duplicate(traces: Sequence[Trace]) -> tuple[int, int] | None:
-    """The places of a recording that is there twice: of the same name, with the same events."""
+    """The places of a recording that is there twice: with the same events, and the same name if it
+    has one of its own. A copy of a file is the same recording.
+    """
+    own = [trace.meta.get("name") for trace in traces]
     for at, trace in enumerate(traces):
         for before in range(at):
             one = traces[before]
-            if one is trace or (one.name == trace.name and len(one) == len(trace) and one == trace):
+            same = own[before] == own[at] and len(one) == len(trace)
+            if one is trace or (same and one == trace):
                 return before, at
     return None
 
