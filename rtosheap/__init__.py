@@ -16,11 +16,11 @@ A recorded trace is run through it, and says how large it must be::
     rtosheap.report(trace).save("report.html")       # to look at, and to hand on
 
 Names: Heap1 ... Heap5 with Block, FreeBlock, HeapStats, Region and the errors HeapError,
-InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; ForeignHeap,
-ForeignError (anybody's allocator from a shared library); kernels, newlibs (what
-kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_heap_size,
-MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk;
-report, HtmlReport.
+InvalidFreeError, DoubleFreeError, HeapCorruptionError, HeapAssertionError; PolicyHeap (any
+policy), ForeignHeap and ForeignError (anybody's allocator from a shared library); kernels, newlibs
+(what kernel= and newlib= take); Trace, Op, TraceError; replay, Replay, Pin; minimum_heap_size,
+MinimumSize, UnservableError; compare, Comparison, HeapResult; assess, vary, Risk; report,
+HtmlReport.
 
 Modules, loaded when they are used: heaps, allocators, traces, replays, sizing, comparison, risk,
 reports, fragmentation; plot (pictures), data (bundled traces), testing (Hypothesis strategies),
