@@ -139,6 +139,7 @@ def broken(method: str, at: int, answer: Callable[[Any, Any], Any]) -> Any:
     ("answer", "reason", "text"),
     [
         (lambda heap, size: "here", "answer", r"malloc\(13\) is 'here'; it must be a positive int"),
+        (lambda heap, size: 2**64, "answer", r"malloc\(13\) is 18446744073709551616; it must be l"),
         (lambda heap, size: True, "answer", r"malloc\(13\) is True"),
         (lambda heap, size: -8, "answer", r"malloc\(13\) is -8"),
         (lambda heap, size: 8.0, "answer", r"malloc\(13\) is 8.0"),

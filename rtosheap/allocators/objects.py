@@ -274,6 +274,8 @@ class ObjectHeap(Allocator):
         if isinstance(told, bool) or not isinstance(told, int | np.integer) or told < 0:
             right = "a positive int, or None or 0" if none is not None else "an int of 0 or more"
             raise self._wrong("answer", f"{what} is {told!r}; it must be {right}")
+        if told >= 2**64:
+            raise self._wrong("answer", f"{what} is {told!r}; it must be less than 2**64")
         return int(told)
 
     def _usable(self, slot: _Slot) -> int:
