@@ -389,6 +389,7 @@ def test_what_would_not_be_constructed_does_not_link(tmp_path: Path, toolchain: 
     [
         ({"sources": []}, ValueError, "sources is empty"),
         ({"sources": "adapter.c"}, TypeError, "sources is 'adapter.c'; it must be a sequence"),
+        ({"sources": [b"nowhere.c"]}, TypeError, "sources has b'nowhere.c'; it must be a sequence"),
         ({"sources": ["nowhere.c"]}, ValueError, "sources has 'nowhere.c', which is no file"),
         ({**HEAP_4, "include": ["nowhere"]}, ValueError, "include has 'nowhere', which is no fol"),
         ({**HEAP_4, "defines": ["X=1"]}, TypeError, r"defines is \['X=1'\]; it must be a mapping"),

@@ -142,6 +142,9 @@ def _paths(given: Any, name: str, what: str, exists: Any) -> tuple[Path, ...]:
     if isinstance(given, str | bytes) or not isinstance(given, Sequence):
         raise TypeError(f"{name} is {given!r}; it must be a sequence of {what}s")
     paths: list[str | PathLike[str]] = list(given)
+    for path in paths:
+        if not isinstance(path, str | PathLike):
+            raise TypeError(f"{name} has {path!r}; it must be a sequence of {what}s")
     found = tuple(Path(fspath(path)) for path in paths)
     for path in found:
         if not exists(path):
