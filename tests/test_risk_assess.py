@@ -275,7 +275,7 @@ ERRORS = [
     ({"heap": Heap2, "sizes": 64}, TypeError, "sizes is 64; it must be a sequence of integers"),
     ({"heap": Heap2, "sizes": ["64K"]}, TypeError, r"sizes\[0\] is '64K'; it must be an integer"),
     ({"heap": Heap5}, TypeError, "regions is None; heap_5 needs"),
-    ({"regions": [(0, None)]}, ValueError, "heap_4 has none, only heap_5 does"),
+    ({"regions": [(0, None)]}, ValueError, "heap_4 has none, only heap_5 and policies do"),
     ({"method": lambda traces, rng: None}, TypeError, "method returned None; it must return a"),
 ]
 
