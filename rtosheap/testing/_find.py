@@ -88,18 +88,20 @@ def find_failure(
     first = heap_factory()
     smallest = _arguments.integer(min_size, "min_size", 1)
     largest = max(_free(first) * 2 // 3, smallest) if max_size is None else max_size
+    used = "free_size" if isinstance(first, Heap) else "live_bytes"  # which every allocator has
     examples = _arguments.integer(max_examples, "max_examples", 1)
     if seed is not None:
         _arguments.integer(seed, "seed", 0)
     strategy = traces(max_events=max_events, max_size=largest, min_size=smallest, reallocs=reallocs)
 
     def fails(trace: Trace) -> bool:
-        result = replay(trace, heap_factory(), record=("failure", "live_bytes"))
-        failure, live_bytes = result["failure"], result["live_bytes"]
+        result = replay(trace, heap_factory(), record=("failure", used))
+        failure = result["failure"]
         if len(trace):
             # The search is drawn to heaps that are cut into many pieces, and full.
             target(float(_pieces(result.heap)), label="free blocks")
-            target(float(live_bytes.max()), label="used")
+            least, most = float(result[used].min()), float(result[used].max())
+            target(-least if used == "free_size" else most, label="used")
         return bool((failure == _FRAGMENTATION).any())
 
     chosen = settings(
