@@ -284,8 +284,8 @@ def test_every_policy_does_what_its_model_does(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", [policy.name for policy in POLICIES])
 def test_every_policy_does_so_at_length(name: str) -> None:
-    compared = [random_calls(Policy.parse(name), seed, 300) for seed in range(100, 120)]
-    assert sum(compared) >= 10 * 300
+    compared = [random_calls(Policy.parse(name), seed, 300) for seed in range(100, 104)]
+    assert sum(compared) >= 2 * 300
 
 
 #: What is asked for where every sequence is tried: a block that leaves no rest, and one that does.
