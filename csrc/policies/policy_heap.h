@@ -160,7 +160,7 @@ RH_INLINE enum rh_status policy_allocate(struct rh_policy_heap *heap, rh_word si
         RH_COUNT_FAILED(heap);
         return RH_EXHAUSTED;
     }
-    fit.wanted = rh_up(size + heap->common.header, heap->common.alignment);
+    fit.wanted = RH_BLOCK_BYTES(heap, size);
     if (policy_halves(heap, view)) fit.wanted = policy_power_of(fit.wanted);
     if (fit.wanted > heap->free_size) {
         RH_COUNT_FAILED(heap);

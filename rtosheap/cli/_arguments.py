@@ -158,20 +158,26 @@ _KINDS = (
 
 def add_heap(parser: Any, *, policies: bool = True) -> None:
     """The kind of heap: one of FreeRTOS's, or any policy's."""
-    text = f"the kind of heap: {_KINDS if policies else ', '.join(NAMES)} (default: %(default)s)"
-    how: Any = {"type": parse_heap} if policies else {"choices": NAMES}
+    kinds, how = _chosen_from(policies)
+    text = f"the kind of heap: {kinds} (default: %(default)s)"
     parser.add_argument("--heap", default="heap_4", metavar="HEAP", help=text, **how)
 
 
-def add_heaps(parser: Any, default: str) -> None:
+def _chosen_from(policies: bool) -> tuple[str, dict[str, Any]]:
+    """What a kind of heap may be, as text and for the parser."""
+    return (_KINDS, {"type": parse_heap}) if policies else (", ".join(NAMES), {"choices": NAMES})
+
+
+def add_heaps(parser: Any, default: str, *, policies: bool = True) -> None:
     """Several kinds of heap."""
+    kinds, how = _chosen_from(policies)
     parser.add_argument(
         "--heap",
         dest="heaps",
         action="append",
-        type=parse_heap,
         metavar="HEAP",
-        help=f"a kind of heap, once for each: {_KINDS}{default}",
+        help=f"a kind of heap, once for each: {kinds} (default: {default})",
+        **how,
     )
 
 

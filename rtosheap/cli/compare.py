@@ -29,7 +29,7 @@ examples:
 def add(parser: Any) -> None:
     """Add its arguments."""
     add_traces(parser)
-    _arguments.add_heaps(parser, f": {', '.join(NAMES)} (default: all five)")
+    _arguments.add_heaps(parser, "FreeRTOS's five")
     _arguments.add_heap_size(
         parser,
         "count failures in heaps of this size as well, such as 64K; the exit status is then that "

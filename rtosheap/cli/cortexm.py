@@ -55,7 +55,7 @@ def add(parser: Any) -> None:
         help="a file, - for standard input, or a bundled trace (default: %(default)s)",
     )
     _arguments.add_reading(parser)
-    _arguments.add_heaps(parser, f" (default: {', '.join(_DEFAULT_HEAPS)})")
+    _arguments.add_heaps(parser, ", ".join(_DEFAULT_HEAPS), policies=False)
     parser.add_argument(
         "--cpu",
         dest="cpus",

@@ -16,7 +16,7 @@ from rtosheap.cli._results import (
 )
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.replays import DEFAULT_COLUMNS, Replay, replay
-from rtosheap.reports import write_perfetto
+from rtosheap.replays.perfetto import write_perfetto
 from rtosheap.work import named, zeroed
 
 ABOUT = "Run a trace in a heap of a given size: what fails, when and why."

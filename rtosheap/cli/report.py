@@ -34,7 +34,7 @@ def add(parser: Any) -> None:
         help="the page to write, such as report.html",
     )
     parser.add_argument("--title", help="of the page (default: the recordings' names)")
-    _arguments.add_heaps(parser, f": {', '.join(NAMES)} (default: all five)")
+    _arguments.add_heaps(parser, "FreeRTOS's five")
     _arguments.add_heap_size(
         parser, "draw each heap at this size, such as 64K (default: the smallest that serves)"
     )

@@ -9,8 +9,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from rtosheap.replays import FAILURES, Replay
 from rtosheap.replays.blocks import failed
+from rtosheap.replays.result import Replay
+from rtosheap.replays.run import FAILURES
 from rtosheap.traces import Op
 
 #: Counters by their names there, and the columns that they show.
