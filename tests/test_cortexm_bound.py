@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parts import few_of
 
 from rtosheap import cortexm, data
 from rtosheap.cli import cortexm as command
@@ -353,7 +354,7 @@ def test_clearing_is_left_out() -> None:
 
 def test_a_plain_list_grows_with_the_heap_and_an_index_does_not() -> None:
     need()
-    sizes = (16 << 10, 64 << 10)
+    sizes = (4 << 10, 16 << 10)
     plain, indexed = (
         [cortexm.bound("heap_4", heap_size=n, index=i, toolchain=GCC, search=0) for n in sizes]
         for i in (False, True)
@@ -364,7 +365,7 @@ def test_a_plain_list_grows_with_the_heap_and_an_index_does_not() -> None:
     assert indexed[1].free < 1.3 * indexed[0].free
 
 
-@pytest.mark.parametrize("chunk", [None, 256])
+@pytest.mark.parametrize("chunk", few_of([None, 256], [256]))
 def test_several_regions(chunk: int | None) -> None:
     """A region more costs some turns of a short loop, and the search fills all of them."""
     need()
@@ -398,7 +399,7 @@ def test_the_same_call_gives_the_same_numbers() -> None:
 
 
 @pytest.mark.parametrize("heap", ["heap_1", "heap_2", "heap_4", "heap_5"])
-@pytest.mark.parametrize("optimize", ["-Os", "-O2"])
+@pytest.mark.parametrize("optimize", few_of(["-Os", "-O2"], ["-Os"]))
 def test_lines_do_not_change_the_code(heap: str, optimize: str) -> None:
     need()
     toolchain = cortexm.find_toolchain(GCC)

@@ -80,6 +80,7 @@ def random_events(to: Path, *options: str) -> Path:
     return to
 
 
+@pytest.mark.long
 def test_random_events(tmp_path: Path) -> None:
     program = random_events(tmp_path / "program", *SANITIZED)
     printed = run_program([program, 10_000, 1]).stdout

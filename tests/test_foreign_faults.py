@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import traces
 from ctools import run
 from foreign_libraries import BITS, FOREIGN, SOURCES, library
 from needs import LAST_RESORT, tool
+from parts import few_of
 
 from rtosheap import ForeignError, ForeignHeap, Trace, replay
 from rtosheap.allocators._foreign_process import Process
@@ -116,8 +118,11 @@ def interrupted_at(heap: ForeignHeap, reached: Callable[[Process], bool]) -> Ite
         thread.join()
 
 
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("fault", FAULTS)
+#: Each fault in one width, the widths in turn.
+FEW_FAULTS = list(zip(FAULTS, cycle(BITS)))
+
+
+@pytest.mark.parametrize(("fault", "bits"), few_of(product(FAULTS, BITS), FEW_FAULTS))
 def test_a_fault_is_an_error_that_names_the_event(
     tmp_path: Path, left_behind: None, monkeypatch: pytest.MonkeyPatch, fault: str, bits: int
 ) -> None:
@@ -184,7 +189,11 @@ def test_of_all_that_it_prints_the_end_is_kept(tmp_path: Path, left_behind: None
     del heap
 
 
-@pytest.mark.parametrize("word", ["513", *map(str, range(len(TOLD)))])
+#: The words of the records, and one of the columns that lie behind them.
+WORDS = ["513", *map(str, range(len(TOLD)))]
+
+
+@pytest.mark.parametrize("word", few_of(WORDS, ["513", str(TOLD.index("complaint")), *WORDS[1::8]]))
 def test_results_that_were_overwritten_are_none(
     tmp_path: Path, left_behind: None, word: str
 ) -> None:

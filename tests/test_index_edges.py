@@ -31,9 +31,7 @@ HEAPS = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", few_of(HEAPS, ["1 MiB, a node's most", "the last place is the array's"])
-)
+@pytest.mark.parametrize("case", few_of(HEAPS, ["the last place is the array's"]))
 def test_a_large_heap_with_an_index_serves_what_the_list_serves(case: str, tmp_path: Path) -> None:
     word, size, alignment, more = HEAPS[case]
     printed = []
@@ -84,7 +82,7 @@ def test_an_index_asserts_what_it_follows_beyond_the_list(link: str, tmp_path: P
 WILD = ("block", "below", "above", "link", "after", "whole")
 
 
-@pytest.mark.parametrize("size", [8192, 20000])  # the second is no power of two
+@pytest.mark.parametrize("size", few_of([8192, 20000], [20000]))  # which is no power of two
 @pytest.mark.parametrize("chunk", [128, 1024])
 def test_a_forged_header_leads_nowhere_outside_the_index(
     chunk: int, size: int, tmp_path: Path

@@ -309,7 +309,7 @@ def test_the_right_block_is_named(damage):
 @pytest.mark.parametrize(("cls", "options"), few_of([
     (Heap2, {}), (Heap2, {"word_size": 8}), (Heap4, {}), (Heap4, {"word_size": 8}),
     (Heap4, {"canary": 0xDEADBEEF}), (Heap5, {}), (Heap5, {"word_size": 8}),
-], [(Heap2, {}), (Heap4, {})]))  # fmt: skip
+], [(Heap4, {})]))  # fmt: skip
 def test_the_right_block_is_named_everywhere(cls, options):
     """Ten ways, at every pair of blocks that adjoin, in fragmented arenas."""
     wrong = tried = 0

@@ -115,6 +115,7 @@ def test_the_first_runs_of_more_are_the_same():
     assert not set(few.tolist()) - set(many.tolist())
 
 
+@pytest.mark.long
 def test_dask(two_workers):
     """The same numbers on two workers, and few jobs bring the recordings along."""
     watched = Watched(two_workers)
