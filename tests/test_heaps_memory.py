@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heap_samples import ALL_HEAPS, ARENA_HEAPS, BASE, make_heap
+from parts import few_of
 
 from rtosheap import Heap4, Heap5, Trace, _core
 from rtosheap.inspection import inspect
@@ -136,7 +137,7 @@ def test_one_buffer_may_serve_two_regions() -> None:
     assert heap.malloc(400) == BASE + 520
 
 
-@pytest.mark.parametrize("kind", ALL_HEAPS)
+@pytest.mark.parametrize("kind", few_of(ALL_HEAPS, ALL_HEAPS[-1:]))
 def test_garbage_collection_and_weak_references(kind: Any) -> None:
     heap = make_heap(kind)
     reference = weakref.ref(heap)

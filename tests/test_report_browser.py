@@ -17,6 +17,8 @@ from rtosheap.replays import Failure
 from rtosheap.replays.blocks import block_table
 from rtosheap.reports import report
 
+pytestmark = pytest.mark.long
+
 HOSTILE = "</script><img/onerror=document.title='hacked'/src=x>"
 SIZE = 46 * 1024
 FLAGS = (
@@ -481,7 +483,6 @@ def lanes(events: int) -> Trace:
     return Trace(op, lane, size)
 
 
-@pytest.mark.long
 def test_a_million_blocks(browser: Any, tmp_path: Path) -> None:
     """They are painted, at any zoom."""
     path = tmp_path / "million.html"
