@@ -162,14 +162,11 @@
   }
 
   function box(context, i, colour) {
-    eachInSight({ ...view, recording: { ...view.recording, born: view.recording.born.subarray(i, i + 1) },
-      end: view.end.subarray(i, i + 1), low: view.low.subarray(i, i + 1),
-      taken: view.taken.subarray(i, i + 1) }, state.sight, map.width, map.height,
-      (_, x0, x1, y0, y1) => {
-        context.strokeStyle = colour;
-        context.lineWidth = 2;
-        context.strokeRect(x0 - 1, y0 - 1, Math.max(x1 - x0, 1) + 2, Math.max(y1 - y0, 1) + 2);
-      });
+    if (!isInSight(view, state.sight, i)) return;
+    const { x0, x1, y0, y1 } = place(view, state.sight, map.width, map.height, i);
+    context.strokeStyle = colour;
+    context.lineWidth = 2;
+    context.strokeRect(x0 - 1, y0 - 1, Math.max(x1 - x0, 1) + 2, Math.max(y1 - y0, 1) + 2);
   }
 
   // The cursor, what is pinned or under the pointer, and failures.

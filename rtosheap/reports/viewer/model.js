@@ -45,8 +45,8 @@ async function readView(given, recording) {
   const low = offset.map((at, i) => starts[region ? region[i] : 0] + at);
   const before = Array.from(earlier[0], (at, i) => ({ block: EARLIER, low: starts[at] + earlier[1][i],
     bytes: earlier[2][i] }));
-  return { ...given, offset, taken, region, free, largest, failed, why, end, low, starts, height,
-    before, recording };
+  return { ...given, offset, taken, region, free, largest, failed, why, end, last: lastOf(end), low, starts,
+    height, before, recording };
 }
 
 // The bytes that are free after each event, where blocks alone make the difference.

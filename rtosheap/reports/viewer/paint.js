@@ -13,24 +13,45 @@ function colouring(view, by, palette) {
   return { index: born.map((_, i) => Math.round(value(i) * steps)), of: scale };
 }
 
-// The blocks in sight as rectangles in pixels: calls draw(block, x0, x1, y0, y1), until it gives false.
-function eachInSight(view, sight, width, height, draw) {
-  const { born } = view.recording, { end, low, taken } = view, count = born.length;
-  const sx = width / (sight.x1 - sight.x0), sy = height / (sight.y1 - sight.y0);
-  for (let i = 0; i < count; i++) {
-    if (taken[i] === 0 || born[i] >= sight.x1 || end[i] <= sight.x0) continue;
-    if (low[i] >= sight.y1 || low[i] + taken[i] <= sight.y0) continue;
-    const x0 = (born[i] - sight.x0) * sx, x1 = (end[i] - sight.x0) * sx;
-    const y0 = (sight.y1 - low[i] - taken[i]) * sy, y1 = (sight.y1 - low[i]) * sy;
-    const on = draw(i, x0 < 0 ? 0 : x0, x1 > width ? width : x1, y0 < 0 ? 0 : y0, y1 > height ? height : y1);
-    if (on === false) return;
-  }
+const CHUNK = 128; // blocks, or events, of which the least and the most are known beforehand
+
+// The last event at which a block of each chunk is live.
+function lastOf(end) {
+  const last = new Float64Array(Math.ceil(end.length / CHUNK)).fill(-Infinity);
+  for (let i = 0; i < end.length; i++) last[(i / CHUNK) | 0] = Math.max(last[(i / CHUNK) | 0], end[i]);
+  return last;
 }
 
-function fewInSight(view, sight) {
+// Whether any of a block is in sight. A block that was refused has no bytes.
+function isInSight({ recording: { born }, end, low, taken }, { x0, x1, y0, y1 }, i) {
+  return born[i] < x1 && end[i] > x0 && low[i] < y1 && low[i] + taken[i] > y0 && taken[i] !== 0;
+}
+
+let seen = new Uint32Array(0); // kept, for it is large
+
+// The blocks in sight, in the order in which they were asked for.
+function inSight(view, sight) {
+  const { born } = view.recording, { last } = view;
+  if (seen.length < born.length) seen = new Uint32Array(born.length);
   let count = 0;
-  eachInSight(view, sight, 1, 1, () => ++count <= FEW);
-  return count <= FEW;
+  for (let chunk = 0; chunk < last.length && born[chunk * CHUNK] < sight.x1; chunk++) {
+    if (last[chunk] <= sight.x0) continue;
+    const behind = Math.min((chunk + 1) * CHUNK, born.length);
+    for (let i = chunk * CHUNK; i < behind; i++) if (isInSight(view, sight, i)) seen[count++] = i;
+  }
+  return seen.subarray(0, count);
+}
+
+const pixels = { x0: 0.5, x1: 0.5, y0: 0.5, y1: 0.5 }; // one for all: a million are not allocated
+
+// Where a block is on the map, in pixels.
+function place(view, sight, width, height, i) {
+  const sx = width / (sight.x1 - sight.x0), sy = height / (sight.y1 - sight.y0);
+  pixels.x0 = Math.max((view.recording.born[i] - sight.x0) * sx, 0);
+  pixels.x1 = Math.min((view.end[i] - sight.x0) * sx, width);
+  pixels.y0 = Math.max((sight.y1 - view.low[i] - view.taken[i]) * sy, 0);
+  pixels.y1 = Math.min((sight.y1 - view.low[i]) * sy, height);
+  return pixels;
 }
 
 // Red, green, blue and cover of each pixel: kept, for they are large. `sums` are those of small blocks;
@@ -39,11 +60,11 @@ function fewInSight(view, sight) {
 let sums = null, steps = null;
 const SMALL = 16;
 
-function add(buffer, pixel, cover, [red, green, blue]) {
+function add(buffer, pixel, cover, colour) {
   const at = 4 * pixel;
-  buffer[at] += cover * red;
-  buffer[at + 1] += cover * green;
-  buffer[at + 2] += cover * blue;
+  buffer[at] += cover * colour[0];
+  buffer[at + 1] += cover * colour[1];
+  buffer[at + 2] += cover * colour[2];
   buffer[at + 3] += cover;
 }
 
@@ -66,7 +87,7 @@ function edges(low, high, at, by) {
 const atX = [0, 0, 0, 0], byX = [0, 0, 0, 0], atY = [0, 0, 0, 0], byY = [0, 0, 0, 0];
 
 // Gives the number of pixels that were written for blocks.
-function paintMany(context, view, sight, width, height, colours, pass, palette) {
+function paintMany(context, view, sight, blocks, width, height, colours, pass, palette) {
   const size = 4 * width * height, wide = width + 2; // room for the steps behind the last pixel
   if (!sums || sums.length !== size) {
     sums = new Float32Array(size);
@@ -76,7 +97,8 @@ function paintMany(context, view, sight, width, height, colours, pass, palette) 
     steps.fill(0);
   }
   let writes = 0;
-  eachInSight(view, sight, width, height, (i, x0, x1, y0, y1) => {
+  for (const i of blocks) {
+    const { x0, x1, y0, y1 } = place(view, sight, width, height, i);
     const colour = pass[i] ? colours.of[colours.index[i]] : palette.dim;
     const firstX = x0 | 0, firstY = y0 | 0;
     const lastX = Math.min(x1 | 0, width - 1), lastY = Math.min(y1 | 0, height - 1);
@@ -95,7 +117,7 @@ function paintMany(context, view, sight, width, height, colours, pass, palette) 
         for (let k = 0; k < across; k++, writes++)
           add(steps, atY[j] * wide + atX[k], byY[j] * byX[k], colour);
     }
-  });
+  }
   const image = context.createImageData(width, height), data = image.data, free = palette.free;
   for (let y = 0, at = 0; y < height; y++) {
     let above = 4 * (y - 1) * wide, here = above + 4 * wide;
@@ -116,24 +138,23 @@ function paintMany(context, view, sight, width, height, colours, pass, palette) 
   return writes;
 }
 
-function paintFew(context, view, sight, width, height, colours, pass, palette) {
+function paintFew(context, view, sight, blocks, width, height, colours, pass, palette) {
   context.fillStyle = `rgb(${palette.free})`;
   context.fillRect(0, 0, width, height);
   context.lineWidth = 1;
   context.strokeStyle = palette.edge;
-  let writes = 0;
-  eachInSight(view, sight, width, height, (i, x0, x1, y0, y1) => {
-    writes++;
+  for (const i of blocks) {
+    const { x0, x1, y0, y1 } = place(view, sight, width, height, i);
     context.fillStyle = `rgb(${pass[i] ? colours.of[colours.index[i]] : palette.dim})`;
     context.fillRect(x0, y0, Math.max(x1 - x0, 1), Math.max(y1 - y0, 1));
     if (x1 - x0 > 3 && y1 - y0 > 3) context.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0 - 1, y1 - y0 - 1);
-  });
-  return writes;
+  }
+  return blocks.length;
 }
 
 function paintMap(context, view, sight, width, height, colours, pass, palette) {
-  const paint = fewInSight(view, sight) ? paintFew : paintMany;
-  const writes = paint(context, view, sight, width, height, colours, pass, palette);
+  const blocks = inSight(view, sight), paint = blocks.length <= FEW ? paintFew : paintMany;
+  const writes = paint(context, view, sight, blocks, width, height, colours, pass, palette);
   const sy = height / (sight.y1 - sight.y0);
   context.fillStyle = `rgb(${palette.dim})`;
   for (const { low, bytes } of view.before)
@@ -145,8 +166,6 @@ function paintMap(context, view, sight, width, height, colours, pass, palette) {
   }
   return writes;
 }
-
-const CHUNK = 128; // events whose least and most are known beforehand
 
 // A line's values, with the least and the most of each chunk.
 function lineOf(values) {
