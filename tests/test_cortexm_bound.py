@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parts import few_of
 
 from rtosheap import cortexm, data
 from rtosheap.cli import cortexm as command
@@ -30,6 +29,8 @@ from rtosheap.cortexm.targets import CPUS
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 from tools import require, require_module
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "csrc" / "core"
@@ -305,7 +306,6 @@ def test_found_is_no_more_than_proven(heap: str, index: bool) -> None:
         assert result.free_found >= 0.96 * result.free
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("optimize", ["-Os", "-O2"])
 @pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"])
 def test_every_processor(cpu: str, optimize: str) -> None:
@@ -323,7 +323,6 @@ def test_every_processor(cpu: str, optimize: str) -> None:
     assert tried == 12
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("optimize", ["-O0", "-Og", "-O3"])
 @pytest.mark.parametrize(("heap", "index"), HEAPS)
 def test_every_level(heap: str, index: bool, optimize: str) -> None:
@@ -365,7 +364,7 @@ def test_a_plain_list_grows_with_the_heap_and_an_index_does_not() -> None:
     assert indexed[1].free < 1.3 * indexed[0].free
 
 
-@pytest.mark.parametrize("chunk", few_of([None, 256], [256]))
+@pytest.mark.parametrize("chunk", [None, 256])
 def test_several_regions(chunk: int | None) -> None:
     """A region more costs some turns of a short loop, and the search fills all of them."""
     need()
@@ -399,7 +398,7 @@ def test_the_same_call_gives_the_same_numbers() -> None:
 
 
 @pytest.mark.parametrize("heap", ["heap_1", "heap_2", "heap_4", "heap_5"])
-@pytest.mark.parametrize("optimize", few_of(["-Os", "-O2"], ["-Os"]))
+@pytest.mark.parametrize("optimize", ["-Os", "-O2"])
 def test_lines_do_not_change_the_code(heap: str, optimize: str) -> None:
     need()
     toolchain = cortexm.find_toolchain(GCC)

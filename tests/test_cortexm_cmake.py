@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from parts import few_of
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 from programs import CSRC, ROOT, run
 from tools import require
+
+pytestmark = pytest.mark.long
 
 README = (CSRC / "README.md").read_text()
 TEN_LINES = re.search(r"```c\n(.*?)```", README, re.DOTALL)[1]
@@ -51,9 +52,7 @@ def test_the_readme_has_ten_lines_of_c() -> None:
     assert len(body) <= 10
 
 
-@pytest.mark.parametrize(
-    "how", few_of([SUBDIRECTORY, FETCHED], [SUBDIRECTORY]), ids=["add_subdirectory", "FetchContent"]
-)
+@pytest.mark.parametrize("how", [SUBDIRECTORY, FETCHED], ids=["add_subdirectory", "FetchContent"])
 def test_the_readme_runs_as_a_project(tmp_path: Path, how: str) -> None:
     require("gcc")
     build = configure_and_build(project(tmp_path / "user", how, TEN_LINES, 4))
@@ -64,10 +63,7 @@ def test_the_readme_runs_as_a_project(tmp_path: Path, how: str) -> None:
     "options",
     [
         ("-DRTOSHEAP_CHECKS=1", "-DRTOSHEAP_PROTECTOR=ON", "-DRTOSHEAP_ALIGNMENT=16"),
-        pytest.param(
-            ("-DRTOSHEAP_CLEAR_ON_FREE=ON", "-DCMAKE_BUILD_TYPE=MinSizeRel"),
-            marks=pytest.mark.long,
-        ),
+        ("-DRTOSHEAP_CLEAR_ON_FREE=ON", "-DCMAKE_BUILD_TYPE=MinSizeRel"),
     ],
 )
 def test_options_reach_library_and_user(tmp_path: Path, options: tuple[str, ...]) -> None:
@@ -106,7 +102,7 @@ def test_an_index(tmp_path: Path, arena: int, ends: int) -> None:
     assert subprocess.run([build / "program"], check=False).returncode == ends
 
 
-@pytest.mark.parametrize("cpu", few_of(["cortex-m0", "cortex-m33"], ["cortex-m33"]))
+@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m33"])
 def test_libraries_for_a_cortex_m(tmp_path: Path, cpu: str) -> None:
     require("arm-none-eabi-gcc")
     folder = tmp_path / "user"

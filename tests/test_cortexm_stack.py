@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
 from tools import require
 
+pytestmark = pytest.mark.long
+
 CSRC = Path(__file__).parents[1] / "csrc"
 HEAPS = ("heap_1", "heap_2", "heap_4", "heap_5")
 CALLS = ("pvPortMalloc", "vPortFree")

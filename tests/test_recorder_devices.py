@@ -9,7 +9,6 @@ from pathlib import Path
 
 import arena_damage
 import pytest
-from parts import few_of
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
@@ -20,6 +19,8 @@ from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5, Trace, replay
 from rtosheap.device import find_arena, load_memory, load_symbols
 from rtosheap.inspection import inspect
 from rtosheap.traces import Loss
+
+pytestmark = pytest.mark.long
 
 BASE = 0x2000_0000
 CPUS = {
@@ -106,7 +107,7 @@ def test_a_whole_ram_with_its_elf(recorded):
     assert worse.owner_of(worse.damage[0]) == victim.owner
 
 
-@pytest.mark.parametrize("heap", few_of([1, 2, 5], [5]))
+@pytest.mark.parametrize("heap", [1, 2, 5])
 def test_the_state_of_the_other_drop_ins(heap, tmp_path):
     """A whole RAM and its ELF, of each heap that keeps its state in rtosheap's own struct."""
     tools.require_module("elftools", "pyelftools")
@@ -131,9 +132,7 @@ def test_the_state_of_the_other_drop_ins(heap, tmp_path):
         assert not inspect(image, f"heap_{heap}", state=arena.state, trace=trace).damage
 
 
-@pytest.mark.parametrize(
-    ("protector", "asserts"), few_of(itertools.product([0, 1], [0, 1]), [(1, 1)])
-)
+@pytest.mark.parametrize(("protector", "asserts"), list(itertools.product([0, 1], [0, 1])))
 def test_the_state_of_heap_4_in_every_layout(asserts, protector, tmp_path):
     """Its fields depend on configASSERT and on the heap protector."""
     tools.require_module("elftools", "pyelftools")
@@ -200,13 +199,7 @@ def assert_complete(path):
 
 @pytest.mark.parametrize(
     "lto",
-    few_of(
-        [
-            (lto,)
-            for lto in ((), APPLICATION, HEAP, RECORDER, APPLICATION + RECORDER, HEAP + RECORDER)
-        ],
-        [(APPLICATION + RECORDER,), (HEAP + RECORDER,)],
-    ),
+    [(), APPLICATION, HEAP, RECORDER, APPLICATION + RECORDER, HEAP + RECORDER],
     ids=lambda lto: "+".join(name.removesuffix(".c") for name in lto) or "none",
 )
 def test_link_time_optimisation_without_both_program_and_heap(lto, tmp_path):
