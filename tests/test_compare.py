@@ -157,7 +157,7 @@ def test_failures_at_a_size(executor: Any) -> None:
         assert replay.first_failure is not None
         reason = ("none", "exhaustion", "fragmentation")[replay["failure"][replay.first_failure]]
         assert row.failure_reason == reason
-        assert f"{row.heap} fails {row.failures:,} times" in result.verdict
+        assert f"{row.heap} fails {row.failures:,} time" in result.verdict
     assert "failures in 33,000" in str(result)
     assert [row.heap for row in result] == list(NAMES)
 

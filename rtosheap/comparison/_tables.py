@@ -9,6 +9,9 @@ from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
 from rtosheap.comparison.versions import VersionResult
 
+#: What the parts are called, where not by their own names.
+_PARTS = {"payload": "requested"}
+
 Table: TypeAlias = tuple[list[str], list[list[object]]]
 
 
@@ -28,12 +31,12 @@ def tables(
         if row.breakdown is not None
     ]
     if parts:
-        found.append((["bytes at the peak", *PARTS, "ext. frag."], parts))
+        found.append((["bytes at the peak", *map(_PARTS.get, PARTS, PARTS), "ext. frag."], parts))
     return found
 
 
 def _of_one(results: Sequence[HeapResult], heap_size: int | None) -> Table:
-    headers = ["heap", "smallest", "ratio", "needed at", "advice", "fails at", "most nodes"]
+    headers = ["heap", "smallest", "ratio", "needed at", "advice", "fails at", "entries read"]
     rows: list[list[object]] = [
         [
             row.heap,
@@ -66,7 +69,16 @@ def _with_failures(
 
 
 def _of_all(results: Sequence[HeapResult], heap_size: int | None) -> Table:
-    headers = ["heap", "smallest", "ratio", "decided by", "at", "advice", "fails in", "most nodes"]
+    headers = [
+        "heap",
+        "smallest",
+        "ratio",
+        "decided by",
+        "at",
+        "advice",
+        "fails in",
+        "entries read",
+    ]
     rows: list[list[object]] = [
         [
             row.heap,

@@ -1,8 +1,9 @@
-"""A comparison in words."""
+"""A comparison in words: what is claimed of the sizes, and then how it is said."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from rtosheap.comparison._releases import listed, of_releases
 from rtosheap.comparison.breakdown import PARTS
@@ -26,29 +27,60 @@ def best(rows: Iterable[HeapResult], *, regions_given: bool) -> HeapResult | Non
     )
 
 
+class Claims(NamedTuple):
+    """What the words say of the sizes; all else that they say is a number of the tables."""
+
+    least: HeapResult
+    """The best one, which the others are measured by."""
+    others: tuple[HeapResult, ...]
+    """Those that serve too, the smallest first."""
+    failing: tuple[str, ...]
+    """The heaps that cannot serve."""
+
+    @property
+    def standing(self) -> str:
+        """How the best one stands: ``"alone"``, where no other was asked about; ``"only"``, where
+        no other serves; ``"in one region"``, where one in regions that were made up needs less;
+        else ``"least"``.
+        """
+        if not self.others:
+            return "only" if self.failing else "alone"
+        return "in one region" if _size(self.others[0]) < _size(self.least) else "least"
+
+
+def claims(rows: Sequence[HeapResult], least: HeapResult) -> Claims:
+    """What there is to say where `least` is the best of the rows."""
+    served = [row for row in rows if row.size is not None]
+    others = sorted((row for row in served if row.heap != least.heap), key=_size)
+    return Claims(least, tuple(others), tuple(row.heap for row in rows if row.size is None))
+
+
 def judged(
     rows: Sequence[HeapResult], least: HeapResult | None, traces: Sequence[Trace]
 ) -> tuple[HeapResult, ...]:
     """The rows with their verdicts; `least` is the best one."""
-    return tuple(row._replace(verdict=_judge(row, least, traces)) for row in rows)
+    standing = "" if least is None else claims(rows, least).standing
+    return tuple(row._replace(verdict=_judge(row, least, standing, traces)) for row in rows)
 
 
-def _judge(row: HeapResult, least: HeapResult | None, traces: Sequence[Trace]) -> str:
+def _judge(
+    row: HeapResult, least: HeapResult | None, standing: str, traces: Sequence[Trace]
+) -> str:
     if least is None or row.size is None:
         return f"cannot serve {'this trace' if len(traces) == 1 else 'these recordings'}"
-    words = []
     if row.heap == least.heap:
-        ratio = "" if row.ratio is None or not _peak(traces) else _times(row.ratio)
-        words.append(f"serves with the least memory{ratio}")
+        text = f"serves {_with_least(standing, row)}"
+        if row.ratio is not None and _peak(traces):
+            text += f", {row.ratio:.3f} times the peak of live bytes"
     else:
-        words.append(f"needs {_more(row, least)} {least.heap}")
+        text = f"needs {_beside(row, least)} {least.heap}"
     if not layout_of_name(row.heap).frees and _frees_nothing(traces):
-        words.append("and will do: nothing is ever freed")
-    elif not layout_of_name(row.heap).frees or row.heap != least.heap:
-        words += _why(row)
+        text += " and will do: nothing is ever freed"
+    else:
+        text += _why(row, least)
     if row.most_nodes:
-        words.append(f"; its slowest call reads {_entries(row.most_nodes)}")
-    return " ".join(words).replace(" ;", ";")
+        text += f"; one call reads up to {_counted(row.most_nodes, 'free-list entry')}"
+    return text
 
 
 def overall(
@@ -64,9 +96,10 @@ def overall(
         what = "this trace" if len(traces) == 1 else f"all {len(traces)} recordings"
         none = f"No heap that was asked about ({names}) can serve {what}."
         return " ".join([none, *of_releases(versions)])
-    sentences = [_winner(least, traces), *_at_peak(least)]
-    sentences += _others(rows, least)
-    sentences += _slowest(rows)
+    said = claims(rows, least)
+    sentences = [_winner(said, traces), *_at_peak(least)]
+    sentences += _others(said)
+    sentences += _entries(rows)
     sentences += _advice(least, traces)
     if heap_size is not None:
         sentences += _at_size(rows, heap_size)
@@ -81,19 +114,44 @@ def _frees_nothing(traces: Sequence[Trace]) -> bool:
     return not any(trace.frees or trace.reallocs for trace in traces)
 
 
-def _winner(least: HeapResult, traces: Sequence[Trace]) -> str:
+def _with_least(standing: str, least: HeapResult) -> str:
+    """How the best one serves: "in 1,024 bytes", "with the least memory: 1,024 bytes"."""
+    size = _counted(_size(least), "byte")
+    if standing in ("alone", "only"):
+        return f"in {size}"
+    return f"with the least memory{' in one region' if standing == 'in one region' else ''}: {size}"
+
+
+def _winner(said: Claims, traces: Sequence[Trace]) -> str:
+    least = said.least
     name = name_of_all(traces) or "the trace"
     peak = _peak(traces)
-    ratio = f", {least.ratio:.3f} times the peak of {peak:,} live bytes" if peak else ""
-    text = f"{least.heap} serves {name} with the least memory: {least.size:,} bytes{ratio}."
+    only = "Only " if said.standing == "only" else ""
+    text = f"{only}{least.heap} serves {name} {_with_least(said.standing, least)}"
+    if least.ratio is not None and peak:
+        text += f", {least.ratio:.3f} times the peak of {_counted(peak, 'live byte')}"
+    text += "."
     if least.recording is not None and len(traces) > 1:
         text += f" {least.recording} decides."
-    if not layout_of_name(least.heap).frees and _frees_nothing(traces):
-        text += " Nothing is ever freed, so heap_1 will do; it is also the simplest and fastest."
+    if not layout_of_name(least.heap).frees:
+        if _frees_nothing(traces):
+            text += f" Nothing is ever freed, so {least.heap} will do; it is also the simplest."
+        else:
+            text += " But it takes nothing back."
     known = least.exact and least.safe_size == least.size
     if not layout_of_name(least.heap).monotone and not known:
         text += f" But {least.heap} can fail in a larger heap where it serves in a smaller one."
     return text
+
+
+_PARTS = {
+    "padding": "padding",
+    "headers": "headers",
+    "unsplit": "unsplit remainders",
+    "external": "free",
+    "unreclaimed": "freed but kept",
+    "fixed": "the heap's own",
+}
 
 
 def _at_peak(least: HeapResult) -> list[str]:
@@ -102,43 +160,36 @@ def _at_peak(least: HeapResult) -> list[str]:
         return []
     rest = {part: parts[part] for part in PARTS if part != "payload"}
     total = sum(rest.values())
+    if not total:
+        return []
     largest = max(rest, key=lambda part: rest[part])
-    words = {
-        "padding": "padding",
-        "headers": "headers",
-        "unsplit": "unsplit remainders",
-        "external": "free",
-        "unreclaimed": "freed but kept",
-        "fixed": "the heap's own",
-    }[largest]
+    share = _percent(total, least.size)
     where = "At that peak" if least.recording is None else f"At the peak of {least.recording}"
     return [
-        f"{where} {total / least.size:.1%} of it is not payload, most of that "
-        f"{words} ({rest[largest]:,} bytes)."
+        f"{where} {_counted(total, 'byte')} of it{f' ({share})' if share else ''} "
+        f"{'was' if total == 1 else 'were'} not requested, the largest part of that "
+        f"{_PARTS[largest]} ({rest[largest]:,})."
     ]
 
 
-def _others(rows: Sequence[HeapResult], least: HeapResult) -> list[str]:
-    others = sorted((r for r in rows if r.size is not None and r is not least), key=_size)
+def _others(said: Claims) -> list[str]:
     texts: list[str] = []
-    for row in others:
-        why = _why(row) if _size(row) > _size(least) else []
-        if layout_of_name(row.heap).has_regions and row.note:
-            why = ["(in two regions)"]
-        needs = [] if texts else ["needs"]
-        texts.append(" ".join([row.heap, *needs, _more(row, least, than=False), *why]))
-    texts += [f"{row.heap} cannot serve it" for row in rows if row.size is None]
+    for row in said.others:
+        needs = "" if texts else "needs "
+        apart = _beside(row, said.least, than=False)
+        texts.append(f"{row.heap} {needs}{apart}{_why(row, said.least)}")
+    texts += [f"{heap} cannot serve it" for heap in said.failing]
     return [f"{listed(texts)}."] if texts else []
 
 
-def _slowest(rows: Sequence[HeapResult]) -> list[str]:
+def _entries(rows: Sequence[HeapResult]) -> list[str]:
     seen = [row for row in rows if row.most_nodes]
     if not seen:
         return []
     first, *rest = seen
-    texts = [f"{_entries(first.most_nodes or 0)} in {first.heap}"]
+    texts = [f"{_counted(first.most_nodes or 0, 'free-list entry')} in {first.heap}"]
     texts += [f"{row.most_nodes:,} in {row.heap}" for row in rest]
-    return [f"The slowest call reads {listed(texts)}."]
+    return [f"One call reads up to {listed(texts)}."]
 
 
 def _advice(least: HeapResult, traces: Sequence[Trace]) -> list[str]:
@@ -151,8 +202,8 @@ def _advice(least: HeapResult, traces: Sequence[Trace]) -> list[str]:
         share = f"{len(failing)} of {len(traces)} recordings"
         fate = f"which fails in {share}, first at event {fails:,} of {failing[0]}"
     return [
-        f'"Total minus minimum ever free" would have said {least.advice_size:,} bytes for '
-        f"{least.heap}, {fate}."
+        f'"Total minus minimum ever free" would have said {_counted(least.advice_size, "byte")} '
+        f"for {least.heap}, {fate}."
     ]
 
 
@@ -167,7 +218,7 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
                 where = f"in {len(failing)} of {len(row.recordings)} recordings, first in "
                 where += failing[0].name
             texts.append(
-                f"{row.heap} fails {row.failures:,} times, {where} at event "
+                f"{row.heap} fails {_counted(row.failures, 'time')}, {where} at event "
                 f"{row.failure_event:,} ({row.failure_reason})"
             )
         elif row.failure_reason is not None:
@@ -175,19 +226,22 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
     return [f"In {heap_size:,} bytes: {'; '.join(texts)}."] if texts else []
 
 
-def _why(row: HeapResult) -> list[str]:
-    """Why a heap needs more than others do, where its kind is why."""
+def _why(row: HeapResult, least: HeapResult) -> str:
+    """Why a heap needs what it does, where its kind or its regions are why."""
     layout = layout_of_name(row.heap)
     if not layout.frees:
-        return ["(it takes nothing back)"]
-    return ["(it never merges what is freed)"] if layout.by_size else []
+        return " (it takes nothing back)"
+    if layout.has_regions and row.note:
+        return " (in two regions)"
+    never = layout.by_size and _size(row) > _size(least)
+    return " (it never merges what is freed)" if never else ""
 
 
 def _size(row: HeapResult) -> int:
     return row.size or 0
 
 
-def _more(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
+def _beside(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
     """How much more one needs: "4.9% more than", "3.4 times as much as"."""
     size, base = _size(row), max(_size(least), 1)
     if size == base:
@@ -195,16 +249,18 @@ def _more(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
     if size >= 2 * base:
         text, word = f"{size / base:,.1f} times as much", " as"
     else:
-        apart = f"{abs(size - base) / base:.1%}"
-        if apart == "0.0%":
-            apart = f"{abs(size - base):,} bytes"
+        apart = _percent(abs(size - base), base) or _counted(abs(size - base), "byte")
         text, word = f"{apart} {'more' if size > base else 'less'}", " than"
     return text + word if than else text
 
 
-def _times(ratio: float) -> str:
-    return f", {ratio:.3f} times the peak of live bytes"
+def _percent(part: int, whole: int) -> str | None:
+    """A share; None where it would round to none or to all and is neither."""
+    text = f"{part / whole:.1%}"
+    return None if text in ("0.0%", "100.0%") and part not in (0, whole) else text
 
 
-def _entries(count: int) -> str:
-    return f"{count:,} free-list entr{'y' if count == 1 else 'ies'}"
+def _counted(count: int, what: str) -> str:
+    """So many of something: "1 byte", "1,024 bytes"."""
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
