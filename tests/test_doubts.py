@@ -256,7 +256,7 @@ def test_curves_changes_and_pictures_say_them() -> None:
     (warning,) = minimum_heap_size(trace, Heap4).warnings
     changed = compare_what_if(trace, "round:32", heaps=["heap_4"])
     assert changed.warnings == (warning,)
-    assert f"Warning: {warning}." in str(changed)
+    assert f"Warning: {warning}." in " ".join(str(changed).split())
     assert sizing_points(trace, heaps=["heap_4"], sizes=[512]).warnings == (warning,)
     draw = [
         lambda shown: plot.comparison(compare(shown, heaps=["heap_4"])),

@@ -252,7 +252,6 @@ def test_in_given_regions_heap_5_counts_as_the_others() -> None:
     check_compared(data.load("coap-server"), regions=regions)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("firmware", ["gateway", "recorder", "server"])
 def test_no_verdict_of_several_days_contradicts_its_table(firmware: str) -> None:
     check_compared(data.days(firmware), heap_size=60_000)

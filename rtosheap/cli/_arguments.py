@@ -197,9 +197,42 @@ def add_what_if(parser: Any, text: str) -> None:
     parser.add_argument(
         "--what-if",
         metavar="CHANGES",
-        help=f"{text}: changes such as static:size>=1K, round:32 or without:size=72704, with ; "
-        "between them",
+        help=f"{text}: such as 'static:size>=1K;round:32'; see CHANGES below",
     )
+
+
+#: The grammar of changes, for the end of a command's help.
+CHANGES = """\
+CHANGES, one or more with ; between them, are made one after the other:
+  static:CONDITION          those blocks leave the heap, as static objects
+  pool:CONDITION            they come from a pool of equal blocks, as large as
+                            the largest of them, rounded up to 8
+  pool:CONDITION,block=N    the same with blocks of N bytes; larger ones stay
+  region:CONDITION          they have a heap_4 of their own, as small as serves
+  without:CONDITION         they are not there at all, on the device or outside
+  round:N                   requested sizes become multiples of N
+  round:N/N/N               they become the next of these, which ascend; one
+                            that is larger than all of them stays as it is
+  in-place                  a realloc that fits into what its block was given
+                            once leaves it where it is
+  in-place:reserve          blocks are given at once all that they ever grow to
+  align:N                   blocks are aligned by hand to N, a power of two:
+                            each requests N - 8 bytes more
+What the first three move lies outside the heap, and is counted.
+
+CONDITION is one of these, or several with commas between them, all of which
+the block's malloc must meet; all of a block's events go with it:
+  task=NAME                 the task that requests it
+  size=N, size>=N, size<=N  the requested size
+round:N and align:N take one too, after a comma: round:32,task=net. pool may do
+without. N is a number of bytes: 1024, 0x400, 1K.
+
+  'static:task=main,size>=512'     task stacks that main creates become static
+  'pool:size<=32,block=32'         small blocks from a pool
+  'round:16/32/64/128'             sizes in classes
+  'without:size=72704'             the C++ runtime's block, if recorded
+  'static:size>=1K; round:32'      first the one, then the other
+"""
 
 
 def add_options(

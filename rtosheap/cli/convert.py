@@ -30,7 +30,8 @@ examples:
   rtosheap convert capture.bin device.trace.gz    recorded addresses are kept
   rtosheap convert heaptrack.zst my.trace --what-if without:size=72704
   rtosheap convert serial.log my.trace.gz --format freertos
-"""
+
+{_arguments.CHANGES}"""
 
 
 def add(parser: Any) -> None:

@@ -9,16 +9,21 @@ from rtosheap.comparison.versions import VersionResult
 from rtosheap.faces import lazily
 
 if TYPE_CHECKING:
-    from rtosheap.comparison.before_after import BeforeAfter, compare_what_if
+    from rtosheap.comparison.before_after import BeforeAfter, HeapGain, compare_what_if
     from rtosheap.comparison.means import mean_ratios
 
 __getattr__ = lazily(
-    __name__, BeforeAfter="before_after", compare_what_if="before_after", mean_ratios="means"
+    __name__,
+    BeforeAfter="before_after",
+    HeapGain="before_after",
+    compare_what_if="before_after",
+    mean_ratios="means",
 )
 __all__ = [
     "BeforeAfter",
     "Comparison",
     "Difference",
+    "HeapGain",
     "HeapResult",
     "RecordingResult",
     "VersionResult",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rtosheap.comparison._words import listed
 from rtosheap.comparison.versions import VersionResult
 
 
@@ -55,8 +56,3 @@ def _elsewhere(share: float, shift: int) -> str:
 
 def _serves(one: VersionResult) -> str:
     return "cannot serve it" if one.size is None else f"needs {one.size:,} bytes"
-
-
-def listed(texts: Sequence[str]) -> str:
-    """The texts with commas, and an "and" before the last."""
-    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]

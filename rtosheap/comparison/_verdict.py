@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from rtosheap.comparison._releases import listed, of_releases
+from rtosheap.comparison._releases import of_releases
+from rtosheap.comparison._words import counted, listed, percent
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
 from rtosheap.comparison.versions import VersionResult
@@ -79,7 +80,7 @@ def _judge(
     else:
         text += _why(row, least)
     if row.most_nodes:
-        text += f"; one call reads up to {_counted(row.most_nodes, 'free-list entry')}"
+        text += f"; one call reads up to {counted(row.most_nodes, 'free-list entry')}"
     return text
 
 
@@ -116,7 +117,7 @@ def _frees_nothing(traces: Sequence[Trace]) -> bool:
 
 def _with_least(standing: str, least: HeapResult) -> str:
     """How the best one serves: "in 1,024 bytes", "with the least memory: 1,024 bytes"."""
-    size = _counted(_size(least), "byte")
+    size = counted(_size(least), "byte")
     if standing in ("alone", "only"):
         return f"in {size}"
     return f"with the least memory{' in one region' if standing == 'in one region' else ''}: {size}"
@@ -129,7 +130,7 @@ def _winner(said: Claims, traces: Sequence[Trace]) -> str:
     only = "Only " if said.standing == "only" else ""
     text = f"{only}{least.heap} serves {name} {_with_least(said.standing, least)}"
     if least.ratio is not None and peak:
-        text += f", {least.ratio:.3f} times the peak of {_counted(peak, 'live byte')}"
+        text += f", {least.ratio:.3f} times the peak of {counted(peak, 'live byte')}"
     text += "."
     if least.recording is not None and len(traces) > 1:
         text += f" {least.recording} decides."
@@ -163,10 +164,10 @@ def _at_peak(least: HeapResult) -> list[str]:
     if not total:
         return []
     largest = max(rest, key=lambda part: rest[part])
-    share = _percent(total, least.size)
+    share = percent(total, least.size)
     where = "At that peak" if least.recording is None else f"At the peak of {least.recording}"
     return [
-        f"{where} {_counted(total, 'byte')} of it{f' ({share})' if share else ''} "
+        f"{where} {counted(total, 'byte')} of it{f' ({share})' if share else ''} "
         f"{'was' if total == 1 else 'were'} not requested, the largest part of that "
         f"{_PARTS[largest]} ({rest[largest]:,})."
     ]
@@ -187,7 +188,7 @@ def _entries(rows: Sequence[HeapResult]) -> list[str]:
     if not seen:
         return []
     first, *rest = seen
-    texts = [f"{_counted(first.most_nodes or 0, 'free-list entry')} in {first.heap}"]
+    texts = [f"{counted(first.most_nodes or 0, 'free-list entry')} in {first.heap}"]
     texts += [f"{row.most_nodes:,} in {row.heap}" for row in rest]
     return [f"One call reads up to {listed(texts)}."]
 
@@ -202,7 +203,7 @@ def _advice(least: HeapResult, traces: Sequence[Trace]) -> list[str]:
         share = f"{len(failing)} of {len(traces)} recordings"
         fate = f"which fails in {share}, first at event {fails:,} of {failing[0]}"
     return [
-        f'"Total minus minimum ever free" would have said {_counted(least.advice_size, "byte")} '
+        f'"Total minus minimum ever free" would have said {counted(least.advice_size, "byte")} '
         f"for {least.heap}, {fate}."
     ]
 
@@ -218,7 +219,7 @@ def _at_size(rows: Sequence[HeapResult], heap_size: int) -> list[str]:
                 where = f"in {len(failing)} of {len(row.recordings)} recordings, first in "
                 where += failing[0].name
             texts.append(
-                f"{row.heap} fails {_counted(row.failures, 'time')}, {where} at event "
+                f"{row.heap} fails {counted(row.failures, 'time')}, {where} at event "
                 f"{row.failure_event:,} ({row.failure_reason})"
             )
         elif row.failure_reason is not None:
@@ -249,18 +250,6 @@ def _beside(row: HeapResult, least: HeapResult, *, than: bool = True) -> str:
     if size >= 2 * base:
         text, word = f"{size / base:,.1f} times as much", " as"
     else:
-        apart = _percent(abs(size - base), base) or _counted(abs(size - base), "byte")
+        apart = percent(abs(size - base), base) or counted(abs(size - base), "byte")
         text, word = f"{apart} {'more' if size > base else 'less'}", " than"
     return text + word if than else text
-
-
-def _percent(part: int, whole: int) -> str | None:
-    """A share; None where it would round to none or to all and is neither."""
-    text = f"{part / whole:.1%}"
-    return None if text in ("0.0%", "100.0%") and part not in (0, whole) else text
-
-
-def _counted(count: int, what: str) -> str:
-    """So many of something: "1 byte", "1,024 bytes"."""
-    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"

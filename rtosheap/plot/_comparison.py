@@ -27,7 +27,13 @@ _LABELS = {
 _CUT = 2.5
 
 
-def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = True) -> Axes:
+def comparison(
+    result: Comparison,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+    beside: Comparison | None = None,
+) -> Axes:
     """Draw the smallest heap of each kind that serves a trace, and where its bytes are.
 
     A bar for each heap is as long as the smallest arena in which the trace runs. Its parts say
@@ -44,6 +50,8 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
         Where to draw; by default on a new figure.
     legend : bool
         Whether to draw a legend above the axes.
+    beside : Comparison, optional
+        One that is drawn beside this on other axes: both are drawn to the same scale then.
 
     Returns
     -------
@@ -61,8 +69,9 @@ def comparison(result: Comparison, *, ax: Axes | None = None, legend: bool = Tru
     """
     rows = list(result)
     ax = axes_for(ax)
-    sizes = [0 if row.size is None else row.size for row in rows]
-    reach = _reach(sizes, result.peak_live_bytes)
+    sizes = _sizes(result)
+    shown = (result,) if beside is None else (result, beside)
+    reach = max(_reach(_sizes(one), one.peak_live_bytes) for one in shown)
     places = np.arange(len(rows))
     handles: list[Any] = []
     left = np.zeros(len(rows))
@@ -103,6 +112,10 @@ def _part(row: Any, part: str) -> int:
 def _title(result: Comparison) -> str | None:
     peak = f"peak of live bytes {size_text(result.peak_live_bytes)}"
     return title_of(result.trace_name, peak, warnings=result.warnings)
+
+
+def _sizes(result: Comparison) -> list[int]:
+    return [0 if row.size is None else row.size for row in result]
 
 
 def _reach(sizes: list[int], peak: int) -> float:

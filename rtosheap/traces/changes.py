@@ -23,7 +23,7 @@ block is chosen by its malloc, and all its events go with it. Sizes may be writt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Protocol, TypeAlias, TypeVar
@@ -339,7 +339,7 @@ def what_if(trace: _Trace, *changes: Change | str) -> _Trace:
     >>> changed.size.tolist(), changed.meta["set_aside_bytes"]
     ([32, 32, 0], '2048')
     """
-    given = [text for change in changes for text in _as_changes(change)]
+    given = as_changes(changes)
     out = trace
     aside = int(trace.meta.get("set_aside_bytes", "0"))
     done = [trace.meta["what_if"]] if "what_if" in trace.meta else []
@@ -353,12 +353,17 @@ def what_if(trace: _Trace, *changes: Change | str) -> _Trace:
     return trace.with_columns(columns)
 
 
-def _as_changes(change: Change | str) -> Sequence[Change]:
-    if isinstance(change, str):
-        return parse_what_if(change)
-    if not hasattr(change, "apply"):
-        raise TypeError(f"change is {change!r}; it must be a change or its text")
-    return [change]
+def as_changes(given: Iterable[Change | str]) -> list[Change]:
+    """Changes, each of which may be given as its text."""
+    out: list[Change] = []
+    for change in given:
+        if isinstance(change, str):
+            out += parse_what_if(change)
+        elif hasattr(change, "apply"):
+            out.append(change)
+        else:
+            raise TypeError(f"change is {change!r}; it must be a change or its text")
+    return out
 
 
 # ---------------------------------------------------------------------- their texts
@@ -444,23 +449,20 @@ def parse_which(words: Sequence[str]) -> Which:
 
 def _conditions(words: Sequence[str]) -> tuple[Which, int | None]:
     """The conditions, and the bytes of a pool's block."""
-    task: str | None = None
-    least: int | None = None
-    most: int | None = None
-    block: int | None = None
+    found: dict[str, str] = {}
     for word in words:
         match = _CONDITION.fullmatch(word)
         if match is None or (match[1] != "size" and match[2] != "="):
             raise ValueError(f"{word!r} is no condition; write task=NAME, size>=N or size<=N")
-        if match[1] == "task":
-            task = match[3]
-        elif match[1] == "block":
-            block = parse_size(match[3])
-        else:
-            number = parse_size(match[3])
-            least = number if match[2] in (">=", "=") else least
-            most = number if match[2] in ("<=", "=") else most
-    return Which(task, least, most), block
+        bounds = {">=": ["least"], "<=": ["most"], "=": ["least", "most"]}[match[2]]
+        for key in bounds if match[1] == "size" else [match[1]]:
+            if key in found:
+                raise ValueError(f"{word!r} is a second condition on the same; give it once")
+            found[key] = match[3]
+    least, most, block = (
+        parse_size(found[key]) if key in found else None for key in ("least", "most", "block")
+    )
+    return Which(found.get("task"), least, most), block
 
 
 def _parse_in_place(words: Sequence[str]) -> Change:

@@ -113,6 +113,6 @@ def lost_of_all(traces: Sequence[Trace]) -> tuple[tuple[str, int], ...]:
     return tuple(total.items())
 
 
-def set_aside(changed: Sequence[Trace]) -> int:
-    """Bytes that changes need outside the heap: the most of any of the changed traces."""
-    return max(int(trace.meta["set_aside_bytes"]) for trace in changed)
+def set_aside(traces: Sequence[Trace]) -> int:
+    """Bytes that changes need outside the heap: the most of any of the traces."""
+    return max(int(trace.meta.get("set_aside_bytes", "0")) for trace in traces)
