@@ -7,6 +7,8 @@ from os import PathLike
 from os.path import basename
 from typing import Any, BinaryIO, Self
 
+from rtosheap.html import table_html
+from rtosheap.traces._summary import summary
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats import files
@@ -150,6 +152,26 @@ class Trace(TraceBase):
             When the format cannot hold all that this trace has; it says what is left out.
         """
         files.write(self, path)
+
+    def summary(self) -> list[tuple[str, str]]:
+        """What is known of the trace as (name, value) pairs of text, for a table: counts, peak,
+        time, tasks, the header, and what makes it doubtful on a 32-bit target.
+
+        Examples
+        --------
+        >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 30])
+        >>> for name, value in trace.summary():
+        ...     print(f"{name}: {value}")
+        events: 4: 3 malloc, 0 realloc, 1 free
+        peak of live bytes: 120, at event 1
+        most live blocks: 2
+        largest request: 100 bytes
+        never freed: 2 blocks, 50 bytes
+        """
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        return table_html((f"trace {self.name}".rstrip(), ""), self.summary())
 
     def to_c(self, **names: str) -> str:
         """Print the trace as C that makes the same calls in firmware: a constant table with a line
