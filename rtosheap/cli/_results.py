@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from rtosheap.cli import _output
-from rtosheap.comparison import BeforeAfter, Comparison, compare, compare_what_if
+from rtosheap.comparison import Comparison, compare
 from rtosheap.fragmentation import requested_sizes
 from rtosheap.heaps import Heap
 from rtosheap.replays import FAILURES, AddressCheck, Replay
@@ -19,18 +19,12 @@ from rtosheap.traces.several import Traces
 
 def run_compare(trace: Traces, jobs: int, **keywords: Any) -> Comparison:
     """Compare, with a progress bar, in as many processes."""
-    with _working(jobs) as how:
+    with working(jobs) as how:
         return compare(trace, **how, **keywords)
 
 
-def run_what_if(trace: Traces, changes: str, jobs: int, **keywords: Any) -> BeforeAfter:
-    """The same before and after changes."""
-    with _working(jobs) as how:
-        return compare_what_if(trace, changes, **how, **keywords)
-
-
 @contextmanager
-def _working(jobs: int) -> Iterator[dict[str, Any]]:
+def working(jobs: int) -> Iterator[dict[str, Any]]:
     """A progress bar and as many processes, as arguments."""
     with _output.progress_bar("comparing") as progress:
         if jobs == 1:

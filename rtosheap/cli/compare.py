@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
 from rtosheap.cli._recordings import add_traces, label_of, load_one_or_all
-from rtosheap.cli._results import run_compare, run_what_if
-from rtosheap.comparison import BeforeAfter, Comparison
+from rtosheap.cli._results import run_compare
+from rtosheap.comparison import Comparison
 from rtosheap.kinds import NAMES
+from rtosheap.traces import Trace
 
 ABOUT = "Put the five heaps side by side: how small each can be, where its bytes go, its cost."
 EXAMPLE = (
@@ -59,29 +60,36 @@ def run(args: argparse.Namespace) -> int:
         "heap_size": args.heap_size,
         **_arguments.options(args),
     }
-    both = None
-    if args.what_if is None:
-        before = result = run_compare(traces, args.jobs, **keywords)
-    else:
-        both = run_what_if(traces, args.what_if, args.jobs, **keywords)
-        before, result = both.before, both.after
+    if args.what_if is not None:
+        return _what_if(args, traces, **keywords)
+    result = run_compare(traces, args.jobs, **keywords)
     if args.output is not None:
-        draw(before, args.output, both)
+        draw(result, args.output)
     if args.json:
-        shown = {**before.to_dict(), "trace": label_of(traces, args.traces)}
-        if both is not None:
-            found = both.to_dict()
-            shown["what_if"] = {
-                **found["after"],
-                "changes": args.what_if,
-                **{key: found[key] for key in ("set_aside_bytes", "gains", "gains_verdict")},
-            }
-        _output.print_json(shown)
+        _output.print_json({**result.to_dict(), "trace": label_of(traces, args.traces)})
     else:
-        print(before if both is None else both)
-        if args.output is not None:
-            print(f"\nfigure: {args.output}")
+        _print(result, args)
     return status(result, all_count=args.heaps is not None)
+
+
+def _what_if(args: argparse.Namespace, traces: Trace | list[Trace], **keywords: Any) -> int:
+    """Run it before and after changes."""
+    what_if = import_module("rtosheap.cli._what_if")
+    both = what_if.run_what_if(traces, args.what_if, args.jobs, **keywords)
+    if args.output is not None:
+        what_if.draw(both, args.output)
+    if args.json:
+        name = label_of(traces, args.traces)
+        _output.print_json({**what_if.facts_of(both, args.what_if), "trace": name})
+    else:
+        _print(both, args)
+    return status(both.after, all_count=args.heaps is not None)
+
+
+def _print(result: object, args: argparse.Namespace) -> None:
+    print(result)
+    if args.output is not None:
+        print(f"\nfigure: {args.output}")
 
 
 def status(result: Comparison, *, all_count: bool) -> int:
@@ -98,20 +106,9 @@ def status(result: Comparison, *, all_count: bool) -> int:
     )
 
 
-def draw(result: Comparison, path: Path, both: BeforeAfter | None = None) -> None:
-    """The comparison as a figure; with a change, before and after it on one scale."""
+def draw(result: Comparison, path: Path) -> None:
+    """The comparison as a figure."""
     from rtosheap.plot import comparison
 
-    height = 1.5 + 0.6 * len(result)
-    if both is None:
-        with _output.figure(path, size=(9, height)) as (ax,):
-            comparison(result, ax=ax)
-        return
-    with _output.figure(path, size=(9, 2 * height), rows=(1, 1)) as (above, below):
-        comparison(both.before, ax=above, beside=both.after)
-        comparison(both.after, ax=below, beside=both.before, legend=False)
-        above.set_ylabel("before")
-        below.set_ylabel("after")
-        above.set_xlabel("")
-        title = f"what if {both.changes}; outside the heap: {both.set_aside:,} bytes"
-        below.set_title(fill(title, 90), loc="left", fontsize="medium")
+    with _output.figure(path, size=(9, 1.5 + 0.6 * len(result))) as (ax,):
+        comparison(result, ax=ax)

@@ -8,7 +8,6 @@ from os.path import basename
 from typing import Any, BinaryIO, Self
 
 from rtosheap.html import table_html
-from rtosheap.traces._summary import summary
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats import files
@@ -168,7 +167,9 @@ class Trace(TraceBase):
         largest request: 100 bytes
         never freed: 2 blocks, 50 bytes
         """
-        return summary(self)
+        facts: list[tuple[str, str]]
+        facts = import_module("rtosheap.traces._summary").summary(self)
+        return facts
 
     def _repr_html_(self) -> str:
         return table_html((f"trace {self.name}".rstrip(), ""), self.summary())
