@@ -7,7 +7,16 @@ from collections.abc import Collection, Iterable, Sequence
 from textwrap import wrap
 from typing import Any
 
-__all__ = ["cell", "pairs", "parse_size", "plain_table", "record_text"]
+__all__ = [
+    "cell",
+    "counted",
+    "listed",
+    "pairs",
+    "parse_size",
+    "percent",
+    "plain_table",
+    "record_text",
+]
 
 _WIDTH = 96  # of a text
 _NUMBER = re.compile(r"-|[-+]?inf|[-+]?[0-9][0-9,.]*")
@@ -120,6 +129,35 @@ def pairs(facts: Sequence[tuple[str, str]], indent: str = "") -> str:
         names = [what, *("" for _ in parts[1:])]
         lines += [f"{indent}{n:<{width}}  {part}" for n, part in zip(names, parts, strict=True)]
     return "\n".join(lines)
+
+
+def counted(count: int, what: str) -> str:
+    """So many of something.
+
+    Examples
+    --------
+    >>> counted(1, "byte"), counted(1024, "free-list entry"), counted(2, "day")
+    ('1 byte', '1,024 free-list entries', '2 days')
+    """
+    plural = f"{what[:-1]}ies" if what.endswith("ry") else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
+
+
+def percent(part: int, whole: int) -> str | None:
+    """A share; None where it would round to none or to all and is neither.
+
+    Examples
+    --------
+    >>> percent(1, 8), percent(8, 8), percent(1, 10_000)
+    ('12.5%', '100.0%', None)
+    """
+    text = f"{part / whole:.1%}"
+    return None if text in ("0.0%", "100.0%") and part not in (0, whole) else text
+
+
+def listed(texts: Sequence[str]) -> str:
+    """The texts with commas, and an "and" before the last."""
+    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]
 
 
 def parse_size(text: str) -> int:

@@ -107,7 +107,7 @@ def test_names_come_from_files_where_traces_have_none(run: Any, tmp_path: Path) 
         Trace("m", [0], [size], meta={"name": "same"}).save(folder / "c.trace")
     found = run("size", "a.csv", "b.csv", "c.trace", "logs/c.trace", "--json").json
     names = [one["name"] for one in found["recordings"]]
-    assert names == ["a.csv", "b.csv", "c.trace", "logs/c.trace"]
+    assert names == ["a", "b", "c.trace", "logs/c.trace"]
     assert found["recording"] == "logs/c.trace"
 
 

@@ -34,12 +34,14 @@ KNOW_KINDS = {"heaps", "kinds"}
 #: What is loaded by name, when it is used, and by whom: its own package's, and what shows it.
 BY_NAME = {
     "cli": {"f'rtosheap.cli.{name}'"},
+    "cli.compare": {"'rtosheap.cli._what_if'"},
     "cli._results": {"'rtosheap.cli._workers'"},
     "heaps.heap": {"'rtosheap.heaps.image'"},
     "replays.result": {"'rtosheap.reports'"},
     "traces.trace": {
         "'rtosheap.reports'",
         "'rtosheap.traces.changes'",
+        "'rtosheap.traces._summary'",
         "'rtosheap.traces._to_c'",
     },
     "traces.formats.files": {"f'rtosheap.traces.formats.{module}'"},

@@ -403,4 +403,4 @@ def _loaded(name: str, args: argparse.Namespace) -> Trace:
 
 def label(trace: Trace, name: str) -> str:
     """What to call a trace."""
-    return trace.name or Path(name).name
+    return trace.name or ("standard input" if name == "-" else name)

@@ -137,8 +137,3 @@ def that_fails(chance: float) -> str:
     if chance in (0, 1):
         return "every day fails" if chance else "no modelled day fails"
     return f"{odds(chance)} days fails"
-
-
-def count_of(number: int, what: str) -> str:
-    """So many of something."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -56,7 +56,7 @@ def load_all(names: Sequence[str], args: argparse.Namespace) -> list[Trace]:
         raise ValueError(f"{second}: {what}; give each recording once")
     known = Counter(trace.name for trace in traces)
     return [
-        renamed(trace, name)
+        renamed(trace, "standard input" if name == "-" else name)
         if len(found) > 1 and (known[trace.name] > 1 or not trace.name)
         else trace
         for name, trace in found

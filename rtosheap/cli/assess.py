@@ -12,7 +12,6 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.cli._days import (
     INTERRUPTED,
     add_model,
-    count_of,
     odds,
     parse_probability,
     parse_sizes,
@@ -24,6 +23,7 @@ from rtosheap.cli._recordings import add_traces, load_all, needed_regions
 from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
 from rtosheap.risk.duration import spoken
+from rtosheap.tables import counted
 
 ABOUT = "Say how big the heap must be on a day that nobody has recorded, and how sure that is."
 EXAMPLE = """\
@@ -133,8 +133,8 @@ def closing_line(risk: Risk, probability: float, size: int) -> str:
 def claim(risk: Risk, probability: float) -> str:
     """What is said of the size, and by what."""
     day = spoken(risk.duration, risk.time_unit)
-    models = f"{count_of(len(risk.sizes), 'modelled day')} from "
-    models += count_of(len(risk.days), "recording")
+    models = f"{counted(len(risk.sizes), 'modelled day')} from "
+    models += counted(len(risk.days), "recording")
     if risk.tail is not None:
         models += " and the tail of their peaks"
     return f"{odds(probability)} days (of {day}) at most, by {models}"
@@ -149,7 +149,7 @@ def print_all(risk: Risk, probability: float, size: int) -> None:
         "at 95 % confidence.",
         f"Proven without a model: at most {risk.proven(size):.0%} of days like those recorded "
         f"fail; to prove {odds(probability)}, record "
-        f"{count_of(risk.days_needed(probability), 'day')} of which none fails.",
+        f"{counted(risk.days_needed(probability), 'day')} of which none fails.",
     ]
     if len(risk.sizes) < risk.days_needed(probability):
         texts.append(

@@ -11,7 +11,6 @@ from rtosheap.cli import _arguments, _output
 from rtosheap.cli._days import (
     INTERRUPTED,
     add_model,
-    count_of,
     odds,
     parse_probability,
     run_assess,
@@ -22,9 +21,10 @@ from rtosheap.cli._recordings import add_traces, load_all
 from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
 from rtosheap.sizing.problem import SizingProblem
+from rtosheap.tables import counted
 from rtosheap.traces import Trace
 from rtosheap.traces.doubts import doubts
-from rtosheap.traces.several import unique_names
+from rtosheap.traces.several import name_of_all, unique_names
 
 ABOUT = "A gate for CI: are these recordings served, and other days too, by a heap of a size."
 EXAMPLE = """\
@@ -124,10 +124,10 @@ def _recorded(
             failed.append(f"{name} at {asked}")
     heap = f"{args.heap} of {size:,} bytes"
     if failed:
-        share = f"{len(failed):,} of {count_of(len(traces), 'recording')}"
+        share = f"{len(failed):,} of {counted(len(traces), 'recording')}"
         verb = "fails" if len(failed) == 1 else "fail"
         return Verdict(False, f"{share} {verb} in {heap}, first {failed[0]}")
-    return Verdict(True, f"{heap} serves {count_of(len(traces), 'recording')}")
+    return Verdict(True, f"{heap} serves {name_of_all(traces) or 'it'}")
 
 
 def _doubts(args: argparse.Namespace, traces: Sequence[Trace]) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtosheap.comparison._words import listed
 from rtosheap.comparison.versions import VersionResult
+from rtosheap.tables import listed
 
 
 def of_releases(versions: Sequence[VersionResult]) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rtosheap.comparison._releases import of_releases
-from rtosheap.comparison._words import counted, listed, percent
 from rtosheap.comparison.breakdown import PARTS
 from rtosheap.comparison.result import HeapResult
 from rtosheap.comparison.versions import VersionResult
 from rtosheap.kinds import layout_of_name
+from rtosheap.tables import counted, listed, percent
 from rtosheap.traces import Trace
 from rtosheap.traces.several import name_of_all
 

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from rtosheap.comparison._releases import of_releases
 from rtosheap.comparison._tables import Table, remarks
-from rtosheap.comparison._words import counted, listed, percent
 from rtosheap.comparison.comparison import Comparison, compare
 from rtosheap.html import table_html
-from rtosheap.tables import plain_table
+from rtosheap.tables import counted, listed, percent, plain_table
 from rtosheap.traces import Trace
 from rtosheap.traces.changes import Change, as_changes
 from rtosheap.traces.several import Traces, as_traces, renamed, set_aside, unique_names

@@ -7,6 +7,7 @@ that those can be written in terms of it.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self, SupportsIndex, overload
@@ -38,6 +39,8 @@ from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import check_meta
 
 _ITER_BLOCK = 1 << 16
+#: What a file's name ends with that says how it holds a trace, and not which.
+_SUFFIXES = re.compile(r"(?<=.)(\.(trace|npz|csv|rep|log|txt|bin))?(\.(gz|zst))?$", re.IGNORECASE)
 _WHILE_LOADING = ("lines", "warnings")  # parts of Columns that a trace forgets
 
 
@@ -201,8 +204,10 @@ class TraceBase:
 
     @property
     def name(self) -> str:
-        """``meta["name"]``, or the name of the file that it was loaded from, or ``""``."""
-        return self._columns.meta.get("name", "") or self._columns.file
+        """``meta["name"]``, or the name of the file that it was loaded from, without suffixes such
+        as ``.trace`` and ``.gz``, or ``""``.
+        """
+        return self._columns.meta.get("name", "") or _SUFFIXES.sub("", self._columns.file)
 
     @property
     def time_unit(self) -> str:
