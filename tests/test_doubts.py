@@ -114,7 +114,7 @@ def test_a_gate_says_them(tmp_path: Path, capsys) -> None:
         assert main(["check", str(file), "--heap-size", size]) == status
         said = " ".join(capsys.readouterr().out.split())
         assert said.startswith(f"{verdict}: ")
-        assert "Warning: t.trace: the recording is not complete, " in said
+        assert "Warning: t: the recording is not complete, " in said
         assert "does not hold: 22" in said
         assert main(["check", str(file), "--heap-size", size, "--json"]) == status
         (warning,) = json.loads(capsys.readouterr().out)["warnings"]

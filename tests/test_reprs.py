@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import io
 import pickle
 from pathlib import Path
 from typing import Any
 
-from rtosheap import Block, FreeBlock, Heap4, Heap5, Trace, compare, data, replay
+import pytest
+from matplotlib.text import Text
+
+from rtosheap import Block, FreeBlock, Heap4, Heap5, Trace, compare, data, plot, replay
+from rtosheap.comparison import compare_what_if, difference
 from rtosheap.device import Segment, Symbol
 from rtosheap.inspection import inspect
 from rtosheap.replays import AddressCheck
@@ -76,6 +81,49 @@ def test_a_trace_without_a_name_is_called_by_its_file(tmp_path: Path, run: Any) 
     assert Trace.load(tmp_path / "other.trace").name == "own"
     assert Trace.load(io.BytesIO(path.read_bytes())).name == ""
     assert "serves monday with" in run("compare", str(path)).out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ""])
+def test_every_result_names_the_file(
+    tmp_path: Path, run: Any, monkeypatch: Any, suffix: str
+) -> None:
+    text = b"op,id,size\nm,0,100\nf,0,\nm,1,50\n"
+    path = tmp_path / f"v1.2-monday{suffix}"
+    path.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    name, given = "v1.2-monday", str(path)
+    trace = Trace.load(path)
+    replayed = replay(trace, Heap4(1024))
+    both = compare_what_if(trace, "round:32", heaps=["heap_4"])
+    assert trace.name == name
+    for result in (trace, replayed, compare(trace, heaps=["heap_4"]), both):
+        assert repr(name) in repr(result)
+        assert name in result._repr_html_()
+    assert str(both).startswith(f"{name}, what if round:32; ")
+    assert f"{name} in heap_4" in replayed.explore().html
+    assert difference(trace, trace[:1], "heap_4").old[0].name == name
+    figure = plot.comparison(both.before).get_figure()
+    assert any(text.get_text().startswith(f"{name}, ") for text in figure.findobj(Text))
+
+    size = ("--heap-size", "1K")
+    for words in (
+        ("replay", given, *size),
+        ("compare", given),
+        ("compare", given, "--what-if", "round:32"),
+        ("size", given),
+        ("assess", given, "--runs", "8", "--probability", "0.5"),
+        ("check", given, *size),
+        ("diff", given, "coap-server"),
+        ("report", given, "-o", str(tmp_path / "page.html")),
+    ):
+        out = run(*words).out
+        assert name in out, words
+        assert Path(given).name == name or Path(given).name not in out
+    assert f"<title>Heap report: {name}</title>" in (tmp_path / "page.html").read_text()
+    for words in (("replay", given, *size), ("compare", given), ("size", given)):
+        assert run(*words, "--json").json["trace"] == name
+    assert run("assess", given, "--runs", "8", "--probability", "0.5", "--json").json[
+        "recordings"
+    ] == [name]
 
 
 def test_losses_are_those_that_occurred() -> None:

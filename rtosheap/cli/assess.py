@@ -24,6 +24,7 @@ from rtosheap.kinds import layout_of
 from rtosheap.risk import Risk
 from rtosheap.risk.duration import spoken
 from rtosheap.tables import counted
+from rtosheap.traces.several import name_of_all, unique_names
 
 ABOUT = "Say how big the heap must be on a day that nobody has recorded, and how sure that is."
 EXAMPLE = """\
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         _output.print_json(
             {
                 **risk.to_dict(),
+                "recordings": list(unique_names(traces)),
                 "probability": args.probability,
                 "size_for": needed,
                 "rounded_size": size,
@@ -98,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
+        events = sum(map(len, traces))
+        print(f"{name_of_all(traces) or 'a recording'}: {counted(events, 'event')}\n")
         print_all(risk, args.probability, size)
         if args.output is not None:
             print(f"\nfigure: {args.output}")

@@ -167,7 +167,7 @@ def _at_peak(least: HeapResult) -> list[str]:
     share = percent(total, least.size)
     where = "At that peak" if least.recording is None else f"At the peak of {least.recording}"
     return [
-        f"{where} {counted(total, 'byte')} of it{f' ({share})' if share else ''} "
+        f"{where}, {counted(total, 'byte')} of it{f' ({share})' if share else ''} "
         f"{'was' if total == 1 else 'were'} not requested, the largest part of that "
         f"{_PARTS[largest]} ({rest[largest]:,})."
     ]

@@ -192,8 +192,9 @@ class Replay(dict[str, Array]):
         return [*rows, *(("warning", text) for text in self.warnings)]
 
     def __repr__(self) -> str:
+        name = f"{self.trace.name!r}, " if self.trace.name else ""
         return (
-            f"<Replay of {len(self):,} events on {self.heap_kind} of {self._size_text()}: "
+            f"<Replay of {name}{len(self):,} events on {self.heap_kind} of {self._size_text()}: "
             f"{self.failures:,} failures>"
         )
 
@@ -205,7 +206,7 @@ class Replay(dict[str, Array]):
         return pairs(self.summary())
 
     def _repr_html_(self) -> str:
-        return table_html(("replay", ""), self.summary())
+        return table_html((f"replay {self.trace.name}".rstrip(), ""), self.summary())
 
     def failure_reason(self, event: int) -> str:
         """Why an event failed: one of `FAILURES`, ``"none"`` if it did not."""

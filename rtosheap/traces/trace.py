@@ -121,8 +121,8 @@ class Trace(TraceBase):
         columns = files.read(path, format=format, strict=strict, max_bytes=max_bytes)
         lines = columns.lines
         columns.file = basename(describe_source(path) or "")
-        if columns.file.startswith("<"):  # a stream's, such as <stdin>
-            columns.file = ""
+        if columns.file.startswith("<"):  # no file
+            columns.file = "standard input" if columns.file == "<stdin>" else ""
         trace = cls.__new__(cls)
         with contained(describe_source(path)):
             try:
