@@ -192,20 +192,20 @@ def internal_fragmentation(source: Replay, *, requested: None = None) -> Floats:
 def internal_fragmentation(
     source: Heap | Replay, *, requested: Mapping[int, int] | None = None
 ) -> float | Floats:
-    """How much of the allocated blocks was not asked for.
+    """How much of the allocated blocks was not requested.
 
     ``1 - requested / allocated``, where *allocated* is the bytes of all allocated blocks, headers,
-    padding and unsplit remainders included, and *requested* what the program asked for in them;
+    padding and unsplit remainders included, and *requested* what the program requested in them;
     0 when nothing is allocated.
 
     Parameters
     ----------
     source : Heap or Replay
         A replay must have recorded ``address`` and ``block_size``. On heap_1, which takes nothing
-        back, what the program freed counts as not asked for.
+        back, what the program freed counts as not requested.
     requested : mapping of int to int
-        For a heap alone, which does not remember what it was asked for: bytes by payload address.
-        Blocks that it lacks count as not asked for.
+        For a heap alone, which does not remember what was requested: bytes by payload address.
+        Blocks that it lacks count as not requested.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def internal_fragmentation(
     """
     if isinstance(source, Replay):
         if requested is not None:
-            raise TypeError("requested is for a heap alone: a replay knows what was asked for")
+            raise TypeError("requested is for a heap alone: a replay knows what was requested")
         blocks = block_table(source)
         allocated = allocated_bytes(source, blocks).astype(np.float64)
         live = live_bytes(source, blocks).astype(np.float64)
@@ -232,13 +232,13 @@ def internal_fragmentation(
     if not isinstance(source, Heap):
         raise TypeError(f"source is {source!r}; it must be a heap or a Replay")
     if requested is None:
-        raise TypeError("requested is missing: a heap does not remember what it was asked for")
+        raise TypeError("requested is missing: a heap does not remember what was requested of it")
     total = sum(block.size for block in source.blocks() if block.allocated)
     return 1.0 - sum(requested.values()) / total if total else 0.0
 
 
 def requested_sizes(replay: Replay, event: int = -1) -> dict[int, int]:
-    """What was asked for in each block that is live in the heap after an event.
+    """What was requested in each block that is live in the heap after an event.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def requested_sizes(replay: Replay, event: int = -1) -> dict[int, int]:
     Returns
     -------
     dict
-        Bytes asked for, by payload address: what :func:`internal_fragmentation` and
+        Requested bytes, by payload address: what :func:`internal_fragmentation` and
         :func:`rtosheap.plot.heap_map` take as `requested`.
 
     Examples
@@ -361,7 +361,7 @@ def mean_over_time(replay: Replay, *, time: TimeMeasure = "bytes") -> float:
         With the columns ``address`` and ``block_size``.
     time : {"bytes", "events"}
         What time is counted in. The paper counts allocated bytes, so that each event weighs as
-        much as it asks for; ``"events"`` weighs each event alike. Points at which nothing is live
+        much as it requests; ``"events"`` weighs each event alike. Points at which nothing is live
         have no ratio, and do not count.
 
     Returns
@@ -429,7 +429,7 @@ def peak_to_peak(replay: Replay) -> float:
 def johnstone_wilson(replay: Replay, *, time: TimeMeasure = "bytes") -> JohnstoneWilson:
     """Four measures of fragmentation over a run.
 
-    With *live(t)* the bytes that the program has asked for and not given back, and *used(t)* those
+    With *live(t)* the bytes that the program has requested and not given back, and *used(t)* those
     that the allocator uses to hold them (:func:`used_bytes`), each is an excess of used over live
     memory:
 

@@ -86,7 +86,7 @@ class Port:
         self.heap = heap
 
     def pvPortMalloc(self, xWantedSize: SupportsIndex) -> int | None:
-        """The payload's address, or None where it does not fit or 0 bytes are asked for."""
+        """The payload's address, or None where it does not fit or 0 bytes are requested."""
         return self.heap.malloc(xWantedSize)
 
     def pvPortCalloc(self, xNum: SupportsIndex, xSize: SupportsIndex) -> int | None:

@@ -99,7 +99,7 @@ def test_size_of_regions(run: Any) -> None:
 def test_size_of_what_nothing_serves(run: Any, tmp_path: Path) -> None:
     done = run("size", tiny(tmp_path / "a.trace", "m 0 3000000000\n"))
     assert done.status == 1
-    assert one_line(done.err).startswith("rtosheap: event 0 asks for 3000000000 bytes")
+    assert one_line(done.err).startswith("rtosheap: event 0 requests 3000000000 bytes")
 
 
 def test_an_empty_trace(run: Any, tmp_path: Path) -> None:

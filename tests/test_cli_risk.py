@@ -410,4 +410,4 @@ def test_what_no_heap_serves(run: Any, tmp_path: Path) -> None:
     for command in (["assess", path], ["diff", path, path]):
         done = run(*command)
         assert done.status == 1
-        assert one_line(done.err).startswith("rtosheap: event 0 asks for 3000000000 bytes")
+        assert one_line(done.err).startswith("rtosheap: event 0 requests 3000000000 bytes")

@@ -116,10 +116,10 @@ def test_a_recording_that_no_heap_serves_is_named(run: Any, tmp_path: Path) -> N
         Trace("m", [0], [size], meta={"name": name}).save(tmp_path / f"{name}.trace")
     done = run("size", "small.trace", "huge.trace")
     assert done.status == 1
-    assert one_line(done.err).startswith("rtosheap: huge: event 0 asks for 3000000000 bytes")
+    assert one_line(done.err).startswith("rtosheap: huge: event 0 requests 3000000000 bytes")
     compared = run("compare", "small.trace", "huge.trace")
     assert compared.status == 1
-    assert "heap_4: huge: event 0 asks for" in compared.out
+    assert "heap_4: huge: event 0 requests" in compared.out
 
 
 def test_what_is_left_out_is_said_for_each(run: Any, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_a_heap_that_cannot_serve_is_a_row() -> None:
 
     none = compare(Trace("m", [0], [1 << 33]))
     assert none.best is None
-    assert all("asks for 8589934592 bytes" in row.error for row in none)
+    assert all("requests 8589934592 bytes" in row.error for row in none)
     assert none.verdict.startswith("No heap that was asked about")
     assert repr(none) == "<Comparison of 5 heaps: none serves it>"
     json.dumps(none.to_dict())

@@ -236,7 +236,7 @@ def test_odd_recordings(name, duration):
 def test_a_request_that_no_heap_serves():
     trace = Trace("mm", id=[0, 1], size=[8, 2**63], time=[0, 4])
     for options in ({}, {"word_size": 8}):
-        with pytest.raises(UnservableError, match="event 1 asks for 9223372036854775808 bytes"):
+        with pytest.raises(UnservableError, match="event 1 requests 9223372036854775808 bytes"):
             assess(trace, Heap4, runs=2, **options)
 
 

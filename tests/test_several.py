@@ -311,11 +311,11 @@ def test_a_comparison_of_several_in_words_and_tables() -> None:
 def test_where_one_of_them_cannot_be_served() -> None:
     small = Trace("m", [0], [8], meta={"name": "small"})
     huge = Trace("m", [0], [1 << 33], meta={"name": "huge"})
-    with pytest.raises(UnservableError, match=r"^huge: event 0 asks for 8589934592 bytes"):
+    with pytest.raises(UnservableError, match=r"^huge: event 0 requests 8589934592 bytes"):
         minimum_heap_size([small, huge], Heap4)
     result = compare([small, huge])
     assert result.best is None
-    assert all("huge: event 0 asks for" in row.error for row in result)
+    assert all("huge: event 0 requests" in row.error for row in result)
     assert "can serve all 2 recordings" in result.verdict
     str(result)
 

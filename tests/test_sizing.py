@@ -322,7 +322,7 @@ def test_heap_5_names_its_regions() -> None:
 def test_a_request_that_no_heap_can_serve(kind: int, size: int) -> None:
     trace = Trace("mm", [0, 1], [8, size])
     regions = [(0x1000_0000, 200), (0x2000_0000, None)] if kind == 5 else None
-    with pytest.raises(ValueError, match=rf"event 1 asks for {size} bytes; the most .* is \d+$"):
+    with pytest.raises(ValueError, match=rf"event 1 requests {size} bytes; the most .* is \d+$"):
         minimum_heap_size(trace, f"heap_{kind}", regions=regions)
 
 
@@ -332,7 +332,7 @@ def test_more_live_bytes_than_the_address_space_leaves(kind: int) -> None:
     base = (1 << 32) - 4096
     regions = [(0x1000_0000, 600), (base, None)] if kind == 5 else None
     options = {} if kind == 5 else {"base_address": base}
-    with pytest.raises(ValueError, match=r"event \d+ asks for 200 bytes and cannot be served"):
+    with pytest.raises(ValueError, match=r"event \d+ requests 200 bytes and cannot be served"):
         minimum_heap_size(trace, f"heap_{kind}", regions=regions, **options)
 
 
@@ -491,7 +491,9 @@ def test_the_last_region_and_the_others_stay_below_the_top_bit_together() -> Non
 def test_blocks_that_are_more_together_than_64_bits_hold() -> None:
     trace = Trace("m" * 5, range(5), [1 << 61] * 5)
     live = 4 * ((1 << 61) + 16)
-    with pytest.raises(UnservableError, match=rf"event 3 asks .* {live} bytes of blocks are live"):
+    with pytest.raises(
+        UnservableError, match=rf"event 3 requests .* {live} bytes of blocks are live"
+    ):
         minimum_heap_size(trace, Heap4, word_size=8)
 
 

@@ -170,7 +170,7 @@ def test_memory_that_just_holds_a_trace(kind: int, lost: int, block: int, count:
             minimum_heap_size(more, f"heap_{kind}", base_address=base + step)
         event = count - (step > 0)
         assert str(error.value).startswith(
-            f"event {event} asks for 200 bytes and cannot be served: {(event + 1) * block} bytes "
+            f"event {event} requests 200 bytes and cannot be served: {(event + 1) * block} bytes "
         )
 
 
@@ -190,7 +190,7 @@ def test_two_blocks_that_together_are_more_than_64_bits_hold() -> None:
         block = (1 << 62) + (0 if kind == 1 else 16)
         with pytest.raises(UnservableError) as error:
             minimum_heap_size(trace, f"heap_{kind}", word_size=8)
-        assert f"event 1 asks for {asked} bytes and cannot be served: {2 * block} bytes of" in str(
+        assert f"event 1 requests {asked} bytes and cannot be served: {2 * block} bytes of" in str(
             error.value
         )
 

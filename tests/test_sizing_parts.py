@@ -162,7 +162,7 @@ def test_where_not_even_the_largest_serves() -> None:
     with pytest.raises(UnservableError) as error:
         found(Some([], FAR, 504, complete=True))
     assert str(error.value) == (
-        "event 0 asks for 1000 bytes and cannot be served: the largest heap fails there, and a "
+        "event 0 requests 1000 bytes and cannot be served: the largest heap fails there, and a "
         f"heap_2 at 0x20000000, with words of 4 bytes, has {(1 << 31) - 1} bytes at the most"
     )
 
@@ -407,7 +407,7 @@ def test_what_the_address_space_just_holds(kind: int) -> None:
         with pytest.raises(UnservableError) as error:
             minimum_heap_size(more, f"heap_{kind}", base_address=base)
         assert str(error.value) == (
-            f"event {fits} asks for 200 bytes and cannot be served: {live} bytes of blocks are "
+            f"event {fits} requests 200 bytes and cannot be served: {live} bytes of blocks are "
             f"live then, and a heap_{kind} at {base:#x}, with words of 4 bytes, has {room} bytes "
             "at the most"
         )

@@ -125,7 +125,7 @@ class Allocator(ABC):
 
     @abstractmethod
     def _live_blocks(self) -> list[tuple[int, int]]:
-        """(address, size) of each live block, the size as it was asked for."""
+        """(address, size) of each live block, the size as it was requested."""
 
     def _known_blocks(self) -> list[Block]:
         """The free and the live blocks, in address order."""

@@ -397,7 +397,7 @@ class ForeignHeap(Allocator):
         return [(address, size) for address, size in self.free_blocks()]
 
     def _live_blocks(self) -> list[tuple[int, int]]:
-        """(address, size) of each live block, the size as it was asked for."""
+        """(address, size) of each live block, the size as it was requested."""
         return [(address, size) for address, (_, size) in sorted(self._live.items())]
 
     # ------------------------------------------------------------------ one call

@@ -349,7 +349,7 @@ class ObjectHeap(Allocator):
         return ForeignError(f"{self.name}: event {self._event}: {text}", reason, self._event)
 
     def _live_blocks(self) -> list[tuple[int, int]]:
-        """(address, size) of each live block, the size as it was asked for."""
+        """(address, size) of each live block, the size as it was requested."""
         return [(start, self._taken[start].size) for start in self._starts]
 
 

@@ -128,7 +128,7 @@ def print_addresses(facts: dict[str, Any]) -> None:
 
 
 def before_failure(result: Replay) -> tuple[Heap, dict[int, int]]:
-    """The heap just before the first failure, or at the end if none failed; and what was asked for
+    """The heap just before the first failure, or at the end if none failed; and what was requested
     in its blocks.
     """
     event = result.first_failure

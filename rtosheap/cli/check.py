@@ -120,7 +120,7 @@ def _recorded(
         problem.heap(size - problem.fixed_bytes)  # what is no size of a heap is bad input
         event = problem.failure(size - problem.fixed_bytes)
         if event is not None:
-            asked = f"event {event:,}, which asks for {int(trace.size[event]):,} bytes"
+            asked = f"event {event:,}, which requests {int(trace.size[event]):,} bytes"
             failed.append(f"{name} at {asked}")
     heap = f"{args.heap} of {size:,} bytes"
     if failed:

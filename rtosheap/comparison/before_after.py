@@ -208,7 +208,7 @@ def compare_what_if(
     Parameters
     ----------
     trace : Trace or sequence of Trace
-        What the program asks for; of several recordings each is changed.
+        What the program requests; of several recordings each is changed.
     *changes
         As for :meth:`rtosheap.Trace.what_if`.
     progress : callable, optional

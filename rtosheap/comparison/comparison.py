@@ -176,7 +176,7 @@ def compare(
     Parameters
     ----------
     trace : Trace or sequence of Trace
-        What the program asks for. Several are recordings of the same program, each from its start:
+        What the program requests. Several are recordings of the same program, each from its start:
         each heap is as large as serves every one of them.
     heaps : iterable of type or str
         Which heaps, as classes or names; all five by default.

@@ -48,7 +48,7 @@ class Part(NamedTuple):
     Attributes
     ----------
     what : str or int
-        A task, ``""`` where it is not known; or the bytes that were asked for.
+        A task, ``""`` where it is not known; or the requested bytes.
     old, new : int
         With headers and rounding.
     old_blocks, new_blocks : int
@@ -82,7 +82,7 @@ class Difference:
     tasks : tuple of Part
         By the task that allocated, the largest change first.
     sizes : tuple of Part
-        By the size that was asked for, the largest change first.
+        By the requested size, the largest change first.
     rest : tuple of (int, int)
         What lies in no live block at the peak, before and after: holes, and what a heap needs for
         itself.

@@ -159,7 +159,7 @@ FAULTS: tuple[str, ...] = tuple(PLANS)
 """What can be injected.
 
 ``bit_flip`` flips any bit of the arena, ``header_bit_flip`` one of a block's header; ``overrun``
-and ``underrun`` write a few bytes past and before what a program asked for; ``use_after_free``
+and ``underrun`` write a few bytes past and before what a program requested; ``use_after_free``
 writes to a block that was freed; ``double_free``, ``interior_free`` and ``foreign_free`` free what
 is free already, an address inside a block, and one outside the heap.
 """

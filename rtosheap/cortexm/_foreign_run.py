@@ -33,7 +33,7 @@ class Block(NamedTuple):
     """A block that the trace has."""
 
     address: int
-    size: int  # as asked for
+    size: int  # as requested
     event: int  # that gave it
 
     @property

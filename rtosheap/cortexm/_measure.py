@@ -36,7 +36,7 @@ __all__ = ["Fit", "Measurement", "measure"]
 
 
 class Fit(NamedTuple):
-    """Instructions as a constant and so many for each node visited, by least squares.
+    """Instructions as a constant and so many for each free-list entry read, by least squares.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Fit(NamedTuple):
     worst_error: float
 
     def __str__(self) -> str:
-        return f"{self.constant:.1f} + {self.per_node:.2f} nodes"
+        return f"{self.constant:.1f} + {self.per_node:.2f} entries read"
 
 
 class Measurement(Costs):
@@ -105,7 +105,7 @@ class Measurement(Costs):
         return self.replay.warnings
 
     def fit(self, op: Op) -> Fit:
-        """The instructions of a kind of event as a function of the nodes visited."""
+        """The instructions of a kind of event as a function of the free-list entries read."""
         nodes = self.nodes[self._calls(op)].astype(np.float64)
         values = self.of(op).astype(np.float64)
         if not len(values):
@@ -120,7 +120,7 @@ class Measurement(Costs):
 
     @property
     def calibration(self) -> Calibration:
-        """The two fits, for :func:`rtosheap.plot.cost` to draw instructions instead of nodes."""
+        """The two fits: :func:`rtosheap.plot.cost` draws instructions with it, not entries read."""
         malloc, free = self.fit(Op.MALLOC), self.fit(Op.FREE)
         return Calibration(
             malloc=(malloc.constant, malloc.per_node),
@@ -283,7 +283,7 @@ def measure(
     >>> from rtosheap.cortexm import measure
     >>> run = measure(data.load("coap-server"), "heap_4", cpu="cortex-m4")  # doctest: +SKIP
     >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
-    39.8 + 4.81 nodes
+    39.8 + 4.81 entries read
     >>> theirs = measure(  # doctest: +SKIP
     ...     data.load("coap-server"), sources=["adapter.c", "tlsf.c"], name="TLSF"
     ... )

@@ -19,7 +19,7 @@ class Owner(NamedTuple):
     id, event : int
         The trace's id, and the event that allocated it.
     requested : int
-        Bytes asked for.
+        Requested bytes.
     task : str
         Who asked; ``""`` if it is not known.
     time : int or None

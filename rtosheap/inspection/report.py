@@ -241,7 +241,7 @@ class Report:
 
 def _whose(owner: Owner) -> str:
     task = f"{owner.task}'s, " if owner.task else ""
-    return f"{task}{owner.requested} bytes asked for by event {owner.event}, {owner.age} ago"
+    return f"{task}{owner.requested} bytes requested by event {owner.event}, {owner.age} ago"
 
 
 def _line(block: Found) -> str:

@@ -22,9 +22,9 @@ class Pin(NamedTuple):
     address: int
     """Target address of the block's header; of an allocator that is not ours, of its payload."""
     size: int
-    """Bytes of the block, header included; of an allocator that is not ours, asked for."""
+    """Bytes of the block, header included; of an allocator that is not ours, requested."""
     requested: int | None
-    """Bytes that the trace asked for; None for a block from before the trace."""
+    """Bytes that the trace requested; None for a block from before the trace."""
     id: int | None
     """The trace's id of the block; None for a block from before the trace."""
     event: int | None

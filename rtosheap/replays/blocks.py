@@ -30,7 +30,7 @@ class BlockTable(NamedTuple):
     offset : ndarray of int64
         Of its header, from its region's first byte.
     size, requested : ndarray of int64
-        Bytes of the block, header included, and bytes that were asked for.
+        Bytes of the block, header included, and requested bytes.
     """
 
     event: Int64
@@ -64,9 +64,9 @@ def block_table(replay: Replay, *, earlier: bool = False, asked: bool = False) -
     replay : Replay
     earlier : bool
         Whether to put before them the blocks that were live in the heap before the trace began:
-        their event is -1, and what was asked for in them is taken to be all but the header.
+        their event is -1, and what was requested in them is taken to be all but the header.
     asked : bool
-        Whether what was asked for stands for the sizes of an allocator that does not tell them.
+        Whether what was requested stands for the sizes of an allocator that does not tell them.
 
     Raises
     ------

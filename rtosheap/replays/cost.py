@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Calibration(NamedTuple):
-    """What an operation costs on a processor: a constant, and so much for each node visited.
+    """What an operation costs on a processor: a constant, and so much for each entry read.
 
     Attributes
     ----------
     malloc, free : (float, float)
-        The constant and the cost of a node. A realloc costs both constants, and malloc's cost for
-        each of its nodes.
+        The constant and the cost of a free-list entry. A realloc costs both constants, and
+        malloc's cost for each entry that it reads.
     unit : str
         What is counted, such as ``"instructions on a Cortex-M3"``.
 

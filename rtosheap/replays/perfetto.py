@@ -29,7 +29,7 @@ def write_perfetto(replay: Replay, file: TextIO) -> None:
     """Write a replay in the JSON format of Chrome's traces, which ui.perfetto.dev opens.
 
     A counter has a value where it changes; an allocation that failed is an instant of the whole
-    trace; each task has a lane, on which what it asks for and gives back are instants. Times are
+    trace; each task has a lane, on which what it requests and gives back are instants. Times are
     the trace's own, in its unit (a tick is taken for a microsecond); without times, an event is a
     microsecond.
 

@@ -45,7 +45,7 @@ class Replay(dict[str, Array]):
         An allocation that did not fit.
     failure : ndarray of uint8
         Why: 0 none, 1 exhaustion (fewer bytes free than the block needs), 2 fragmentation. Of an
-        allocator that is not ours: fewer bytes free than were asked for; free blocks that have as
+        allocator that is not ours: fewer bytes free than were requested; free blocks that have as
         many together, but none alone; 4 neither is known.
     trace : Trace
         What was replayed.
@@ -174,7 +174,7 @@ class Replay(dict[str, Array]):
         if self.minimum_ever_free_size is not None:
             rows.append(("minimum ever free", f"{self.minimum_ever_free_size:,} bytes"))
         if self.most_nodes is not None:
-            rows.append(("most nodes visited", f"{self.most_nodes:,}"))
+            rows.append(("most entries read", f"{self.most_nodes:,}"))
         if self.failures and self.failure is not None:
             split = int(np.count_nonzero(self.failure == Failure.FRAGMENTATION))
             unknown = int(np.count_nonzero(self.failure == Failure.UNKNOWN))

@@ -50,7 +50,7 @@ class Failure(enum.IntEnum):
     ASSERTION = 3
     """The kernel asserts there, or the C library goes wrong: the device would stop or misbehave."""
     UNKNOWN = UNKNOWN
-    """Of an allocator that is not ours: as many bytes were free as were asked for. Whether in
+    """Of an allocator that is not ours: as many bytes were free as were requested. Whether in
     pieces that are too small it does not tell, or it refused one that has as many."""
 
 

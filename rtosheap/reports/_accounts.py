@@ -81,6 +81,6 @@ def never_freed(trace: Trace) -> tuple[list[Kept], int]:
 
 
 def _blocks(trace: Trace) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """The event that asks for each block, the one that ends it, and its bytes."""
+    """The event that requests each block, the one that ends it, and its bytes."""
     asks = np.flatnonzero(trace.op != Op.FREE)
     return asks, trace.ends()[asks], trace.size[asks].astype(np.int64)

@@ -85,7 +85,7 @@ def _accounts_html(trace: Trace, name: str) -> str:
     parts = [
         f"<h2>Who has the memory{of}</h2>",
         _warnings(f"not all was recorded: {text}" for text in missing(trace.loss, trace.dropped)),
-        f'<p class="soft">Bytes as asked for. The peak of all: event {trace.peak_event:,}.</p>',
+        f'<p class="soft">Bytes as requested. The peak of all: event {trace.peak_event:,}.</p>',
         _scrolled(who),
         f"<h2>Never given back{of}</h2>",
     ]
@@ -94,7 +94,7 @@ def _accounts_html(trace: Trace, name: str) -> str:
     what = f"{count:,} blocks, {trace.never_freed_bytes:,} bytes, are live at the end."
     if count > len(kept):
         what += f" These are the largest {len(kept):,}."
-    heads = ["block", "bytes", "asked for at event", "task"]
+    heads = ["block", "bytes", "requested at event", "task"]
     columns = len(heads) - (not trace.task_names)
     rows = [[str(one.id), one.size, one.event, one.task][:columns] for one in kept]
     table = table_html(heads[:columns], rows)

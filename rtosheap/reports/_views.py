@@ -18,7 +18,7 @@ COLUMNS = ("address", "block_size", "free_size", "largest_free_block", "failure"
 
 
 def recording(trace: Trace, name: str) -> dict[str, Any]:
-    """What the program asked for, whichever heap serves it: a block for each malloc and realloc."""
+    """What the program requested, whichever heap serves it: a block for each malloc and realloc."""
     asks = np.flatnonzero(trace.op != Op.FREE)
     codes = trace.task_codes
     return {

@@ -242,7 +242,7 @@ def minimum_heap_size(
     Parameters
     ----------
     trace : Trace or sequence of Trace
-        What the program asks for. Several are recordings of the same program, each from its start:
+        What the program requests. Several are recordings of the same program, each from its start:
         the smallest heap in which every one of them runs is found.
     heap : type or str
         The kind of heap: a class such as `Heap4` or ``PolicyHeap.of("tlsf")``, or its name, such as

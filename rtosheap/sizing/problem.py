@@ -161,10 +161,10 @@ class SizingProblem:
         """Bytes that can be part of a block, of each region."""
         return [self.layout.usable(*region) for region in (*self.fixed, (self.base, size))]
 
-    # ------------------------------------------------------------------ what the trace asks for
+    # ------------------------------------------------------------------ what the trace requests
 
     def asks(self) -> npt.NDArray[np.bool_]:
-        """Which events ask for memory: shape (n,)."""
+        """Which events request memory: shape (n,)."""
         op = self.trace.op
         asks = (op != Op.FREE) & (self.trace.size != 0)
         if self.layout.serves_zero:  # but realloc to nothing frees
@@ -217,7 +217,7 @@ class SizingProblem:
         if over.size:
             event = int(over[0])
             raise self.unservable(
-                f"event {event} asks for {int(self.trace.size[event])} bytes; the most that a "
+                f"event {event} requests {int(self.trace.size[event])} bytes; the most that a "
                 f"{self.name} at {self.base:#x}, with words of {self.layout.word} bytes, can ever "
                 f"serve is {limit}"
             )
@@ -241,7 +241,7 @@ class SizingProblem:
         """The error for an event that no heap serves."""
         part = self.name if self._last is None else f"{self.name}'s last region"
         return self.unservable(
-            f"event {event} asks for {int(self.trace.size[event])} bytes and cannot be served: "
+            f"event {event} requests {int(self.trace.size[event])} bytes and cannot be served: "
             f"{why}, and a {part} at {self.base:#x}, with words of {self.layout.word} bytes, has "
             f"{self.largest} bytes at the most"
         )

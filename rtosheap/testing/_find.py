@@ -40,7 +40,7 @@ def find_failure(
 ) -> Trace:
     """Find a short sequence of events after which an allocation fails although enough is free.
 
-    The last event of the trace is that allocation: it asks for no more bytes than are free, but no
+    The last event of the trace is that allocation: it requests no more bytes than are free, but no
     free block is large enough (``replay(...).failure[-1] == 2``). The trace is locally minimal:
     without any one of its events (and, with a malloc, the later events on its block) nothing fails
     for fragmentation.

@@ -33,7 +33,7 @@ long {function}(void)
 _TABLE = """\
 {check}static void *{function}_blocks[{live}];
 
-/* A word for each event: what it does, to which of the blocks, and how many bytes it asks for; a
+/* A word for each event: what it does, to which of the blocks, and how many bytes it requests; a
  * realloc is followed by the bytes that it keeps. */
 #define M(block, size) (({word})(size) << {size_shift} | (block) << 2)
 #define F(block) ((block) << 2 | 1)
@@ -76,7 +76,7 @@ _REALLOC = """\
 
 _CHECK = """\
 #if SIZE_MAX < {largest}
-#error "this trace asks for more bytes than size_t can say"
+#error "this trace requests more bytes than size_t can say"
 #endif
 
 """

@@ -156,7 +156,7 @@ class TraceBase:
 
     @property
     def size(self) -> UInt64:
-        """Bytes asked for, 0 on a free: ndarray of uint64, shape (n,)."""
+        """Requested bytes, 0 on a free: ndarray of uint64, shape (n,)."""
         return self._columns.size
 
     @property

@@ -72,7 +72,7 @@ class Which:
     task : str, optional
         The task that asks.
     least, most : int, optional
-        Bounds on the bytes asked for, both inclusive.
+        Bounds on the requested bytes, both inclusive.
     """
 
     task: str | None = None
@@ -285,7 +285,7 @@ class InPlace:
 
 @dataclass(frozen=True)
 class Align:
-    """Blocks are aligned by hand, to more than the heap does: each asks for what may be cut off.
+    """Blocks are aligned by hand, to more than the heap does: each requests what may be cut off.
 
     Attributes
     ----------

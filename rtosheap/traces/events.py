@@ -40,7 +40,7 @@ class Event(NamedTuple):
     id : int
         The block.
     size : int
-        Bytes asked for; 0 on a free.
+        Requested bytes; 0 on a free.
     time : int or None
         In the trace's ``time_unit``; None when the trace has no times.
     task : str or None

@@ -77,7 +77,7 @@ class Loss(NamedTuple):
         is taken.
     rounded_sizes : int
         Events whose size is the block's, header and padding included or taken off by estimate,
-        and not what was asked for.
+        and not what was requested.
     unknown_tasks : int
         Events of a task whose name did not come through.
     other_processes : int

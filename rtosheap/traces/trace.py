@@ -26,7 +26,7 @@ class Trace(TraceBase):
         The block, 0 to 2**63 - 1. An id is live from its malloc to its free, and may be used again
         after it; a realloc keeps it.
     size : array_like of int, shape (n,)
-        What the program asked for, in bytes, 0 to 2**64 - 1; 0 on a free.
+        What the program requested, in bytes, 0 to 2**64 - 1; 0 on a free.
     time : array_like of int, shape (n,), optional
         When, in ``meta["time_unit"]`` (ticks when it is not given); never decreasing.
     task : array_like of str, shape (n,), optional

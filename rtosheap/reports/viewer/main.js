@@ -103,7 +103,7 @@
         some.length && found.push(key(`rgb(${palette.tasks[i]})`, some.join(", "))));
     } else {
       const ends = state.by === "lifetime" ? `lifetime, 0 to ${number.format(recording.events)} events`
-        : `asked for, ${number.format(view.leastAsked)} to ${bytes(view.mostAsked)}`;
+        : `requested, ${number.format(view.leastAsked)} to ${bytes(view.mostAsked)}`;
       const scale = [0, 1, 2, 3].map((i) => `var(--scale-${i})`).join(", ");
       const ramp = key(`linear-gradient(to right, ${scale})`, `${ends}, logarithmic`);
       ramp.className = "ramp";
@@ -284,7 +284,7 @@
     if (failed >= 0)
       what += `: ${bytes(recording.asked[found.block])} refused`
         + (view.why ? `, ${view.reasons[view.why[failed]]}` : "");
-    else if (found && found.kind === "malloc") what += `: ${bytes(recording.asked[found.block])} asked for`;
+    else if (found && found.kind === "malloc") what += `: ${bytes(recording.asked[found.block])} requested`;
     else if (found) what += `: block ${recording.id[found.block]} given back`;
     const amounts = [];
     if (view.free) amounts.push(`free ${bytes(view.free[event])}`);

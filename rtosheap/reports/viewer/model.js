@@ -3,7 +3,7 @@
 const GAP = 0.02; // between two regions, as a share of all bytes
 const EARLIER = -2; // in place of a block: one from before the trace
 
-// Blocks of a recording: when each is asked for and given back, by whom, and how many bytes.
+// Blocks of a recording: when each is requested and given back, by whom, and how many bytes.
 async function readRecording(given) {
   const [born, life, id, asked, task, time] = await Promise.all(
     ["born", "end", "id", "asked", "task", "time"].map((name) => given[name] && unpack(given[name])),
@@ -14,7 +14,7 @@ async function readRecording(given) {
 
 const SHADES = 8; // colours of tasks; the last one is that of all others
 
-// A colour's number for each task: those that ask for most bytes have one of their own.
+// A colour's number for each task: those that request most bytes have one of their own.
 function shades(count, task, asked) {
   const bytes = new Float64Array(count), found = new Uint8Array(count);
   if (task) task.forEach((t, i) => (bytes[t] += asked[i]));
@@ -154,7 +154,7 @@ function previousFailure(view, event) {
   return found;
 }
 
-// The event that asked for a block, or gave it back: { kind, block }; null for one that failed on a
+// The event that requested a block, or gave it back: { kind, block }; null for one that failed on a
 // block that was never served, or did nothing.
 function eventAt(view, event) {
   const { born, end } = view.recording;
