@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtosheap import data
+from rtosheap import compare, data, plot
 from rtosheap.comparison import BeforeAfter, Comparison, HeapResult, compare_what_if
 from rtosheap.kinds import NAMES
 from rtosheap.traces import Trace, changes
@@ -99,6 +99,27 @@ def test_text_html_and_json_agree() -> None:
 def test_a_change_of_a_changed_trace_counts_its_own_bytes() -> None:
     result = compare_what_if(LOG.what_if("static:size>=1K"), "static:task=ui", heaps=["heap_4"])
     assert (result.changes, result.set_aside) == ("static:task=ui", 300)
+
+
+def test_a_best_heap_that_another_undercuts_is_said_to_be_of_one_region() -> None:
+    result = compare_what_if(data.load("coap-server"), "round:16")
+    assert result.before["heap_5"].size < result.before["heap_4"].size  # type: ignore[operator]
+    assert "The best heap in one region before it is heap_4, with 34,224 bytes" in result.verdict
+    assert "in one region" not in compare_what_if(LOG, "round:16", heaps=["heap_4"]).verdict
+
+
+def test_one_heap_is_not_the_best() -> None:
+    alone = repr(compare(LOG, heaps=["heap_4"]))
+    assert alone.startswith("<Comparison of 1 heap on '<log>': heap_4, ")
+
+
+def test_both_are_drawn_to_one_scale() -> None:
+    both = compare_what_if(data.load("coap-server"), "static:size>=1K", heaps=["heap_1", "heap_4"])
+    first = plot.comparison(both.before, beside=both.after)
+    second = plot.comparison(both.after, beside=both.before, legend=False)
+    assert first.get_xlim() == second.get_xlim()
+    alone = plot.comparison(both.after)
+    assert alone.get_xlim()[1] <= second.get_xlim()[1]
 
 
 def test_days_are_counted_together() -> None:

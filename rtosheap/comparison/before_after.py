@@ -192,11 +192,15 @@ def _best(result: BeforeAfter) -> list[str]:
     if len(result.before) == 1 or old is None or new is None:
         return []
     row = HeapGain(new.heap, old.size, new.size, result.set_aside)
-    what = f"a {'gain' if (row.gain or 0) > 0 else 'loss'} of {_amount(row)}"
+    # heap_5 counts last where its regions were made up, though it may need less
+    rows = [*((r, old) for r in result.before), *((r, new) for r in result.after)]
+    undercut = any(r.size is not None and r.size < (best.size or 0) for r, best in rows)
+    where = " in one region" if undercut else ""
+    before, after = counted(row.before or 0, "byte"), counted(row.total or 0, "byte")
+    change = f"a {'gain' if (row.gain or 0) > 0 else 'loss'} of {_amount(row)}"
     return [
-        f"The best heap before it is {old.heap}, with {counted(row.before or 0, 'byte')}; after it "
-        f"{new.heap}, with {counted(row.total or 0, 'byte')} in all: "
-        f"{what if row.gain else 'the same'}."
+        f"The best heap{where} before it is {old.heap}, with {before}; after it {new.heap}, with "
+        f"{after} in all: {change if row.gain else 'the same'}."
     ]
 
 

@@ -17,7 +17,7 @@ from rtosheap.comparison.versions import VersionResult, Versions, run_jobs
 from rtosheap.html import table_html
 from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
-from rtosheap.tables import plain_table
+from rtosheap.tables import counted, plain_table
 from rtosheap.traces import Trace
 from rtosheap.traces.several import (
     Traces,
@@ -144,9 +144,11 @@ class Comparison(Sequence[HeapResult]):
     def __repr__(self) -> str:
         name = f" on {self.trace_name!r}" if self.trace_name else ""
         best = self.best
+        heaps = counted(len(self), "heap")
         if best is None or best.size is None:
-            return f"<Comparison of {len(self)} heaps{name}: none serves it>"
-        return f"<Comparison of {len(self)} heaps{name}: best {best.heap}, {best.size:,} bytes>"
+            return f"<Comparison of {heaps}{name}: none serves it>"
+        which = f"best {best.heap}" if len(self) > 1 else best.heap
+        return f"<Comparison of {heaps}{name}: {which}, {best.size:,} bytes>"
 
     def __str__(self) -> str:
         tables = (plain_table(*table, rule=True) for table in self._tables())
