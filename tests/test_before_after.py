@@ -11,6 +11,7 @@ from xml.dom.minidom import parseString
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 
 from rtosheap import compare, data, plot
 from rtosheap.comparison import BeforeAfter, Comparison, HeapResult, compare_what_if
@@ -118,6 +119,12 @@ def test_both_are_drawn_to_one_scale() -> None:
     first = plot.comparison(both.before, beside=both.after)
     second = plot.comparison(both.after, beside=both.before, legend=False)
     assert first.get_xlim() == second.get_xlim()
+    even = Trace("mm", [0, 1], [96, 96])
+    padded = compare_what_if(even, "round:9", heaps=["heap_4"])
+    ax = plot.comparison(padded.before, beside=padded.after)
+    legend = {text.get_text() for text in ax.get_figure().findobj(Text)}
+    assert padded.before[0].breakdown["padding"] == 0  # type: ignore[index]
+    assert "padding" in legend
     alone = plot.comparison(both.after)
     assert alone.get_xlim()[1] <= second.get_xlim()[1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.patches import Patch
 
 from rtosheap.comparison import Comparison
 from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, size_text, title_of
@@ -51,7 +52,8 @@ def comparison(
     legend : bool
         Whether to draw a legend above the axes.
     beside : Comparison, optional
-        One that is drawn beside this on other axes: both are drawn to the same scale then.
+        One that is drawn beside this on other axes: both are drawn to the same scale then, and
+        this one's legend serves for both.
 
     Returns
     -------
@@ -78,6 +80,8 @@ def comparison(
     for part, fill in BREAKDOWN.items():
         widths = np.array([_part(row, part) / 1024 for row in rows])
         if not widths.any():
+            if beside is not None and any(_part(row, part) for row in beside):
+                handles.append(Patch(label=_LABELS[part], **fill.patch()))
             continue
         bars = ax.barh(places, widths, height=0.68, left=left, label=_LABELS[part], **fill.patch())
         handles.append(bars)
