@@ -218,7 +218,7 @@ CHANGES, one or more with ; between them, are made one after the other:
   in-place:reserve          blocks are given at once all that they ever grow to
   align:N                   blocks are aligned by hand to N, a power of two:
                             each requests N - 8 bytes more
-What the first three move lies outside the heap, and is counted.
+What static, pool and region move lies outside the heap then, and is counted.
 
 CONDITION is one of these, or several with commas between them, all of which
 the block's malloc must meet; all of a block's events go with it:

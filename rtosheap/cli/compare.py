@@ -21,9 +21,11 @@ examples:
   rtosheap compare lwip-3cli
   rtosheap compare day*.trace.gz --heap-size 64K
   rtosheap compare my.trace --heap-size 64K --jobs 4 -o heaps.svg
-  rtosheap compare my.trace --kernel V10.3.1 --kernel V10.5.1 --newlib arm-gnu-10.3-2021.10
+  rtosheap compare my.trace --kernel V10.3.1 --kernel V10.5.1
+  rtosheap compare my.trace --heap heap_3 --newlib arm-gnu-10.3-2021.10
   rtosheap compare my.trace --what-if 'static:size>=1K;round:32'
-  rtosheap compare my.trace --heap heap_4 --heap heap_5 --region 0x10000000:8K --region 0x20000000:
+  rtosheap compare my.trace --heap heap_5 \\
+      --region 0x10000000:8K --region 0x20000000:
   rtosheap compare my.trace --what-if 'region:task=net' -o before-and-after.png
 
 """
