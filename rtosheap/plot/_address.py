@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.ticker import Locator
 
 from rtosheap.plot._axes import font_size, height_inches, size_text
+from rtosheap.plot._ground import TEXT, blank, on
 from rtosheap.plot._style import GAP_TEXT
 
 if TYPE_CHECKING:
@@ -32,7 +33,16 @@ def write_gap(ax: Axes, x: float, y: float, gap: int, points: float, **more: Any
     size = min(0.85 * font_size(ax), 0.9 * points)
     if size > 4:
         text = f"gap of {size_text(gap)}"
-        ax.text(x, y, text, ha="center", va="center", fontsize=size, color=GAP_TEXT, **more)
+        ax.text(
+            x,
+            y,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=on(ax, GAP_TEXT, TEXT),
+            **more,
+        )
 
 
 def hexadecimal(address: int) -> str:
@@ -119,13 +129,14 @@ class AddressScale:
 
     def draw_gaps(self, ax: Axes) -> None:
         """Blank the gaps between regions, and write into each how large it is."""
+        edge = on(ax, GAP_TEXT)
         for index in range(1, len(self.regions)):
             start, size = self.regions[index - 1]
             bottom, top = self.low[index - 1] + size, self.low[index]
             if top <= bottom:
-                ax.axhline(top, color=GAP_TEXT, linewidth=0.8)
+                ax.axhline(top, color=edge, linewidth=0.8)
                 continue
-            ax.axhspan(bottom, top, facecolor="white", edgecolor=GAP_TEXT, linewidth=0.6, zorder=3)
+            ax.axhspan(bottom, top, facecolor=blank(ax), edgecolor=edge, linewidth=0.6, zorder=3)
             points = (top - bottom) / self.span * 0.8 * height_inches(ax) * 72  # about
             gap, across = self.regions[index][0] - start - size, ax.get_yaxis_transform()
             write_gap(ax, 0.5, (bottom + top) / 2, gap, points, transform=across, zorder=4)

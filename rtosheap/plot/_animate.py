@@ -84,13 +84,13 @@ def animate(
     if legend:
         below, *above = film.layers(-1)
         gaps = gap_text(film.rows).strip()
-        legend_above(ax, keys([*above, below]), title=gaps or None)
+        legend_above(ax, keys(ax, [*above, below]), title=gaps or None)
     film.narrow = is_narrow(ax)
     caption = ax.set_title(film.caption(int(events[0])), loc="left", fontsize=font_size(ax))
 
     def update(frame: int) -> list[Any]:
         event = int(events[frame])
-        for image, picture in zip(images, pictures(film.rows, film.layers(event)), strict=True):
+        for image, picture in zip(images, pictures(ax, film.rows, film.layers(event)), strict=True):
             image.set_data(picture)
         caption.set_text(film.caption(event))
         return [*images, caption]

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+from matplotlib.colors import to_rgb
+from matplotlib.font_manager import font_scalings
+from matplotlib.text import Text
 from matplotlib.ticker import Formatter, MaxNLocator
+
+from rtosheap.plot._ground import AREA, LINE, Ground, around, below, blank, contrast, ink, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axes._secondary_axes import SecondaryAxis
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
@@ -24,6 +31,7 @@ def axes_for(ax: Axes | None) -> Axes:
         import matplotlib.pyplot as plt
 
         ax = plt.subplots(layout="constrained")[1]
+    follow_ground(ax)
     size = font_size(ax)
     ax.tick_params(labelsize=size)
     for axis in (ax.xaxis, ax.yaxis):
@@ -32,11 +40,35 @@ def axes_for(ax: Axes | None) -> Axes:
     return ax
 
 
+def follow_ground(ax: Axes | SecondaryAxis) -> None:
+    """Text and frame as the style sheet has them, where they can be seen: a figure or axes whose
+    ground was set by hand may need others.
+    """
+    outside, inside = around(ax), below(ax)
+    for axis in (ax.xaxis, ax.yaxis):
+        tick = axis.get_major_ticks(1)[0]
+        axis.set_tick_params(
+            which="both",
+            color=_seen(outside, tick.tick1line.get_color()),
+            labelcolor=readable(outside, tick.label1.get_color()),
+        )
+        for text in (axis.label, axis.get_offset_text()):
+            text.set_color(readable(outside, text.get_color()))
+    for child in ax.get_children():
+        if isinstance(child, Text) and child not in ax.texts:  # a title
+            child.set_color(readable(outside, child.get_color()))
+    for spine in ax.spines.values():
+        spine.set_edgecolor(_seen(inside, spine.get_edgecolor()))
+
+
+def _seen(ground: Ground, colour: Any) -> str:
+    """A frame's colour: as faint as the style sheet has its frames, and no fainter."""
+    sheet, frame = mpl.rcParams["axes.facecolor"], mpl.rcParams["axes.edgecolor"]
+    return readable(ground, colour, min(LINE, contrast(to_rgb(sheet), to_rgb(frame))))
+
+
 def font_size(ax: Axes) -> float:
     """The size of the text in points: the style's, or less in a narrow figure."""
-    import matplotlib as mpl
-    from matplotlib.font_manager import font_scalings
-
     size = mpl.rcParams["font.size"]
     if isinstance(size, str):
         size = 10 * font_scalings.get(size, 1.0)
@@ -182,6 +214,9 @@ def _widest_legend(
 ) -> Any:
     size = font_size(ax)
     labels = [str(handle.get_label()) for handle in handles]
+    inside, outside = below(ax), around(ax)
+    framed = contrast(inside[0], outside[0]) > AREA  # else a key could be lost
+    colour = ink(inside if framed else outside)
     for columns in range(max(len(handles), 1), 0, -1):
         legend = strip.legend(
             handles,
@@ -191,7 +226,11 @@ def _widest_legend(
             borderaxespad=0.0,
             borderpad=0.25,
             ncols=columns,
-            frameon=False,
+            frameon=framed,
+            facecolor=blank(ax),
+            edgecolor="none",
+            framealpha=1.0,
+            labelcolor=colour,
             fontsize=size,
             title=title,
             title_fontsize=size,
@@ -203,6 +242,7 @@ def _widest_legend(
             labelspacing=0.25,
         )
         heading = legend.get_title()
+        heading.set_color(colour)
         if title is not None and heading.get_window_extent().width > 0.94 * room:
             heading.set_text(title.replace(", ", ",\n"))
         if columns == 1 or legend.get_window_extent().width <= room:

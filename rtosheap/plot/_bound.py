@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtosheap.cortexm import Bound, Measurement
 from rtosheap.plot._axes import axes_for, legend_above, plain, size_text
+from rtosheap.plot._ground import on
 from rtosheap.plot._style import CYCLE
 from rtosheap.traces import Op
 
@@ -80,20 +81,20 @@ def bound(
         runs = sorted((m for m in measured if names[id(m)] == name), key=_size)
         colour = CYCLE[number % len(CYCLE)][0]
         sizes = [b.heap_size for b in own]
-        ax.plot(sizes, [getattr(b, call) for b in own], linewidth=1.5, **_look(colour, _PROVEN))
+        ax.plot(sizes, [getattr(b, call) for b in own], linewidth=1.5, **_look(ax, colour, _PROVEN))
         ax.plot(
             sizes,
             [getattr(b, f"{call}_found") for b in own],
             linewidth=1.5,
-            **_look(colour, _FOUND),
+            **_look(ax, colour, _FOUND),
         )
         typical = [run.percentile(_OPS[call], 50) for run in runs]
-        ax.plot([_size(run) for run in runs], typical, linewidth=1.5, **_look(colour, _TYPICAL))
-        handles.append(_handle(colour, name, ("-", "", True)))
+        ax.plot([_size(run) for run in runs], typical, linewidth=1.5, **_look(ax, colour, _TYPICAL))
+        handles.append(_handle(ax, colour, name, ("-", "", True)))
     _scale(ax, [b.heap_size for b in given] + [_size(run) for run in measured], call)
-    handles += [_handle("#777777", "proven", _PROVEN), _handle("#777777", "found", _FOUND)]
+    handles += [_handle(ax, "#777777", "proven", _PROVEN), _handle(ax, "#777777", "found", _FOUND)]
     if measured:
-        handles.append(_handle("#777777", "typical", _TYPICAL))
+        handles.append(_handle(ax, "#777777", "typical", _TYPICAL))
     if legend:
         builds = {f"{one.cpu} {one.optimize}" for one in given}
         legend_above(
@@ -116,8 +117,9 @@ def _size(run: Measurement) -> int:
     return int(run.replay.heap.size)
 
 
-def _look(colour: str, style: _Style) -> dict[str, Any]:
+def _look(ax: Axes, colour: str, style: _Style) -> dict[str, Any]:
     line, marker, filled = style
+    colour = on(ax, colour)
     face = colour if filled else "none"
     return {
         "color": colour, "linestyle": line, "marker": marker, "markersize": 4,
@@ -125,10 +127,10 @@ def _look(colour: str, style: _Style) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _handle(colour: str, label: str, style: _Style) -> Any:
+def _handle(ax: Axes, colour: str, label: str, style: _Style) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label=label, **_look(colour, style))
+    return Line2D([], [], label=label, **_look(ax, colour, style))
 
 
 def _scale(ax: Axes, sizes: Sequence[int], call: str) -> None:
@@ -144,5 +146,5 @@ def _scale(ax: Axes, sizes: Sequence[int], call: str) -> None:
     ax.set_ylabel(f"instructions of a {call}")
     ax.yaxis.set_major_formatter(lambda value, _: plain(value))
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.grid(axis="y", color="#999999", alpha=0.3, linewidth=0.6)
+    ax.grid(axis="y", color=on(ax, "#999999"), alpha=0.3, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)

@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from rtosheap.comparison import Comparison
-from rtosheap.plot._axes import axes_for, font_size, kib, legend_above, size_text, title_of
+from rtosheap.plot._axes import (
+    axes_for,
+    follow_ground,
+    font_size,
+    kib,
+    legend_above,
+    size_text,
+    title_of,
+)
+from rtosheap.plot._ground import AREA, blank, on
 from rtosheap.plot._style import BREAKDOWN
 
 if TYPE_CHECKING:
@@ -83,15 +92,21 @@ def comparison(
             if beside is not None and any(_part(row, part) for row in beside):
                 handles.append(Patch(label=_LABELS[part], **fill.patch()))
             continue
-        bars = ax.barh(places, widths, height=0.68, left=left, label=_LABELS[part], **fill.patch())
+        bars = ax.barh(
+            places, widths, height=0.68, left=left, label=_LABELS[part], **fill.patch(ax)
+        )
         handles.append(bars)
         left += widths
     rest = np.array(sizes) / 1024 - left  # nothing, where the breakdown is whole
     if (rest > 1e-9).any():
-        ax.barh(places, np.maximum(rest, 0.0), height=0.68, left=left, color="#dddddd")
-    ax.barh(places, np.array(sizes) / 1024, height=0.68, fill=False, edgecolor="#222", lw=0.6)
+        ax.barh(
+            places, np.maximum(rest, 0.0), height=0.68, left=left, color=on(ax, "#dddddd", AREA)
+        )
+    ax.barh(
+        places, np.array(sizes) / 1024, height=0.68, fill=False, edgecolor=on(ax, _EDGE), lw=0.6
+    )
     peak = ax.axvline(
-        result.peak_live_bytes / 1024, color=_PEAK, linestyle=(0, (4, 1.5)), linewidth=1.4
+        result.peak_live_bytes / 1024, color=on(ax, _PEAK), linestyle=(0, (4, 1.5)), linewidth=1.4
     )
     peak.set_label("peak of live bytes")
     ax.set_xlim(0.0, max(reach, 1) / 1024)
@@ -106,7 +121,7 @@ def comparison(
     return ax
 
 
-_PEAK = "#d1350f"
+_PEAK, _EDGE = "#d1350f", "#222222"
 
 
 def _part(row: Any, part: str) -> int:
@@ -133,15 +148,15 @@ def _reach(sizes: list[int], peak: int) -> float:
 
 
 def _cut_long_bars(ax: Axes, sizes: list[int], reach: float) -> None:
-    """A white zigzag through each bar that the axis does not show to its end."""
+    """A blank zigzag through each bar that the axis does not show to its end."""
     for place, size in enumerate(sizes):
         if size <= reach:
             continue
         down = np.linspace(place - 0.4, place + 0.4, 9)
         across = (0.955 + 0.012 * (np.arange(9) % 2)) * reach / 1024
-        ax.plot(across, down, color="white", linewidth=4.0, solid_capstyle="butt")
+        ax.plot(across, down, color=blank(ax), linewidth=4.0, solid_capstyle="butt")
         for shift in (-0.007, 0.007):
-            ax.plot(across + shift * reach / 1024, down, color="#222", linewidth=0.6)
+            ax.plot(across + shift * reach / 1024, down, color=on(ax, _EDGE), linewidth=0.6)
 
 
 def _write_numbers(ax: Axes, rows: list[Any]) -> None:
@@ -149,6 +164,7 @@ def _write_numbers(ax: Axes, rows: list[Any]) -> None:
     right = ax.secondary_yaxis("right")
     right.set_yticks(np.arange(len(rows)), [_numbers(row) for row in rows])
     right.tick_params(length=0, labelsize=0.92 * font_size(ax), pad=4)
+    follow_ground(right)
     for side in (ax.spines["top"], ax.spines["right"], right.spines["right"]):
         side.set_visible(False)
 

@@ -60,7 +60,7 @@ def corruption(study: Study, ax: Axes | None = None, *, by: Sequence[str] | None
     left = [0.0] * len(rows)
     for name, fill in _FILLS.items():
         widths = [_share(row, name) for row in rows]
-        ax.barh(range(len(rows)), widths, left=left, height=0.8, label=name, **fill.patch())
+        ax.barh(range(len(rows)), widths, left=left, height=0.8, label=name, **fill.patch(ax))
         left = [x + width for x, width in zip(left, widths, strict=True)]
     for place, row in enumerate(rows):
         if row.delay is not None:

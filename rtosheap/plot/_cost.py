@@ -119,7 +119,7 @@ def _over_time(ax: Axes, time: Floats, values: Floats, label: str, style: _serie
     at, _, mean, high = _series.envelope(time, values, _RUNS)
     line = _series.draw_line(ax, at, high, style, 1.3, label=_summary(label, values))
     if len(values) > _RUNS:
-        _series.draw_line(ax, at, mean, (style[0], "solid"), 0.7, alpha=0.75)
+        _series.draw_line(ax, at, mean, (style[0], "solid"), 0.7)
     return line
 
 

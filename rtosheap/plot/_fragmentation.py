@@ -11,6 +11,7 @@ import numpy.typing as npt
 from rtosheap import fragmentation as measures
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, legend_above, number_text, percent
+from rtosheap.plot._ground import on
 from rtosheap.replays import Replay
 from rtosheap.replays import blocks as _replay_blocks
 
@@ -132,5 +133,5 @@ def _values(replay: Replay, measure: str) -> npt.NDArray[np.float64]:
 
 def _curve(ax: Axes, time: Any, values: Any, style: _series.LineStyle, label: str) -> Any:
     at, low, mean, high = _series.envelope(time, values, _RUNS)
-    ax.fill_between(at, low, high, step="post", color=style[0], alpha=0.18, linewidth=0)
+    ax.fill_between(at, low, high, step="post", color=on(ax, style[0]), alpha=0.18, linewidth=0)
     return _series.draw_line(ax, at, mean, style, 1.5, label=label)

@@ -11,6 +11,7 @@ from rtosheap.fragmentation import largest_request
 from rtosheap.heaps import Heap
 from rtosheap.plot import _arena
 from rtosheap.plot._axes import axes_for, font_size, is_narrow, kib, legend_above, size_text
+from rtosheap.plot._ground import below, blank, ink, on
 from rtosheap.plot._style import FREE, heap_kind
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def free_blocks(heap: Heap | Allocator, *, ax: Axes | None = None, legend: bool 
     counts = np.bincount(power - first, minlength=last - first + 1)
     total = np.bincount(power - first, sizes / 1024, minlength=last - first + 1)
     middles = np.arange(first, last + 1) + 0.5
-    bars = ax.bar(middles, total, width=0.9, label="bytes free (above: blocks)", **FREE.patch())
+    bars = ax.bar(middles, total, width=0.9, label="bytes free (above: blocks)", **FREE.patch(ax))
     for bar in bars:
-        bar.set(linewidth=0.8, edgecolor="#8a7a3d")
+        bar.set(linewidth=0.8, edgecolor=on(ax, "#8a7a3d"))
     highest = float(total.max()) if len(sizes) else 1.0
     for middle, height, count in zip(middles, total, counts, strict=True):
         if count:
@@ -82,14 +83,17 @@ def free_blocks(heap: Heap | Allocator, *, ax: Axes | None = None, legend: bool 
                 textcoords="offset points",
                 ha="center",
                 va="bottom",
+                color=ink(below(ax)),
                 fontsize=0.9 * font_size(ax),
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+                bbox={"facecolor": blank(ax), "edgecolor": "none", "pad": 0.6},
                 zorder=3,
             )
     handles: list[Any] = [bars]
     request = largest_request(heap) if isinstance(heap, Heap) else 0
     if request:
-        line = ax.axvline(np.log2(request), color="#0b3c5d", linestyle=(0, (5, 1.5)), linewidth=1.5)
+        line = ax.axvline(
+            np.log2(request), color=on(ax, "#0b3c5d"), linestyle=(0, (5, 1.5)), linewidth=1.5
+        )
         line.set_label(f"largest request that would succeed: {request:,} B")
         handles.append(line)
     ax.set_ylim(0.0, 1.12 * highest)

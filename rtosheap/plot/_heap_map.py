@@ -15,6 +15,7 @@ from rtosheap.heaps.layout import Layout, locate, region_spans
 from rtosheap.plot import _arena
 from rtosheap.plot._address import GAP_SCALE_TEXT, hexadecimal, power_of_two_step, write_gap
 from rtosheap.plot._axes import axes_for, height_inches, is_narrow, legend_above, size_text
+from rtosheap.plot._ground import blank, on
 from rtosheap.plot._raster import coverage
 from rtosheap.plot._rows import ROW_HEIGHT, Rows
 from rtosheap.plot._style import CORRUPT, GAP_TEXT, HEADER, heap_kind
@@ -100,18 +101,18 @@ def heap_map(
     set_up_axes(ax, rows)
     if legend:
         shown = [layer for layer in layers if len(layer.spans.size)]
-        handles = keys([*shown[1:], *shown[:1]])
+        handles = keys(ax, [*shown[1:], *shown[:1]])
         if corrupt:
             handles.append(marks)
         legend_above(ax, handles, title=_title(heap, corrupt) + gap_text(rows))
     return ax
 
 
-def keys(layers: Sequence[_arena.Layer]) -> list[Any]:
+def keys(ax: Axes, layers: Sequence[_arena.Layer]) -> list[Any]:
     """Handles of a legend."""
     from matplotlib.patches import Patch
 
-    return [Patch(**layer.fill.patch(), label=layer.label) for layer in layers]
+    return [Patch(**layer.fill.patch(ax), label=layer.label) for layer in layers]
 
 
 def set_up_axes(ax: Axes, rows: Rows) -> None:
@@ -135,7 +136,7 @@ def _draw_gaps(ax: Axes, rows: Rows) -> None:
     for top, bottom, gap in rows.gaps:
         above = top - (1 - ROW_HEIGHT)  # where the last row ends
         if not gap:
-            ax.axhline((above + bottom) / 2, color=GAP_TEXT, linewidth=0.8)
+            ax.axhline((above + bottom) / 2, color=on(ax, GAP_TEXT), linewidth=0.8)
         else:
             write_gap(ax, rows.row_bytes / 2, (above + bottom) / 2, gap, (bottom - above) * row)
 
@@ -143,7 +144,7 @@ def _draw_gaps(ax: Axes, rows: Rows) -> None:
 def paint(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> list[AxesImage]:
     """Draw layers as one image per region; the first layer is what lies below the others."""
     images = []
-    for region, picture in enumerate(pictures(rows, layers)):
+    for region, picture in enumerate(pictures(ax, rows, layers)):
         first, past = rows.region_rows(region)
         top, bottom = float(rows.tops[first]), float(rows.tops[past - 1]) + 1.0
         images.append(
@@ -157,7 +158,7 @@ def paint(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> list[AxesImag
     return images
 
 
-def pictures(rows: Rows, layers: Sequence[_arena.Layer]) -> list[npt.NDArray[np.float64]]:
+def pictures(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> list[npt.NDArray[np.float64]]:
     """One image per region, RGBA: each pixel the mean of its bytes' colours."""
     columns = min(_COLUMNS, rows.row_bytes)
     below, *above = layers
@@ -166,9 +167,9 @@ def pictures(rows: Rows, layers: Sequence[_arena.Layer]) -> list[npt.NDArray[np.
     colours = np.zeros((*extent.shape, 3))
     for layer in above:
         share = _shares(rows, layer, columns)
-        colours += share[..., None] * _rgb(layer.fill.colour)
+        colours += share[..., None] * _rgb(layer.fill.plain(ax)["facecolor"])
         rest -= share
-    colours += np.maximum(rest, 0.0)[..., None] * _rgb(below.fill.colour)
+    colours += np.maximum(rest, 0.0)[..., None] * _rgb(below.fill.plain(ax)["facecolor"])
     colours /= np.maximum(extent, 1e-9)[..., None]
     found = []
     for region in range(len(rows.regions)):
@@ -201,9 +202,9 @@ def _draw_pieces(ax: Axes, rows: Rows, layers: Sequence[_arena.Layer]) -> None:
     for layer in layers:
         polygons: Any = rows.polygons(rows.split(layer.spans))
         if len(polygons):
-            collection = PolyCollection(polygons, **layer.fill.patch())
+            collection = PolyCollection(polygons, **layer.fill.patch(ax))
             if layer.fill is HEADER:  # a hairline, so that none is lost between two pixels
-                collection.set(edgecolor=layer.fill.colour, linewidth=0.25)
+                collection.set(edgecolor=on(ax, layer.fill.colour), linewidth=0.25)
             ax.add_collection(collection, autolim=False)
 
 
@@ -212,7 +213,7 @@ def _part_blocks(ax: Axes, rows: Rows, layer: _arena.Layer) -> None:
     spans = layer.spans
     starts = rows.split(spans._replace(size=np.ones_like(spans.size)))
     tops = rows.tops[starts.row]
-    ax.vlines(starts.left, tops, tops + ROW_HEIGHT, colors="white", linewidth=0.7)
+    ax.vlines(starts.left, tops, tops + ROW_HEIGHT, colors=blank(ax), linewidth=0.7)
 
 
 def _mark(ax: Axes, rows: Rows, addresses: Sequence[int]) -> Any:
@@ -228,12 +229,12 @@ def _mark(ax: Axes, rows: Rows, addresses: Sequence[int]) -> Any:
         linestyle="none",
         marker="X",
         markersize=9,
-        color=CORRUPT,
-        markeredgecolor="white",
+        color=on(ax, CORRUPT),
+        markeredgecolor=blank(ax),
         markeredgewidth=0.9,
         clip_on=False,
         zorder=5,
-        path_effects=[patheffects.withStroke(linewidth=2.5, foreground="white")],
+        path_effects=[patheffects.withStroke(linewidth=2.5, foreground=blank(ax))],
     )
     if points:  # an empty line has an extent, which layouts would make room for
         ax.add_line(marks)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from rtosheap.plot import _series
 from rtosheap.plot._address import GAP_SCALE_TEXT, AddressScale
-from rtosheap.plot._axes import axes_for, font_size, legend_above, short, size_text
+from rtosheap.plot._axes import axes_for, follow_ground, font_size, legend_above, short, size_text
+from rtosheap.plot._ground import AREA, below, contrast, ink, is_dark, on
 from rtosheap.plot._raster import corners, coverage
 from rtosheap.plot._style import CATEGORIES, FAILED
 from rtosheap.replays import Replay
@@ -139,13 +140,16 @@ def _values(replay: Replay, blocks: BlockTable, color_by: str) -> Floats:
     return np.maximum(blocks.end - np.maximum(blocks.event, 0), 1).astype(np.float64)
 
 
-def _colours() -> Colormap:
-    """Viridis without its lightest end, which would be lost on white."""
+def _colours(ax: Axes) -> Colormap:
+    """Viridis from the ground's lightness to the other end, without what would be lost there."""
     import matplotlib as mpl
     from matplotlib.colors import LinearSegmentedColormap
 
-    shades = mpl.colormaps["viridis"](np.linspace(0.88, 0.0, 64))
-    return LinearSegmentedColormap.from_list("rtosheap", shades)
+    ground = below(ax)
+    ends = (0.0, 1.0) if is_dark(ground) else (1.0, 0.0)
+    shades = mpl.colormaps["viridis"](np.linspace(*ends, 256))
+    shown = [shade for shade in shades if contrast(shade[:3], ground[0]) >= AREA]
+    return LinearSegmentedColormap.from_list("rtosheap", shown)
 
 
 def _draw_values(
@@ -156,7 +160,7 @@ def _draw_values(
     from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 2.0)
-    mapping = ScalarMappable(LogNorm(low, max(high, 2 * low)), _colours())
+    mapping = ScalarMappable(LogNorm(low, max(high, 2 * low)), _colours(ax))
     if len(values) <= _MOST_RECTANGLES:
         _draw_rectangles(ax, rectangles, mapping.to_rgba(values))
     else:
@@ -171,6 +175,7 @@ def _draw_values(
         bar = figure.colorbar(mapping, ax=ax, pad=0.02, aspect=30)
         bar.set_label(label, fontsize=font_size(ax))
         base, text = (4.0, size_text) if color_by == "size" else (10.0, short)
+        follow_ground(bar.ax)
         bar.ax.yaxis.set_major_locator(LogLocator(base))
         bar.ax.yaxis.set_minor_locator(NullLocator())
         bar.ax.yaxis.set_major_formatter(lambda value, _: text(value))
@@ -185,7 +190,7 @@ def _draw_tasks(ax: Axes, replay: Replay, blocks: BlockTable, rectangles: _Recta
     from matplotlib.patches import Patch
 
     owner, names = _owners(replay, blocks)
-    colours = np.array([to_rgba(colour) for colour in CATEGORIES])
+    colours = np.array([to_rgba(on(ax, colour, AREA)) for colour in CATEGORIES])
     if len(owner) <= _MOST_RECTANGLES:
         _draw_rectangles(ax, rectangles, colours[owner])
     else:
@@ -266,9 +271,9 @@ def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[Any]:
     if not replay.failures:
         return []
     bottom, top = ax.get_ylim()
-    ax.axhline(top, color="black", linewidth=0.8)
+    ax.axhline(top, color=ink(below(ax)), linewidth=0.8)
     ax.set_ylim(bottom, top + _MARGIN * (top - bottom))
-    found = []
+    found, colour = [], on(ax, FAILED)
     for reason, marker, events in _failures(replay):
         # A mark for each pixel column at most: more could not be told apart.
         places = time[events]
@@ -283,8 +288,8 @@ def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[Any]:
             linestyle="none",
             marker=marker,
             markersize=0.5 * font_size(ax),
-            color=FAILED,
-            markerfacecolor=FAILED if reason != "exhaustion" else "none",
+            color=colour,
+            markerfacecolor=colour if reason != "exhaustion" else "none",
             markeredgewidth=0.9,
             clip_on=False,
             label=f"failed: {reason} ({len(events):,})",

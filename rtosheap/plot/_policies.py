@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtosheap.comparison import Comparison, mean_ratios
 from rtosheap.plot._axes import axes_for, font_size, legend_above, short, title_of, width_inches
+from rtosheap.plot._ground import below, ink, is_dark, mirrored, on
 from rtosheap.plot._style import HATCH, WASTE
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def policies(
     """Draw what each policy needs for each of several traces, as a table whose cells are shaded.
 
     A cell's number is the smallest heap that serves the trace over its peak of live bytes; the
-    smaller one below it, the most nodes of the free list that one call reads. The darker, the more
-    memory: white is the peak itself, and the darkest twice as much or more. The least of a trace
-    is bold. The last column is the geometric mean of the row (:func:`rtosheap.comparison.
-    mean_ratios`) and the most nodes of all traces; rows stand in its order.
+    smaller one below it, the most nodes of the free list that one call reads. The more a cell
+    stands out, the more memory: white (on a dark ground, black) is the peak itself, and the other
+    end twice as much or more. The least of a trace is bold. The last column is the geometric mean
+    of the row (:func:`rtosheap.comparison.mean_ratios`) and the most nodes of all traces; rows
+    stand in its order.
 
     ``\u2264`` is before a ratio whose sizes were not all tried, so that a smaller heap may serve as
     well. A heap that serves a trace in no size has a hatched cell, and no mean; a cell of which
@@ -228,19 +230,25 @@ def _shade(ax: Axes, cells: list[_Cell]) -> None:
     from matplotlib.patches import Rectangle
 
     for cell in cells:
-        look: dict[str, Any] = {"facecolor": _colour(cell), "linewidth": 0.0}
+        look: dict[str, Any] = {"facecolor": _colour(ax, cell), "linewidth": 0.0}
         if cell.ratio is None:
-            look |= HATCH
+            look = _none(ax)
         ax.add_patch(Rectangle((cell.x - 0.48, cell.row - 0.47), 0.96, 0.94, **look))
 
 
-def _colour(cell: _Cell) -> Any:
-    """White at a ratio of 1, the darkest at 2 and above, by the logarithm."""
+def _none(ax: Axes) -> dict[str, Any]:
+    """A cell of what serves in no size."""
+    return {"facecolor": "none", **HATCH, "edgecolor": on(ax, HATCH["edgecolor"])}
+
+
+def _colour(ax: Axes, cell: _Cell) -> Any:
+    """Next to the ground at a ratio of 1, farthest from it at 2 and above, by the logarithm."""
     import matplotlib as mpl
 
     if cell.ratio is None or not isfinite(cell.ratio):
         return "none"
-    return mpl.colormaps[WASTE](min(max(log2(cell.ratio), 0.0), 1.0))
+    shade = mpl.colormaps[WASTE](min(max(log2(cell.ratio), 0.0), 1.0))[:3]
+    return mirrored(shade) if is_dark(below(ax)) else shade
 
 
 def _write(ax: Axes, cells: list[_Cell]) -> None:
@@ -254,7 +262,7 @@ def _write(ax: Axes, cells: list[_Cell]) -> None:
         size = fits
     for cell in cells:
         below = cell.below if both else ""
-        look: dict[str, Any] = {"ha": "center", "va": "center", "color": _ink(cell)}
+        look: dict[str, Any] = {"ha": "center", "va": "center", "color": _ink(ax, cell)}
         y = cell.row - (0.18 if below else 0.0)
         weight = "bold" if cell.least else "normal"
         ax.text(cell.x, y, cell.text, fontsize=size, fontweight=weight, **look)
@@ -262,15 +270,10 @@ def _write(ax: Axes, cells: list[_Cell]) -> None:
             ax.text(cell.x, cell.row + 0.25, below, fontsize=0.85 * size, **look)
 
 
-def _ink(cell: _Cell) -> Any:
+def _ink(ax: Axes, cell: _Cell) -> Any:
     """What can be read on the cell's ground."""
-    import matplotlib as mpl
-
-    ground = _colour(cell)
-    if ground == "none":
-        return mpl.rcParams["text.color"]
-    red, green, blue, _ = ground
-    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5 else "white"
+    shade = _colour(ax, cell)
+    return ink(below(ax) if shade == "none" else (shade,))
 
 
 def _explain(ax: Axes, cells: list[_Cell], warnings: list[str]) -> None:
@@ -284,6 +287,6 @@ def _explain(ax: Axes, cells: list[_Cell], warnings: list[str]) -> None:
         sign.set_label("not all sizes were tried")
         handles.append(sign)
     if any(cell.ratio is None for cell in cells):
-        handles.append(Patch(facecolor="none", label="serves in no size", **HATCH))
+        handles.append(Patch(label="serves in no size", **_none(ax)))
     words = "below: most nodes of a call", "bold: least of a trace"
     legend_above(ax, handles, title=title_of(*words, warnings=warnings))

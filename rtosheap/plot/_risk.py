@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot._axes import axes_for, is_narrow, kib, legend_above, size_text
+from rtosheap.plot._ground import below, ink, on
 from rtosheap.risk import Risk
 from rtosheap.risk.bounds import interval
 from rtosheap.risk.duration import spoken
@@ -153,13 +154,15 @@ def _draw_runs(ax: Axes, risk: Risk, low: float, high: float) -> Any:
     band = np.array([interval(int(count), runs) for count in failed])
     lowest = np.maximum(band[:, 0], _LEAST)
     ax.fill_between(
-        edges, lowest, band[:, 1], step="post", color=_RUNS, alpha=0.25, linewidth=0
+        edges, lowest, band[:, 1], step="post", color=on(ax, _RUNS), alpha=0.25, linewidth=0
     )  # fmt: skip
     if not failed[-1]:  # how often another day may fail where none of these did
         beyond = [edges[-1], high / 1024]
-        ax.plot(beyond, [band[-1, 1]] * 2, color=_RUNS, linestyle=(0, (1, 1.5)), linewidth=1.0)
+        ax.plot(
+            beyond, [band[-1, 1]] * 2, color=on(ax, _RUNS), linestyle=(0, (1, 1.5)), linewidth=1.0
+        )
     share = np.maximum(failed / runs, _LEAST)
-    (line,) = ax.plot(edges, share, color=_RUNS, linewidth=1.7, drawstyle="steps-post")
+    (line,) = ax.plot(edges, share, color=on(ax, _RUNS), linewidth=1.7, drawstyle="steps-post")
     line.set_label(f"{runs:,} modelled days")
     return line
 
@@ -170,15 +173,17 @@ def _draw_tried(ax: Axes, risk: Risk, floor: float) -> Any:
     places = np.array(risk.tested) / 1024
     share = risk.failed / runs
     band = np.array([interval(int(count), runs) for count in risk.failed])
-    ax.vlines(places, np.maximum(band[:, 0], _LEAST), band[:, 1], color=_RUNS, linewidth=1.4)
+    ax.vlines(
+        places, np.maximum(band[:, 0], _LEAST), band[:, 1], color=on(ax, _RUNS), linewidth=1.4
+    )
     none = share == 0
     ax.plot(
         places[none], band[none, 1], linestyle="none", marker="v", markersize=5,
-        markerfacecolor="none", markeredgecolor=_RUNS,
+        markerfacecolor="none", markeredgecolor=on(ax, _RUNS),
     )  # fmt: skip
     (marks,) = ax.plot(
         places[~none], np.maximum(share[~none], floor),
-        linestyle="none", marker="o", markersize=4.5, color=_RUNS,
+        linestyle="none", marker="o", markersize=4.5, color=on(ax, _RUNS),
     )  # fmt: skip
     marks.set_label(f"{runs:,} modelled days (open: none fails)")
     return marks
@@ -191,10 +196,10 @@ def _draw_tail(ax: Axes, risk: Risk, places: Floats) -> Any:
     found = np.array([tail.probability(size, risk.duration) for size in places])
     found = np.maximum(found, _LEAST)
     ax.fill_between(
-        places / 1024, found[:, 1], found[:, 2], color=_TAIL, alpha=0.2, linewidth=0
+        places / 1024, found[:, 1], found[:, 2], color=on(ax, _TAIL), alpha=0.2, linewidth=0
     )  # fmt: skip
     (line,) = ax.plot(
-        places / 1024, found[:, 0], color=_TAIL, linestyle=(0, (5, 1.5)), linewidth=1.7
+        places / 1024, found[:, 0], color=on(ax, _TAIL), linestyle=(0, (5, 1.5)), linewidth=1.7
     )
     line.set_label(f"tail of the {tail.peaks:,} highest peaks")
     return line
@@ -202,7 +207,7 @@ def _draw_tail(ax: Axes, risk: Risk, places: Floats) -> Any:
 
 def _draw_recorded(ax: Axes, risk: Risk, low: float, high: float) -> list[Any]:
     """The recorded days as ticks, and what they prove as steps."""
-    ink = ax.xaxis.label.get_color()
+    colour = ink(below(ax))
     sizes = [day.size for day in risk.days if day.size is not None]
     steps = risk.tested or sorted(set(sizes))
     edges = [low, *steps, high]
@@ -210,12 +215,12 @@ def _draw_recorded(ax: Axes, risk: Risk, low: float, high: float) -> list[Any]:
     proven.append(proven[-1])
     (line,) = ax.plot(
         np.array(edges) / 1024, proven,
-        color=ink, linestyle=(0, (1, 1.5)), linewidth=1.5, drawstyle="steps-post",
+        color=colour, linestyle=(0, (1, 1.5)), linewidth=1.5, drawstyle="steps-post",
     )  # fmt: skip
     line.set_label("proven by these, at most")
     (ticks,) = ax.plot(
         np.array(sizes) / 1024, np.full(len(sizes), 0.02),
-        linestyle="none", marker="|", markersize=11, markeredgewidth=1.8, color=ink,
+        linestyle="none", marker="|", markersize=11, markeredgewidth=1.8, color=colour,
         transform=ax.get_xaxis_transform(), zorder=4,
     )  # fmt: skip
     ticks.set_label(f"{len(risk.days):,} recorded day{'' if len(risk.days) == 1 else 's'}")
@@ -226,14 +231,14 @@ def _mark(ax: Axes, risk: Risk, size: int, probability: float | None) -> Any:
     """A line at the size, down from a dot at the chance that the models see there."""
     chance = risk.probability(size).estimate
     place = size / 1024
-    line = ax.axvline(place, color=_CHOSEN, linewidth=1.5)
+    line = ax.axvline(place, color=on(ax, _CHOSEN), linewidth=1.5)
     if probability is not None:
         ax.plot(
             [0.0, 1.0], [probability] * 2,
-            color=_CHOSEN, linewidth=0.8, alpha=0.7, transform=ax.get_yaxis_transform(),
+            color=on(ax, _CHOSEN), linewidth=0.8, transform=ax.get_yaxis_transform(),
         )  # fmt: skip
     if chance > 0:
-        ax.plot([place], [chance], marker="o", markersize=6, color=_CHOSEN, zorder=5)
+        ax.plot([place], [chance], marker="o", markersize=6, color=on(ax, _CHOSEN), zorder=5)
     said = f"{size:,} bytes"
     line.set_label(said if probability is None else f"{said} for {_in(probability)}")
     return line
@@ -241,16 +246,16 @@ def _mark(ax: Axes, risk: Risk, size: int, probability: float | None) -> Any:
 
 def _draw_guarantee(ax: Axes, risk: Risk) -> list[Any]:
     """A line, or an arrow to where it lies beyond the axis, which would squeeze all else."""
-    guaranteed, ink = risk.guaranteed_size, ax.xaxis.label.get_color()
+    guaranteed, colour = risk.guaranteed_size, ink(below(ax))
     if guaranteed is None:
         return []
     low, high = (1024 * end for end in ax.get_xlim())
     if low <= guaranteed <= high:
-        shown = ax.axvline(guaranteed / 1024, color=ink, linewidth=1.2)
+        shown = ax.axvline(guaranteed / 1024, color=colour, linewidth=1.2)
     else:
         (shown,) = ax.plot(
             [1.0], [0.0], transform=ax.transAxes, clip_on=False, zorder=6,
-            linestyle="none", marker=">", markersize=8, color=ink,
+            linestyle="none", marker=">", markersize=8, color=colour,
         )  # fmt: skip
     shown.set_label(f"guaranteed from {size_text(guaranteed)} on")
     return [shown]

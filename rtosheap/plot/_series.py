@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.plot._axes import counted
+from rtosheap.plot._ground import on
 from rtosheap.plot._style import CYCLE, HEAP_LINES
 from rtosheap.replays import Replay
 from rtosheap.traces import Trace
@@ -112,7 +113,7 @@ def draw_line(ax: Axes, x: Any, y: Any, style: LineStyle, width: float, **more: 
     """A line; each value holds until the next, unless `more` says otherwise."""
     colour, dashes = style
     more = {"drawstyle": "steps-post", **more}
-    (line,) = ax.plot(x, y, color=colour, linestyle=dashes, linewidth=width, **more)
+    (line,) = ax.plot(x, y, color=on(ax, colour), linestyle=dashes, linewidth=width, **more)
     return line
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short, size_text, title_of
+from rtosheap.plot._ground import on
 from rtosheap.plot._series import draw_line
 from rtosheap.plot._style import HEAP_LINES
 from rtosheap.sizing.curve import Sizing, SizingCurve, sizing_points
@@ -64,7 +65,10 @@ def sizing(
     handles = [_draw(ax, curve, data.peak_live_bytes) for curve in data.curves]
     if data.peak_live_bytes:
         peak = ax.axvline(
-            data.peak_live_bytes / 1024, color="#777777", linestyle=(0, (1, 1.5)), linewidth=1.6
+            data.peak_live_bytes / 1024,
+            color=on(ax, "#777777"),
+            linestyle=(0, (1, 1.5)),
+            linewidth=1.6,
         )
         peak.set_label(f"peak live: {size_text(data.peak_live_bytes)}")
         handles.append(peak)
@@ -82,8 +86,9 @@ def _draw(ax: Axes, curve: SizingCurve, peak: int) -> Any:
     colour, dashes = style = HEAP_LINES[curve.heap]
     line = draw_line(ax, sizes, curve.failures, style, 1.5, label=label, drawstyle="default")
     if curve.minimum is not None:
+        colour = on(ax, colour)
         place = curve.minimum / 1024
-        ax.axvline(place, color=colour, linestyle=dashes, linewidth=0.7, alpha=0.8)
+        ax.axvline(place, color=colour, linestyle=dashes, linewidth=0.7)
         ax.plot([place], [0.0], marker="o", markersize=5, color=colour, clip_on=False, zorder=4)
     return line
 

@@ -1,16 +1,26 @@
-"""The colours, hatches and lines of the plots, in one place.
+"""The colours, hatches and lines of the plots, in one place, as they are on a light ground.
 
 Colours are of the Okabe-Ito palette, which colour-blind readers can tell apart, or of a lightness
 of their own; where two could meet in greyscale, a hatch or a line style tells them apart too.
+`_ground.on` says what a colour is on the axes that it is drawn on.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import Layout
+from rtosheap.plot._ground import AREA, mix, on
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: How much of a hatched area its lines cover, about.
+_HATCHED = 0.3
 
 
 class Fill(NamedTuple):
@@ -20,19 +30,29 @@ class Fill(NamedTuple):
     hatch: str = ""
     hatch_colour: str = "none"
 
-    def patch(self) -> dict[str, Any]:
-        """Keyword arguments of a patch or a collection of polygons."""
+    def patch(self, ax: Axes) -> dict[str, Any]:
+        """Keyword arguments of a patch or a collection of polygons on these axes."""
+        if not self.hatch:
+            return self.plain(ax)
         return {
-            "facecolor": self.colour,
-            "hatch": self.hatch or None,
-            "edgecolor": self.hatch_colour,
+            "facecolor": on(ax, self.colour, 1.0),
+            "hatch": self.hatch,
+            "edgecolor": on(ax, self.hatch_colour),
             "linewidth": 0.0,
         }
+
+    def plain(self, ax: Axes) -> dict[str, Any]:
+        """The same without a hatch, as it is painted into an image: the mean colour."""
+        colour = on(ax, self.colour, 1.0 if self.hatch else AREA)
+        if self.hatch:
+            hatch = to_rgba(on(ax, self.hatch_colour), _HATCHED)
+            colour = to_hex(mix(hatch, to_rgb(colour)))
+        return {"facecolor": colour, "edgecolor": "none", "linewidth": 0.0}
 
 
 #: What a byte of an arena can be, in the order of legends.
 ALLOCATED = Fill("#2b5d8c")
-FREE = Fill("#f7ecc9", "////", "#d9c98f")
+FREE = Fill("#f7ecc9", "////", "#a8955a")
 HEADER = Fill("#111111")
 PADDING = Fill("#e69f00", "xxxx", "#8a5f00")
 OUTSIDE = Fill("#a3a3a3")
@@ -52,7 +72,7 @@ BREAKDOWN: dict[str, Fill] = {
     "headers": Fill("#111111"),
     "padding": Fill("#e69f00", "xxxx", "#8a5f00"),
     "unsplit": Fill("#cc79a7", "....", "#6e2f52"),
-    "external": Fill("#f7ecc9", "////", "#c4b274"),
+    "external": Fill("#f7ecc9", "////", "#a8955a"),
     "unreclaimed": Fill("#7fbfa5", "\\\\\\\\", "#3f7f66"),
     "fixed": Fill("#a3a3a3", "----", "#6f6f6f"),
 }

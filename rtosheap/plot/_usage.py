@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rtosheap.allocators import Allocator
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, kib, legend_above, title_of
+from rtosheap.plot._ground import on
 from rtosheap.plot._style import FAILED
 from rtosheap.replays import COLUMNS, Replay
 from rtosheap.replays import blocks as _replay_blocks
@@ -87,7 +88,9 @@ def usage(
         _shade(ax, time, columns["asked for"], columns["in allocated blocks"])
     size = sum(size for _, size in replay.regions) / 1024
     handles.append(
-        ax.axhline(size, color="#777777", linestyle=(0, (1, 2.5)), linewidth=1.0, label="heap size")
+        ax.axhline(
+            size, color=on(ax, "#777777"), linestyle=(0, (1, 2.5)), linewidth=1.0, label="heap size"
+        )
     )
     handles += _failures(ax, time, replay)
     _series.limit_time(ax, time)
@@ -143,7 +146,13 @@ def _line(ax: Axes, time: Floats, values: Floats, name: str) -> Any:
 def _shade(ax: Axes, time: Floats, low: Floats, high: Floats) -> None:
     kept = np.union1d(_series.thin(low), _series.thin(high))
     ax.fill_between(
-        time[kept], low[kept], high[kept], step="post", color="#56a0d3", alpha=0.25, linewidth=0
+        time[kept],
+        low[kept],
+        high[kept],
+        step="post",
+        color=on(ax, "#56a0d3"),
+        alpha=0.25,
+        linewidth=0,
     )
 
 
@@ -157,7 +166,7 @@ def _failures(ax: Axes, time: Floats, replay: Replay) -> list[Any]:
         linestyle="none",
         marker="^",
         markersize=5,
-        color=FAILED,
+        color=on(ax, FAILED),
         clip_on=False,
         zorder=5,
         label=f"failed ({replay.failures:,})",
