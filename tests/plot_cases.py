@@ -28,6 +28,7 @@ from rtosheap import (
     replay,
 )
 from rtosheap.comparison import Comparison, HeapResult
+from rtosheap.corruption import study
 from rtosheap.cortexm import Bound
 from rtosheap.plot._axes import LEGEND_LABEL
 from rtosheap.risk import Day, Risk, Tail
@@ -260,6 +261,7 @@ def every_function(coap_comparison, coap_sizing):
     run, heap = coap_replay(), used_heap()
     calls = {name: (function, run) for name, function in OF_REPLAYS.items()}
     calls |= {name: (function, heap) for name, function in OF_HEAPS.items()}
+    calls["corruption"] = (plot.corruption, study(["heap_4", "heap_5"], trials=4))
     calls["comparison"] = (plot.comparison, coap_comparison)
     calls["policies"] = (plot.policies, some_comparisons())
     calls["sizing"] = (plot.sizing, coap_sizing)

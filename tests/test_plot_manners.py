@@ -52,7 +52,7 @@ def test_axes_that_are_given_are_used_returned_and_hidden_from_pyplot(coap_compa
         assert plt.get_fignums() == known, name
         assert plt.gcf() is current, name
         assert ax.get_xlabel(), name
-        assert ax.get_ylabel() or name in ("comparison", "policies"), name
+        assert ax.get_ylabel() or name in ("comparison", "policies", "corruption"), name
 
 
 def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
@@ -69,7 +69,7 @@ def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
 
 def test_every_function_is_tested(coap_comparison, coap_sizing):
     names = ["heap_map", "memory_over_time", "usage", "fragmentation", "free_blocks", "sizing"]
-    names += ["comparison", "cost", "animate", "risk", "bound", "policies"]
+    names += ["comparison", "cost", "animate", "risk", "bound", "policies", "corruption"]
     assert set(names) <= set(plot.__all__)
     tested = {name.split(",")[0] for name in every_function(coap_comparison, coap_sizing)}
     assert tested == set(names)

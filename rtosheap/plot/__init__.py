@@ -4,8 +4,10 @@ Each function takes its data and an optional `ax`, draws, and returns the ``Axes
 animation). None calls ``show`` or touches pyplot's state, except that without an `ax` a new pyplot
 figure is made. Addresses are in hexadecimal, sizes in KiB, time in events or the trace's own unit.
 
-A legend lies above its axes and counts as part of them, so that a figure of several plots should be
-made with ``layout="constrained"``, which leaves room for all that is written round each.
+A legend lies above its axes and counts as part of them. A figure of several plots is best made with
+``layout="constrained"``, which aligns them; without a layout engine each shrinks, when it is drawn,
+until all that is written round it lies within its own cell of the grid. Colours follow the ground
+that the axes have when they are drawn on, the style sheet's or your own.
 """
 
 from rtosheap.plot._animate import animate

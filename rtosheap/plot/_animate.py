@@ -84,7 +84,7 @@ def animate(
     if legend:
         below, *above = film.layers(-1)
         gaps = gap_text(film.rows).strip()
-        legend_above(ax, keys(ax, [*above, below]), title=gaps or None)
+        legend_above(ax, keys(ax, [*above, below], painted=True), title=gaps or None)
     film.narrow = is_narrow(ax)
     caption = ax.set_title(film.caption(int(events[0])), loc="left", fontsize=font_size(ax))
 

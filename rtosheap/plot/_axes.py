@@ -11,16 +11,18 @@ from matplotlib.font_manager import font_scalings
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter, MaxNLocator
 
+from rtosheap.plot._fit import cell_of, keep_in_cell, settle
 from rtosheap.plot._ground import AREA, LINE, Ground, around, below, blank, contrast, ink, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axes._secondary_axes import SecondaryAxis
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
 
 #: Figures narrower than this get smaller text: half a page's width is about 3.3 inches.
 _NARROW = 4.5
+#: Of a cell's height, what a legend may take before it is written smaller.
+_LEGEND_SHARE, _SMALLER = 0.2, 0.85
 
 
 def axes_for(ax: Axes | None) -> Axes:
@@ -32,6 +34,7 @@ def axes_for(ax: Axes | None) -> Axes:
 
         ax = plt.subplots(layout="constrained")[1]
     follow_ground(ax)
+    keep_in_cell(ax)
     size = font_size(ax)
     ax.tick_params(labelsize=size)
     for axis in (ax.xaxis, ax.yaxis):
@@ -73,6 +76,12 @@ def font_size(ax: Axes) -> float:
     if isinstance(size, str):
         size = 10 * font_scalings.get(size, 1.0)
     return float(size) * (0.72 if is_narrow(ax) else 0.9)
+
+
+def row_font_size(ax: Axes, lines: int) -> float:
+    """The size of text of which so many lines stand above each other along the axes."""
+    settle(ax)
+    return min(font_size(ax), 72 * height_inches(ax) / (1.25 * lines))
 
 
 def is_narrow(ax: Axes) -> bool:
@@ -212,52 +221,65 @@ def _bounds(ax: Axes, height: float, place: Any) -> Any:
 def _widest_legend(
     ax: Axes, strip: Axes, handles: Sequence[Any], title: str | None, room: float
 ) -> Any:
-    size = font_size(ax)
-    labels = [str(handle.get_label()) for handle in handles]
-    inside, outside = below(ax), around(ax)
-    framed = contrast(inside[0], outside[0]) > AREA  # else a key could be lost
-    colour = ink(inside if framed else outside)
-    for columns in range(max(len(handles), 1), 0, -1):
-        legend = strip.legend(
-            handles,
-            labels,
-            loc="lower left",
-            bbox_to_anchor=(0.0, 0.0),
-            borderaxespad=0.0,
-            borderpad=0.25,
-            ncols=columns,
-            frameon=framed,
-            facecolor=blank(ax),
-            edgecolor="none",
-            framealpha=1.0,
-            labelcolor=colour,
-            fontsize=size,
-            title=title,
-            title_fontsize=size,
-            alignment="left",
-            handlelength=1.8,
-            handleheight=0.9,
-            handletextpad=0.5,
-            columnspacing=1.1,
-            labelspacing=0.25,
-        )
-        heading = legend.get_title()
-        heading.set_color(colour)
-        if title is not None and heading.get_window_extent().width > 0.94 * room:
-            heading.set_text(title.replace(", ", ",\n"))
-        if columns == 1 or legend.get_window_extent().width <= room:
+    """In as many columns as fit, and smaller where it would take much of the cell, or its width."""
+    most = _LEGEND_SHARE * cell_of(ax).height
+    for size in (font_size(ax), _SMALLER * font_size(ax)):
+        for columns in range(max(len(handles), 1), 0, -1):
+            legend = _legend(ax, strip, handles, title, room, size, columns)
+            if legend.get_window_extent().width <= room:
+                break
+        box = legend.get_window_extent()
+        if box.width > room:
+            legend = _legend(ax, strip, handles, title, room, size * room / box.width, 1)
+        if box.height <= most:
             break
     return legend
 
 
+def _legend(
+    ax: Axes,
+    strip: Axes,
+    handles: Sequence[Any],
+    title: str | None,
+    room: float,
+    size: float,
+    columns: int,
+) -> Any:
+    inside, outside = below(ax), around(ax)
+    framed = contrast(inside[0], outside[0]) > AREA  # else a key could be lost
+    colour = ink(inside if framed else outside)
+    legend: Any = strip.legend(
+        handles,
+        [str(handle.get_label()) for handle in handles],
+        loc="lower left",
+        bbox_to_anchor=(0.0, 0.0),
+        borderaxespad=0.0,
+        borderpad=0.25,
+        ncols=columns,
+        frameon=framed,
+        facecolor=blank(ax),
+        edgecolor="none",
+        framealpha=1.0,
+        labelcolor=colour,
+        fontsize=size,
+        title=title,
+        title_fontsize=size,
+        alignment="left",
+        handlelength=1.8,
+        handleheight=0.9,
+        handletextpad=0.5,
+        columnspacing=1.1,
+        labelspacing=0.25,
+    )
+    heading = legend.get_title()
+    heading.set_color(colour)
+    if title is not None and heading.get_window_extent().width > 0.94 * room:
+        heading.set_text(title.replace(", ", ",\n"))
+    return legend
+
+
 def _room(ax: Axes) -> float:
-    """Pixels from the left side of the axes to the right edge of what is theirs."""
-    figure: Any = ax.figure
-    root: Figure = figure.figure
-    if root.get_layout_engine() is not None:
-        root.draw_without_rendering()  # only then does it know where the axes are
+    """Pixels from the left side of the axes to the right end of their cell."""
+    settle(ax)  # only then is it known where the axes are
     box = ax.get_window_extent()
-    spec = ax.get_subplotspec()
-    last = spec is None or spec.is_last_col()
-    edge = figure.bbox.x1 if last else box.x1
-    return float(max(0.95 * (edge - box.x0), 0.5 * box.width))
+    return float(max(0.95 * (cell_of(ax).x1 - box.x0), 0.5 * box.width))

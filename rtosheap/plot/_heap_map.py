@@ -90,7 +90,8 @@ def heap_map(
     layers = _arena.layers(heap, requested)
     rows = Rows(region_spans(heap) if isinstance(heap, Heap) else heap.regions, row_bytes)
     ax = axes_for(ax)
-    if sum(len(layer.spans.size) for layer in layers) > _MOST_PIECES:
+    painted = sum(len(layer.spans.size) for layer in layers) > _MOST_PIECES
+    if painted:
         paint(ax, rows, layers)
     else:
         _draw_pieces(ax, rows, layers)
@@ -101,18 +102,19 @@ def heap_map(
     set_up_axes(ax, rows)
     if legend:
         shown = [layer for layer in layers if len(layer.spans.size)]
-        handles = keys(ax, [*shown[1:], *shown[:1]])
+        handles = keys(ax, [*shown[1:], *shown[:1]], painted=painted)
         if corrupt:
             handles.append(marks)
         legend_above(ax, handles, title=_title(heap, corrupt) + gap_text(rows))
     return ax
 
 
-def keys(ax: Axes, layers: Sequence[_arena.Layer]) -> list[Any]:
-    """Handles of a legend."""
+def keys(ax: Axes, layers: Sequence[_arena.Layer], *, painted: bool) -> list[Any]:
+    """Handles of a legend, of layers that are drawn or (`painted`) are parts of an image."""
     from matplotlib.patches import Patch
 
-    return [Patch(**layer.fill.patch(ax), label=layer.label) for layer in layers]
+    looks = [layer.fill.plain(ax) if painted else layer.fill.patch(ax) for layer in layers]
+    return [Patch(**look, label=layer.label) for look, layer in zip(looks, layers, strict=True)]
 
 
 def set_up_axes(ax: Axes, rows: Rows) -> None:

@@ -172,7 +172,7 @@ def _draw_values(
     if legend:
         label = "block size" if color_by == "size" else "lifetime (events)"
         figure: Any = ax.figure
-        bar = figure.colorbar(mapping, ax=ax, pad=0.02, aspect=30)
+        bar = figure.colorbar(mapping, cax=ax.inset_axes((1.02, 0.0, 0.03, 1.0)))
         bar.set_label(label, fontsize=font_size(ax))
         base, text = (4.0, size_text) if color_by == "size" else (10.0, short)
         follow_ground(bar.ax)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtosheap.comparison import Comparison, mean_ratios
 from rtosheap.plot._axes import axes_for, font_size, legend_above, short, title_of, width_inches
+from rtosheap.plot._fit import settle
 from rtosheap.plot._ground import below, ink, is_dark, mirrored, on
 from rtosheap.plot._style import HATCH, WASTE
 
@@ -205,9 +206,7 @@ def _lines(name: str) -> list[str]:
 def _cell_points(ax: Axes) -> tuple[float, float]:
     """Width and height of a cell, in points."""
     figure: Any = ax.figure
-    root = figure.figure
-    if root.get_layout_engine() is not None:
-        root.draw_without_rendering()  # only then does it know how large the axes are
+    settle(ax)  # only then is it known how large the axes are
     box = ax.get_window_extent()
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     scale = 72 / float(figure.dpi)
