@@ -1,10 +1,12 @@
 """Plots of a replay's columns: usage, cost, and the events that failed."""
 
+import io
+
 import numpy as np
 import pytest
-from plot_cases import coap_replay, failing_replay, new_axes
+from plot_cases import coap_replay, failing_replay, legends, new_axes
 
-from rtosheap import plot
+from rtosheap import Heap4, data, plot, replay
 from rtosheap.plot import _series
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
@@ -23,23 +25,68 @@ def test_thinning_keeps_every_extreme():
     assert (_series.thin(values[:1000]) == np.arange(1000)).all()
 
 
+def edges(ax, n):
+    """The upper edge of each area at each event, in KiB, by its name."""
+    found = {}
+    for area in ax.collections:
+        x, y = area.get_paths()[0].vertices.T
+        top = {at: height for at, height in zip(x, y, strict=True) if height > 0}  # the later holds
+        found[area.get_label()] = np.array([top.get(at, 0.0) for at in range(n)])
+    return found
+
+
 def test_usage_draws_the_columns():
     run = coap_replay()
     ax = plot.usage(run, ax=new_axes())
-    lines = {line.get_label(): line for line in ax.lines}
     n = len(run.trace)
-    for name, column in (
+    found = edges(ax, n)
+    size, free = 36 * 1024, run.free_size.astype(int)
+    for name, top in (
         ("asked for", run.live_bytes),
-        ("free", run.free_size),
-        ("largest free block", run.largest_free_block),
-        ("minimum ever free", np.minimum.accumulate(run.free_size)),
+        ("rest of allocated blocks", size - 8 - free),
+        ("free, in smaller blocks", size - run.largest_free_block.astype(int)),
     ):
-        np.testing.assert_allclose(lines[name].get_ydata()[:n] * 1024, column)
-    total = lines["in allocated blocks"].get_ydata() + lines["free"].get_ydata()
-    np.testing.assert_allclose(total, (36 * 1024 - 8) / 1024)
-    assert lines["heap size"].get_ydata()[0] == 36
-    without = plot.usage(coap_replay(record=None), ax=new_axes())
-    assert "largest free block" not in [line.get_label() for line in without.lines]
+        steps = found[name] * 1024
+        moves = np.flatnonzero(np.diff(top)) + 1  # an edge has two heights where it steps
+        still = np.setdiff1d(np.arange(1, n), moves)
+        np.testing.assert_allclose(steps[still], top[still], err_msg=name)
+    names = ["asked for", "rest of allocated blocks", "free, in smaller blocks"]
+    assert [text.get_text() for text in ax.texts] == [*names, "largest free block"]
+    (dot,) = (line for line in ax.lines if line.get_label() == "minimum ever free")
+    event = int(free.argmin())
+    assert dot.get_xydata().tolist() == [[event, (size - free[event]) / 1024]]
+    (legend,) = legends(ax)
+    assert legend.get_title().get_text() == (
+        "heap_4 of 36 KiB, coap-server, minimum ever free 4.95 KiB (dot)"
+    )
+    assert ax.get_ylim() == (0, 36)
+
+
+def test_usage_names_what_is_known():
+    ax = plot.usage(coap_replay(record=None), ax=new_axes())
+    told = ["asked for", "rest of allocated blocks", "free"]
+    assert [text.get_text() for text in ax.texts] == told
+    heights = [text.xyann[1] for text in ax.texts]
+    assert heights == sorted(heights)
+    ax = plot.usage(coap_replay(record=None), ax=new_axes(3.3, 2.5))
+    assert [text.get_text() for text in legends(ax)[0].get_texts()] == told[::-1]
+    assert not ax.texts
+
+
+def test_usage_in_a_heap_that_was_once_fuller():
+    heap = Heap4(36 * 1024)
+    heap.free(heap.malloc(33 * 1024))
+    ax = plot.usage(replay(data.load("coap-server"), heap), ax=new_axes())
+    assert "minimum ever free 2.98 KiB (before this)" in legends(ax)[0].get_title().get_text()
+    assert not ax.lines
+
+
+def test_usage_of_many_events_is_small_as_a_drawing():
+    run = replay(data.load("lwip-3cli"), Heap4(52 * 1024), record="all")
+    ax = plot.usage(run, ax=new_axes())
+    written = io.StringIO()
+    ax.figure.savefig(written, format="svg", dpi=100)
+    assert len(written.getvalue()) < 150_000
 
 
 def test_failures_are_marked_where_they_happen():

@@ -37,7 +37,7 @@ def written(ax):
         if box is not None:
             boxes.append((text, box))
         elif text.get_visible() and text.get_text().strip():
-            boxes.append((text.get_text(), text.get_window_extent()))
+            boxes.append((text.get_text(), Text.get_window_extent(text)))  # no arrow
     return boxes
 
 

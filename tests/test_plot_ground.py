@@ -89,7 +89,7 @@ def ground_of(text, ax, inside, outside):
         return outside
     if text.get_bbox_patch() is not None:
         return to_rgb(text.get_bbox_patch().get_facecolor())
-    box = text.get_window_extent()
+    box = Text.get_window_extent(text)
     middle = (box.x0 + box.width / 2, box.y0 + box.height / 2)
     ground = inside if ax.bbox.contains(*middle) else outside
     for patch in ax.patches:

@@ -37,7 +37,7 @@ _STEPS = 255
 def on(ax: Axes, colour: Any, least: float = LINE) -> str:
     """One of our colours, as it is drawn among the data; `least` is the contrast that it needs."""
     ground, rgb = below(ax), to_rgb(colour)
-    return to_hex(_nudged(mirrored(rgb) if is_dark(ground) else rgb, ground, least))
+    return to_hex(nudged(mirrored(rgb) if is_dark(ground) else rgb, ground, least))
 
 
 def blank(ax: Axes) -> str:
@@ -54,7 +54,7 @@ def readable(ground: Ground, colour: Any, least: float = TEXT) -> str:
     """A colour of the style sheet's: as it is, where it can be seen on this ground."""
     rgb: Rgb = to_rgb(colour)
     if _least_contrast(rgb, ground) < least:
-        rgb = _nudged(mirrored(rgb), ground, least)
+        rgb = nudged(mirrored(rgb), ground, least)
     return to_hex(rgb)
 
 
@@ -110,7 +110,7 @@ def _least_contrast(rgb: Rgb, ground: Ground) -> float:
 
 
 @lru_cache(maxsize=256)
-def _nudged(rgb: Rgb, ground: Ground, least: float) -> Rgb:
+def nudged(rgb: Rgb, ground: Ground, least: float) -> Rgb:
     """The nearest mixture with black or white that has this contrast, or else the best there is."""
     found = [
         mix((end, end, end, step / _STEPS), rgb) for step in range(_STEPS + 1) for end in (0, 1)

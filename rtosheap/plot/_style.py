@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb, to_rgba
 from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import Layout
-from rtosheap.plot._ground import AREA, mix, on
+from rtosheap.plot._ground import AREA, below, mix, nudged, on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ class Fill(NamedTuple):
         colour = on(ax, self.colour, 1.0 if self.hatch else AREA)
         if self.hatch:
             hatch = to_rgba(on(ax, self.hatch_colour), _HATCHED)
-            colour = to_hex(mix(hatch, to_rgb(colour)))
+            colour = to_hex(nudged(mix(hatch, to_rgb(colour)), below(ax), AREA))
         return {"facecolor": colour, "edgecolor": "none", "linewidth": 0.0}
 
 
