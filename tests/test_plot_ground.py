@@ -155,6 +155,7 @@ def cases(coap_comparison, coap_sizing):
     calls = every_function(coap_comparison, coap_sizing)
     for kind in ("heap_1", "heap_5", "corrupt"):
         calls[f"heap_map, {kind}"] = (plot.heap_map, HEAPS[kind]())
+    calls["heap_map, failed"] = (plot.heap_map, REPLAYS["failures"]())
     for kind in ("failures", "regions"):
         calls[f"memory_over_time, {kind}"] = (plot.memory_over_time, REPLAYS[kind]())
     calls["memory_over_time, tasks"] = (

@@ -7,6 +7,7 @@ from plot_cases import (
     coap_replay,
     corrupt_heap,
     failing_replay,
+    filled,
     finish,
     legends,
     new_axes,
@@ -14,7 +15,7 @@ from plot_cases import (
 )
 
 from rtosheap import Heap2, Heap4, Heap5, PolicyHeap, Trace, plot, replay
-from rtosheap.fragmentation import requested_sizes
+from rtosheap.fragmentation import largest_request, requested_sizes
 from rtosheap.heaps.headers import corrupt_headers
 from rtosheap.plot import _address, _arena, _rows
 
@@ -143,3 +144,78 @@ def test_free_blocks_counts_the_blocks():
     assert sum(heights.values()) == pytest.approx(heap.free_size / 1024)
     line = next(line for line in ax.lines if "request" in str(line.get_label()))
     assert 2 ** line.get_xdata()[0] == pytest.approx(4000)
+
+
+# ---------------------------------------------------------------------- what does not fit
+
+
+def covered(ax, label, row_bytes):
+    """Offsets in the arena that are drawn as a legend's key is."""
+    (key,) = [p for p in legends(ax)[0].get_patches() if p.get_label().startswith(label)]
+    found = set()
+    for collection in ax.collections:
+        looks = (collection.get_facecolor(), collection.get_edgecolor())
+        own = [tuple(look[0]) if len(look) else (0, 0, 0, 0) for look in looks]
+        if [colour[:3] for colour in own if colour[3]] != [
+            colour[:3] for colour in (key.get_facecolor(), key.get_edgecolor()) if colour[3]
+        ]:
+            continue
+        for path in collection.get_paths():
+            (left, top), (right, _) = path.vertices.min(axis=0), path.vertices.max(axis=0)
+            found |= {int(top) * row_bytes + at for at in range(int(left), int(right))}
+    return found
+
+
+def test_a_failed_request_has_its_largest_hole_and_its_pins_marked():
+    run = failing_replay()
+    event = run.first_failure
+    ax = plot.heap_map(run, ax=new_axes(), row_bytes=2048)
+    heap = run.heap_at(event)
+    base, request = heap.base_address, int(run.trace.size[event])
+    hole = max((block for block in heap.blocks() if not block.allocated), key=lambda b: b.size)
+    start = hole.address - base
+    assert covered(ax, "largest hole", 2048) == set(range(start, start + hole.size))
+    pinned = covered(ax, "pins", 2048)
+    payloads = [(pin.address - base + 8, pin.requested) for pin in run.pins(event)]
+    assert pinned == {at for start, size in payloads for at in range(start, start + size)}
+    most = largest_request(heap)
+    text = legends(ax)[0].get_title().get_text().replace("\n", " ")
+    assert f"{request:,} bytes do not fit: at most {most:,} would, {request - most:,} fewer" in text
+    assert heap.malloc(request) is None
+    assert heap.malloc(most) is not None
+
+
+def test_a_heap_may_be_given_the_request():
+    run = failing_replay()
+    heap, request = run.heap_at(run.first_failure), int(run.trace.size[run.first_failure])
+    shown = plot.heap_map(heap, ax=new_axes(), request=request)
+    assert "pins: allocated between holes" in keys_of(shown)
+    fits = plot.heap_map(heap, ax=new_axes(), request=largest_request(heap))
+    assert keys_of(fits) == keys_of(plot.heap_map(heap, ax=new_axes()))
+    assert not [key for key in keys_of(fits) if "hole" in key]
+    too_much = plot.heap_map(heap, ax=new_axes(), request=heap.free_size + 1)
+    assert "pins: allocated between holes" not in keys_of(too_much)
+    full = plot.heap_map(filled(Heap4(256)), ax=new_axes(), request=9)
+    assert not [key for key in keys_of(full) if "hole" in key]
+
+
+def keys_of(ax):
+    return [text.get_text() for text in legends(ax)[0].get_texts()]
+
+
+def test_a_replay_is_shown_before_an_event_or_at_its_end():
+    run = coap_replay()
+    assert run.first_failure is None
+    end = legends(plot.heap_map(run, ax=new_axes()))[0].get_title().get_text()
+    assert end == legends(plot.heap_map(run.heap, ax=new_axes()))[0].get_title().get_text()
+    ax = plot.heap_map(run, ax=new_axes(), event=700)
+    assert "padding" in keys_of(ax)
+    before = plot.heap_map(run.heap_at(700), ax=new_axes())
+    assert legends(ax)[0].get_title().get_text() == legends(before)[0].get_title().get_text()
+    plot.heap_map(run, ax=new_axes(), event=0)
+    with pytest.raises(ValueError, match="event must be from 0 up to"):
+        plot.heap_map(run, event=len(run.trace))
+    with pytest.raises(TypeError, match="only a replay has events"):
+        plot.heap_map(Heap4(1024), event=3)
+    with pytest.raises(ValueError, match="request is -1"):
+        plot.heap_map(Heap4(1024), request=-1)

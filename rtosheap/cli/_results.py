@@ -9,8 +9,6 @@ from typing import Any
 
 from rtosheap.cli import _output
 from rtosheap.comparison import Comparison, compare
-from rtosheap.fragmentation import requested_sizes
-from rtosheap.heaps import Heap
 from rtosheap.replays import FAILURES, AddressCheck, Replay
 from rtosheap.traces.doubts import is_complete
 from rtosheap.traces.loss import counts
@@ -125,13 +123,3 @@ def print_addresses(facts: dict[str, Any]) -> None:
             f"All lie {abs(first['offset']):#x} {'higher' if first['offset'] > 0 else 'lower'} in "
             "the recording: is that where the heap is (--base, or heap_5's --region)?"
         )
-
-
-def before_failure(result: Replay) -> tuple[Heap, dict[int, int]]:
-    """The heap just before the first failure, or at the end if none failed; and what was requested
-    in its blocks.
-    """
-    event = result.first_failure
-    if event is None:
-        return result.heap, requested_sizes(result)
-    return result.heap_at(event), requested_sizes(result, event - 1) if event else {}

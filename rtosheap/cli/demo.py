@@ -8,7 +8,7 @@ from typing import Any
 
 from rtosheap import data
 from rtosheap.cli import _arguments, _output
-from rtosheap.cli._results import before_failure, facts_of, print_failure, run_compare
+from rtosheap.cli._results import facts_of, print_failure, run_compare
 from rtosheap.comparison import Comparison
 from rtosheap.heaps import Heap4
 from rtosheap.kinds import heap_name
@@ -91,20 +91,16 @@ def _draw(trace: Trace, result: Comparison, advised: Replay | None, path: Path) 
     if smallest is None:  # not so for any trace that is bundled
         smallest = 4 * trace.peak_live_bytes
     fails = advised is not None and advised.failures > 0
-    rows = (3.2, 3.2, 3.4) if fails else (3.2, 3.2)
+    rows = (3.2, 3.2, 3.8) if fails else (3.2, 3.2)
     with _output.figure(path, size=(10, sum(rows) + 2), rows=rows) as axes:
         comparison(result, ax=axes[0])
         usage(replay(trace, Heap4(smallest), record="all"), ax=axes[1])
+        titles = ["The smallest heap of each kind", "heap_4 in its smallest size"]
         if fails and advised is not None:
-            heap, requested = before_failure(advised)
-            heap_map(heap, ax=axes[2], requested=requested)
-            axes[2].set_xlabel(f"{axes[2].get_xlabel()}\n{_caption(advised)}")
-
-
-def _caption(advised: Replay) -> str:
-    event = advised.first_failure
-    size = 0 if event is None else int(advised.trace.size[event])
-    return (
-        f"above: heap_4 in its smallest size; here: in {advised.heap.size:,} bytes, the advice, "
-        f"just before event {event:,}, where {size:,} bytes do not fit"
-    )
+            heap_map(advised, ax=axes[2])
+            titles.append(
+                f"heap_4 in {advised.heap.size:,} bytes, as advised, just before it fails "
+                f"at event {advised.first_failure:,}"
+            )
+        for ax, title in zip(axes, titles, strict=True):
+            ax.set_title(title, loc="left", fontweight="bold")

@@ -9,7 +9,6 @@ from typing import Any
 from rtosheap.cli import _arguments, _output
 from rtosheap.cli._results import (
     addresses_facts,
-    before_failure,
     facts_of,
     print_addresses,
     print_failure,
@@ -117,5 +116,4 @@ def draw(result: Replay, plot: str, path: Path) -> None:
             usage(result, ax=ax)
         return
     with _output.figure(path, size=(10, 6)) as (ax,):
-        heap, requested = before_failure(result)
-        heap_map(heap, ax=ax, requested=requested)
+        heap_map(result, ax=ax)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,10 @@ from rtosheap.allocators import Allocator
 from rtosheap.heaps import Heap
 from rtosheap.heaps.layout import Layout, region_spans
 from rtosheap.plot._rows import Spans
-from rtosheap.plot._style import ALLOCATED, FREE, HEADER, OUTSIDE, PADDING, Fill
+from rtosheap.plot._style import ALLOCATED, FREE, HEADER, OUTSIDE, PADDING, PINNED, Fill
 from rtosheap.replays.blocks import BlockTable
+
+_PINNED = "pins: allocated between holes"
 
 
 class Layer(NamedTuple):
@@ -23,19 +25,23 @@ class Layer(NamedTuple):
     spans: Spans
 
 
-def layers(heap: Heap | Allocator, requested: Mapping[int, int] | None = None) -> list[Layer]:
+def layers(
+    heap: Heap | Allocator, requested: Mapping[int, int] | None = None, *, pins: bool = False
+) -> list[Layer]:
     """The arena's bytes by sort, from the record that no stray write can reach.
 
-    What `OUTSIDE` has lies below the other layers: the whole of each region.
+    What `OUTSIDE` has lies below the other layers: the whole of each region. With `pins`, the
+    allocated blocks between the holes of a region are a layer of their own.
     """
     if isinstance(heap, Allocator):
-        return _known_layers(heap)
+        return _known_layers(heap, pins)
     regions, layout = region_spans(heap), Layout.of(heap)
     parts: dict[str, list[tuple[int, int, int]]] = {
-        name: [] for name in ("allocated", "free", "header", "padding")
+        name: [] for name in ("allocated", "pinned", "free", "header", "padding")
     }
-    region = 0
-    for address, size, allocated in heap._blocks(True):
+    region, blocks = 0, heap._blocks(True)
+    pinned = between_holes(blocks, regions) if pins else set()
+    for address, size, allocated in blocks:
         while address >= sum(regions[region]):
             region += 1
         offset = address - regions[region][0]
@@ -46,38 +52,64 @@ def layers(heap: Heap | Allocator, requested: Mapping[int, int] | None = None) -
             used = min(requested.get(address + header, 0), payload)
             parts["padding"].append((region, offset + header + used, payload - used))
             payload = used
-        parts["allocated" if allocated else "free"].append((region, offset + header, payload))
+        name = "pinned" if address in pinned else "allocated" if allocated else "free"
+        parts[name].append((region, offset + header, payload))
     found = {name: Spans.of(*_columns(rows)) for name, rows in parts.items()}
     return [
         whole_regions(regions),
         Layer("allocated", ALLOCATED, found["allocated"]),
+        Layer(_PINNED, PINNED, found["pinned"]),
         Layer("free", FREE, found["free"]),
         Layer("padding", PADDING, found["padding"]),
         Layer("header", HEADER, found["header"]),
     ]
 
 
-def _known_layers(heap: Allocator) -> list[Layer]:
+def between_holes(
+    blocks: Iterable[tuple[int, int, bool]], regions: Iterable[tuple[int, int]]
+) -> set[int]:
+    """Addresses of the allocated blocks between the first and the last hole of each region."""
+    found: set[int] = set()
+    for start, size in regions:
+        inside = [block for block in blocks if start <= block[0] < start + size]
+        holes = [at for at, block in enumerate(inside) if not block[2]]
+        if holes:
+            found |= {block[0] for block in inside[holes[0] : holes[-1]] if block[2]}
+    return found
+
+
+def _known_layers(heap: Allocator, pins: bool) -> list[Layer]:
     """Of an allocator that is not ours: what was asked for, and what it says is free."""
     blocks = heap._known_blocks()
+    pinned = between_holes(blocks, heap.regions) if pins else set()
 
-    def spans(allocated: bool) -> Spans:
-        these = [block for block in blocks if block.allocated == allocated]
+    def spans(allocated: bool, *, pins: bool = False) -> Spans:
+        these = [
+            block
+            for block in blocks
+            if block.allocated == allocated and (block.address in pinned) == pins
+        ]
         offsets = [block.address - heap.base_address for block in these]
         return Spans.of([0] * len(these), offsets, [block.size for block in these])
 
     return [
         whole_regions(heap.regions)._replace(label="not told"),
         Layer("allocated", ALLOCATED, spans(True)),
+        Layer(_PINNED, PINNED, spans(True, pins=True)),
         Layer("free", FREE, spans(False)),
     ]
 
 
+def holes(heap: Heap | Allocator) -> list[tuple[int, int]]:
+    """Address and bytes of each free block; ValueError if the allocator does not tell."""
+    if isinstance(heap, Allocator):
+        return list(heap._holes())
+    return [(address, size) for address, size, allocated in heap._blocks(True) if not allocated]
+
+
 def free_sizes(heap: Heap | Allocator) -> list[int]:
     """Bytes of each free block; ValueError if the allocator does not tell."""
-    if isinstance(heap, Allocator):
-        return [size for _, size in heap._holes()]
-    return [size for _, size, allocated in heap._blocks(True) if not allocated]
+    return [size for _, size in holes(heap)]
 
 
 def size_of(heap: Heap | Allocator) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rtosheap.allocators import Allocator
+from rtosheap.fragmentation import largest_request, requested_sizes
 from rtosheap.heaps import Heap
 from rtosheap.heaps.headers import corrupt_headers
 from rtosheap.heaps.layout import Layout, locate, region_spans
@@ -17,8 +19,10 @@ from rtosheap.plot._address import GAP_SCALE_TEXT, hexadecimal, power_of_two_ste
 from rtosheap.plot._axes import axes_for, height_inches, is_narrow, legend_above, size_text
 from rtosheap.plot._ground import blank, on
 from rtosheap.plot._raster import coverage
-from rtosheap.plot._rows import ROW_HEIGHT, Rows
-from rtosheap.plot._style import CORRUPT, GAP_TEXT, HEADER, heap_kind
+from rtosheap.plot._rows import ROW_HEIGHT, Rows, Spans
+from rtosheap.plot._style import CORRUPT, FAILED, GAP_TEXT, HEADER, heap_kind
+from rtosheap.replays import Replay
+from rtosheap.replays import blocks as _replay_blocks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +35,11 @@ _ROW_PIXELS = 6  # of which the last is blank
 
 
 def heap_map(
-    heap: Heap | Allocator,
+    heap: Heap | Allocator | Replay,
     *,
     ax: Axes | None = None,
+    event: int | None = None,
+    request: int | None = None,
     requested: Mapping[int, int] | None = None,
     row_bytes: int | None = None,
     legend: bool = True,
@@ -46,16 +52,26 @@ def heap_map(
     Blocks are drawn from the shadow outside the arena, so that a corrupt heap can be drawn too:
     overwritten headers are marked with a cross.
 
+    Of a replay, the map shows the heap as it was just before an event, with its padding. Where that
+    event is an allocation that failed, or a heap is given a `request` that does not fit, the
+    largest hole is framed, and what would serve is told. Where enough is free in all, the pins have
+    a colour of their own: the allocated blocks between the holes, as `Replay.pins` lists them.
+
     Parameters
     ----------
-    heap : Heap or ForeignHeap
-        Of the latter what was asked for in live blocks, and what its walk says is free.
+    heap : Heap, ForeignHeap or Replay
+        Of a `ForeignHeap` what was asked for in live blocks, and what its walk says is free.
     ax : Axes, optional
         Where to draw; by default on a new figure.
+    event : int, optional
+        Of a replay: before which event; by default the first that failed, or the end if none did.
+    request : int, optional
+        Bytes of an allocation that fails; by default those of a replay's failed event.
     requested : mapping of int to int, optional
         Bytes asked for, by payload address. A heap does not remember them; given them, what was
         not asked for in a block is drawn as padding (unsplit remainders included).
-        :func:`rtosheap.fragmentation.requested_sizes` has them for a replay.
+        :func:`rtosheap.fragmentation.requested_sizes` has them for a replay, of which they are
+        known.
     row_bytes : int, optional
         Bytes per row, a power of two. By default there are at most 24 rows.
     legend : bool
@@ -69,10 +85,11 @@ def heap_map(
     Raises
     ------
     TypeError
-        If `heap` is no heap.
+        If `heap` is neither a heap nor a replay, or `event` is given without a replay.
     ValueError
-        If `row_bytes` is no power of two, or makes more than 1,024 rows, or an allocator that is
-        not ours does not tell its free blocks.
+        If `request` is negative, `row_bytes` is no power of two or makes more than 1,024 rows, an
+        allocator that is not ours does not tell its free blocks, a column was not recorded, or
+        there is no such event.
 
     Examples
     --------
@@ -84,10 +101,22 @@ def heap_map(
     >>> ax = heap_map(heap)
     >>> ax.get_xlabel()
     'offset in a row of 1 KiB'
+
+    Why did the first allocation fail?
+
+    >>> from rtosheap import data, replay
+    >>> ax = heap_map(replay(data.load("coap-server"), Heap4(28 * 1024)))
     """
+    if isinstance(heap, Replay):
+        heap, asked, failed = _before(heap, event)
+        requested = asked if requested is None else requested
+        request = failed if request is None else request
+    elif event is not None:
+        raise TypeError(f"event is {event}, but heap is {heap!r}; only a replay has events")
     if not isinstance(heap, Heap | Allocator):
-        raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384)")
-    layers = _arena.layers(heap, requested)
+        raise TypeError(f"heap is {heap!r}; it must be a heap, such as Heap4(16384), or a replay")
+    hole = None if request is None else _largest_hole(heap, request)
+    layers = _arena.layers(heap, requested, pins=hole is not None and hole.pins)
     rows = Rows(region_spans(heap) if isinstance(heap, Heap) else heap.regions, row_bytes)
     ax = axes_for(ax)
     painted = sum(len(layer.spans.size) for layer in layers) > _MOST_PIECES
@@ -100,13 +129,64 @@ def heap_map(
     corrupt = corrupt_headers(heap) if isinstance(heap, Heap) else []
     marks = _mark(ax, rows, corrupt)
     set_up_axes(ax, rows)
+    frame = None if hole is None or not hole.size else _frame(ax, rows, hole)
     if legend:
         shown = [layer for layer in layers if len(layer.spans.size)]
         handles = keys(ax, [*shown[1:], *shown[:1]], painted=painted)
         if corrupt:
             handles.append(marks)
-        legend_above(ax, handles, title=_title(heap, corrupt) + gap_text(rows))
+        if frame is not None:
+            handles.append(frame)
+        title = _title(heap, corrupt) + ("" if hole is None else hole.text) + gap_text(rows)
+        legend_above(ax, handles, title=title)
     return ax
+
+
+class _Hole(NamedTuple):
+    """The largest of the holes, none of which serves a request."""
+
+    address: int
+    size: int
+    pins: bool
+    """Whether enough is free in all."""
+    text: str
+
+
+def _before(replay: Replay, event: int | None) -> tuple[Any, dict[int, int], int | None]:
+    """The heap before an event, what was asked for in it, and what of the event failed."""
+    event = replay.first_failure if event is None else operator.index(event)
+    if event is None:
+        return replay.heap, requested_sizes(replay), None
+    heap = replay.heap_at(event)
+    asked = requested_sizes(replay, event - 1) if event else {}
+    failed = bool(_replay_blocks.failed(replay)[event])
+    return heap, asked, int(replay.trace.size[event]) if failed else None
+
+
+def _largest_hole(heap: Heap | Allocator, request: int) -> _Hole | None:
+    """None where the request would succeed."""
+    if request < 0:
+        raise ValueError(f"request is {request}; it must be 0 or more bytes")
+    holes = _arena.holes(heap)
+    address, size = max(holes, key=lambda hole: hole[1], default=(0, 0))
+    most = largest_request(heap) if isinstance(heap, Heap) else size
+    if request <= most:
+        return None
+    text = f"\n{request:,} bytes do not fit: at most {most:,} would, {request - most:,} fewer"
+    return _Hole(address, size, sum(free for _, free in holes) >= request, text)
+
+
+def _frame(ax: Axes, rows: Rows, hole: _Hole) -> Any:
+    """A frame round the hole, in each row that it lies in; returns the legend's."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.patches import Patch
+
+    place = locate(rows.regions, hole.address)
+    assert place is not None
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": on(ax, FAILED), "linewidth": 1.8}
+    polygons: Any = rows.polygons(rows.split(Spans.of([place[0]], [place[1]], [hole.size])))
+    ax.add_collection(PolyCollection(polygons, zorder=4, clip_on=False, **look), autolim=False)
+    return Patch(label=f"largest hole ({size_text(hole.size)})", **look)
 
 
 def keys(ax: Axes, layers: Sequence[_arena.Layer], *, painted: bool) -> list[Any]:

@@ -52,6 +52,7 @@ class Fill(NamedTuple):
 
 #: What a byte of an arena can be, in the order of legends.
 ALLOCATED = Fill("#2b5d8c")
+PINNED = Fill("#8d77b5")
 FREE = Fill("#f7ecc9", "////", "#a8955a")
 HEADER = Fill("#111111")
 PADDING = Fill("#e69f00", "xxxx", "#8a5f00")
@@ -71,7 +72,7 @@ BREAKDOWN: dict[str, Fill] = {
     "payload": Fill("#2b5d8c"),
     "headers": Fill("#111111"),
     "padding": Fill("#e69f00", "xxxx", "#8a5f00"),
-    "unsplit": Fill("#cc79a7", "....", "#6e2f52"),
+    "unsplit": Fill("#cc79a7", "||||", "#6e2f52"),
     "external": Fill("#f7ecc9", "////", "#a8955a"),
     "unreclaimed": Fill("#7fbfa5", "\\\\\\\\", "#3f7f66"),
     "fixed": Fill("#a3a3a3", "----", "#6f6f6f"),
