@@ -14,6 +14,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from rtosheap import Heap2, Heap4, assess, compare, data, plot, replay
 
@@ -28,11 +29,14 @@ def comparison() -> plt.Figure:
 def memory_over_time() -> plt.Figure:
     """A trace through heap_2 and heap_4: what coalescing buys."""
     trace = data.load("cjson-docs")
-    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.0), layout="constrained")
-    for ax, heap in zip(axes, (Heap2(240 * 1024), Heap4(240 * 1024)), strict=True):
-        run = replay(trace, heap)
-        plot.memory_over_time(run, ax=ax)
-        ax.set_title(f"{run.heap_kind}, {heap.size // 1024} KiB")
+    runs = [replay(trace, heap) for heap in (Heap2(240 * 1024), Heap4(240 * 1024))]
+    sizes = np.concatenate([run["block_size"] for run in runs])
+    limits = (sizes[sizes > 0].min(), sizes.max())
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.0), sharey=True, layout="constrained")
+    for ax, run in zip(axes, runs, strict=True):
+        plot.memory_over_time(run, ax=ax, limits=limits, colorbar=ax is axes[-1])
+        ax.set_title(f"{run.heap_kind}, {run.heap.size // 1024} KiB")
+        ax.label_outer()
     return figure
 
 

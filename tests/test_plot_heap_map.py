@@ -219,3 +219,12 @@ def test_a_replay_is_shown_before_an_event_or_at_its_end():
         plot.heap_map(Heap4(1024), event=3)
     with pytest.raises(ValueError, match="request is -1"):
         plot.heap_map(Heap4(1024), request=-1)
+
+
+def test_one_free_block_is_one_narrow_bar():
+    for heap in (Heap4(1024), Heap4(64 * 1024), Heap4(64)):
+        ax = plot.free_blocks(heap, ax=new_axes())
+        (bar,) = ax.patches
+        low, high = ax.get_xlim()
+        assert bar.get_width() < (high - low) / 6
+        assert high >= np.log2(heap.size)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
-from plot_cases import bare_axes, coap_replay, draw, legends, new_axes, pixels
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from plot_cases import bare_axes, coap_replay, draw, failing_replay, legends, new_axes, pixels
 
 from rtosheap import Heap4, Trace, data, plot, replay
 from rtosheap.plot import _memory_over_time, _raster
+from rtosheap.plot._axes import LEGEND_LABEL
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
 
@@ -61,8 +64,37 @@ def test_tasks_and_times():
     ax = plot.memory_over_time(run, color_by="task", x="time", ax=new_axes())
     assert ax.get_xlabel() == "time (ms)"
     names = [text.get_text() for text in legends(ax)[0].get_texts()]
-    assert len(names) == 8
-    assert names[-2:] == ["other tasks", "no task"]
+    assert len(names) == 9
+    assert names[-3:] == ["other tasks", "no task", "free"]
     draw(ax)
     for function in (plot.usage, plot.fragmentation, plot.cost):
         assert function(run, x="time", ax=new_axes()).get_xlim() == (0, 590)
+
+
+def test_pictures_side_by_side_have_one_scale_and_room_for_failures():
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2, sharey=True)
+    for ax, run in zip(axes, (failing_replay(), coap_replay(Heap4(28 * 1024 - 512))), strict=True):
+        plot.memory_over_time(run, ax=ax, limits=(8, 8192), colorbar=ax is axes[1])
+        ax.label_outer()
+    draw(axes[0])
+    assert [len(ax.child_axes) for ax in axes] == [1, 2]  # the legend, and one colour bar
+    for ax in axes:
+        marks = [line for line in ax.lines if str(line.get_label()).startswith("failed")]
+        assert marks
+        top = ax.get_ylim()[1]
+        assert max(line.get_ydata().max() for line in marks) < top
+    first, other = (axes[n].collections[0].get_facecolor() for n in (0, 1))
+    assert (first[0] == other[0]).all()  # the same event's block
+    (bar,) = (child for child in axes[1].child_axes if child.get_label() != LEGEND_LABEL)
+    assert bar.get_ylim() == pytest.approx((8, 8192))
+    for wrong in ((0, 5), (5, 5), (9, 5)):
+        with pytest.raises(ValueError, match="limits is"):
+            plot.memory_over_time(failing_replay(), limits=wrong)
+
+
+def test_the_legend_says_what_is_free():
+    for by in ("size", "lifetime"):
+        ax = plot.memory_over_time(coap_replay(), ax=new_axes(), color_by=by)
+        assert [text.get_text() for text in legends(ax)[0].get_texts()] == ["free"]

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+#: Room for so many bars, so that one block is a bar and not all of the picture.
+_LEAST_BARS = 8
+
+
 def free_blocks(heap: Heap | Allocator, *, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Draw the sizes of the free blocks as a distribution.
 
     A bar for each power of two says how many bytes lie in free blocks of at least this and less
-    than twice this size; the number above it, in how many blocks. The line is the largest request
-    that would succeed now: bars to its left serve smaller requests only.
+    than twice this size; the number above it, in how many blocks. The axis reaches to the size of
+    the heap. The line is the largest request that would succeed now: bars to its left serve smaller
+    requests only.
 
     Parameters
     ----------
@@ -98,8 +103,10 @@ def free_blocks(heap: Heap | Allocator, *, ax: Axes | None = None, legend: bool 
         handles.append(line)
     ax.set_ylim(0.0, 1.12 * highest)
     low = min(first, int(np.log2(request))) if request else first
-    ax.set_xlim(low - 0.15, last + 1.15)
-    _size_ticks(ax, low, last + 1)
+    high = max(last + 1, (_arena.size_of(heap) - 1).bit_length())  # no block is larger
+    low = max(min(low, high - _LEAST_BARS), 0)
+    ax.set_xlim(low - 0.15, high + 0.15)
+    _size_ticks(ax, low, high)
     ax.set_xlabel("size of free block")
     kib(ax.yaxis, "free in blocks of this size")
     if legend:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rtosheap.plot import _series
 from rtosheap.plot._address import GAP_SCALE_TEXT, AddressScale
 from rtosheap.plot._axes import axes_for, follow_ground, font_size, legend_above, short, size_text
-from rtosheap.plot._ground import AREA, below, contrast, ink, is_dark, on
+from rtosheap.plot._ground import AREA, below, blank, contrast, ink, is_dark, on
 from rtosheap.plot._raster import corners, coverage
 from rtosheap.plot._style import CATEGORIES, FAILED
 from rtosheap.replays import Replay
@@ -19,10 +19,13 @@ from rtosheap.replays.blocks import BlockTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Colormap
 
 #: Beyond this many blocks the rectangles are painted into an image.
 _MOST_RECTANGLES = 4_000
+#: Beyond this many they are painted in a vector format, too.
+_MOST_SHAPES = 1_000
 _PIXELS = (640, 1280)  # rows, columns
 _MARGIN = 0.05  # of the height, above the arena, for what failed
 _OTHER = "other tasks"
@@ -45,11 +48,14 @@ def memory_over_time(
     color_by: Literal["size", "lifetime", "task"] = "size",
     x: _series.TimeAxis = "event",
     whole: bool = True,
+    limits: tuple[float, float] | None = None,
+    colorbar: bool = True,
     legend: bool = True,
 ) -> Axes:
     """Draw address against time: every block is a rectangle, from its allocation to its free.
 
-    White is free. Allocations that failed are marked above the arena, where in time they happened.
+    What is blank is free. Allocations that failed are marked above the arena, where in time they
+    happened.
     With more than 4,000 blocks the picture is an image of 1,280 x 640 pixels, in which a pixel is
     as opaque as it is allocated on average, and has the mean colour of what covers it.
 
@@ -67,8 +73,14 @@ def memory_over_time(
         What the horizontal axis counts: events, or the trace's own time.
     whole : bool
         Whether to show the whole arena, or (False) only as far as it was ever used.
+    limits : (float, float), optional
+        The least and the greatest block size, or lifetime, of the colours: by default those of this
+        replay. Pictures side by side have one scale with the same limits.
+    colorbar : bool
+        Whether to draw the colour bar beside the axes; only together with a legend.
     legend : bool
-        Whether to draw the colour bar, or the tasks' legend, and how many allocations failed.
+        Whether to say what the colours mean, with a colour bar or a legend of the tasks, that what
+        is blank is free, and how many allocations failed.
 
     Returns
     -------
@@ -79,8 +91,8 @@ def memory_over_time(
     Raises
     ------
     ValueError
-        If a column was not recorded, the trace lacks tasks or times that are asked for, or an
-        option does not exist.
+        If a column was not recorded, the trace lacks tasks or times that are asked for, an option
+        does not exist, or `limits` are not positive and ascending.
 
     Examples
     --------
@@ -90,11 +102,23 @@ def memory_over_time(
     >>> ax = memory_over_time(run)
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('event', 'address')
+
+    Two of one scale, with one colour bar:
+
+    >>> import matplotlib.pyplot as plt
+    >>> from rtosheap import Heap2
+    >>> figure, axes = plt.subplots(1, 2, sharey=True, layout="constrained")
+    >>> for ax, heap in zip(axes, (Heap2(40 * 1024), Heap4(40 * 1024))):
+    ...     run = replay(data.load("coap-server"), heap)
+    ...     ax = memory_over_time(run, ax=ax, limits=(16, 4096), colorbar=ax is axes[-1])
+    ...     ax.label_outer()
     """
     if not isinstance(replay, Replay):
         raise TypeError(f"replay is {replay!r}; it must be a Replay")
     if color_by not in ("size", "lifetime", "task"):
         raise ValueError(f"color_by is {color_by!r}; it must be 'size', 'lifetime' or 'task'")
+    if limits is not None and not 0 < limits[0] < limits[1]:
+        raise ValueError(f"limits is {limits!r}; it must be two positive numbers, the less first")
     trace = replay.trace
     if color_by == "task" and trace.task_codes is None:
         raise ValueError("color_by is 'task', but the trace has no tasks")
@@ -107,17 +131,21 @@ def memory_over_time(
     )
     ax = axes_for(ax)
     _series.limit_time(ax, time)
-    ax.set_ylim(scale.low[0], _top(scale, rectangles, whole))
+    top = _top(scale, rectangles, whole)
+    _reach(ax, scale.low[0], top)
     _series.label_time(ax, trace, x)
     scale.apply(ax.yaxis)
     ax.set_ylabel("address")
     if color_by == "task":
         handles = _draw_tasks(ax, replay, blocks, rectangles)
     else:
-        _draw_values(ax, _values(replay, blocks, color_by), rectangles, color_by, legend)
+        mapping = _draw_values(ax, _values(replay, blocks, color_by), rectangles, limits)
+        if legend and colorbar:
+            _draw_bar(ax, mapping, color_by)
         handles = []
+    handles.append(_free(ax))
     scale.draw_gaps(ax)
-    handles += _mark_failures(ax, replay, time)
+    handles += _mark_failures(ax, replay, time, top)
     if legend:
         has_gap = len(scale.regions) > 1
         title = GAP_SCALE_TEXT.format(f"{scale.UNIT:.0%} of the height") if has_gap else None
@@ -129,6 +157,14 @@ def _top(scale: AddressScale, rectangles: _Rectangles, whole: bool) -> float:
     if whole or not len(rectangles.y1):
         return scale.end
     return float(rectangles.y1.max())
+
+
+def _reach(ax: Axes, low: float, high: float) -> None:
+    """Show all from `low` to `high`, and what other axes show that share the vertical axis."""
+    others = [one for one in ax.get_shared_y_axes().get_siblings(ax) if one.has_data()]
+    if others:
+        low, high = min(low, ax.get_ylim()[0]), max(high, ax.get_ylim()[1])
+    ax.set_ylim(low, high)
 
 
 # ---------------------------------------------------------------------- colours by value
@@ -153,13 +189,14 @@ def _colours(ax: Axes) -> Colormap:
 
 
 def _draw_values(
-    ax: Axes, values: Floats, rectangles: _Rectangles, color_by: str, legend: bool
-) -> None:
+    ax: Axes, values: Floats, rectangles: _Rectangles, limits: tuple[float, float] | None
+) -> ScalarMappable:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
-    from matplotlib.ticker import LogLocator, NullLocator
 
-    low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 2.0)
+    low, high = limits or (
+        (float(values.min()), float(values.max())) if len(values) else (1.0, 2.0)
+    )
     mapping = ScalarMappable(LogNorm(low, max(high, 2 * low)), _colours(ax))
     if len(values) <= _MOST_RECTANGLES:
         _draw_rectangles(ax, rectangles, mapping.to_rgba(values))
@@ -169,17 +206,22 @@ def _draw_values(
         mean = coverage(*pixels, _PIXELS, np.log(values)) / np.maximum(covered, 1e-6)
         picture = mapping.to_rgba(np.exp(np.clip(mean, np.log(low), np.log(high))))
         _draw_picture(ax, picture, covered)
-    if legend:
-        label = "block size" if color_by == "size" else "lifetime (events)"
-        figure: Any = ax.figure
-        bar = figure.colorbar(mapping, cax=ax.inset_axes((1.02, 0.0, 0.03, 1.0)))
-        bar.set_label(label, fontsize=font_size(ax))
-        base, text = (4.0, size_text) if color_by == "size" else (10.0, short)
-        follow_ground(bar.ax)
-        bar.ax.yaxis.set_major_locator(LogLocator(base))
-        bar.ax.yaxis.set_minor_locator(NullLocator())
-        bar.ax.yaxis.set_major_formatter(lambda value, _: text(value))
-        bar.ax.tick_params(labelsize=font_size(ax))
+    return mapping
+
+
+def _draw_bar(ax: Axes, mapping: ScalarMappable, color_by: str) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    figure: Any = ax.figure
+    bar = figure.colorbar(mapping, cax=ax.inset_axes((1.02, 0.0, 0.03, 1.0)))
+    label = "block size" if color_by == "size" else "lifetime (events)"
+    bar.set_label(label, fontsize=font_size(ax))
+    base, text = (4.0, size_text) if color_by == "size" else (10.0, short)
+    follow_ground(bar.ax)
+    bar.ax.yaxis.set_major_locator(LogLocator(base))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_major_formatter(lambda value, _: text(value))
+    bar.ax.tick_params(labelsize=font_size(ax))
 
 
 # ---------------------------------------------------------------------- colours by task
@@ -232,12 +274,20 @@ def _owners(replay: Replay, blocks: BlockTable) -> tuple[npt.NDArray[np.intp], l
 # ---------------------------------------------------------------------- drawing
 
 
+def _free(ax: Axes) -> Any:
+    """The legend's key of what is blank."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=blank(ax), edgecolor=ink(below(ax)), linewidth=0.6, label="free")
+
+
 def _draw_rectangles(ax: Axes, rectangles: _Rectangles, colours: Any) -> None:
     from matplotlib.collections import PolyCollection
 
     polygons: Any = corners(*rectangles)
     # The hairline keeps what is narrower than a pixel visible, and closes seams between neighbours.
-    collection = PolyCollection(polygons, facecolors=colours, edgecolors="face", linewidths=0.3)
+    look: dict[str, Any] = {"facecolors": colours, "edgecolors": "face", "linewidths": 0.3}
+    collection = PolyCollection(polygons, rasterized=len(polygons) > _MOST_SHAPES, **look)
     ax.add_collection(collection, autolim=False)
 
 
@@ -266,13 +316,13 @@ def _draw_picture(ax: Axes, colours: Any, covered: Floats) -> None:
     )
 
 
-def _mark_failures(ax: Axes, replay: Replay, time: Floats) -> list[Any]:
+def _mark_failures(ax: Axes, replay: Replay, time: Floats, top: float) -> list[Any]:
     """Marks above the arena, one legend entry for each reason."""
     if not replay.failures:
         return []
-    bottom, top = ax.get_ylim()
+    bottom = ax.get_ylim()[0]
     ax.axhline(top, color=ink(below(ax)), linewidth=0.8)
-    ax.set_ylim(bottom, top + _MARGIN * (top - bottom))
+    _reach(ax, bottom, top + _MARGIN * (top - bottom))
     found, colour = [], on(ax, FAILED)
     for reason, marker, events in _failures(replay):
         # A mark for each pixel column at most: more could not be told apart.
