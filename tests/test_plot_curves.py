@@ -1,13 +1,15 @@
 """Plots of a replay's columns: usage, cost, and the events that failed."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
 from plot_cases import coap_replay, failing_replay, legends, new_axes
 
-from rtosheap import Heap4, data, plot, replay
+from rtosheap import Heap2, Heap4, Heap5, data, plot, replay
 from rtosheap.plot import _series
+from rtosheap.plot._overlap import tell_apart
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
 
@@ -114,3 +116,70 @@ def test_cost_draws_means_and_the_worst():
     cycles[run.trace.op == ord("r")] += 50
     assert max(ax.lines[0].get_ydata()) == cycles.max()
     assert ax.get_ylabel() == "cycles"
+
+
+def dashes(line):
+    """Where a line's dashes begin, how long they are, and the gaps, in widths of the line."""
+    offset, pattern = line._unscaled_dash_pattern
+    return None if pattern is None else (offset, *pattern)
+
+
+def test_curves_that_lie_on_each_other_show_by_turns():
+    size = 36 * 1024
+    runs = [coap_replay(heap) for heap in (Heap2(size), Heap4(size), Heap5([(0x2000_0000, size)]))]
+    assert (runs[1].nodes == runs[2].nodes).all()
+    draws = [partial(plot.cost, view=view) for view in ("time", "distribution")]
+    for draw in (plot.fragmentation, *draws):
+        ax = draw(runs, ax=new_axes())
+        named = [line for line in ax.lines if str(line.get_label()).startswith("heap_")]
+        apart, one, other = map(dashes, named)
+        length = one[1]
+        assert one == (0, length, length)
+        assert other == (length, length, length)
+        assert apart not in (one, other)
+        keys = [dashes(key) for key in legends(ax)[0].get_lines()[:3]]
+        assert keys == [apart, one, other]
+    ax = plot.fragmentation(runs[:2], ax=new_axes())
+    assert dashes(ax.lines[1]) is None
+
+
+def test_how_near_lines_lie_is_seen_by_their_way_not_by_their_points():
+    ax = new_axes()
+    ax.set(xlim=(0, 100), ylim=(0, 100))
+    (one,) = ax.plot([0, 100], [0, 100])
+    (same,) = ax.plot([0, 30, 31, 100], [0.1, 30.1, 31, 99.9])
+    (part,) = ax.plot([0, 50], [0, 50])
+    (gone,) = ax.plot([0, 100], [np.nan, np.nan])
+    tell_apart(ax, [one, same, part, gone])
+    assert dashes(one) is not None
+    assert dashes(same) is not None
+    assert dashes(part) is None
+    assert dashes(gone) is None
+
+
+def test_the_axis_of_fragmentation_reaches_to_what_there_is():
+    trace = data.load("coap-server")
+    ax = plot.fragmentation(replay(trace, Heap4(1024 * 1024), record="all"), ax=new_axes())
+    assert ax.get_ylim() == (0, 5)
+    run = failing_replay()
+    most = 100 * np.nanmax(1 - run.largest_free_block / run.free_size)
+    low, high = plot.fragmentation(run, ax=new_axes()).get_ylim()
+    assert (low, high > most) == (0, True)
+    assert most > high / 2
+
+
+KEYS = ("most in a run of events", "mean of it")
+
+
+def test_the_legend_of_cost_says_which_line_is_the_mean():
+    run = coap_replay()
+    ax = plot.cost(run, ax=new_axes())
+    (legend,) = legends(ax)
+    texts = [text.get_text() for text in legend.get_texts()]
+    thick, thin = (legend.get_lines()[texts.index(name)] for name in KEYS)
+    assert [line.get_linewidth() for line in ax.lines] == [
+        thick.get_linewidth(),
+        thin.get_linewidth(),
+    ]
+    ax = plot.cost(replay(data.load("coap-server")[:40], Heap4(36 * 1024)), ax=new_axes())
+    assert len(legends(ax)[0].get_texts()) == 1

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from rtosheap.comparison import Comparison
 from rtosheap.plot._axes import (
     axes_for,
+    counted,
     follow_ground,
     font_size,
     kib,
@@ -17,15 +18,16 @@ from rtosheap.plot._axes import (
     size_text,
     title_of,
 )
-from rtosheap.plot._ground import AREA, blank, on
+from rtosheap.plot._ground import AREA, below, blank, ink, on
 from rtosheap.plot._style import BREAKDOWN
+from rtosheap.tables import counted as counted_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 _LABELS = {
-    "payload": "asked for",
+    "payload": "requested",
     "headers": "headers",
     "padding": "padding",
     "unsplit": "unsplit remainders",
@@ -48,9 +50,9 @@ def comparison(
 
     A bar for each heap is as long as the smallest arena in which the trace runs. Its parts say
     where the bytes are at the peak of live bytes. The line across is that peak: no heap can be
-    smaller. At the right: the size, its ratio to the peak, and the most nodes of the free list
-    that one operation visits. A bar that is more than 2.5 times as long as the next (heap_1's, as
-    a rule) is cut off.
+    smaller. A line is at the `heap_size` that was asked about, too. At the right: the size, its
+    ratio to the peak, and the most free-list entries that one call reads. A bar that is more than
+    2.5 times as long as the next (heap_1's, as a rule) is cut off, and says how much more there is.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def comparison(
     Returns
     -------
     Axes
-        x is in KiB.
+        x is in KiB; in bytes where all that is drawn is less than 4 KiB.
 
     Examples
     --------
@@ -82,46 +84,59 @@ def comparison(
     ax = axes_for(ax)
     sizes = _sizes(result)
     shown = (result,) if beside is None else (result, beside)
-    reach = max(_reach(_sizes(one), one.peak_live_bytes) for one in shown)
+    reach = max(_reach(one) for one in shown)
+    unit = 1024 if reach >= _BYTES_BELOW else 1
     places = np.arange(len(rows))
     handles: list[Any] = []
     left = np.zeros(len(rows))
     for part, fill in BREAKDOWN.items():
-        widths = np.array([_part(row, part) / 1024 for row in rows])
+        widths = np.array([_part(row, part) / unit for row in rows])
         if not widths.any():
             if beside is not None and any(_part(row, part) for row in beside):
-                handles.append(Patch(label=_LABELS[part], **fill.patch()))
+                handles.append(Patch(label=_LABELS[part], **fill.patch(ax)))
             continue
         bars = ax.barh(
             places, widths, height=0.68, left=left, label=_LABELS[part], **fill.patch(ax)
         )
         handles.append(bars)
         left += widths
-    rest = np.array(sizes) / 1024 - left  # nothing, where the breakdown is whole
+    rest = np.array(sizes) / unit - left  # nothing, where the breakdown is whole
     if (rest > 1e-9).any():
         ax.barh(
             places, np.maximum(rest, 0.0), height=0.68, left=left, color=on(ax, "#dddddd", AREA)
         )
     ax.barh(
-        places, np.array(sizes) / 1024, height=0.68, fill=False, edgecolor=on(ax, _EDGE), lw=0.6
+        places, np.array(sizes) / unit, height=0.68, fill=False, edgecolor=on(ax, _EDGE), lw=0.6
     )
-    peak = ax.axvline(
-        result.peak_live_bytes / 1024, color=on(ax, _PEAK), linestyle=(0, (4, 1.5)), linewidth=1.4
-    )
-    peak.set_label("peak of live bytes")
-    ax.set_xlim(0.0, max(reach, 1) / 1024)
+    marks = [_mark(ax, result.peak_live_bytes / unit, _PEAK, (0, (4, 1.5)), "peak of live bytes")]
+    if result.heap_size is not None:
+        label = f"heap_size: {size_text(result.heap_size)}"
+        marks.append(_mark(ax, result.heap_size / unit, _EDGE, "solid", label))
+    ax.set_xlim(0.0, max(reach, 1) / unit)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_yticks(places, [row.heap for row in rows])
     ax.tick_params(axis="y", length=0)
-    kib(ax.xaxis, "smallest heap that serves")
-    _cut_long_bars(ax, sizes, reach)
+    label = "smallest heap that serves"
+    if unit == 1:
+        counted(ax.xaxis, f"{label} (bytes)")
+    else:
+        kib(ax.xaxis, label)
+    _cut_long_bars(ax, sizes, reach, unit)
     _write_numbers(ax, rows)
     if legend:
-        legend_above(ax, [*handles, peak], title=_title(result))
+        legend_above(ax, [*handles, *marks], title=_title(result))
     return ax
 
 
 _PEAK, _EDGE = "#d1350f", "#222222"
+#: Less than that is shown in bytes.
+_BYTES_BELOW = 4096
+
+
+def _mark(ax: Axes, at: float, colour: str, dashes: Any, label: str) -> Any:
+    line = ax.axvline(at, color=on(ax, colour), linestyle=dashes, linewidth=1.4)
+    line.set_label(label)
+    return line
 
 
 def _part(row: Any, part: str) -> int:
@@ -137,9 +152,9 @@ def _sizes(result: Comparison) -> list[int]:
     return [0 if row.size is None else row.size for row in result]
 
 
-def _reach(sizes: list[int], peak: int) -> float:
+def _reach(result: Comparison) -> float:
     """How far the axis goes: past the longest bar, or past the second when that is cut."""
-    ranked = sorted((*sizes, peak), reverse=True)
+    ranked = sorted((*_sizes(result), result.peak_live_bytes, result.heap_size or 0), reverse=True)
     longest = next((size for size in ranked if size * _CUT >= ranked[0]), 0)
     second = ranked[1] if len(ranked) > 1 else longest
     if second and ranked[0] > _CUT * second:
@@ -147,16 +162,28 @@ def _reach(sizes: list[int], peak: int) -> float:
     return 1.04 * ranked[0]
 
 
-def _cut_long_bars(ax: Axes, sizes: list[int], reach: float) -> None:
-    """A blank zigzag through each bar that the axis does not show to its end."""
+def _cut_long_bars(ax: Axes, sizes: list[int], reach: float, unit: int) -> None:
+    """A blank zigzag through each bar that the axis does not show to its end, and how much more
+    there is.
+    """
     for place, size in enumerate(sizes):
         if size <= reach:
             continue
         down = np.linspace(place - 0.4, place + 0.4, 9)
-        across = (0.955 + 0.012 * (np.arange(9) % 2)) * reach / 1024
+        across = (0.955 + 0.012 * (np.arange(9) % 2)) * reach / unit
         ax.plot(across, down, color=blank(ax), linewidth=4.0, solid_capstyle="butt")
         for shift in (-0.007, 0.007):
-            ax.plot(across + shift * reach / 1024, down, color=on(ax, _EDGE), linewidth=0.6)
+            ax.plot(across + shift * reach / unit, down, color=on(ax, _EDGE), linewidth=0.6)
+        ax.text(
+            0.94 * reach / unit,
+            place,
+            f"{size_text(size - reach)} more",
+            ha="right",
+            va="center",
+            fontsize=0.92 * font_size(ax),
+            color=ink(below(ax)),
+            bbox={"facecolor": blank(ax), "edgecolor": "none", "pad": 1.5},
+        )
 
 
 def _write_numbers(ax: Axes, rows: list[Any]) -> None:
@@ -173,4 +200,5 @@ def _numbers(row: Any) -> str:
     if row.size is None:
         return "no size serves"
     ratio = "" if row.ratio is None or not np.isfinite(row.ratio) else f" ({row.ratio:.2f}\u00d7)"
-    return f"{size_text(row.size)}{ratio}\nup to {row.most_nodes:,} nodes"
+    entries = f"\nreads up to {counted_text(row.most_nodes, 'entry')}" if row.most_nodes else ""
+    return f"{size_text(row.size)}{ratio}{entries}"

@@ -1,4 +1,4 @@
-"""What operations cost: nodes visited, or instructions where they are calibrated."""
+"""What calls cost: free-list entries read, or instructions where they are calibrated."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.lines import Line2D
 
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain
+from rtosheap.plot._ground import on
+from rtosheap.plot._overlap import tell_apart
 from rtosheap.plot._style import CYCLE
 from rtosheap.replays import Replay
 from rtosheap.replays.cost import Calibration
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_RUNS = 300
+#: Runs of events that a curve is summarised to: so few that its dashes can be told.
+_RUNS = 80
+_ENTRIES = "free-list entries read"
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +38,7 @@ def cost(
     x: _series.TimeAxis = "event",
     legend: bool = True,
 ) -> Axes:
-    """Draw what operations cost, in nodes of the free list visited or in instructions.
+    """Draw what calls cost, in free-list entries read or in instructions.
 
     Parameters
     ----------
@@ -42,12 +47,13 @@ def cost(
     ax : Axes, optional
         Where to draw; by default on a new figure.
     view : {"time", "distribution"}
-        ``"time"``: the highest cost (line) and the mean (thin line) in each of 300 runs of events.
-        ``"distribution"``: the share of operations that cost at least so much, on logarithmic
-        axes; allocations and frees apart when there is one replay. Operations that visit no node
-        lower the curve's start, and have no place on the axis. A dot marks the worst.
+        ``"time"``: the highest cost (line) and the mean (thin line) in each of 80 runs of events.
+        ``"distribution"``: the share of calls that cost at least so much, on logarithmic axes;
+        allocations and frees apart when there is one replay. Calls that read no entry lower the
+        curve's start, and have no place on the axis. A dot marks the worst. Curves that lie on each
+        other show by turns, dash by dash.
     calibration : Calibration, optional
-        Costs of a given processor, to count its instructions instead of nodes.
+        Costs of a given processor, to count its instructions instead of free-list entries.
     x : {"event", "time"}
         What the horizontal axis counts in the view over time.
     legend : bool
@@ -70,7 +76,7 @@ def cost(
     >>> run = replay(data.load("coap-server"), Heap4(48 * 1024))
     >>> ax = cost(run, view="distribution")
     >>> ax.get_xlabel(), ax.get_xscale()
-    ('nodes visited', 'log')
+    ('free-list entries read', 'log')
     """
     pairs = _series.labelled(replays, "replays")
     if view not in ("time", "distribution"):
@@ -80,8 +86,9 @@ def cost(
     costs = [_costs(run, calibration) for _, run in pairs]
     times = [_series.time_of(run.trace, x) for _, run in pairs]
     ax = axes_for(ax)
-    unit = "nodes visited" if calibration is None else calibration.unit
+    unit = _ENTRIES if calibration is None else calibration.unit
     handles: list[Any] = []
+    key: list[Any] = []
     if view == "time":
         styles = _series.styles(pairs)
         for (label, _), values, time, style in zip(pairs, costs, times, styles, strict=True):
@@ -90,12 +97,15 @@ def cost(
         _series.label_time(ax, pairs[0][1].trace, x)
         counted(ax.yaxis, unit)
         ax.set_ylim(bottom=0.0)
+        if any(len(values) > _RUNS for values in costs):
+            key = _widths(ax)
     else:
         for label, values, style in _groups(pairs, costs):
             handles.append(_distribution(ax, values, label, style, from_one=calibration is None))
         _log_axes(ax, unit, max((len(values) for values in costs), default=1))
+    tell_apart(ax, handles)
     if legend:
-        legend_above(ax, handles)
+        legend_above(ax, [*handles, *key])
     return ax
 
 
@@ -117,10 +127,24 @@ def _summary(label: str, values: Floats) -> str:
 
 def _over_time(ax: Axes, time: Floats, values: Floats, label: str, style: _series.LineStyle) -> Any:
     at, _, mean, high = _series.envelope(time, values, _RUNS)
-    line = _series.draw_line(ax, at, high, style, 1.3, label=_summary(label, values))
+    how = {"drawstyle": "default"}
+    line = _series.draw_line(ax, at, high, style, _THICK, label=_summary(label, values), **how)
     if len(values) > _RUNS:
-        _series.draw_line(ax, at, mean, (style[0], "solid"), 0.7)
+        _series.draw_line(ax, at, mean, (style[0], "solid"), _THIN, **how)
     return line
+
+
+#: Points: of the highest cost in a run, and of the mean.
+_THICK, _THIN = 1.5, 0.6
+
+
+def _widths(ax: Axes) -> list[Line2D]:
+    """What thick and thin lines are, for the legend."""
+    colour = on(ax, "#555555")
+    return [
+        Line2D([], [], color=colour, linewidth=_THICK, label="most in a run of events"),
+        Line2D([], [], color=colour, linewidth=_THIN, label="mean of it"),
+    ]
 
 
 def _groups(
@@ -143,7 +167,7 @@ def _distribution(
 ) -> Any:
     distinct, count = np.unique(values[values > 0], return_counts=True)
     share = np.cumsum(count[::-1])[::-1] / max(len(values), 1)
-    if len(distinct):  # the curve starts at 1 node, or at the least cost
+    if len(distinct):  # the curve starts at 1 entry, or at the least cost
         start = 1.0 if from_one else distinct[0]
         distinct, share = np.append(start, distinct), np.append(share[0], share)
     line = _series.draw_line(ax, distinct, share, style, 1.5, drawstyle="steps-pre")
@@ -164,4 +188,5 @@ def _log_axes(ax: Axes, unit: str, operations: int) -> None:
     if high < 12:  # less than a decade has one labelled tick, or none
         ax.set_xlim(min(low, 0.9), 12)
     ax.set_xlabel(unit)
-    ax.set_ylabel("share that costs as much or more")
+    verb = "read" if unit == _ENTRIES else "take"
+    ax.set_ylabel(f"share of calls that {verb} at least as many")

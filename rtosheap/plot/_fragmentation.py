@@ -12,6 +12,7 @@ from rtosheap import fragmentation as measures
 from rtosheap.plot import _series
 from rtosheap.plot._axes import axes_for, legend_above, number_text, percent
 from rtosheap.plot._ground import on
+from rtosheap.plot._overlap import tell_apart
 from rtosheap.replays import Replay
 from rtosheap.replays import blocks as _replay_blocks
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: Runs of events that a curve is summarised to.
-_RUNS = 240
+#: Runs of events that a curve is summarised to: so few that its dashes can be told.
+_RUNS = 80
+#: Per cent that the axis may reach to.
+_TOPS = (5, 10, 20, 30, 40, 50, 60, 80, 100)
 
 _LABELS = {
     "external": "external fragmentation",
@@ -40,8 +43,9 @@ def fragmentation(
 ) -> Axes:
     """Draw a measure of fragmentation over time, for several heaps on one axis.
 
-    Each curve is the mean over runs of events (240 of them, in a trace that has more events), with
-    a band from the least to the greatest value of each run.
+    Each curve is the mean over runs of events (80 of them, in a trace that has more events), with
+    a band from the least to the greatest value of each run. Curves that lie on each other show by
+    turns, dash by dash.
 
     Parameters
     ----------
@@ -51,7 +55,7 @@ def fragmentation(
         Where to draw; by default on a new figure.
     measure : {"external", "internal", "pigweed", "used"}
         ``1 - largest free block / free bytes`` (needs ``largest_free_block`` to be recorded);
-        ``1 - bytes asked for / bytes in allocated blocks``; what
+        ``1 - bytes requested / bytes in allocated blocks``; what
         :func:`rtosheap.fragmentation.pigweed_fragmentation` says of all free blocks; or
         ``used / live - 1``, with the memory used up to then as in
         :func:`rtosheap.fragmentation.used_bytes`.
@@ -104,9 +108,11 @@ def fragmentation(
         percent(ax.yaxis, _LABELS[measure])
         ax.set_ylim(bottom=0.0)
     else:
-        tops = [float(np.nanmax(values)) for _, values in curves if _any_known(values)]
-        whole = measure == "external" or max(tops, default=0.0) > 50
-        ax.set_ylim(0.0, 100.0 if whole else 1.1 * max([*tops, 5.0]))
+        most = max(
+            (float(np.nanmax(values)) for _, values in curves if _any_known(values)), default=0
+        )
+        ax.set_ylim(0.0, next((top for top in _TOPS if top >= most), _TOPS[-1]))
+    tell_apart(ax, handles)
     if legend:
         legend_above(ax, handles)
     return ax

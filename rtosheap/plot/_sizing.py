@@ -8,6 +8,7 @@ import numpy as np
 
 from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short, size_text, title_of
 from rtosheap.plot._ground import on
+from rtosheap.plot._overlap import tell_apart
 from rtosheap.plot._series import draw_line
 from rtosheap.plot._style import HEAP_LINES
 from rtosheap.sizing.curve import Sizing, SizingCurve, sizing_points
@@ -27,7 +28,9 @@ def sizing(
     """Draw how many allocations of a trace fail in a heap of which size.
 
     A curve for each heap; where it meets the ground, a dot and a line mark the exact smallest size
-    that serves. The dotted line is the peak of live bytes: no heap that is smaller can serve.
+    that serves. A triangle is at the size that the common advice says, total minus minimum ever
+    free, and at what fails there. The dotted line is the peak of live bytes: no heap that is
+    smaller can serve. Curves that lie on each other show by turns, dash by dash.
 
     Parameters
     ----------
@@ -73,6 +76,9 @@ def sizing(
         peak.set_label(f"peak live: {size_text(data.peak_live_bytes)}")
         handles.append(peak)
     ax.set_ylim(bottom=0.0)
+    tell_apart(ax, handles[: len(data.curves)])
+    advised = [_advice(ax, curve) for curve in data.curves if curve.advice_size in curve.sizes]
+    handles += advised[:1]
     _ticks(ax)
     ax.set_xlabel("heap size (KiB)")
     ax.set_ylabel("failed allocations")
@@ -91,6 +97,22 @@ def _draw(ax: Axes, curve: SizingCurve, peak: int) -> Any:
         ax.axvline(place, color=colour, linestyle=dashes, linewidth=0.7)
         ax.plot([place], [0.0], marker="o", markersize=5, color=colour, clip_on=False, zorder=4)
     return line
+
+
+def _advice(ax: Axes, curve: SizingCurve) -> Any:
+    at = curve.sizes.index(curve.advice_size or 0)
+    (mark,) = ax.plot(
+        [curve.sizes[at] / 1024],
+        [curve.failures[at]],
+        linestyle="none",
+        marker="v",
+        markersize=6,
+        color=on(ax, HEAP_LINES[curve.heap][0]),
+        clip_on=False,
+        zorder=5,
+        label="advice: total \u2212 minimum ever free",
+    )
+    return mark
 
 
 def _label(ax: Axes, curve: SizingCurve, peak: int) -> str:

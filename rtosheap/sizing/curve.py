@@ -27,6 +27,8 @@ class Row(Protocol):
     @property
     def size(self) -> int | None: ...
     @property
+    def advice_size(self) -> int | None: ...
+    @property
     def regions(self) -> tuple[tuple[int, int], ...] | None: ...
 
 
@@ -42,12 +44,23 @@ class SizingCurve(NamedTuple):
         recordings together.
     minimum : int or None
         The smallest size that serves; None when none does.
+    advice_size : int or None
+        What "total minus minimum ever free" says, as :attr:`rtosheap.MinimumSize.advice_size`;
+        None where it is not known.
     """
 
     heap: str
     sizes: tuple[int, ...]
     failures: tuple[int, ...]
     minimum: int | None
+    advice_size: int | None = None
+
+
+class _Known(NamedTuple):
+    """The smallest size of a heap, and the advised one."""
+
+    size: int | None
+    advice_size: int | None = None
 
 
 class Sizing(NamedTuple):
@@ -90,7 +103,8 @@ def sizing_points(
         By default all five.
     sizes : iterable of int, optional
         Bytes of the heaps to try. By default 24 sizes in equal ratios, from half the peak of live
-        bytes to somewhat above the largest minimum; and each heap's minimum and one step below.
+        bytes to somewhat above the largest minimum; and each heap's minimum, one step below, and
+        the advised size.
     minima : Comparison, or mapping of str to int or MinimumSize, optional
         What :func:`rtosheap.compare` or :func:`rtosheap.minimum_heap_size` (by the
         heap's name) found already, so that it need not be computed again.
@@ -116,10 +130,10 @@ def sizing_points(
     kinds = {heap_name(heap): heap_class(heap) for heap in heaps}
     names = list(kinds)
     if minima is None or isinstance(minima, Mapping):
-        known = {name: _as_size(minimum) for name, minimum in (minima or {}).items()}
+        known = {name: _as_known(minimum) for name, minimum in (minima or {}).items()}
     else:
         rows = list(minima)
-        known = {row.heap: row.size for row in rows}
+        known = {row.heap: _Known(row.size, row.advice_size) for row in rows}
         regions = regions or _regions_of(rows)
     if regions is None and any(layout_of(kind).has_regions for kind in kinds.values()):
         regions = _made_up(traces, known)
@@ -142,7 +156,7 @@ def sizing_points(
             done += 1
             if progress is not None:
                 progress(done, total)
-        curves.append(SizingCurve(name, tuple(tried), tuple(failures), found[name]))
+        curves.append(SizingCurve(name, tuple(tried), tuple(failures), *found[name]))
     return Sizing(name_of_all(traces), peak, tuple(curves), doubts_of_all(traces, 4))
 
 
@@ -154,46 +168,47 @@ def _regions_of(rows: Iterable[Row]) -> list[tuple[int, int | None]] | None:
     return None
 
 
-def _made_up(
-    traces: Sequence[Trace], known: dict[str, int | None]
-) -> Sequence[tuple[int, int | None]]:
+def _made_up(traces: Sequence[Trace], known: dict[str, _Known]) -> Sequence[tuple[int, int | None]]:
     name = heap_name(Heap4)
     known[name] = _minimum(traces, Heap4, known, None)
     layout = layout_of(Heap4)
-    return default_regions(known[name] or layout.largest(DEFAULT_BASE), layout)
+    return default_regions(known[name].size or layout.largest(DEFAULT_BASE), layout)
 
 
 def _minimum(
     traces: Sequence[Trace],
     heap: HeapKind,
-    known: Mapping[str, int | None],
+    known: Mapping[str, _Known],
     regions: Sequence[tuple[int, int | None]] | None,
-) -> int | None:
+) -> _Known:
     if heap_name(heap) in known:
         return known[heap_name(heap)]
     try:
-        return minimum_heap_size(
-            traces, heap, regions=regions if layout_of(heap).has_regions else None
-        ).size
+        own = regions if layout_of(heap).has_regions else None
+        return _as_known(minimum_heap_size(traces, heap, regions=own))
     except UnservableError:
-        return None
+        return _Known(None)
 
 
-def _as_size(minimum: int | MinimumSize | None) -> int | None:
-    return minimum.size if isinstance(minimum, MinimumSize) else minimum
+def _as_known(minimum: int | MinimumSize | None) -> _Known:
+    if isinstance(minimum, MinimumSize):
+        return _Known(minimum.size, minimum.advice_size)
+    return _Known(minimum)
 
 
 def _grid(
-    peak: int, name: str, found: Mapping[str, int | None], wanted: Sequence[int] | None
+    peak: int, name: str, found: Mapping[str, _Known], wanted: Sequence[int] | None
 ) -> list[int]:
     if wanted is not None:
         return list(wanted)
     low = max(peak / 2, 64.0)
-    high = 1.15 * max([size for size in found.values() if size] + [2 * low])
+    high = 1.15 * max([size for size, _ in found.values() if size] + [2 * low])
     grid = {int(size) for size in np.geomspace(low, high, _POINTS)}
-    minimum = found[name]
+    minimum, advice = found[name]
     if minimum is not None:
         grid |= {minimum, minimum - 8}
+    if advice is not None:
+        grid.add(advice)
     return sorted(grid)
 
 
