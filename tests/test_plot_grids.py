@@ -80,7 +80,7 @@ def test_nothing_lies_on_anything_in_a_plain_grid(size, coap_comparison, coap_si
         figure, axes = plt.subplots(2, 2, **({"figsize": size} if size else {}))
         for ax, (_, (function, argument)) in zip(axes.flat, four, strict=True):
             finish(function(argument, ax=ax))
-        draw(axes[0, 0])
+        figure.draw_without_rendering()
         names, found = [name for name, _ in four], faults(figure, list(axes.flat))
         assert not found, f"{names}: {found}"
         plt.close(figure)
@@ -92,13 +92,13 @@ def test_axes_follow_what_is_changed_later():
         plot.heap_map(used_heap(), ax=ax)
     for ax in axes.flat:
         ax.set_title("a title")
-    draw(axes[0])
+    figure.draw_without_rendering()
     assert not faults(figure, list(axes.flat))
     figure.set_size_inches(12, 9)
-    draw(axes[0])
+    figure.draw_without_rendering()
     assert not faults(figure, list(axes.flat))
     figure.set_layout_engine("constrained")
-    draw(axes[0])
+    figure.draw_without_rendering()
     assert not faults(figure, list(axes.flat))
 
 

@@ -273,9 +273,25 @@ def _legend(
     )
     heading = legend.get_title()
     heading.set_color(colour)
-    if title is not None and heading.get_window_extent().width > 0.94 * room:
-        heading.set_text(title.replace(", ", ",\n"))
+    if title is not None:
+        _break_lines(heading, title, 0.94 * room)
     return legend
+
+
+def _break_lines(text: Text, words: str, room: float) -> None:
+    """Write something into so many pixels, broken at commas where a line is too long."""
+    lines: list[str] = []
+    for given in words.split("\n"):
+        first, *rest = given.split(", ")
+        lines.append(first)
+        for part in rest:
+            text.set_text(f"{lines[-1]}, {part}")
+            if text.get_window_extent().width <= room:
+                lines[-1] = text.get_text()
+            else:
+                lines[-1] += ","
+                lines.append(part)
+    text.set_text("\n".join(lines))
 
 
 def _room(ax: Axes) -> float:
