@@ -276,6 +276,13 @@ def every_function(coap_comparison, coap_sizing):
     return calls
 
 
+def functions_that_differ(coap_comparison, coap_sizing):
+    """`every_function` without those that draw nothing that another does not."""
+    alike = ("risk", "bound, of a free", "fragmentation, pigweed", "fragmentation, internal")
+    calls = every_function(coap_comparison, coap_sizing)
+    return {name: call for name, call in calls.items() if name not in alike}
+
+
 # ---------------------------------------------------------------------- figures
 
 

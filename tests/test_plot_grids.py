@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.text import Text
-from plot_cases import draw, every_function, finish, legends, used_heap
+from plot_cases import draw, finish, functions_that_differ, legends, used_heap
 
 from rtosheap import plot
 
@@ -74,7 +74,7 @@ def faults(figure, axes):
 
 @pytest.mark.parametrize("size", [None, (10, 8)])
 def test_nothing_lies_on_anything_in_a_plain_grid(size, coap_comparison, coap_sizing):
-    calls = list(every_function(coap_comparison, coap_sizing).items())
+    calls = list(functions_that_differ(coap_comparison, coap_sizing).items())
     for start in range(0, len(calls), 4):
         four = [calls[(start + place) % len(calls)] for place in range(4)]
         figure, axes = plt.subplots(2, 2, **({"figsize": size} if size else {}))

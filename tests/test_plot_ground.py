@@ -16,7 +16,7 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
-from plot_cases import HEAPS, REPLAYS, every_function, finish, new_axes
+from plot_cases import HEAPS, REPLAYS, finish, functions_that_differ, new_axes
 
 from rtosheap import Heap4, Trace, plot, replay
 from rtosheap.plot import _style
@@ -152,7 +152,7 @@ def lost_area(artist, face, edge, ground):
 
 
 def cases(coap_comparison, coap_sizing):
-    calls = every_function(coap_comparison, coap_sizing)
+    calls = functions_that_differ(coap_comparison, coap_sizing)
     for kind in ("heap_1", "heap_5", "corrupt"):
         calls[f"heap_map, {kind}"] = (plot.heap_map, HEAPS[kind]())
     calls["heap_map, failed"] = (plot.heap_map, REPLAYS["failures"]())
