@@ -14,11 +14,11 @@ from rtosheap.plot._axes import (
     axes_for,
     font_size,
     height_inches,
-    is_narrow,
     kib,
     legend_above,
     size_text,
     title_of,
+    width_inches,
 )
 from rtosheap.plot._fit import settle
 from rtosheap.plot._ground import around, below, blank, ink, on
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _REST = Fill("#56a0d3")
+#: Inches from which on there is room for names beside the areas.
+_WIDE = 6.0
 #: Of the height, above the heap's size, for what failed.
 _MARGIN = 0.05
 #: Beyond this many points an area is painted, in a vector format, too.
@@ -112,7 +114,7 @@ def usage(
     kib(ax.yaxis, "size")
     if legend:
         heap = f"{replay.heap_kind} of {size_text(1024 * size)}"
-        narrow = is_narrow(ax)
+        narrow = width_inches(ax) < _WIDE
         handles = [_handle(ax, area) for area in reversed(areas)] if narrow else []
         said = title_of(heap, replay.trace.name, title, warnings=replay.warnings)
         legend_above(ax, [*handles, *failures], title=said)
