@@ -67,14 +67,13 @@ FEW_BUILDS = [
     ("i386", "everything checked"),
     ("Cortex-M0", "protector"),
 ]
-HOSTED = ["x86-64 gcc", "x86-64 clang", "i386"]
 FEW_HOSTS = [("x86-64 gcc", 2)]
 
 
 @pytest.mark.parametrize(("target", "level"), few_of(product(TARGETS, FIRMWARE), FEW_BUILDS))
 def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
     for heap in HEAPS:
-        for optimize in ("-O0", "-Os", "-O2"):
+        for optimize in ("-Os", "-O2"):
             compile_one(
                 TARGETS[target], CORE / f"{heap}.c", tmp_path / "x.o", optimize, *FIRMWARE[level]
             )
@@ -82,7 +81,7 @@ def test_the_core_as_firmware(target: str, level: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("target", "checks"),
-    few_of(product(["x86-64 gcc", "x86-64 clang", "i386"], range(3)), FEW_HOSTS),
+    few_of([*FEW_HOSTS, ("x86-64 gcc", 0), ("x86-64 clang", 2), ("i386", 1)], FEW_HOSTS),
 )
 def test_the_core_on_a_host(target: str, checks: int, tmp_path: Path) -> None:
     options = ("-O2", "-DRH_HOSTED=1", f"-DRH_CHECKS={checks}")

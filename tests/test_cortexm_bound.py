@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -306,8 +307,17 @@ def test_found_is_no_more_than_proven(heap: str, index: bool) -> None:
         assert result.free_found >= 0.96 * result.free
 
 
-@pytest.mark.parametrize("optimize", ["-Os", "-O2"])
-@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"])
+@pytest.mark.parametrize(
+    ("cpu", "optimize"),
+    [
+        ("cortex-m0", "-Os"),
+        ("cortex-m3", "-O2"),
+        ("cortex-m4", "-Os"),
+        ("cortex-m7", "-O2"),
+        ("cortex-m33", "-Os"),
+        ("cortex-m0", "-O2"),
+    ],
+)
 def test_every_processor(cpu: str, optimize: str) -> None:
     need()
     tried = 0
@@ -323,8 +333,13 @@ def test_every_processor(cpu: str, optimize: str) -> None:
     assert tried == 12
 
 
-@pytest.mark.parametrize("optimize", ["-O0", "-Og", "-O3"])
-@pytest.mark.parametrize(("heap", "index"), HEAPS)
+LEVELS = [("-O0", "-Og"), ("-Og", "-O3"), ("-O3", "-O0")]
+
+
+@pytest.mark.parametrize(
+    ("heap", "index", "optimize"),
+    [(*heap, level) for heap, two in zip(HEAPS, cycle(LEVELS)) for level in two],
+)
 def test_every_level(heap: str, index: bool, optimize: str) -> None:
     need()
     options: dict[str, Any] = {"toolchain": GCC, "search": SEARCH, "optimize": optimize}

@@ -6,6 +6,7 @@ import io
 import random
 import sys
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,7 @@ def test_the_arena_is_the_lists(heap: str, chunk: int | None) -> None:
     assert run.instructions.max() < plain.instructions.max()
 
 
-@pytest.mark.parametrize("optimize", ["-O2", "-Os"])
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize(("cpu", "optimize"), list(zip(CPUS, cycle(["-O2", "-Os"]))))
 def test_the_arena_is_the_lists_on_every_processor(cpu: str, optimize: str) -> None:
     assert len(CPUS) == 6
     tried = 0

@@ -39,7 +39,11 @@
 #define HEAP3_OPS NULL
 #endif
 
-#if RH_HAS_SHADOW
+/* A program of the five heaps alone may do without: it compiles in a part of the time. */
+#ifndef RH_POLICIES
+#define RH_POLICIES RH_HAS_SHADOW
+#endif
+#if RH_POLICIES
 #include "../policies/policy.h"
 
 #include "ops_policy.h"
