@@ -143,6 +143,16 @@ def test_curves_that_lie_on_each_other_show_by_turns():
     assert dashes(ax.lines[1]) is None
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_each_of_many_equal_curves_has_a_dash_in_the_legends_key(count):
+    run = coap_replay()
+    ax = plot.fragmentation({f"run {n}": run for n in range(count)}, ax=new_axes())
+    for key in legends(ax)[0].get_lines():
+        offset, dash, gap = (key.get_linewidth() * part for part in dashes(key))
+        start = (dash + gap - offset) % (dash + gap)
+        assert start + dash <= np.ptp(key.get_xdata())
+
+
 def test_how_near_lines_lie_is_seen_by_their_way_not_by_their_points():
     ax = new_axes()
     ax.set(xlim=(0, 100), ylim=(0, 100))

@@ -1,5 +1,6 @@
 """The plots of sizes: sizing and comparison."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from plot_cases import legends, new_axes
@@ -87,9 +88,18 @@ def test_a_comparison_says_what_lies_beyond_the_break(coap_comparison):
     (cut,) = ax.texts
     _, reach = ax.get_xlim()
     beyond = coap_comparison["heap_1"].size - 1024 * reach
-    assert cut.get_text() == f"{size_text(beyond)} more"
+    assert cut.get_text() == f"+{size_text(beyond)}"
     assert cut.get_position()[1] == [row.heap for row in coap_comparison].index("heap_1")
     assert not plot.comparison(compare(data.load("coap-server"), heaps=["heap_4"])).texts
+
+
+def test_what_lies_beyond_the_break_hides_no_peak_in_a_grid_of_plots(coap_comparison):
+    figure, axes = plt.subplots(2, 2, figsize=(9, 7))
+    ax = plot.comparison(coap_comparison, ax=axes[0, 0])
+    figure.canvas.draw()
+    (cut,) = ax.texts
+    peak = ax.transData.transform((coap_comparison.peak_live_bytes / 1024, 0))[0]
+    assert cut.get_window_extent().x0 > peak
 
 
 def test_a_comparison_draws_the_size_that_was_asked_about():

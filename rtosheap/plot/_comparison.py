@@ -177,7 +177,7 @@ def _cut_long_bars(ax: Axes, sizes: list[int], reach: float, unit: int) -> None:
         ax.text(
             0.94 * reach / unit,
             place,
-            f"{size_text(size - reach)} more",
+            f"+{size_text(size - reach)}",
             ha="right",
             va="center",
             fontsize=0.92 * font_size(ax),

@@ -19,8 +19,8 @@ Points = npt.NDArray[np.float64]
 _NEAR = 1.5
 #: Of a line's points, so many are looked at.
 _LOOKED_AT = 300
-#: A dash, in widths of its line.
-_DASH = 4.0
+#: A turn of all, in widths of a line: so short that a legend's key shows each line's dash.
+_PERIOD = 8.0
 
 
 def tell_apart(ax: Axes, lines: Sequence[Line2D]) -> None:
@@ -40,8 +40,9 @@ def tell_apart(ax: Axes, lines: Sequence[Line2D]) -> None:
         else:
             groups.append([number])
     for group in groups:
+        dash = _PERIOD / len(group)
         for turn, number in enumerate(group if len(group) > 1 else ()):
-            lines[number].set_linestyle((turn * _DASH, (_DASH, (len(group) - 1) * _DASH)))
+            lines[number].set_linestyle((turn * dash, (dash, _PERIOD - dash)))
             lines[number].set_dash_capstyle("butt")
 
 
