@@ -63,7 +63,7 @@ def test_measures_are_those_of_our_own(told: Replay) -> None:
 
 def test_what_is_not_told_is_left_out_or_named(untold: Replay) -> None:
     assert plot.memory_over_time(untold).get_ylabel() == "address"
-    assert [text.get_text() for text in plot.usage(untold).texts] == ["asked for", "not told"]
+    assert [text.get_text() for text in plot.usage(untold).texts] == ["requested", "not told"]
     assert plot.animate(untold) is not None
     for draw, function in (
         (lambda: plot.fragmentation(untold), "rh_foreign_walk"),

@@ -44,7 +44,7 @@ def test_usage_draws_the_columns():
     found = edges(ax, n)
     size, free = 36 * 1024, run.free_size.astype(int)
     for name, top in (
-        ("asked for", run.live_bytes),
+        ("requested", run.live_bytes),
         ("rest of allocated blocks", size - 8 - free),
         ("free, in smaller blocks", size - run.largest_free_block.astype(int)),
     ):
@@ -52,7 +52,7 @@ def test_usage_draws_the_columns():
         moves = np.flatnonzero(np.diff(top)) + 1  # an edge has two heights where it steps
         still = np.setdiff1d(np.arange(1, n), moves)
         np.testing.assert_allclose(steps[still], top[still], err_msg=name)
-    names = ["asked for", "rest of allocated blocks", "free, in smaller blocks"]
+    names = ["requested", "rest of allocated blocks", "free, in smaller blocks"]
     assert [text.get_text() for text in ax.texts] == [*names, "largest free block"]
     (dot,) = (line for line in ax.lines if line.get_label() == "minimum ever free")
     event = int(free.argmin())
@@ -66,7 +66,7 @@ def test_usage_draws_the_columns():
 
 def test_usage_names_what_is_known():
     ax = plot.usage(coap_replay(record=None), ax=new_axes())
-    told = ["asked for", "rest of allocated blocks", "free"]
+    told = ["requested", "rest of allocated blocks", "free"]
     assert [text.get_text() for text in ax.texts] == told
     heights = [text.xyann[1] for text in ax.texts]
     assert heights == sorted(heights)

@@ -22,8 +22,7 @@ FORBIDDEN = re.compile(
     r"|\basked for (by|at) event\b|\bevent [\w{}]+,? (which )?asks for",
     re.IGNORECASE,
 )
-#: What a plot writes is short.
-SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "plot"]
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 PAGES = [
     *(ROOT / name for name in ("README.md", "csrc/README.md", "notebooks/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),

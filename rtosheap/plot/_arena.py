@@ -79,7 +79,7 @@ def between_holes(
 
 
 def _known_layers(heap: Allocator, pins: bool) -> list[Layer]:
-    """Of an allocator that is not ours: what was asked for, and what it says is free."""
+    """Of an allocator that is not ours: what was requested, and what it says is free."""
     blocks = heap._known_blocks()
     pinned = between_holes(blocks, heap.regions) if pins else set()
 

@@ -60,7 +60,7 @@ def heap_map(
     Parameters
     ----------
     heap : Heap, ForeignHeap or Replay
-        Of a `ForeignHeap` what was asked for in live blocks, and what its walk says is free.
+        Of a `ForeignHeap` what was requested in live blocks, and what its walk says is free.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     event : int, optional
@@ -68,8 +68,8 @@ def heap_map(
     request : int, optional
         Bytes of an allocation that fails; by default those of a replay's failed event.
     requested : mapping of int to int, optional
-        Bytes asked for, by payload address. A heap does not remember them; given them, what was
-        not asked for in a block is drawn as padding (unsplit remainders included).
+        Bytes requested, by payload address. A heap does not remember them; given them, what was
+        not requested in a block is drawn as padding (unsplit remainders included).
         :func:`rtosheap.fragmentation.requested_sizes` has them for a replay, of which they are
         known.
     row_bytes : int, optional
@@ -153,7 +153,7 @@ class _Hole(NamedTuple):
 
 
 def _before(replay: Replay, event: int | None) -> tuple[Any, dict[int, int], int | None]:
-    """The heap before an event, what was asked for in it, and what of the event failed."""
+    """The heap before an event, what was requested in it, and what of the event failed."""
     event = replay.first_failure if event is None else operator.index(event)
     if event is None:
         return replay.heap, requested_sizes(replay), None

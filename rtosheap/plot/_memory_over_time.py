@@ -63,7 +63,7 @@ def memory_over_time(
     ----------
     replay : Replay
         With the columns ``address`` and ``block_size`` (both recorded by default). Of an allocator
-        that does not tell block sizes, rectangles are as high as what was asked for.
+        that does not tell block sizes, rectangles are as high as what was requested.
     ax : Axes, optional
         Where to draw; by default on a new figure.
     color_by : {"size", "lifetime", "task"}

@@ -61,10 +61,10 @@ def policies(
     """Draw what each policy needs for each of several traces, as a table whose cells are shaded.
 
     A cell's number is the smallest heap that serves the trace over its peak of live bytes; the
-    smaller one below it, the most nodes of the free list that one call reads. The more a cell
+    smaller one below it, the most free-list entries that one call reads. The more a cell
     stands out, the more memory: white (on a dark ground, black) is the peak itself, and the other
     end twice as much or more. The least of a trace is bold. The last column is the geometric mean
-    of the row (:func:`rtosheap.comparison.mean_ratios`) and the most nodes of all traces; rows
+    of the row (:func:`rtosheap.comparison.mean_ratios`) and the most entries of all traces; rows
     stand in its order.
 
     ``\u2264`` is before a ratio whose sizes were not all tried, so that a smaller heap may serve as
@@ -251,7 +251,7 @@ def _colour(ax: Axes, cell: _Cell) -> Any:
 
 
 def _write(ax: Axes, cells: list[_Cell]) -> None:
-    """The numbers, as large as their cells allow; those of nodes only where they can be read."""
+    """The numbers, as large as their cells allow; those of entries only where they can be read."""
     wide, tall = _cell_points(ax)
     longest = max((len(cell.text) for cell in cells), default=1)
     fits = min(font_size(ax), wide / (_WIDE * longest), tall / _HIGH)
@@ -287,5 +287,5 @@ def _explain(ax: Axes, cells: list[_Cell], warnings: list[str]) -> None:
         handles.append(sign)
     if any(cell.ratio is None for cell in cells):
         handles.append(Patch(label="serves in no size", **_none(ax)))
-    words = "below: most nodes of a call", "bold: least of a trace"
+    words = "below: most free-list entries read by a call", "bold: least of a trace"
     legend_above(ax, handles, title=title_of(*words, warnings=warnings))

@@ -84,7 +84,7 @@ HEAP_LINES: dict[str, tuple[str, Any]] = {
     "heap_2": ("#d55e00", (0, (5, 1.5))),
     "heap_3": ("#009e73", (0, (4, 1.2, 1, 1.2))),
     "heap_4": ("#0072b2", "solid"),
-    "heap_5": ("#cc79a7", (0, (6, 1, 1, 1, 1, 1))),
+    "heap_5": ("#b0568c", (0, (6, 1, 1, 1, 1, 1))),
 }
 
 #: For several lines that are no heaps, or several replays of one heap.

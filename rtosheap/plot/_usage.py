@@ -1,4 +1,4 @@
-"""Where a heap's bytes are over time: asked for, taken and free."""
+"""Where a heap's bytes are over time: requested, taken and free."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def usage(
     x: _series.TimeAxis = "event",
     legend: bool = True,
 ) -> Axes:
-    """Draw where the heap's bytes are over time: asked for, taken and free.
+    """Draw where the heap's bytes are over time: requested, taken and free.
 
-    From the bottom: live bytes as the program asked for them; the rest of the allocated blocks,
+    From the bottom: live bytes as the program requested them; the rest of the allocated blocks,
     which is headers, padding and unsplit remainders (and on heap_1 what was freed); what is free in
     blocks other than the largest; and the largest free block, if it was recorded. The upper end is
     the size of the heap. A dot marks where the least was ever free; allocations that failed are
@@ -137,7 +137,7 @@ def _areas(replay: Replay) -> tuple[list[_Area], Floats | None, int | None]:
         earlier = sum(size for _, size, allocated in replay._before._blocks(True) if allocated)
         free, start = replay.column("free_size"), replay._before.minimum_ever_free_size
     asked = _replay_blocks.live_bytes(replay, blocks)
-    areas = [_Area("asked for", ALLOCATED, _kib(asked))]
+    areas = [_Area("requested", ALLOCATED, _kib(asked))]
     if "block_size" in known:
         taken = _replay_blocks.allocated_bytes(replay, blocks) + earlier
         areas.append(_Area("rest of allocated blocks", _REST, _kib(taken)))
