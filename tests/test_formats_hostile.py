@@ -18,6 +18,7 @@ from needs import LAST_RESORT, ROOT
 from parts import few_of
 from steps import steps
 from trace_files import MAGIC, load, saved
+from tracerecorder_files import MALLOC, SNAPSHOT, Event, Target
 
 from rtosheap.cli import main
 from rtosheap.traces import Trace, TraceError, formats
@@ -303,7 +304,9 @@ BOMBS: dict[str, list[tuple[bytes, bytes]]] = {
     "pigweed": [(b"m 1 0x1\n", b"m"), (b"m 1 0x1\n", b"m 1 0x")],
     "valgrind": [(b"--1-- malloc(1) = 0x1\n", b"-"), (b"--1-- malloc(1) = 0x1\n--1-- (", b"1,")],
     "ltrace": [(b"malloc(1) = 0x1\n", b"m"), (b"malloc(1) = 0x1\nmalloc(", b"1) = ")],
+    "tracerecorder": [(Target().head(), b"\0"), (SNAPSHOT, b"\xa1")],
 }  # fmt: skip
+MALLOCS = [Event(MALLOC, (8, 8), 0)] * 65_536
 #: Events that take the most memory for their bytes.
 DENSE = {
     "text": (MAGIC, b"f 1 1 a\n"),
@@ -315,6 +318,7 @@ DENSE = {
     "pigweed": (b"m 1 0x1\n", b"m 1 1\n"),
     "valgrind": (b"", b"--1-- malloc(1) = 0x1\n"),
     "ltrace": (b"", b"malloc(1) = 0x1\n"),
+    "tracerecorder": (Target(entries=[]).head(), b"".join(Target().encode(MALLOCS))),
 }
 
 CHILD = """
@@ -396,7 +400,7 @@ def test_a_header_is_bounded():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in formats.NAMES if name not in ("npz", "recorder")]
+    "name", [name for name in formats.NAMES if name not in ("npz", "recorder", "tracerecorder")]
 )
 def test_a_line_is_bounded(name):
     before = {"text": MAGIC, "csv": b"op,id,size\n", "rep": b"1\n9\n", "heaptrack": b"v 1 3\n"}

@@ -20,7 +20,7 @@ LAYERS = (
     {"heaps", "traces"},
     {"allocators"},
     {"kinds", "freertos", "data", "device", "replays"},
-    {"fragmentation"},
+    {"fragmentation", "requests"},
     {"sizing", "corruption", "inspection", "testing"},
     {"comparison", "cortexm", "risk"},
     {"plot", "reports"},
@@ -40,6 +40,7 @@ BY_NAME = {
     "replays.result": {"'rtosheap.reports'"},
     "traces.trace": {
         "'rtosheap.reports'",
+        "'rtosheap.requests'",
         "'rtosheap.traces.changes'",
         "'rtosheap.traces._summary'",
         "'rtosheap.traces._to_c'",

@@ -6,9 +6,14 @@ import argparse
 from typing import Any
 
 from rtosheap.cli import _arguments
+from rtosheap.kinds import NAMES
+from rtosheap.requests import requested
 from rtosheap.traces import formats
+from rtosheap.traces.meta import INCOMPLETE
+from rtosheap.traces.sizes import SIZES, warn_of_sizes
+from rtosheap.work import named
 
-_HINTS = "\n".join(f"  {reader.NAME:10} {reader.HINT}" for reader in formats.READERS)
+_HINTS = "\n".join(f"  {reader.NAME:13} {reader.HINT}" for reader in formats.READERS)
 ABOUT = "Convert a trace from one format to another."
 EXAMPLE = f"""\
 formats of IN, told by its content, or by --format:
@@ -30,6 +35,7 @@ examples:
   rtosheap convert capture.bin device.trace.gz    recorded addresses are kept
   rtosheap convert heaptrack.zst my.trace --what-if without:size=72704
   rtosheap convert serial.log my.trace.gz --format freertos
+  rtosheap convert device.psf device.trace.gz --heap heap_4 --kernel V11.3.0
 
 {_arguments.CHANGES}"""
 
@@ -40,11 +46,41 @@ def add(parser: Any) -> None:
     parser.add_argument("out", metavar="OUT", help="the file to write")
     _arguments.add_what_if(parser, "write the trace as it would be")
     _arguments.add_reading(parser)
+    parser.add_argument(
+        "--heap",
+        choices=NAMES,
+        help="of a recording whose sizes are as the kernel logged them: the device's heap; sizes "
+        "are then the largest requests that give the logged blocks",
+    )
+    parser.add_argument(
+        "--kernel",
+        type=_arguments.parse_kernel,
+        metavar="RELEASE",
+        help="with --heap: the device's FreeRTOS release, V8.2.3 to V11.3.0 (default: the newest)",
+    )
+    parser.add_argument(
+        "--word-size",
+        type=int,
+        choices=(4, 8),
+        help="with --heap: the device's sizeof(size_t) (default: what the recording says, or 4)",
+    )
+    parser.add_argument(
+        "--alignment",
+        type=int,
+        choices=(4, 8, 16, 32),
+        help="with --heap: the device's portBYTE_ALIGNMENT (default: 8)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run it."""
     trace = _arguments.load(args.trace, args)
+    device = {name: getattr(args, name) for name in ("kernel", "word_size", "alignment")}
+    if args.heap is not None:
+        with named(f"the trace {args.trace}"):
+            trace = requested(trace, args.heap, **device)
+    elif any(option is not None for option in device.values()):
+        raise ValueError("--kernel, --word-size and --alignment are those of --heap; name it")
     if args.what_if is not None:
         trace = trace.what_if(args.what_if)
     trace.save(args.out)
@@ -53,4 +89,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{int(trace.meta['set_aside_bytes']):,} bytes are needed outside the heap.")
     if trace.loss:
         print(trace.loss)
+    sizes = warn_of_sizes(trace.meta.get(SIZES, ""))
+    for said in filter(None, (sizes, trace.meta.get(INCOMPLETE))):
+        print(said)
     return 0

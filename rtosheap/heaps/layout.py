@@ -299,6 +299,13 @@ class Layout:
             max(chunk, _LEAST_CHUNK) if isinstance(chunk, int) else np.maximum(chunk, _LEAST_CHUNK)
         )
 
+    def largest_in(self, block: Any) -> Any:
+        """The largest request that such a block is the smallest for: of an int, or of each in an
+        array; of a block that there is not, a number that has another.
+        """
+        request = block - self.overhead
+        return request - 1 if self.variant.pads else request
+
     def largest_request(self, free: int, usable: int | None = None) -> int:
         """The largest request that a free block of so many bytes serves, in an arena of so many
         usable ones; 0 if it serves none.

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
-from rtosheap.traces.meta import ABI
+from rtosheap.traces.meta import ABI, INCOMPLETE
+from rtosheap.traces.sizes import SIZES, warn_of_sizes
 
 #: What a C++ runtime takes for itself before the program begins. heaptrack brings one along.
 _RUNTIMES_BLOCK = 72_704
@@ -40,6 +41,11 @@ def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
             "the recording is not complete, so that this holds for what was recorded only: "
             + "; ".join(lacks)
         )
+    if INCOMPLETE in trace.meta:
+        yield trace.meta[INCOMPLETE]
+    sizes = warn_of_sizes(trace.meta.get(SIZES, ""))
+    if sizes is not None:
+        yield sizes
     source = trace.meta.get("source", "")
     if source.startswith(_RECORDERS) and len(trace) and int(trace.size[0]) == _RUNTIMES_BLOCK:
         yield (

@@ -21,6 +21,9 @@ ADDRESSED = "addressed"
 #: And that under which it writes what is missing of a trace, as ``kind=count`` words.
 MISSING = "missing"
 
+#: Why a recording is not whole where no count says it, in words.
+INCOMPLETE = "incomplete"
+
 #: What a program's pointers were like where it was recorded: ``LP64 (x86-64, 8-byte pointers)``.
 ABI = "abi"
 

@@ -82,6 +82,10 @@ class Trace(TraceBase):
         format: str | None = None,
         strict: bool = True,
         max_bytes: int | None = None,
+        heap: Any = None,
+        kernel: str | None = None,
+        word_size: int | None = None,
+        alignment: int | None = None,
     ) -> Self:
         """Read a trace from a file.
 
@@ -93,8 +97,8 @@ class Trace(TraceBase):
         format : str, optional
             ``"text"``, ``"npz"``, ``"csv"``, ``"rep"``, or a recorder's: ``"valgrind"``,
             ``"mtrace"``, ``"ltrace"``, ``"heaptrack"``, ``"freertos"``, ``"pigweed"``,
-            ``"recorder"``; see :mod:`rtosheap.traces.formats`. Told from the content when it is
-            not given; the file's name does not matter.
+            ``"recorder"``, ``"tracerecorder"``; see :mod:`rtosheap.traces.formats`. Told from the
+            content when it is not given; the file's name does not matter.
         strict : bool, default True
             If False, bad lines and events that cannot be are left out and counted in
             :attr:`dropped`, instead of being errors.
@@ -102,12 +106,22 @@ class Trace(TraceBase):
             The most that the file may hold once it is unpacked; reading takes some 20 times as much
             memory at most. When it is not given it is 1 GiB, and for a compressed file 32
             times its size, or 64 MiB if that is more: a small file cannot take all memory.
+        heap : type or str, optional
+            Of a recording whose sizes are as the kernel logged them (``meta["sizes"]`` says so, and
+            so does every result): which heap the device has. Sizes are then the largest requests
+            that give the logged blocks, and ``meta["sizes"]`` says what may be too much. Without
+            it, they are as they were logged, the header included.
+        kernel, word_size, alignment : optional
+            Of that heap: the kernel's release, the newest by default; `sizeof(size_t)`, by default
+            what the recording says or 4; `portBYTE_ALIGNMENT`, by default 8.
 
         Raises
         ------
         TraceError
             Whatever the file holds: with its name, the line where the format has lines, and what
             would be right.
+        ValueError
+            A `heap` for a trace whose sizes are not as a kernel logged them, or no such heap.
         OSError
             If the file cannot be read.
 
@@ -130,7 +144,16 @@ class Trace(TraceBase):
             except TraceError as error:
                 line = None if lines is None or error.event is None else lines.of(error.event)
                 raise error.at(line=line, path=None) from None
-        return trace
+        if heap is None:
+            if any(option is not None for option in (kernel, word_size, alignment)):
+                raise ValueError("kernel, word_size and alignment are those of a heap; name it")
+            return trace
+        options = {"kernel": kernel, "word_size": word_size, "alignment": alignment}
+        try:
+            asked: Self = import_module("rtosheap.requests").requested(trace, heap, **options)
+        except TraceError as error:
+            raise error.at(line=None, path=describe_source(path)) from None
+        return asked
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the trace to a file, in the format that its name's suffix says.

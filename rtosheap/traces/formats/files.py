@@ -23,6 +23,7 @@ READER_MODULES = {
     "csv": "table",
     "rep": "rep",
     "recorder": "recorder",
+    "tracerecorder": "tracerecorder",
     "heaptrack": "heaptrack",
     "mtrace": "mtrace",
     "freertos": "freertos",
@@ -116,10 +117,11 @@ def _told(head: bytes, stream: Stream) -> tuple[Reader, Stream]:
     for reader in READERS:
         if reader.sniff(head):
             return reader, stream
-    if b"\0" in head:  # memory of a device, perhaps, with a recorder's ring somewhere in it
-        data, recorder = stream.read(), _load("recorder")
-        if recorder.holds_ring(data):
-            return recorder, Stream(io.BytesIO(data), len(data))
+    if b"\0" in head:  # memory of a device, perhaps, with a recorder's buffer somewhere in it
+        data, recorder, percepio = stream.read(), _load("recorder"), _load("tracerecorder")
+        for reader, holds in ((recorder, recorder.holds_ring), (percepio, percepio.holds_dump)):
+            if holds(data):
+                return reader, Stream(io.BytesIO(data), len(data))
     raise TraceError(
         f"begins with {head[:24]!r}, which is none of the formats; "
         f"format= (--format) forces one: {', '.join(NAMES)}"
