@@ -13,7 +13,7 @@ from rtosheap.kinds import HeapKind, freertos_class, heap_name, layout_of
 from rtosheap.traces import Op, TraceError
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.meta import ABI, described
-from rtosheap.traces.sizes import ADJUSTED, LOGGED, NEAREST, SIZES
+from rtosheap.traces.sizes import ADJUSTED, LOGGED, NEAREST, REQUESTED, SIZES
 
 __all__ = ["requested"]
 
@@ -66,7 +66,7 @@ def requested(
     >>> trace.size.tolist()
     [112, 8]
     """
-    meaning = trace.meta.get(SIZES, "as requested")
+    meaning = trace.meta.get(SIZES, REQUESTED)
     if meaning not in (LOGGED, ADJUSTED):
         raise ValueError(
             f"heap is {heap_name(heap)!r}, for sizes as a kernel logs them; those of the trace are "
@@ -78,7 +78,7 @@ def requested(
     given = {"word_size": word_size, "alignment": 8 if alignment is None else alignment}
     layout = layout_of(freertos_class(heap), {**given, "kernel": kernel})
     if layout.is_newlib:
-        columns.meta[SIZES] = "as requested"
+        columns.meta[SIZES] = REQUESTED
         columns.loss = columns.loss._replace(rounded_sizes=0)
         return trace.with_columns(columns)
     release = find_kernel(kernel).name

@@ -13,11 +13,13 @@ from plot_cases import legends
 from rtosheap import Heap4, Trace, compare, data, minimum_heap_size, plot, replay
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
+from rtosheap.requests import requested
 from rtosheap.sizing import sizing_points
 from rtosheap.traces import Dropped, Loss
 from rtosheap.traces.doubts import doubts
 from rtosheap.traces.formats.files import write
 from rtosheap.traces.loss import _DROPPED_WORDS, _HARMLESS, _WORDS
+from rtosheap.traces.sizes import ADJUSTED, LOGGED
 
 LOSS = Loss(lost_events=22, damaged_bytes=600, free_null_lines=3)
 DROPPED = Dropped(bad_line=4, time_set=1)
@@ -232,6 +234,26 @@ def test_pointers_of_two_machines(abi: str, word_size: int, less: str | None) ->
     found = doubts(trace, word_size)
     assert [f"is {less} on the device" in text for text in found] == [True] * (less is not None)
     assert doubts(trace + other, word_size) == doubts(other + trace, word_size) == found
+
+
+def test_sizes_and_what_is_missing_stay_told_of_traces_put_together() -> None:
+    logged = Trace("m", [0], [16], meta={"sizes": LOGGED, "incomplete": "its end alone"})
+    other = Trace("m", [0], [16], meta={"sizes": ADJUSTED, "incomplete": "its middle"})
+    asked = Trace("m", [0], [16])
+    assert (logged + logged).meta["sizes"] == (logged + logged + logged).meta["sizes"] == LOGGED
+    for left, right in ((logged, other), (logged, asked), (logged + asked, other)):
+        both = left + right
+        assert doubts(both, 4) == doubts(right + left, 4)
+        assert "its end alone" in doubts(both, 4)[0]
+        (told,) = [text for text in doubts(both, 4) if text.startswith("sizes are")]
+        assert LOGGED in told
+        with pytest.raises(ValueError, match="those of the trace are"):
+            requested(both, Heap4)
+    assert doubts(logged[:], 4) == doubts(logged.what_if("round:8"), 4) == doubts(logged, 4)
+    asked_for = requested(logged + logged, Heap4)
+    assert asked_for.size.tolist() == [8, 8]
+    assert "up to 7 bytes" in (asked_for + asked).meta["sizes"]
+    assert not doubts(asked, 4)
 
 
 def test_what_is_known_of_a_valgrind_log_can_be_said() -> None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from rtosheap.traces.columns import ID_MAX, TIME_MAX, Columns, Int32, Int64, Links, Tasks
 from rtosheap.traces.events import Op
 from rtosheap.traces.loss import Dropped
-from rtosheap.traces.meta import ABI, described
+from rtosheap.traces.meta import ABI, INCOMPLETE, described
+from rtosheap.traces.sizes import REQUESTED, SIZES, join_meanings
 
 
 def cut(columns: Columns, previous: Links, start: int, stop: int) -> Columns:
@@ -150,4 +151,9 @@ def _joined_meta(a: dict[str, str], b: dict[str, str]) -> dict[str, str]:
     abis = dict.fromkeys(part for one in (a, b) for part in one.get(ABI, "").split(" + ") if part)
     if abis:
         meta[ABI] = " + ".join(abis)
+    if SIZES in a or SIZES in b:
+        meta[SIZES] = join_meanings(*(one.get(SIZES, REQUESTED) for one in (a, b)))
+    reasons = sorted({reason for one in (a, b) for reason in one.get(INCOMPLETE, "").split("; ")})
+    if any(reasons):
+        meta[INCOMPLETE] = "; ".join(filter(None, reasons))
     return meta

@@ -34,6 +34,8 @@ sys.path.insert(0, str(HERE.parent))
 import recorder_reference as recorder  # noqa: E402
 from reader_references import REFERENCES, outcome  # noqa: E402
 from steps import steps  # noqa: E402
+from tracerecorder_files import RING, Target, a_run  # noqa: E402
+from tracerecorder_snapshots import SNAPSHOT, a_snapshot  # noqa: E402
 
 from rtosheap.traces import Trace, TraceError, TraceWarning, formats  # noqa: E402
 from rtosheap.traces.formats.streams import DAMAGED  # noqa: E402
@@ -99,6 +101,17 @@ SMALL = Trace.from_events(
 )  # fmt: skip
 
 
+def percepio() -> list[tuple[str, bytes]]:
+    """Streams, rings and a snapshot as TraceRecorder writes them."""
+    plain = Target(14)
+    events, names = a_run(1, 80, target=plain, backwards=True)
+    ring, _ = plain.ring(events, 900, names=names)
+    others = [Target(10, ">"), Target(12, word=8), Target(13, clock=4), Target(14, cores=2)]
+    streams = [target.stream(a_run(2, 60, target=target)[0]) for target in (plain, *others)]
+    found = [*streams, ring, a_snapshot(1, 300, 150)[0]]
+    return [("tracerecorder", data) for data in found]
+
+
 def saved(trace: Trace, suffix: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TraceWarning)
@@ -114,7 +127,7 @@ def seeds() -> list[tuple[str, bytes]]:
     ]
     plain = ("text", saved(Trace("mmf", [0, 1, 0], [8, 9, 0]), ".trace"))
     by_hand = [("freertos", SERIAL), ("pigweed", PIGWEED), ("ltrace", LTRACE)]
-    return [*logs(), *by_hand, *written, plain]
+    return [*logs(), *percepio(), *by_hand, *written, plain]
 
 
 # ---------------------------------------------------------------------- files made by their rules
@@ -219,6 +232,7 @@ WORDS = [
     *(b"@ ", b"(nil)", b") = ", b"a 1 ", b"v 1 ", b"0x", b"M 0x1 ", b"=1 ", b"-", b"1e9", b"_"),
     *(b"malloc(", b"a->", b"<... malloc resumed> ", b" <unfinished ...>", b"--1-- ", b"==1== "),
     *(b"RHE1", b"RHRING1\0", b"PK\x03\x04"),
+    *(RING, SNAPSHOT, Target().head(), b"\x01\0\0\x20", b"\x38\x20"),
 ]
 NUMBERS = [
     *(b"0", b"-1", b"1", b"255", b"4294967296", b"9223372036854775807", b"9223372036854775808"),

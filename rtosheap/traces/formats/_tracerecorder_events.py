@@ -144,7 +144,7 @@ class Scanner:
 
     def _begins(self, events: Events, before: int | None, at: int, end: int) -> bool:
         """Whether a whole event begins at a byte, though it does not follow the last one."""
-        if before is None:
+        if before is None or not events.at:
             return self._fit(at, end, least=1)
         after = (before - 1) & self._mask, events.stamp[-1]
         return self._fit(at, end, after=after) or self._fit(at, end, strict=True, least=_RUN)
