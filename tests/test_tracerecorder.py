@@ -321,7 +321,7 @@ def test_a_gap_of_single_events_is_no_damage():
 
 @pytest.mark.parametrize("target", [Target(), Target(12, ">"), Target(cores=2)], ids=str)
 def test_wherever_a_stream_ends_what_is_there_is_read(target):
-    events, _ = a_run(3, 60, target=target)
+    events, _ = a_run(3, 30, target=target)
     pieces, head = target.encode(events), target.head()
     ends = np.cumsum([len(head), *map(len, pieces)]).tolist()
     data = target.stream(events)
@@ -433,6 +433,16 @@ def test_what_a_header_may_hold():
     ):
         with pytest.raises(TraceError, match=reason):
             load(data[:at] + new + data[at + len(new) :])
+
+
+def test_times_that_no_64_bits_hold():
+    events = [Event(MALLOC, (16 * n, 16), n << 31) for n in range(1, 9)]
+    with pytest.raises(TraceError, match=f"the counter's frequency is {1 << 63} Hz"):
+        load(Target(word=8, frequency=1 << 63).stream(events))
+    data = Target().stream(events)
+    with pytest.raises(TraceError, match="a tick has 0 steps"):
+        load(data[:32] + Target().pack("II", 3, 0) + data[40:])
+    assert load(Target(frequency=1).stream(events)).time[-1] == (7 << 31) * 1_000_000
 
 
 def test_sizes_that_no_heap_has():

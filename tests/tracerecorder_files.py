@@ -45,6 +45,10 @@ class Target:
         default_factory=lambda: [(0x2000A2FC, (0, 0, 40960), 0x80000000, b"System Heap")]
     )
 
+    def __str__(self) -> str:
+        order = "little" if self.order == "<" else "big"
+        return f"format {self.version}, {order}-endian, {8 * self.word} bits, cores: {self.cores}"
+
     def pack(self, how: str, *numbers: int) -> bytes:
         """Numbers in the target's order; W is a word."""
         return struct.pack(self.order + how.replace("W", "Q" if self.word == 8 else "I"), *numbers)

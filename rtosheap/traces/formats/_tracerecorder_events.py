@@ -25,6 +25,7 @@ _AT_END = 2  # or so many at the end
 _AHEAD = 1 << 12  # a count is no more than so much above that of the event before it
 _FIRST_BLOCK, _LARGEST_BLOCK = 1 << 8, 1 << 18  # that are searched at once
 _MOST = 1 << 62
+_SECOND = 1_000_000
 _TICKS = (0x031, 0x032)
 _DOWN, _TICKED, _TICKED_DOWN = (2, 6), (3, 4), 4
 _COLUMNS = ("at", "code", "count", "stamp")
@@ -145,22 +146,27 @@ class Scanner:
     def _begins(self, events: Events, before: int | None, at: int, end: int) -> bool:
         """Whether a whole event begins at a byte, though it does not follow the last one."""
         if before is None or not events.at:
-            return self._fit(at, end, least=1)
-        after = (before - 1) & self._mask, events.stamp[-1]
-        return self._fit(at, end, after=after) or self._fit(at, end, strict=True, least=_RUN)
+            least, after = 1, None
+        else:
+            least, after = _RUN, ((before - 1) & self._mask, events.stamp[-1])
+        # However long nothing happened, counts that follow each other are enough.
+        return self._fit(at, end, ahead=1, least=least, timed=False) or self._fit(
+            at, end, ahead=_AHEAD, after=after
+        )
 
     def _fit(
         self,
         at: int,
         end: int,
         *,
-        strict: bool = False,
+        ahead: int,
         least: int = _AT_END,
+        timed: bool = True,
         after: tuple[int, int] | None = None,
     ) -> bool:
-        """Whether counts grow and times do not go back in some events from here on, `least` at the
-        end; `strict`: whether no event is missing among them. They come `after` an event of the
-        same core with that count and time.
+        """Whether each count is up to so much `ahead` of the last in some events from here on,
+        `least` of them at the end, and no time goes back. They come `after` an event of the same
+        core with that count and time.
         """
         last: dict[int, tuple[int, int]] = {}
         seen = 0
@@ -169,10 +175,9 @@ class Scanner:
             core = count >> self._shift
             previous = last.get(core, None if seen else after)
             if previous is not None:
-                ahead = (count - previous[0]) & self._mask
-                if not 1 <= ahead <= (1 if strict else _AHEAD):
+                if not 1 <= (count - previous[0]) & self._mask <= ahead:
                     return False
-                if _goes_back(previous[1], stamp, self._parts.clock):
+                if timed and _goes_back(previous[1], stamp, self._parts.clock):
                     return False
             last[core] = count, stamp
             seen += 1
@@ -185,7 +190,7 @@ class Scanner:
         while start < end:
             stop = min(start + size, end)
             for at in self._candidates(start, stop, end):
-                if self._fit(at, end, strict=True, least=_AT_END + 1):
+                if self._fit(at, end, ahead=1, least=_AT_END + 1):
                     return at
             start, size = stop, min(2 * size, _LARGEST_BLOCK)
         return end
@@ -231,13 +236,18 @@ def times(events: Events, data: bytes) -> Int64:
     out -= out[0]
     if clock.frequency == 0:
         return out
+    if clock.frequency > _MOST // _SECOND:
+        raise TraceError(f"the counter's frequency is {clock.frequency} Hz")
     seconds, rest = out // clock.frequency, out % clock.frequency
-    if clock.frequency > _MOST // 1_000_000 or int(seconds[-1]) > _MOST // 1_000_000:
-        raise TraceError(
-            f"lasts {seconds[-1]} seconds at {clock.frequency} Hz, which no 64 bits hold"
-        )
-    out = seconds * 1_000_000 + rest * 1_000_000 // clock.frequency
+    check_time(int(seconds[-1]) * _SECOND)
+    out = seconds * _SECOND + rest * _SECOND // clock.frequency
     return out
+
+
+def check_time(time: int) -> None:
+    """Raise unless 64 bits hold a time with ease."""
+    if time > _MOST:
+        raise TraceError(f"lasts {time} us; a recording must be shorter than 2**62")
 
 
 def since_end(events: Events, data: bytes) -> Int64:

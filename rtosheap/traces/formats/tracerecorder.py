@@ -15,7 +15,7 @@ of the heap is not.
 A stream has no marks and no checks, but each event is numbered: a number that does not follow the
 last one's says how many events are lost (but for multiples of 65,536), and after lost bytes the
 next events whose numbers follow each other are searched. A snapshot has no numbers: its losses do
-not show, and of its times the ticks alone are read.
+not show, and of its times the ticks alone are read; one with handles of 16 bits is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ from rtosheap.traces.columns import Columns, Int64
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats import _tracerecorder_snapshot as snapshot
 from rtosheap.traces.formats._kernel_log import WRAPPED, KernelLog
-from rtosheap.traces.formats._tracerecorder_events import Events, Scanner, since_end, times
+from rtosheap.traces.formats._tracerecorder_events import (
+    Events,
+    Scanner,
+    check_time,
+    since_end,
+    times,
+)
 from rtosheap.traces.formats._tracerecorder_parts import (
     Parts,
     Words,
@@ -112,6 +118,7 @@ def _read_stream(data: bytes, at: int) -> Columns:
         try:
             parts = read_parts(data, start)
         except TraceError:  # what is there is damaged
+            calls.miss()
             calls.log.loss["damaged_bytes"] += 4
             start += 4
             continue
@@ -185,7 +192,7 @@ class _Calls:
 
     def begin(self, parts: Parts) -> None:
         """Begin a stream, again perhaps."""
-        self._missed()
+        self.miss()
         self.log.tasks.forget_all()
         self._heaps += [size for size in parts.heaps if size not in self._heaps]
         for address, name in parts.names.items():
@@ -209,7 +216,7 @@ class _Calls:
         gap, shift = next(gaps), 16 if parts.cores == 1 else 12
         for number, what, now in _chosen(ids, when):
             if number >= gap:
-                self._missed()
+                self.miss()
                 gap = next(other for other in gaps if other > number)
             count = events.code[number] >> 12
             if count < _LEAST_WORDS.get(what, 2):
@@ -226,8 +233,10 @@ class _Calls:
             else:
                 self._other(what, core, words.words(at, count), data[at : at + count * parts.word])
         self._start += int(when[-1]) if len(when) else 0
+        check_time(self._start)
 
-    def _missed(self) -> None:
+    def miss(self) -> None:
+        """Note that events are missing here."""
         self._running.clear()
         self.log.missed()
 
