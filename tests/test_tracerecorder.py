@@ -28,9 +28,11 @@ from tracerecorder_files import (
 )
 
 from rtosheap import Heap4, Trace, TraceError, replay
+from rtosheap.cli import main
 from rtosheap.kinds import layout_of
 from rtosheap.traces import formats
 from rtosheap.traces.doubts import doubts
+from rtosheap.traces.formats import _kernel_log
 
 FOLDER = Path(__file__).parent / "data" / "recordings"
 with (FOLDER / "EXPECTED.tsv").open() as table:
@@ -196,6 +198,34 @@ def test_frees_tell_that_a_kernel_is_an_old_one():
     assert old.meta["largest_failed_request"] == "100008"
 
 
+def test_convert_takes_the_header_off(tmp_path, capsys):
+    device, out = str(FOLDER / "tracerecorder-4.11.0-frtos-11.3.psf.zst"), tmp_path / "a.trace.gz"
+    assert main(["convert", device, str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "sizes are as the kernel logs them" in said
+    assert Trace.load(out).largest_request == Trace.load(device).largest_request
+    # What was converted without them can still be told.
+    asked = Trace.load(device, heap="heap_4", kernel="V11.3.0")
+    assert Trace.load(out, heap="heap_4", kernel="V11.3.0") == asked
+    how = ["--heap", "heap_4", "--kernel", "V11.3.0"]
+    assert main(["convert", device, str(out), *how]) == 0
+    said = capsys.readouterr().out
+    assert "up to 7 bytes were not asked for, nor up to 16 more that were too small" in said
+    assert Trace.load(out) == asked
+    assert Trace.load(out).meta["sizes"] == asked.meta["sizes"]
+    for arguments, reason in (
+        ((device, str(out), "--kernel", "V11.3.0"), "are those of --heap; name it"),
+        ((str(out), str(out), *how), "those of the trace are the largest requests"),
+        (
+            (device, str(out), *how, "--alignment", "32"),
+            "a block of heap_4 with an alignment of 32",
+        ),
+    ):
+        assert main(["convert", *arguments]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert reason in line
+
+
 def test_a_ring_that_wrapped_says_so():
     trace = Trace.load(FOLDER / f"{RING}.zst")
     assert "end of a longer one" in trace.meta["incomplete"]
@@ -309,6 +339,20 @@ def test_reading_goes_on_behind_lost_bytes(target):
     assert seen > 15
 
 
+def test_an_event_that_is_longer_than_it_can_say():
+    """User events may have more than 15 words, of which their number has four bits."""
+    events, _ = a_run(1, target=Target())
+    for size in (16, 20):
+        long = Event(0xFA0, tuple(range(size)), events[99].time)
+        pieces = Target().encode([*events[:100], Event(0xFA0, (), 0), *events[100:]])
+        pieces[100] = Target().pack(
+            f"HHI{size}I", 0xFA0 | size % 16 << 12, 106, long.time, *long.words
+        )
+        trace = load(Target().head() + b"".join(pieces))
+        assert trace.loss.lost_events == 1
+        agrees(trace, oracle([*events[:100], None, *events[100:]], {}), Target())
+
+
 def test_a_gap_of_single_events_is_no_damage():
     """A recorder that is overrun loses an event here and there, as many as it keeps."""
     events, _ = a_run(1, target=Target())
@@ -420,6 +464,14 @@ def test_an_unknown_version_is_named(version, order):
     for file in (changed, b"\r\n" + changed):
         with pytest.raises(TraceError, match=rf"stream of format {version}; formats 10, 12, 13"):
             load(file)
+
+
+def test_no_device_has_a_million_tasks(monkeypatch):
+    monkeypatch.setattr(_kernel_log, "_MOST_TASKS", 3)
+    events = [Event(RUN, (16 * n,), n) for n in (1, 2, 1, 2, 3)]
+    assert len(load(Target().stream(events))) == 0
+    with pytest.raises(TraceError, match="tells of more than 3 tasks"):
+        load(Target().stream([*events, Event(RUN, (64,), 9)]))
 
 
 def test_what_a_header_may_hold():

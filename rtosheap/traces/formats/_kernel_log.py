@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtosheap.traces.columns import Columns, Tasks, names_in_use, valid_task
+from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import AddressLog
 from rtosheap.traces.loss import Loss
 from rtosheap.traces.sizes import ADJUSTED, LOGGED, SIZES
@@ -19,6 +20,7 @@ WRAPPED = "the recorder's buffer had wrapped, so that the recording is the end o
 
 #: Live blocks whose sizes are compared with those of their frees.
 _MOST_SIZES = 1 << 16
+_MOST_TASKS = 1 << 20
 
 
 class KernelLog(AddressLog):
@@ -81,7 +83,13 @@ class TaskNumbers:
         number = self._number_of.get(key)
         return self._new(key) if number is None else number
 
+    def known(self, key: int) -> int | None:
+        """The same, or None of an address that was no task yet, or was forgotten."""
+        return self._number_of.get(key)
+
     def _new(self, key: int, name: str = "") -> int:
+        if len(self._names) == _MOST_TASKS:
+            raise TraceError(f"tells of more than {_MOST_TASKS:,} tasks")
         self._number_of[key] = len(self._names)
         self._names.append(name)
         self._keys.append(key)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from rtosheap.traces.columns import Columns
@@ -55,27 +54,30 @@ class _Slot(NamedTuple):
 def read(data: bytes, at: int) -> Columns:
     """The calls of the snapshot that begins before a byte, with its mark."""
     found = _parts(data, at)
-    slots = list(_slots(found))
     log = KernelLog()
-    ticks = [slot.half | (slot.more or 0) << 16 for slot in slots if slot.code == _TICK]
-    log.now = max(0, ticks[0] - 1) if ticks else 0
-    for before, slot in pairwise([_Slot(_NOTHING, 0, 0, None), *slots]):
+    log.now = max(0, next((_tick(slot) for slot in _slots(found) if slot.code == _TICK), 1) - 1)
+    before = _Slot(_NOTHING, 0, 0, None)
+    for slot in _slots(found):
         if slot.code == _TICK:
-            log.now = max(log.now, slot.half | (slot.more or 0) << 16)
+            log.now = max(log.now, _tick(slot))
         elif slot.code in _RUNS:
             log.who = log.tasks.of(slot.byte)
         elif slot.code == _CLOSED:
             at = slot.half + _LINK
             log.tasks.was_named(slot.byte, found.symbols[at : at + _LONGEST])
         elif before.code in (_MALLOC, _FREE, _FAILED) and slot.code == before.code + 1:
-            size = before.half | (before.more or 0) << 16
-            _call(log, before.code, slot, size)
+            _call(log, before.code, slot, before.half | (before.more or 0) << 16)
+        before = slot
     for handle in log.tasks.unnamed():
         log.tasks.was_named(handle, found.names.get(handle, b""))
     columns = log.recording("TraceRecorder snapshot", time_unit="ticks", **{ABI: "4-byte pointers"})
     if found.full:
         columns.meta[INCOMPLETE] = WRAPPED
     return columns
+
+
+def _tick(slot: _Slot) -> int:
+    return slot.half | (slot.more or 0) << 16
 
 
 def _call(log: KernelLog, kind: int, slot: _Slot, size: int) -> None:

@@ -184,7 +184,8 @@ class _Calls:
     def __init__(self, *, forward: bool) -> None:
         self.log = KernelLog()
         self._forward = forward
-        self._running: dict[int, int] = {}
+        self._running: dict[int, tuple[int, int]] = {}  # by core: its address, and its number
+        self._names: dict[int, bytes] = {}  # that are known before the events that they are of
         self._start = 0  # of the events without a restart
         self._zero: int | None = None  # the time of the first call
         self._heaps: list[int] = []
@@ -195,8 +196,7 @@ class _Calls:
         self.miss()
         self.log.tasks.forget_all()
         self._heaps += [size for size in parts.heaps if size not in self._heaps]
-        for address, name in parts.names.items():
-            self.log.tasks.is_named(address, name)
+        self._names = dict(parts.names)
 
     def finish(self, parts: Parts) -> None:
         """End a ring: the table has the names of those that live."""
@@ -224,11 +224,11 @@ class _Calls:
                 continue
             at, core = events.at[number] + 8, events.count[number] >> shift
             if what in _RUNS:
-                self._running[core] = log.tasks.of(words.words(at)[0])
+                self._run(core, words.words(at)[0])
             elif what in _CALLS:
                 log.now = self._start + now
                 self._zero = log.now if self._zero is None else self._zero
-                log.who = self._running.get(core, -1)
+                log.who = self._running.get(core, (0, -1))[1]
                 self._call(what, *words.words(at, 2))
             else:
                 self._other(what, core, words.words(at, count), data[at : at + count * parts.word])
@@ -239,6 +239,13 @@ class _Calls:
         """Note that events are missing here."""
         self._running.clear()
         self.log.missed()
+
+    def _run(self, core: int, address: int) -> None:
+        """Let a core run the task at an address."""
+        number = self.log.tasks.known(address)
+        if number is None and address in self._names:
+            number = self.log.tasks.is_named(address, self._names[address])
+        self._running[core] = address, self.log.tasks.of(address) if number is None else number
 
     def _call(self, what: int, address: int, size: int) -> None:
         if what == _MALLOC:
@@ -254,19 +261,25 @@ class _Calls:
         if what == _START:
             if address == _NO_TASK:
                 tasks.is_named(address, _STARTUP)
-            self._running[core] = tasks.of(address)
+            self._run(core, address)
         elif what == _DELETED:
             tasks.forget(address)
+            self._names.pop(address, None)
         elif what == _HEAP:
             self._heaps += [words[3]] if words[3] not in self._heaps else []
         else:
-            text = raw[len(raw) // len(words) :]
-            if not self._forward:
-                tasks.was_named(address, text)
-                return
-            before, now = tasks.of(address), tasks.is_named(address, text)
-            for other, number in self._running.items():
-                self._running[other] = now if number == before else number
+            self._name(address, raw[len(raw) // len(words) :].partition(b"\0")[0])
+
+    def _name(self, address: int, text: bytes) -> None:
+        """Take the name of what is at an address."""
+        if not self._forward:
+            self.log.tasks.was_named(address, text)
+        elif self._names.get(address) != text:
+            self._names[address] = text
+            self.log.tasks.forget(address)
+            for core, (running, _) in self._running.items():
+                if running == address:
+                    self._run(core, address)
 
     def columns(self, source: str) -> Columns:
         """The calls."""
