@@ -93,20 +93,27 @@ class Scanner:
         """The events from one byte to another, and where they end: there, or, of a stream, at a new
         header.
         """
-        events, restarts = Events(self._parts, ring), not ring
+        events = Events(self._parts, ring)
+        at = self._scan(events, at, end, restarts=not ring)
+        # An event that was left out again may have been the one behind a gap.
+        events.gaps = sorted({gap for gap in events.gaps if gap < len(events.at)})
+        return events, at
+
+    def _scan(self, events: Events, at: int, end: int, restarts: bool) -> int:
         data, head, word = self._data, self._head, self._word
         shift, mask, magic = self._shift, self._mask, self._magic if restarts else None
         expected: list[int | None] = [None] * 16
         while at + 8 <= end:
             code, count, stamp = head(data, at)
             if (code, count) == magic:
-                return events, at
+                return at
             size = 8 + (code >> 12) * word
             core = count >> shift
             before = expected[core]
             if count & mask != before or at + size > end:
                 if at + size > end or not self._begins(events, before, at, end):
-                    at = self._skip(events, expected, at, end, restarts)
+                    torn = events.at[-1] if events.at and count & mask != before else at
+                    at = self._skip(events, expected, torn, at, end, restarts)
                     continue
                 if before is not None and count & mask != before:
                     events.lost += (count - before) & mask
@@ -118,18 +125,21 @@ class Scanner:
             at += size
             expected[core] = (count + 1) & mask
         events.damaged += end - at
-        return events, end
+        return end
 
     def _skip(
-        self, events: Events, expected: list[int | None], at: int, end: int, restarts: bool
+        self,
+        events: Events,
+        expected: list[int | None],
+        start: int,
+        at: int,
+        end: int,
+        restarts: bool,
     ) -> int:
         """Where events that fit together begin behind a byte where none does, or a header.
 
-        The event before lost bytes may have lost its own end, so that it is left out.
+        The event that begins at `start`, before it, may have lost its own end, and is left out.
         """
-        start = at
-        if events.at and (len(events.at) not in events.gaps[-1:]):
-            start = events.at[-1]
         to = self._search(start + 1, end)
         header = find_header(self._data, at + 1, to) if restarts else -1
         to = to if header < 0 else header
