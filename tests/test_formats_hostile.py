@@ -285,7 +285,7 @@ def test_max_bytes_and_format_on_the_command_line(tmp_path, capsys):
     assert main(["convert", "--help"]) == 0
     said = capsys.readouterr().out
     for reader in files.READERS:
-        assert f"  {reader.NAME:10} {reader.HINT}\n" in said
+        assert f"  {reader.NAME:13} {reader.HINT}\n" in said
 
 
 # ---------------------------------------------------------------------- bombs

@@ -27,6 +27,8 @@ class KernelLog(AddressLog):
     """The events of such a recording, taken one by one; `who` is a number of its `tasks`."""
 
     TIMED = TASKED = True
+    #: What a user is told of a recording without any call.
+    SILENT = "holds no malloc and no free; whether they are recorded is chosen on the device"
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +69,8 @@ class KernelLog(AddressLog):
         rounded = int((columns.op == ord("m")).sum())
         columns.loss = columns.loss.merged(Loss(rounded_sizes=rounded))
         self.tasks.give_to(columns)
+        if not (len(columns.op) or columns.loss):
+            columns.warnings.append(self.SILENT)
         return columns
 
 

@@ -6,6 +6,7 @@ import struct
 from typing import Literal, NamedTuple
 
 from rtosheap.traces.errors import TraceError
+from rtosheap.traces.formats._kernel_log import KernelLog
 
 FORMATS = (10, 12, 13, 14)
 MAGIC = 0x50534600
@@ -16,6 +17,15 @@ _ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 _NAME_FIRST = 12  # up to this format a name stands before the version, a frequency before a period
 _WIDE, _HEAP = 1 << 3, 0x8000_0000
 _MOST_STATES = 64  # of an entry
+
+
+class PercepioLog(KernelLog):
+    """The calls of such a recording."""
+
+    SILENT = (
+        "holds no malloc and no free: TraceRecorder records them where "
+        "TRC_CFG_INCLUDE_MEMMANG_EVENTS is 1"
+    )
 
 
 class Words:

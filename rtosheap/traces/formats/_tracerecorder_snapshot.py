@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._kernel_log import WRAPPED, KernelLog
-from rtosheap.traces.formats._tracerecorder_parts import KERNEL, Words, cut_short
+from rtosheap.traces.formats._kernel_log import WRAPPED
+from rtosheap.traces.formats._tracerecorder_parts import KERNEL, PercepioLog, Words, cut_short
 from rtosheap.traces.meta import ABI, INCOMPLETE
 
 MARK = bytes.fromhex("0102030471727374f1f2f3f4")
@@ -54,7 +54,7 @@ class _Slot(NamedTuple):
 def read(data: bytes, at: int) -> Columns:
     """The calls of the snapshot that begins before a byte, with its mark."""
     found = _parts(data, at)
-    log = KernelLog()
+    log = PercepioLog()
     log.now = max(0, next((_tick(slot) for slot in _slots(found) if slot.code == _TICK), 1) - 1)
     before = _Slot(_NOTHING, 0, 0, None)
     for slot in _slots(found):
@@ -80,7 +80,7 @@ def _tick(slot: _Slot) -> int:
     return slot.half | (slot.more or 0) << 16
 
 
-def _call(log: KernelLog, kind: int, slot: _Slot, size: int) -> None:
+def _call(log: PercepioLog, kind: int, slot: _Slot, size: int) -> None:
     """Take a call whose address is in this slot."""
     # A recorder for a heap within 16 MiB has no more than 24 bits of it.
     address = slot.half | (slot.byte if slot.more is None else slot.more) << 16

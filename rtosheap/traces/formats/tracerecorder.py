@@ -29,7 +29,7 @@ import numpy.typing as npt
 from rtosheap.traces.columns import Columns, Int64
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats import _tracerecorder_snapshot as snapshot
-from rtosheap.traces.formats._kernel_log import WRAPPED, KernelLog
+from rtosheap.traces.formats._kernel_log import WRAPPED
 from rtosheap.traces.formats._tracerecorder_events import (
     Events,
     Scanner,
@@ -39,6 +39,7 @@ from rtosheap.traces.formats._tracerecorder_events import (
 )
 from rtosheap.traces.formats._tracerecorder_parts import (
     Parts,
+    PercepioLog,
     Words,
     find_header,
     is_magic,
@@ -182,7 +183,7 @@ class _Calls:
     """What events say of the heap; `forward`: whether a name is that of the events behind it."""
 
     def __init__(self, *, forward: bool) -> None:
-        self.log = KernelLog()
+        self.log = PercepioLog()
         self._forward = forward
         self._running: dict[int, tuple[int, int]] = {}  # by core: its address, and its number
         self._names: dict[int, bytes] = {}  # that are known before the events that they are of
