@@ -62,7 +62,7 @@ def test_a_seed_says_what_a_run_is(tmp_path):
 def test_every_format_has_a_valid_file():
     found = fuzz_readers.seeds()
     assert {name for name, _ in found} == set(formats.NAMES) - {"recorder"}
-    assert len(found) == 35
+    assert len(found) == 44
     for name, data in found:
         trace = fuzz_readers.load(data, name, strict=False)
         assert trace is not None

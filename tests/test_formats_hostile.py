@@ -17,6 +17,7 @@ import zstandard
 from needs import LAST_RESORT, ROOT
 from parts import few_of
 from steps import steps
+from systemview_files import Target as SystemView
 from trace_files import MAGIC, load, saved
 from tracerecorder_files import MALLOC, SNAPSHOT, Event, Target
 
@@ -290,6 +291,22 @@ def test_max_bytes_and_format_on_the_command_line(tmp_path, capsys):
 
 # ---------------------------------------------------------------------- bombs
 
+
+def systemview(*, calls: int = 0) -> bytes:
+    """A recording that has begun, or allocations at the same address."""
+    target = SystemView()
+    if not calls:
+        target.sync()
+    for _ in range(calls):
+        target.alloc(0x20000004, 1)
+    return bytes(target.data)
+
+
+SYSTEMVIEW = systemview()
+EVENTRECORDER = struct.pack("<HHQIII", 2, 20, 0, 0xFF00, 1, 1000)
+LIST = b"Index Time (s) Component Event Property Value\n----- -------- --------- ------- -----\n"
+ESPIDF = b'[%d.0] HEAP: Allocated 1 bytes @ 0x1 from task "a" on core 0 by:\n'
+
 #: What a file of a format may begin with, and what then is repeated: no events.
 BOMBS: dict[str, list[tuple[bytes, bytes]]] = {
     "None": [(b"", b"\0"), (b"", b"\n"), (b"\0", b"RHRING")],
@@ -305,6 +322,14 @@ BOMBS: dict[str, list[tuple[bytes, bytes]]] = {
     "valgrind": [(b"--1-- malloc(1) = 0x1\n", b"-"), (b"--1-- malloc(1) = 0x1\n--1-- (", b"1,")],
     "ltrace": [(b"malloc(1) = 0x1\n", b"m"), (b"malloc(1) = 0x1\nmalloc(", b"1) = ")],
     "tracerecorder": [(Target().head(), b"\0"), (SNAPSHOT, b"\xa1")],
+    "systemview": [(bytes(10), b"\0"), (SYSTEMVIEW, b"\x03\0"), (SYSTEMVIEW, b"\xff")],
+    "eventrecorder": [
+        (EVENTRECORDER, b"\x02\0\x14\0" + bytes(20)), (b"<EventsTable>", b"<events/>"),
+        (b"<EventsTable><events><value>", b"a"), (b"<EventsTable><", b"a"),
+        (b'{"events":[', b"{},"), (b'{"events":[', b"["), (b'{"events":[{"value":"', b"a"),
+        (LIST, b"a"), (LIST, b"\n"), (LIST, b"1 1.0 a\n"),
+    ],
+    "espidf": [(b"", b"["), (ESPIDF % 1, b"a"), (ESPIDF % 1, b"[")],
 }  # fmt: skip
 MALLOCS = [Event(MALLOC, (8, 8), 0)] * 65_536
 #: Events that take the most memory for their bytes.
@@ -319,6 +344,8 @@ DENSE = {
     "valgrind": (b"", b"--1-- malloc(1) = 0x1\n"),
     "ltrace": (b"", b"malloc(1) = 0x1\n"),
     "tracerecorder": (Target(entries=[]).head(), b"".join(Target().encode(MALLOCS))),
+    "systemview": (SYSTEMVIEW, systemview(calls=1)),
+    "eventrecorder": (EVENTRECORDER, struct.pack("<HHQIII", 2, 20, 0, 0xF400, 8, 8)),
 }
 
 CHILD = """
@@ -399,9 +426,10 @@ def test_a_header_is_bounded():
     assert meant(MAGIC + b"# k: " + b"v" * MAX_LINE + b"\n").line == 2
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in formats.NAMES if name not in ("npz", "recorder", "tracerecorder")]
-)
+NO_LINES = ("npz", "recorder", "tracerecorder", "systemview", "eventrecorder")
+
+
+@pytest.mark.parametrize("name", [name for name in formats.NAMES if name not in NO_LINES])
 def test_a_line_is_bounded(name):
     before = {"text": MAGIC, "csv": b"op,id,size\n", "rep": b"1\n9\n", "heaptrack": b"v 1 3\n"}
     error = meant(before.get(name, b"") + b"m" * (3 * MAX_LINE) + b"\nm 1 8\n", format=name)

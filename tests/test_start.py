@@ -64,7 +64,7 @@ def test_a_command_loads_what_it_uses(command: str) -> None:
 
 def test_a_reader_is_loaded_when_its_format_is_met() -> None:
     modules = {reader.__name__ for reader in formats.READERS}
-    assert len(modules) == len(formats.NAMES) == 11
+    assert len(modules) == len(formats.NAMES) == 15
     found = loaded("size", "coap-server") & modules
     assert found == {"rtosheap.traces.formats.text"}
 

@@ -97,8 +97,9 @@ class Trace(TraceBase):
         format : str, optional
             ``"text"``, ``"npz"``, ``"csv"``, ``"rep"``, or a recorder's: ``"valgrind"``,
             ``"mtrace"``, ``"ltrace"``, ``"heaptrack"``, ``"freertos"``, ``"pigweed"``,
-            ``"recorder"``, ``"tracerecorder"``; see :mod:`rtosheap.traces.formats`. Told from the
-            content when it is not given; the file's name does not matter.
+            ``"recorder"``, ``"tracerecorder"``, ``"systemview"``, ``"eventrecorder"``,
+            ``"espidf"``; see :mod:`rtosheap.traces.formats`. Told from the content when it is not
+            given; the file's name does not matter.
         strict : bool, default True
             If False, bad lines and events that cannot be are left out and counted in
             :attr:`dropped`, instead of being errors.

@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 import recorder_reference as recorder  # noqa: E402
+import systemview_files as systemview  # noqa: E402
 from reader_references import REFERENCES, outcome  # noqa: E402
 from steps import steps  # noqa: E402
 from tracerecorder_files import RING, Target, a_run  # noqa: E402
@@ -95,6 +96,16 @@ malloc(80)                                       = 0x1c4e2a0
 reallocarray@libc.so.6(0x1c4e2a0, 5, 6)          = 0x1c4e4a0
 free(0x1c4e2a0)                                  = <void>
 """
+ESPIDF = b"""Processing...
+[0.002244575] HEAP: Allocated 1 bytes @ 0x3ffaffd8 from task "alloc" on core 0 by:
+/home/user/main.c:47
+
+[0.002405000] LOG: I (264) example: Task[0x3ffb6cf4]: allocated 2 bytes @ 0x3ffaffe0
+[0.002563725] HEAP: Freed bytes @ 0x3ffaffd8 from task "a freer" on core 1 by:
+[0.102436025] HEAP: Allocated 2500 bytes @ 0x3ffaffe0 from task "alloc" on core 0 by:
+=============== HEAP TRACE REPORT ===============
+[0.102436025] HEAP: Allocated 2500 bytes @ 0x3ffaffe0 from task "alloc" on core 0 by:
+"""
 SMALL = Trace.from_events(
     [("m", 0, 64, 5, "a"), ("m", 1, 8, 5, "net"), ("r", 0, 80, 6, "a"), ("f", 0, 9), ("f", 1, 9)],
     meta={"name": "small", "source": "here", "events": "5"},
@@ -110,6 +121,34 @@ def percepio() -> list[tuple[str, bytes]]:
     streams = [target.stream(a_run(2, 60, target=target)[0]) for target in (plain, *others)]
     found = [*streams, ring, a_snapshot(1, 300, 150)[0]]
     return [("tracerecorder", data) for data in found]
+
+
+def segger() -> list[tuple[str, bytes]]:
+    """SystemView's packets, some of them lost, with a sync now and then."""
+    found = []
+    for seed, full in enumerate((0.0, 0.1)):
+        rng, target = random.Random(seed), systemview.Target(2 * seed)
+        for _ in range(2):
+            target.sync()
+            target.define()
+            systemview.a_run(target, rng, 60, full)
+        found.append(bytes(target.data))
+    return [("systemview", data) for data in (*found, b";\n; Author\t\tme\n;\n" + found[0])]
+
+
+def arm() -> list[tuple[str, bytes]]:
+    """The beginnings of Event Recorder's log and of the lists of it, in every form."""
+    found = {}
+    for path in sorted((DATA / "recordings").glob("eventrecorder*.zst")):
+        with zstandard.open(path, "rb") as file:
+            found[path.name.split(".", 2)[2]] = file.read(6000)
+    xml, json = found["eventlist.xml.zst"], found["eventlist.json.zst"]
+    lists = [found[name] for name in found if ".txt" in name]
+    ends = b"\n   Start/Stop event statistic\n   --------------------------\n"
+    data = [found["log.zst"], *(text[: text.rindex(b"\n") + 1] + ends for text in lists)]
+    data.append(xml[: xml.rindex(b"<events>")] + b"</EventsTable>")
+    data.append(json[: json.rindex(b',{"index"')] + b'],"statistics":[]}')
+    return [("eventrecorder", one) for one in data]
 
 
 def saved(trace: Trace, suffix: str) -> bytes:
@@ -136,8 +175,9 @@ def seeds() -> list[tuple[str, bytes]]:
         (formats.WRITERS[s].NAME, saved(SMALL, s)) for s in (".trace", ".csv", ".rep", ".npz")
     ]
     plain = ("text", saved(Trace("mmf", [0, 1, 0], [8, 9, 0]), ".trace"))
-    by_hand = [("freertos", SERIAL), ("pigweed", PIGWEED), ("ltrace", LTRACE)]
-    return [*logs(), *percepio(), *by_hand, *written, plain]
+    by_hand = [("freertos", SERIAL), ("pigweed", PIGWEED), ("ltrace", LTRACE), ("espidf", ESPIDF)]
+    made = [*percepio(), *segger(), *arm()]
+    return [*logs(), *made, *by_hand, *written, plain]
 
 
 # ---------------------------------------------------------------------- files made by their rules
@@ -242,6 +282,16 @@ WORDS = [
     *(b"@ ", b"(nil)", b") = ", b"a 1 ", b"v 1 ", b"0x", b"M 0x1 ", b"=1 ", b"-", b"1e9", b"_"),
     *(b"malloc(", b"a->", b"<... malloc resumed> ", b" <unfinished ...>", b"--1-- ", b"==1== "),
     *(b"RHE1", b"RHRING1\0", b"PK\x03\x04"),
+    *(
+        systemview.SYNC,
+        b"\x1f\x04\x03\0",
+        b"<events>",
+        b"<!DOCTYPE ",
+        b"&amp;",
+        b"</",
+        b'{"index":',
+    ),
+    *(b"pvAddress=0x1, uiSize=8", b"Malloc", b"0xF401", b"] HEAP: "),
     *(RING, SNAPSHOT, Target().head(), b"\x01\0\0\x20", b"\x38\x20"),
 ]
 NUMBERS = [

@@ -12,9 +12,11 @@ rep      .rep                CMU malloc lab: :mod:`rtosheap.traces.formats.rep`
 What recorders write is read only: :mod:`~rtosheap.traces.formats.valgrind`,
 :mod:`~rtosheap.traces.formats.mtrace`, :mod:`~rtosheap.traces.formats.ltrace`,
 :mod:`~rtosheap.traces.formats.heaptrack`, :mod:`~rtosheap.traces.formats.freertos`,
-:mod:`~rtosheap.traces.formats.pigweed`, :mod:`~rtosheap.traces.formats.tracerecorder`, and
-rtosheap's own on the device, :mod:`~rtosheap.traces.formats.recorder`. What such a format cannot
-tell is counted in the trace's `loss`.
+:mod:`~rtosheap.traces.formats.pigweed`, :mod:`~rtosheap.traces.formats.tracerecorder`,
+:mod:`~rtosheap.traces.formats.systemview`, :mod:`~rtosheap.traces.formats.eventrecorder`,
+:mod:`~rtosheap.traces.formats.espidf`, and rtosheap's own on the device,
+:mod:`~rtosheap.traces.formats.recorder`. What such a format cannot tell is counted in the trace's
+`loss`.
 
 Any of them may be compressed with gzip or Zstandard. What a file may hold once it is unpacked is
 limited (the `max_bytes` of :meth:`rtosheap.Trace.load`), and so is a line, to 1 MiB.
