@@ -218,7 +218,9 @@ class _Reader:
                 raise _DamagedError(f"a packet of {length} bytes, too few for its kind")
             cursor.at = end
         else:
-            body = _BODIES[kind]
+            body = _BODIES.get(kind)
+            if body is None:
+                raise _DamagedError(f"a packet of kind {kind}")
             numbers = [cursor.number() for _ in range(body.count("n"))]
             if body.endswith("t"):
                 text = cursor.text()
