@@ -1,6 +1,7 @@
 """A fuzzer of the readers: valid files of every format, changed, read as every format.
 
     python tests/fuzz/fuzz_readers.py [--executions N] [--seconds S] [--seed K] [--save FOLDER]
+                                      [--format NAME]
 
 It reads so many files, and goes on until the seconds have passed. A file may make a trace, which
 then survives saving and loading, or a `TraceError` that the reader meant: what only the boundary
@@ -347,12 +348,12 @@ def packed(rng: Rng, data: bytes) -> bytes:
     return changed(rng, data, [data]) if how < 2 and rng.random() < 0.3 else data
 
 
-def a_file(rng: Rng, valid: list[tuple[str, bytes]]) -> tuple[str, bytes]:
-    """A file, and the format that it is of or was of."""
+def a_file(rng: Rng, valid: list[tuple[str, bytes]], names: tuple[str, ...]) -> tuple[str, bytes]:
+    """A file, and which of the formats it is of or was of."""
     by_name: dict[str, list[bytes]] = {}
     for name, data in valid:
         by_name.setdefault(name, []).append(data)
-    name = rng.choice(formats.NAMES)
+    name = rng.choice(names)
     if name == "recorder":
         data = a_recording(rng)
     else:
@@ -409,16 +410,20 @@ def weigh(data: bytes, name: str | None, strict: bool) -> None:
 
 
 def run(
-    executions: int, seconds: float, seed: int, keep: Callable[[bytes], object]
+    executions: int,
+    seconds: float,
+    seed: int,
+    keep: Callable[[bytes], object],
+    names: tuple[str, ...] = formats.NAMES,
 ) -> Counter[str]:
-    """Read that many files; what became of them, by format."""
+    """Read that many files of the formats; what became of them, by format."""
     valid, found = seeds(), Counter[str]()
     end = time.monotonic() + seconds
     for number in itertools.count():
         if number >= executions and time.monotonic() >= end:
             break
         rng = random.Random(f"{seed} {number}")
-        own, data = a_file(rng, valid)
+        own, data = a_file(rng, valid, names)
         name = rng.choice([own, own, None, rng.choice(formats.NAMES)])
         strict = rng.random() < 0.5
         try:
@@ -446,13 +451,16 @@ def main() -> int:
     parser.add_argument("--executions", type=int, default=10**6)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--format", choices=formats.NAMES, help="only files that are or were of it")
     parser.add_argument("--save", type=Path, default=Path())
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", TraceWarning)
     try:
-        found = run(args.executions, args.seconds, args.seed, (args.save / "finding").write_bytes)
+        names = (args.format,) if args.format else formats.NAMES
+        save = (args.save / "finding").write_bytes
+        found = run(args.executions, args.seconds, args.seed, save, names)
     except Exception:
         traceback.print_exc(file=sys.stdout)
         return 1

@@ -6,8 +6,9 @@ stand between; what is printed again behind ``HEAP TRACE REPORT``, as leaks, is 
 those that ESP-IDF says were allocated.
 
 By the sample in ESP-IDF's documentation alone, and tried on nothing else. The ``.svdat`` file
-itself is not read: it holds these events as those of a SystemView module, whose bytes are not
-documented. Callers are left out. Blocks of internal and of external RAM become one trace.
+itself is not read: it holds these events as those of a SystemView module, whose bytes that
+documentation does not describe. Callers are left out. Blocks of internal and of external RAM become
+one trace.
 """
 
 from __future__ import annotations
