@@ -123,7 +123,9 @@ def test_the_recording_is_the_truth_event_by_event():
 
 def test_an_svdat_file_is_the_same():
     assert load(SVDAT + DATA) == load(SVDAT + DATA, format="systemview") == load(DATA)
-    assert load(SVDAT.replace(b"\n", b"\r\n") + DATA).loss == load(DATA).loss
+    for header in (SVDAT.replace(b"\n", b"\r\n"), SVDAT + b"\nOffset 0\n;\n", b";\n"):
+        trace = load(header + DATA)
+        assert (trace, trace.loss, trace.meta) == (load(DATA), load(DATA).loss, load(DATA).meta)
 
 
 @pytest.mark.parametrize("before", [b"", SVDAT, b"\0", b"\x11\x05" * 400])

@@ -50,7 +50,8 @@ _EXTENDED_NUMBERS = {_DEFINE: 4, _ALLOC: 3, _ALLOC_TAG: 3, _FREE: 2}
 
 _ZEROS = re.compile(rb"\0++")
 _SYNC = re.compile(rb"\0{10}\0*+")
-_TEXT = re.compile(rb"(?:;[^\n]*+\n)*+")
+#: The text of an .SVDat file; SEGGER's own may have lines that do not begin with a semicolon.
+_TEXT = re.compile(rb"(?:;(?:[^\n\0]*+\n)++)?+")
 _LONG_TEXT = 255
 #: More than any packet has: what is that far from the end was not cut off by it.
 _MOST = 1 << 17
