@@ -122,10 +122,12 @@ def test_the_recording_is_the_truth_event_by_event():
 
 
 def test_an_svdat_file_is_the_same():
-    assert load(SVDAT + DATA) == load(SVDAT + DATA, format="systemview") == load(DATA)
+    assert load(SVDAT + DATA) == load(DATA)
+    part = DATA[:20_000]
+    right = load(part)
     for header in (SVDAT.replace(b"\n", b"\r\n"), SVDAT + b"\nOffset 0\n;\n", b";\n"):
-        trace = load(header + DATA)
-        assert (trace, trace.loss, trace.meta) == (load(DATA), load(DATA).loss, load(DATA).meta)
+        trace = load(header + part, format="systemview")
+        assert (trace, trace.loss, trace.meta) == (right, right.loss, right.meta)
 
 
 @pytest.mark.parametrize("before", [b"", SVDAT, b"\0", b"\x11\x05" * 400])
