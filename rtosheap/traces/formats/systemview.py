@@ -53,8 +53,8 @@ _SYNC = re.compile(rb"\0{10}\0*+")
 #: The text of an .SVDat file; SEGGER's own may have lines that do not begin with a semicolon.
 _TEXT = re.compile(rb"(?:;(?:[^\n\0]*+\n)++)?+")
 _LONG_TEXT = 255
-#: More than any packet has: what is that far from the end was not cut off by it.
-_MOST = 1 << 17
+#: More than packets have: one that begins that far from the end was not cut off by it.
+_MOST = 1 << 12
 _LARGEST_SHIFT = 8
 _MASK = 2**32 - 1
 _STARTUP_KEY, _IDLE_KEY = -1, -2
