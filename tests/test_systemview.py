@@ -310,7 +310,8 @@ def test_what_is_damaged_is_skipped_to_the_next_sync_and_else_an_error():
         (b"\x1f\x02\x03\xff\x7f\x01\x01", "a packet of 2 bytes, too few for its kind"),
         (b"\x28\xff\xff\xff\xff\x0f" + b"\x01" * 5000, "a packet that does not end"),
         (b"\x80\x00\x00", "a packet of kind 0"),
-        (b"\x18\x04\x01\x01\x01\x20\x00", "ids shifted by 32"),
+        (b"\x18\x04\x01\x01\x01\x20\x00", "a clock of 1 Hz and ids shifted by 32"),
+        (b"\x18\x04\x00\x01\x01\x02\x00", "a clock of 0 Hz and ids shifted by 2"),
     ],
 )
 def test_packets_that_cannot_be(bad, reason):

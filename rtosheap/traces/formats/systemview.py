@@ -24,7 +24,7 @@ name: they are called by their address.
 from __future__ import annotations
 
 import re
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from rtosheap.traces.columns import TIME_MAX, Columns
 from rtosheap.traces.errors import TraceError
@@ -137,6 +137,14 @@ class _Cursor:
         return data[at : self.at]
 
 
+class _Units(NamedTuple):
+    """What an init packet tells: the clock's Hz, and what ids are counted from and shifted by."""
+
+    frequency: int
+    base: int
+    shift: int
+
+
 class _Reader:
     """The packets of a recording, read one by one."""
 
@@ -144,9 +152,9 @@ class _Reader:
         self._strict = strict
         self._log = log = KernelLog()
         self._cursor = _Cursor(data, 0)
-        self._init: tuple[int, int, int] | None = None  # Hz, base of ids, shift
+        self._units: _Units | None = None
         self._ticks = 0  # since the last change of the frequency
-        self._before = 0  # microseconds until then, if it is known
+        self._before = 0  # microseconds until then
         self._zero: int | None = None  # the time of the first call
         self._drops: int | None = 0  # as the last packet of an overflow said
         self._running: int | None = None  # the key of the task that runs
@@ -250,7 +258,7 @@ class _Reader:
         elif kind == _INIT:
             self._begin(*numbers)
         elif kind == -_DEFINE:
-            self._heaps.add((self._value(numbers[1]), numbers[2] << self._shift()))
+            self._heaps.add((self._value(numbers[1]), numbers[2] << self._known().shift))
 
     def _number(self) -> None:
         """Tell the log which task runs."""
@@ -259,27 +267,26 @@ class _Reader:
             self._numbered = True
 
     def _begin(self, frequency: int, _: int, base: int, shift: int) -> None:
-        if shift > _LARGEST_SHIFT:
-            raise _DamagedError(f"ids shifted by {shift}")
-        if self._init is not None and self._init[0] != frequency:
-            self._before, self._ticks = self._now(), 0
-        self._init = frequency, base, shift
+        if shift > _LARGEST_SHIFT or not frequency:
+            raise _DamagedError(f"a clock of {frequency} Hz and ids shifted by {shift}")
+        if self._units is not None and self._units.frequency != frequency:
+            self._before, self._ticks = self._now(self._units), 0
+        self._units = _Units(frequency, base, shift)
 
-    def _shift(self) -> int:
-        if self._init is None:
+    def _known(self) -> _Units:
+        """The units, which the init packet tells."""
+        if self._units is None:
             raise TraceError("no init packet before the first ids, without which none is known")
-        return self._init[2]
+        return self._units
 
     def _value(self, number: int) -> int:
         """The address that an id stands for."""
-        shift = self._shift()
-        assert self._init is not None
-        return self._init[1] + (number << shift) & _MASK
+        units = self._known()
+        return units.base + (number << units.shift) & _MASK
 
-    def _now(self) -> int:
-        """The time, in microseconds; in timestamp's ticks if their frequency is not known."""
-        frequency = self._init[0] if self._init is not None else 0
-        now = self._before + (self._ticks * 10**6 // frequency if frequency else self._ticks)
+    def _now(self, units: _Units) -> int:
+        """The time, in microseconds."""
+        now = self._before + self._ticks * 10**6 // units.frequency
         if now > TIME_MAX:
             raise TraceError(f"the time is {now}; it must be below 2**63")
         return now
@@ -292,20 +299,20 @@ class _Reader:
         self._running, self._drops = None, drops
 
     def _call(self, kind: int, address: int, size: int = 0) -> None:
-        log, now = self._log, self._now()
+        log, units = self._log, self._known()
         self._number()
+        now = self._now(units)
         self._zero = now if self._zero is None else self._zero
         log.now = now - self._zero
         where = self._value(address) if address else 0
         if kind == -_FREE:
             log.release(where, 0)
         else:
-            log.allocate(where, size << self._shift())
+            log.allocate(where, size << units.shift)
 
     def columns(self) -> Columns:
         """The calls."""
-        frequency = self._init[0] if self._init is not None else 0
-        meta = {"time_unit": "us" if frequency else "ticks", ABI: "4-byte pointers"}
+        meta = {"time_unit": "us", ABI: "4-byte pointers"}
         if len(self._heaps) == 1:
             ((base, size),) = self._heaps
             meta |= {"heap_size": str(size), "base_address": f"{base:#x}"}
