@@ -94,6 +94,13 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     return columns
 
 
+class _Log(KernelLog):
+    SILENT = (
+        "holds no Malloc or Free of FreeRTOS: Event Recorder's level for FreeRTOS's memory must "
+        "not be off"
+    )
+
+
 class _Event(NamedTuple):
     id: int
     time: int  # microseconds, or ticks if their frequency is not known
@@ -148,7 +155,7 @@ class _Calls:
     """What events say of the heap."""
 
     def __init__(self) -> None:
-        self.log = log = KernelLog()
+        self.log = log = _Log()
         self.unit = "us"
         self._last = 0
         self._zero: int | None = None  # the time of the first call
@@ -175,9 +182,4 @@ class _Calls:
 
     def columns(self, source: str) -> Columns:
         """The calls."""
-        if self._zero is None:
-            raise TraceError(
-                "holds no Malloc or Free of FreeRTOS: the recorder's level for FreeRTOS's memory "
-                "must not be off"
-            )
         return self.log.recording(source, **{"time_unit": self.unit, ABI: "4-byte pointers"})

@@ -137,6 +137,14 @@ class _Cursor:
         return data[at : self.at]
 
 
+class _Log(KernelLog):
+    SILENT = (
+        "holds no malloc and no free: traceMALLOC must call SEGGER_SYSVIEW_HeapAlloc, and "
+        "traceFREE SEGGER_SYSVIEW_HeapFree; of a heap trace by ESP-IDF, load what "
+        "sysviewtrace_proc.py -p prints"
+    )
+
+
 class _Units(NamedTuple):
     """What an init packet tells: the clock's Hz, and what ids are counted from and shifted by."""
 
@@ -150,7 +158,7 @@ class _Reader:
 
     def __init__(self, data: bytes, strict: bool) -> None:
         self._strict = strict
-        self._log = log = KernelLog()
+        self._log = log = _Log()
         self._cursor = _Cursor(data, 0)
         self._units: _Units | None = None
         self._ticks = 0  # since the last change of the frequency
@@ -318,10 +326,4 @@ class _Reader:
             meta |= {"heap_size": str(size), "base_address": f"{base:#x}"}
         if self._wrapped:
             meta[INCOMPLETE] = WRAPPED
-        if self._zero is None:
-            raise TraceError(
-                "holds no heap event: traceMALLOC and traceFREE must call SEGGER_SYSVIEW_HeapAlloc "
-                "and SEGGER_SYSVIEW_HeapFree; of a heap trace by ESP-IDF, load what "
-                "sysviewtrace_proc.py -p prints"
-            )
         return self._log.recording("SEGGER SystemView", **meta)
