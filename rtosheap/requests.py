@@ -1,4 +1,4 @@
-"""What a program asked for, of a recording whose sizes are as its kernel logged them."""
+"""What a program requested, of a recording whose sizes are as its kernel logged them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def requested(
 ) -> _Trace:
     """The trace with the largest requests that give the blocks that were logged.
 
-    What was asked for may be less, by what the alignment adds, and from V11.2 on by what was too
+    What was requested may be less, by what the alignment adds, and from V11.2 on by what was too
     small to split off; ``meta["sizes"]`` says by how much. A replay of these requests on the same
     heap returns the recorded addresses where the recording is whole.
 
@@ -115,8 +115,8 @@ def _requests(trace: TraceBase, layout: Layout) -> Any:
 
 
 def _unknown(layout: Layout, whole: bool) -> str:
-    """How much less may have been asked for, in words."""
-    padding = f"of each up to {layout.alignment - 1} bytes were not asked for"
+    """How much less may have been requested, in words."""
+    padding = f"of each up to {layout.alignment - 1} bytes were not requested"
     rest = layout.split_above // layout.step * layout.step
     if not whole or not layout.frees:
         return padding

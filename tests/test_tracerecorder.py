@@ -212,7 +212,7 @@ def test_convert_takes_the_header_off(tmp_path, capsys):
     how = ["--heap", "heap_4", "--kernel", "V11.3.0"]
     assert main(["convert", device, str(out), *how]) == 0
     said = capsys.readouterr().out
-    assert "up to 7 bytes were not asked for, nor up to 16 more that were too small" in said
+    assert "up to 7 bytes were not requested, nor up to 16 more that were too small" in said
     assert Trace.load(out) == asked
     assert Trace.load(out).meta["sizes"] == asked.meta["sizes"]
     for arguments, reason in (

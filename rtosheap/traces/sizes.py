@@ -1,4 +1,4 @@
-"""What a recorder means by a size, where it is not what a program asked for: `meta["sizes"]`."""
+"""What a recorder means by a size, where it is not what a program requested: `meta["sizes"]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOGGED = "as the kernel logs them: the block's, or the request with header and p
 #: The same, where the recording itself shows which.
 ADJUSTED = "as a kernel up to V11.1 logs them: the request with header and padding"
 
-#: What begins the words for sizes that are as near to what was asked for as they can be had.
+#: What begins the words for sizes that are as near to what was requested as they can be had.
 NEAREST = "the largest requests that give the logged blocks"
 
 
