@@ -355,6 +355,22 @@ def test_an_event_that_is_longer_than_it_can_say():
         agrees(trace, oracle([*events[:100], None, *events[100:]], {}), Target())
 
 
+def test_a_few_events_at_the_end_behind_lost_bytes_cost_none_before_them():
+    """Their counts are far from those before them, and nothing is left to be sure by."""
+    events = [Event(START, (2,), 0)]
+    events += [Event(MALLOC, (16 * n, 16), n) for n in range(1, 2001)]
+    last = [Event(FREE, (16 * n, 16), 3000 + n) for n in range(1, 5)]
+    behind = b"".join(Target().encode(last, 6 + 20_000))
+    data = Target().stream(events) + b"\x11" * 9 + behind
+    found: list[Trace] = []
+    taken = steps(lambda: found.append(load(data)))
+    # The event before the lost bytes is left out, since nothing says that it ends there.
+    told = oracle([*events[:-1], None, *last], {})
+    agrees(found[0], told, Target())
+    assert found[0].loss.lost_events == 20_000 - 2000
+    assert taken < 70 * len(events)
+
+
 def test_a_gap_of_single_events_is_no_damage():
     """A recorder that is overrun loses an event here and there, as many as it keeps."""
     events, _ = a_run(1, target=Target())

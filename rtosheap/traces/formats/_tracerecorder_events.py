@@ -103,6 +103,7 @@ class Scanner:
         data, head, word = self._data, self._head, self._word
         shift, mask, magic = self._shift, self._mask, self._magic if restarts else None
         expected: list[int | None] = [None] * 16
+        sure = -1  # where events were found that fit together
         while at + 8 <= end:
             code, count, stamp = head(data, at)
             if (code, count) == magic:
@@ -111,9 +112,9 @@ class Scanner:
             core = count >> shift
             before = expected[core]
             if count & mask != before or at + size > end:
-                if at + size > end or not self._begins(events, before, at, end):
+                if at != sure and (at + size > end or not self._begins(events, before, at, end)):
                     torn = events.at[-1] if events.at and count & mask != before else at
-                    at = self._skip(events, expected, torn, at, end, restarts)
+                    at = sure = self._skip(events, expected, torn, at, end, restarts)
                     continue
                 if before is not None and count & mask != before:
                     events.lost += (count - before) & mask

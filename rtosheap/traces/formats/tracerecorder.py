@@ -4,8 +4,8 @@ the device that holds the recorder's ring buffer or its snapshot.
 Read are the stream's formats 10 (TraceRecorder 4.6), 12 (4.7), 13 (4.8.0) and 14 (4.8.1 to 4.11),
 the ring of the same formats, and the snapshot of 4.x. Held to recordings: streams of format 10 and
 14, the ring of 14. By their description alone, and tried on made-up files only: formats 12 and 13,
-the snapshot, targets of 64 bits, big-endian ones, several cores, counters that count down, and a
-stream that a host stopped and started again.
+the snapshot, targets of 64 bits, big-endian ones, several cores, counters that count down or count
+within a tick, and a stream that a host stopped and started again.
 
 A size is the one that the kernel gave to ``traceMALLOC``: the request with header and padding up to
 V11.1, the whole block from V11.2 on. :meth:`rtosheap.Trace.load` makes requests of them when it is
