@@ -11,16 +11,16 @@ from xml.parsers import expat
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats.streams import MAX_LINE, lines, too_long
 
-_TABLE = re.compile(rb"(?:\A|\n)[ \t]*+Index +Time \(s\) +Component +Event Property +Value")
-_DASHES = re.compile(rb"-+ +-+ +(-+ +)(-+ +)-+\s*\Z")
-_ROW = re.compile(rb"\s*+(\d{1,18}) +(\d{1,10}\.\d{1,18}) +(\S.*)", re.DOTALL)
+_TABLE = re.compile(rb"(?:\A|\n)[ \t]*+Index ++Time \(s\) ++Component ++Event Property ++Value")
+_DASHES = re.compile(rb"-++ ++-++ ++(-++ ++)(-++ ++)-++\s*+\Z")
+_ROW = re.compile(rb"\s*+(\d{1,18}) ++(\d{1,10}\.\d{1,18}) ++(\S.*+)", re.DOTALL)
 _STATISTICS = b"Start/Stop event statistic"
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?<(?:!DOCTYPE\s++)?EventsTable\b")
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*+\{\s*+"events"\s*+:\s*+\[')
 _OBJECT = re.compile(r'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
 _BETWEEN = re.compile(r"[\s,]*+")
 _VALUES = re.compile(
-    r"\w{1,40}=0x([0-9a-fA-F]{1,8})(?:, \w{1,40}=(?:0x([0-9a-fA-F]{1,8})|(\d{1,10})))?+\s*+\Z"
+    r"\w{1,40}+=0x([0-9a-fA-F]{1,8})(?:, \w{1,40}+=(?:0x([0-9a-fA-F]{1,8})|(\d{1,10})))?+\s*+\Z"
 )
 _NAMES = ("index", "time", "component", "eventProperty", "value")
 _CHUNK = 1 << 16

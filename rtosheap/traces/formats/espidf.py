@@ -27,9 +27,9 @@ HINT = "what sysviewtrace_proc.py of ESP-IDF prints of a heap trace in host mode
 _HEAP = re.compile(rb"\[\d{1,9}\.\d{1,9}\] HEAP: ")
 _EVENT = re.compile(
     rb"\[(\d{1,9})\.(\d{1,9})\] HEAP: (?:Allocated (\d{1,10})|Freed) bytes @ 0x([0-9a-fA-F]{1,8})"
-    rb' from task "(.*)" on core \d{1,2} by:\s*+\Z'
+    rb' from task "([^"]*+)" on core \d{1,2} by:\s*+\Z'
 )
-_REPORT = re.compile(rb"=+ HEAP TRACE REPORT =+\s*+\Z")
+_REPORT = re.compile(rb"=++ HEAP TRACE REPORT =++\s*+\Z")
 _RIGHT = (
     "'[SECONDS] HEAP: Allocated SIZE bytes @ 0xADDR from task \"NAME\" on core N by:', or the same "
     "with 'Freed' for 'Allocated SIZE'"
