@@ -17,11 +17,16 @@
 #include "../policies/policy_state.h"
 #endif
 
+/* Policies: a program of the five heaps alone may do without: it compiles in a part of the time. */
+#ifndef RH_POLICIES
+#define RH_POLICIES RH_HAS_SHADOW
+#endif
+
 #include "state.h"
 
 #include "fault.h"
 #include "restore.h"
-#if RH_RANKED || RH_HAS_SHADOW
+#if RH_RANKED || RH_POLICIES
 #include "rank_tree.h"
 #endif
 #if RH_RANKED
@@ -39,10 +44,6 @@
 #define HEAP3_OPS NULL
 #endif
 
-/* A program of the five heaps alone may do without: it compiles in a part of the time. */
-#ifndef RH_POLICIES
-#define RH_POLICIES RH_HAS_SHADOW
-#endif
 #if RH_POLICIES
 #include "../policies/policy.h"
 
