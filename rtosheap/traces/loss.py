@@ -18,7 +18,7 @@ _WORDS = {
     "unreturned_calls": "calls that the log says did not return, left out",
     "split_reallocs": "frees that a malloc follows at once: they may have been one realloc",
     "ambiguous_frees": "frees of one of several equal blocks, of which the youngest was taken",
-    "rounded_sizes": "sizes that are the block's and not the request's: what was asked is smaller",
+    "rounded_sizes": "sizes known by the block alone: what was requested may be smaller",
     "unknown_tasks": "events whose task's name was not recorded",
     "other_processes": "events of another process, left out",
     "lost_events": "events that the recorder made and the file does not hold",
