@@ -518,20 +518,24 @@ def test_regions_that_were_not_given(minimum: int, layout: Layout, first: int, s
 
 @pytest.mark.parametrize("size", [20, 32, 33, 150])
 def test_the_sizes_of_a_curve(size: int) -> None:
-    """24 in equal ratios from half the peak, at least 64, to 1.15 times the largest minimum."""
+    """24 in equal ratios from half the peak, at least 64, to 1.15 times the largest minimum; and
+    the smallest that serves, one below it, and the advised one.
+    """
     trace = Trace("mmf", [0, 1, 1], [size, size, 0], meta={"name": "some"})
     seen: list[tuple[int, int]] = []
     points = sizing_points(
         trace, heaps=["heap_1", "heap_4"], progress=lambda done, total: seen.append((done, total))
     )
     assert (points.trace_name, points.peak_live_bytes) == ("some", 2 * size)
-    minima = {f"heap_{k}": minimum_heap_size(trace, f"heap_{k}").size for k in (1, 4)}
+    found = {f"heap_{k}": minimum_heap_size(trace, f"heap_{k}") for k in (1, 4)}
+    minima = {name: one.size for name, one in found.items()}
     low = max(float(size), 64.0)
     high = 1.15 * max(*minima.values(), 2 * low)
     total = 0
     for curve in points.curves:
-        own = minima[curve.heap]
-        sizes = {int(at) for at in np.geomspace(low, high, 24)} | {own, own - 8}
+        own, advice = minima[curve.heap], found[curve.heap].advice_size
+        assert curve.advice_size == advice
+        sizes = {int(at) for at in np.geomspace(low, high, 24)} | {own, own - 8, advice}
         total += len(sizes)
         assert curve.minimum == own
         assert curve.sizes == tuple(sorted(sizes))
