@@ -423,6 +423,43 @@ def test_names_that_are_no_text(browser: Any, tmp_path: Path) -> None:
     assert listed == ["every task", *tasks]
 
 
+def test_numbers_that_javascript_does_not_hold(browser: Any, tmp_path: Path) -> None:
+    """Times in ns since 1970, ids that are hashes, and a request for which a size_t wrapped."""
+    hashed, now = 2**63 - 25, 1_764_200_000_000_000_001
+    ids = [hashed, 5, hashed, 5]
+    large = Trace(
+        "mmff",
+        ids,
+        [100, 2**64 - 1, 0, 0],
+        time=[now, now, now + 77, now + 78],
+        meta={"time_unit": "ns"},
+    )
+    replay(large, Heap4(4096)).explore().save(tmp_path / "page.html")
+    show(browser, tmp_path / "page.html")
+    assert browser.get_log("browser") == []
+    refused = "event 1 (1,764,200,000,000,000,001 ns): 18,446,744,073,709,551,615 B refused"
+    assert text(browser, "now").startswith(refused)
+    assert "requested, 100 to 18,446,744,073,709,551,615 B" in text(browser, "legend")
+    press(browser, "Home")
+    press(browser, "Enter")
+    pinned = text(browser, "pinned")
+    assert f"block {hashed} at" in pinned
+    assert "given back at event 2, after 2 events (77 ns)" in pinned
+
+
+def test_what_was_never_served_is_not_given_back(browser: Any, tmp_path: Path) -> None:
+    """Frees of a block that was refused, and of one of 0 bytes."""
+    nothing = Trace("mmmfff", [0, 1, 2, 0, 1, 2], [9000, 0, 100, 0, 0, 0])
+    replay(nothing, Heap4(4096)).explore().save(tmp_path / "page.html")
+    show(browser, tmp_path / "page.html")
+    said = []
+    press(browser, "Home")
+    for _ in range(6):
+        said.append(text(browser, "now").split(". Free")[0])
+        press(browser, "ArrowRight")
+    assert said[3:] == ["event 3", "event 4", "event 5: block 2 given back"]
+
+
 def test_the_page_of_a_notebook(browser: Any, page: Path, trace: Trace) -> None:
     """In a frame of its own, where nothing else is."""
     html = report(trace, heaps=["heap_4"], heap_size=SIZE)._repr_html_()

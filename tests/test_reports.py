@@ -35,7 +35,7 @@ def unpacked(packed: dict[str, Any]) -> np.ndarray[Any, Any]:
     planes = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), np.uint8)
     bytes_each = planes.reshape(packed["width"], packed["n"]).astype(np.int64)
     folded = (bytes_each << (8 * np.arange(packed["width"]))[:, None]).sum(axis=0)
-    values = np.where(folded % 2 == 0, folded // 2, -(folded + 1) // 2)
+    values = (folded.view(np.uint64) >> np.uint64(1)).view(np.int64) ^ -(folded & 1)
     return np.cumsum(values) if packed["delta"] else values
 
 
@@ -205,3 +205,14 @@ def test_what_is_wrong_is_said_in_a_line(run: Any, arguments: tuple[str, ...], s
     assert done.status == 2
     assert says in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("size", [2**51, 2**60, 2**64 - 1])
+def test_what_javascript_does_not_hold_is_packed(size: int) -> None:
+    time = [1_764_200_000_000_000_001, 1_764_200_000_000_000_078]
+    trace = Trace("mm", [2**63 - 1, 1], [size, 8], time=time)
+    (day,) = data_of(replay(trace, Heap4(1024)).explore())["days"]
+    assert day["born"]["large"] is None
+    for name, values in (("asked", trace.size), ("time", trace.time), ("id", trace.id)):
+        assert day[name]["large"] == values.dtype.kind
+        assert (unpacked(day[name]).astype(values.dtype) == values).all()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: What a JavaScript number holds exactly.
-_LARGEST = 2**53 - 1
+#: A JavaScript number holds differences of such values exactly, folded ones too.
+_LARGEST = 2**51 - 1
 
 
 def pack(values: npt.NDArray[Any]) -> dict[str, Any]:
@@ -19,22 +19,24 @@ def pack(values: npt.NDArray[Any]) -> dict[str, Any]:
     Parameters
     ----------
     values : ndarray of int, shape (n,)
-        From -2**53 + 1 to 2**53 - 1.
 
     Returns
     -------
     dict
         ``n``, the values' number; ``width``, the bytes of each; ``delta``, whether they are
-        differences; and ``data``: the lowest bytes of all, then the next ones, and so on, of
+        differences; ``large``, null unless they are more than a JavaScript number holds, else
+        ``"i"`` or ``"u"``: integers of 64 bits, with or without a sign, and differences of them
+        modulo 2**64; and ``data``: the lowest bytes of all, then the next ones, and so on, of
         numbers that alternate in sign (0, -1, 1, -2, …), deflated, in base64.
     """
     whole = values.astype(np.int64)
-    assert not whole.size or max(-int(whole.min()), int(whole.max())) <= _LARGEST
+    large = bool(whole.size) and not -_LARGEST <= int(values.min()) <= int(values.max()) <= _LARGEST
     plain, differences = _deflate(whole), _deflate(np.diff(whole, prepend=np.int64(0)))
     delta = len(differences[1]) < len(plain[1])
     width, data = differences if delta else plain
     text = base64.b64encode(data).decode("ascii")
-    return {"n": len(whole), "width": width, "delta": delta, "data": text}
+    kind = values.dtype.kind if large else None
+    return {"n": len(whole), "width": width, "delta": delta, "large": kind, "data": text}
 
 
 def _deflate(values: npt.NDArray[np.int64]) -> tuple[int, bytes]:

@@ -103,7 +103,7 @@
         some.length && found.push(key(`rgb(${palette.tasks[i]})`, some.join(", "))));
     } else {
       const ends = state.by === "lifetime" ? `lifetime, 0 to ${number.format(recording.events)} events`
-        : `requested, ${number.format(view.leastAsked)} to ${bytes(view.mostAsked)}`;
+        : `requested, ${number.format(view.leastAsked)} to ${bytes(recording.exact.reduce((a, b) => (b > a ? b : a), 1))}`;
       const scale = [0, 1, 2, 3].map((i) => `var(--scale-${i})`).join(", ");
       const ramp = key(`linear-gradient(to right, ${scale})`, `${ends}, logarithmic`);
       ramp.className = "ramp";
@@ -224,7 +224,7 @@
       : "never given back";
     const taken = !view.tells_taken ? ""
       : `, ${bytes(view.taken[i])} taken${view.header ? ", header included" : ""}`;
-    return `block ${recording.id[i]} at ${hex(headerOf(view, i))}: ${bytes(recording.asked[i])} asked `
+    return `block ${recording.id[i]} at ${hex(headerOf(view, i))}: ${bytes(recording.exact[i])} asked `
       + `for${taken}; born at event ${number.format(born)}${task ? ` in ${task}` : ""}, ${life}`;
   }
 
@@ -260,7 +260,7 @@
     const name = (i) => {
       if (i < 0) return i === EARLIER ? "from before the trace" : "none";
       const { recording } = view, task = recording.task && recording.tasks[recording.task[i]];
-      return `block ${recording.id[i]}, ${bytes(recording.asked[i])}${task ? `, ${task}` : ""}, `
+      return `block ${recording.id[i]}, ${bytes(recording.exact[i])}${task ? `, ${task}` : ""}, `
         + `since event ${number.format(recording.born[i])}`;
     };
     const largest = [...holes].sort((a, b) => b.bytes - a.bytes).slice(0, MOST_HOLES);
@@ -282,9 +282,9 @@
     const time = recording.time ? ` (${number.format(recording.time[event])} ${recording.time_unit})` : "";
     let what = `event ${number.format(event)}${time}`;
     if (failed >= 0)
-      what += `: ${bytes(recording.asked[found.block])} refused`
+      what += `: ${bytes(recording.exact[found.block])} refused`
         + (view.why ? `, ${view.reasons[view.why[failed]]}` : "");
-    else if (found && found.kind === "malloc") what += `: ${bytes(recording.asked[found.block])} requested`;
+    else if (found && found.kind === "malloc") what += `: ${bytes(recording.exact[found.block])} requested`;
     else if (found) what += `: block ${recording.id[found.block]} given back`;
     const amounts = [];
     if (view.free) amounts.push(`free ${bytes(view.free[event])}`);

@@ -3,13 +3,14 @@
 const GAP = 0.02; // between two regions, as a share of all bytes
 const EARLIER = -2; // in place of a block: one from before the trace
 
-// Blocks of a recording: when each is requested and given back, by whom, and how many bytes.
+// Blocks of a recording: when each is requested and given back, by whom, and how many bytes: `asked` to
+// reckon with, `exact` to say. Ids, times and exact bytes are BigInts where they are large.
 async function readRecording(given) {
-  const [born, life, id, asked, task, time] = await Promise.all(
+  const [born, life, id, exact, task, time] = await Promise.all(
     ["born", "end", "id", "asked", "task", "time"].map((name) => given[name] && unpack(given[name])),
   );
-  const end = born.map((event, i) => event + life[i]);
-  return { ...given, born, end, id, asked, task, time, shade: shades(given.tasks.length, task, asked) };
+  const end = born.map((event, i) => event + life[i]), asked = Float64Array.from(exact, Number);
+  return { ...given, born, end, id, asked, exact, task, time, shade: shades(given.tasks.length, task, asked) };
 }
 
 const SHADES = 8; // colours of tasks; the last one is that of all others
@@ -166,5 +167,5 @@ function eventAt(view, event) {
   }
   if (born[low] === event) return { kind: "malloc", block: low };
   const freed = end.indexOf(event);
-  return freed < 0 ? null : { kind: "free", block: freed };
+  return freed < 0 || view.taken[freed] === 0 ? null : { kind: "free", block: freed };
 }
