@@ -1,5 +1,6 @@
 """All plots: what they return and leave alone, what they refuse, and how much they take."""
 
+import pickle
 import tracemalloc
 from functools import partial
 
@@ -65,6 +66,23 @@ def test_without_axes_one_pyplot_figure_is_made(coap_comparison, coap_sizing):
         draw(result)
         finish(result)
         plt.close("all")
+
+
+def test_figures_are_pickled(coap_comparison, coap_sizing):
+    """As for another process, or to be changed another day; matplotlib's own second axis is not."""
+    for name, (function, argument) in every_function(coap_comparison, coap_sizing).items():
+        if name.split(",")[0] in ("animate", "comparison"):
+            continue
+        figure = function(argument, ax=new_axes(layout=None)).figure
+        again = pickle.loads(pickle.dumps(figure))
+        FigureCanvasAgg(again).draw()
+        for before, after in zip(figure.axes, again.axes, strict=True):
+            assert labels(before) == labels(after), name
+
+
+def labels(ax):
+    """What is written at both axes' ticks."""
+    return [text.get_text() for text in (*ax.get_xticklabels(), *ax.get_yticklabels())]
 
 
 def test_every_function_is_tested(coap_comparison, coap_sizing):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import Locator
 
-from rtosheap.plot._axes import font_size, height_inches, size_text
+from rtosheap.plot._axes import font_size, height_inches, size_text, write_ticks
 from rtosheap.plot._ground import TEXT, blank, on
 from rtosheap.plot._style import GAP_TEXT
 
@@ -125,7 +125,11 @@ class AddressScale:
     def apply(self, axis: Axis) -> None:
         """Give an axis ticks at round addresses, in hexadecimal."""
         axis.set_major_locator(_RoundAddresses(self))
-        axis.set_major_formatter(lambda value, _: hexadecimal(self.address(value)))
+        write_ticks(axis, self.label_at)
+
+    def label_at(self, value: float) -> str:
+        """The address that is drawn at `value`."""
+        return hexadecimal(self.address(value))
 
     def draw_gaps(self, ax: Axes) -> None:
         """Blank the gaps between regions, and write into each how large it is."""

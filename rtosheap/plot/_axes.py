@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import font_scalings
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter, MaxNLocator
+from matplotlib.transforms import Bbox, TransformedBbox
 
 from rtosheap.plot._fit import cell_of, keep_in_cell, settle
 from rtosheap.plot._ground import AREA, LINE, Ground, around, below, blank, contrast, ink, readable
@@ -105,19 +106,32 @@ def width_inches(ax: Axes) -> float:
     return width * len(spec.colspan) / spec.get_gridspec().ncols
 
 
+def write_ticks(ax_axis: Axis, text: Callable[[float], str]) -> None:
+    """Label an axis by a function of the value, which a pickled figure keeps."""
+    ax_axis.set_major_formatter(_Written(text))
+
+
+class _Written(Formatter):
+    def __init__(self, text: Callable[[float], str]) -> None:
+        self._text = text
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self._text(x)
+
+
 def kib(ax_axis: Axis, label: str) -> None:
     """Label an axis that is in KiB."""
     ax_axis.set_label_text(f"{label} (KiB)")
     ax_axis.set_major_locator(
         MaxNLocator(nbins=5 if is_narrow(ax_axis.axes) else 6, steps=[1, 2, 2.5, 4, 5, 8, 10])
     )
-    ax_axis.set_major_formatter(lambda value, _: plain(value))
+    write_ticks(ax_axis, plain)
 
 
 def percent(ax_axis: Axis, label: str) -> None:
     """Label an axis that is in per cent."""
     ax_axis.set_label_text(f"{label} (%)")
-    ax_axis.set_major_formatter(lambda value, _: plain(value))
+    write_ticks(ax_axis, plain)
 
 
 def counted(ax_axis: Axis, label: str) -> None:
@@ -194,7 +208,8 @@ def legend_above(ax: Axes, handles: Sequence[Any], *, title: str | None = None) 
     legend = _widest_legend(ax, strip, handles, title, room)
     legend.set_in_layout(False)  # its strip is; a wide legend must not make the axes narrow
     height = legend.get_window_extent().height / figure.dpi
-    strip.set_axes_locator(_bounds(ax, height, place))
+    locator: Any = _Above(ax, height, place)
+    strip.set_axes_locator(locator)
 
 
 def title_of(*parts: str, warnings: Sequence[str]) -> str | None:
@@ -207,15 +222,16 @@ def title_of(*parts: str, warnings: Sequence[str]) -> str | None:
 LEGEND_LABEL = "rtosheap legend"
 
 
-def _bounds(ax: Axes, height: float, place: Any) -> Any:
-    from matplotlib.transforms import Bbox, TransformedBbox
+class _Above:
+    """The place of a legend's strip, which is a child of the axes."""
 
-    def locate(_axes: Any, _renderer: Any) -> Any:
-        figure: Any = ax.figure
-        to_figure = place - figure.transSubfigure
-        return TransformedBbox(Bbox.from_bounds(0.0, 0.0, 1.0, height), to_figure)
+    def __init__(self, ax: Axes, height: float, place: Any) -> None:
+        self._ax, self._height, self._place = ax, height, place
 
-    return locate
+    def __call__(self, _axes: Any, _renderer: Any) -> Any:
+        figure: Any = self._ax.figure
+        to_figure = self._place - figure.transSubfigure
+        return TransformedBbox(Bbox.from_bounds(0.0, 0.0, 1.0, self._height), to_figure)
 
 
 def _widest_legend(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtosheap.cortexm import Bound, Measurement
-from rtosheap.plot._axes import axes_for, legend_above, plain, size_text
+from rtosheap.plot._axes import axes_for, legend_above, plain, size_text, write_ticks
 from rtosheap.plot._ground import on
 from rtosheap.plot._style import CYCLE
 from rtosheap.traces import Op
@@ -144,7 +144,7 @@ def _scale(ax: Axes, sizes: Sequence[int], call: str) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("heap size")
     ax.set_ylabel(f"instructions of a {call}")
-    ax.yaxis.set_major_formatter(lambda value, _: plain(value))
+    write_ticks(ax.yaxis, plain)
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="y", color=on(ax, "#999999"), alpha=0.3, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.lines import Line2D
 
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain
+from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain, write_ticks
 from rtosheap.plot._ground import on
 from rtosheap.plot._overlap import tell_apart
 from rtosheap.plot._style import CYCLE
@@ -181,7 +181,7 @@ def _log_axes(ax: Axes, unit: str, operations: int) -> None:
 
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.xaxis.set_major_formatter(lambda value, _: plain(value))
+    write_ticks(ax.xaxis, plain)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(0.5 / max(operations, 10), 1.25)
     low, high = ax.get_xlim()

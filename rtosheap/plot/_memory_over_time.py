@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from rtosheap.plot import _series
 from rtosheap.plot._address import GAP_SCALE_TEXT, AddressScale
-from rtosheap.plot._axes import axes_for, follow_ground, font_size, legend_above, short, size_text
+from rtosheap.plot._axes import (
+    axes_for,
+    follow_ground,
+    font_size,
+    legend_above,
+    short,
+    size_text,
+    write_ticks,
+)
 from rtosheap.plot._ground import AREA, below, blank, contrast, ink, is_dark, on
 from rtosheap.plot._raster import corners, coverage
 from rtosheap.plot._style import CATEGORIES, FAILED
@@ -220,7 +228,7 @@ def _draw_bar(ax: Axes, mapping: ScalarMappable, color_by: str) -> None:
     follow_ground(bar.ax)
     bar.ax.yaxis.set_major_locator(LogLocator(base))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.yaxis.set_major_formatter(lambda value, _: text(value))
+    write_ticks(bar.ax.yaxis, text)
     bar.ax.tick_params(labelsize=font_size(ax))
 
 

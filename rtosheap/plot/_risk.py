@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rtosheap.plot._axes import axes_for, is_narrow, kib, legend_above, size_text
+from rtosheap.plot._axes import axes_for, is_narrow, kib, legend_above, size_text, write_ticks
 from rtosheap.plot._ground import below, ink, on
 from rtosheap.risk import Risk
 from rtosheap.risk.bounds import interval
@@ -272,7 +272,7 @@ def _odds(ax: Axes, risk: Risk) -> None:
     what = "days" if is_narrow(ax) else f"days (of {day})"
     ax.set_ylabel(f"{what} that fail")
     ax.yaxis.set_major_locator(LogLocator(10, numticks=5 if is_narrow(ax) else 8))
-    ax.yaxis.set_major_formatter(lambda value, _: _in(value))
+    write_ticks(ax.yaxis, _in)
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="y", which="major", linewidth=0.5, alpha=0.35)
     ax.set_axisbelow(True)

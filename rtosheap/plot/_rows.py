@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.ticker import Locator
 
 from rtosheap.plot._address import gap_units, hexadecimal
+from rtosheap.plot._axes import write_ticks
 from rtosheap.plot._raster import corners
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Rows:
     def apply(self, axis: Axis) -> None:
         """Label rows with their first address, as many as there is room for."""
         axis.set_major_locator(_RowCentres(self))
-        axis.set_major_formatter(lambda y, _: self.label_at(y))
+        write_ticks(axis, self.label_at)
 
     def label_at(self, y: float) -> str:
         """The address at which the row that is drawn at `y` begins."""

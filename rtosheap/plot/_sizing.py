@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtosheap.plot._axes import axes_for, is_narrow, legend_above, plain, short, size_text, title_of
+from rtosheap.plot._axes import (
+    axes_for,
+    is_narrow,
+    legend_above,
+    plain,
+    short,
+    size_text,
+    title_of,
+    write_ticks,
+)
 from rtosheap.plot._ground import on
 from rtosheap.plot._overlap import tell_apart
 from rtosheap.plot._series import draw_line
@@ -131,6 +140,10 @@ def _ticks(ax: Axes) -> None:
     subs = next((subs for subs in choices if octaves * len(subs) <= most), choices[-1])
     ax.xaxis.set_major_locator(LogLocator(2, subs=subs, numticks=most))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(lambda value, _: plain(round(value, 3)))
-    ax.yaxis.set_major_formatter(lambda value, _: short(value))
+    write_ticks(ax.xaxis, _rounded)
+    write_ticks(ax.yaxis, short)
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _rounded(value: float) -> str:
+    return plain(round(value, 3))
