@@ -462,3 +462,8 @@ def test_a_program_that_keeps_nothing_does_not_count_in_the_mean() -> None:
     assert mean_ratios([small, none]) == mean_ratios([small]) == {"heap_4": pytest.approx(3.0)}
     assert mean_ratios([none]) == {"heap_4": None}
     assert mean_ratios([]) == {}
+
+
+def test_one_event_of_one_byte() -> None:
+    said = str(compare(Trace("m", [0], [1]), heaps=["heap_4"]))
+    assert said.startswith("trace: 1 event, 1 byte live at the peak\n")

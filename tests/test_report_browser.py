@@ -460,6 +460,14 @@ def test_what_was_never_served_is_not_given_back(browser: Any, tmp_path: Path) -
     assert said[3:] == ["event 3", "event 4", "event 5: block 2 given back"]
 
 
+def test_one_of_a_thing(browser: Any, tmp_path: Path) -> None:
+    replay(Trace("mf", [7, 7], [100, 0]), Heap4(4096)).explore().save(tmp_path / "page.html")
+    show(browser, tmp_path / "page.html")
+    assert text(browser, "passing") == "1 block"
+    press(browser, "Enter")
+    assert "given back at event 1, after 1 event;" in text(browser, "pinned")
+
+
 def test_the_page_of_a_notebook(browser: Any, page: Path, trace: Trace) -> None:
     """In a frame of its own, where nothing else is."""
     html = report(trace, heaps=["heap_4"], heap_size=SIZE)._repr_html_()

@@ -139,7 +139,8 @@ class Comparison(Sequence[HeapResult]):
 
     def _headline(self) -> str:
         name = self.trace_name or "trace"
-        return f"{name}: {self.events:,} events, {self.peak_live_bytes:,} bytes live at the peak"
+        events, peak = counted(self.events, "event"), counted(self.peak_live_bytes, "byte")
+        return f"{name}: {events}, {peak} live at the peak"
 
     def __repr__(self) -> str:
         name = f" on {self.trace_name!r}" if self.trace_name else ""

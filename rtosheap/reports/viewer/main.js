@@ -12,6 +12,7 @@
   const map = element("map"), over = element("over"), lines = element("lines");
   const number = new Intl.NumberFormat("en");
   const bytes = (n) => `${number.format(n)} B`;
+  const count = (n, what) => `${number.format(n)} ${what}${n === 1 ? "" : "s"}`;
   const hex = (n) => "0x" + n.toString(16).padStart(8, "0");
   const state = { day: 0, heap: 0, cursor: 0, pinned: -1, hover: -1, sight: null, by: "size",
     filter: { leastSize: 0, mostSize: Infinity, leastLife: 0, mostLife: Infinity, task: -1 } };
@@ -82,7 +83,7 @@
     pass = passing(view, state.filter);
     const all = pass.length, through = pass.reduce((a, b) => a + b, 0);
     element("passing").textContent = through === all
-      ? `${number.format(all)} blocks` : `${number.format(through)} of ${number.format(all)} blocks`;
+      ? count(all, "block") : `${number.format(through)} of ${count(all, "block")}`;
     element("legend").replaceChildren(...legend());
     paint();
   }
@@ -102,7 +103,7 @@
       names.forEach((some, i) =>
         some.length && found.push(key(`rgb(${palette.tasks[i]})`, some.join(", "))));
     } else {
-      const ends = state.by === "lifetime" ? `lifetime, 0 to ${number.format(recording.events)} events`
+      const ends = state.by === "lifetime" ? `lifetime, 0 to ${count(recording.events, "event")}`
         : `requested, ${number.format(view.leastAsked)} to ${bytes(recording.exact.reduce((a, b) => (b > a ? b : a), 1))}`;
       const scale = [0, 1, 2, 3].map((i) => `var(--scale-${i})`).join(", ");
       const ramp = key(`linear-gradient(to right, ${scale})`, `${ends}, logarithmic`);
@@ -220,7 +221,7 @@
     const span = recording.time && end < recording.events
       ? ` (${number.format(recording.time[end] - recording.time[born])} ${recording.time_unit})` : "";
     const life = end < recording.events
-      ? `given back at event ${number.format(end)}, after ${number.format(end - born)} events${span}`
+      ? `given back at event ${number.format(end)}, after ${count(end - born, "event")}${span}`
       : "never given back";
     const taken = !view.tells_taken ? ""
       : `, ${bytes(view.taken[i])} taken${view.header ? ", header included" : ""}`;
@@ -251,8 +252,7 @@
     element("holes").hidden = !found;
     if (!found) return;
     const { holes, pins } = found, sizes = holes.map((hole) => hole.bytes);
-    const all = sizes.reduce((a, b) => a + b, 0), count = (n, what) =>
-      `${number.format(n)} ${what}${n === 1 ? "" : "s"}`;
+    const all = sizes.reduce((a, b) => a + b, 0);
     element("holes-text").textContent = `${count(holes.length, "hole")} of ${bytes(all)} together, the `
       + `largest of ${bytes(Math.max(0, ...sizes))}; ${count(pins.length, "live block")} between them.`
       + (view.blur ? ` All within ${bytes(view.blur)}: padding is not recorded.` : "")
