@@ -2,8 +2,10 @@
 
 from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.axes._secondary_axes import SecondaryAxis
 from matplotlib.colors import to_rgb
 from plot_cases import (
     HEAPS,
@@ -99,3 +101,15 @@ def test_what_touches_differs_in_greyscale():
     assert abs(luminance(_style.ALLOCATED.colour) - luminance(_style.FREE.colour)) > 0.4
     assert len({str(style) for _, style in _style.HEAP_LINES.values()}) == 5
     assert len({(fill.hatch, fill.colour) for fill in _style.BREAKDOWN.values()}) == 7
+
+
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_a_comparison_s_numbers_do_not_lie_on_each_other(coap_comparison, layout):
+    """Two lines beside each bar, however large the style's text and however low the axes."""
+    with plt.rc_context({"font.size": 20}):
+        ax = plot.comparison(coap_comparison, ax=new_axes(6, 5, layout=layout))
+        draw(ax)
+    (right,) = (axes for axes in ax.child_axes if isinstance(axes, SecondaryAxis))
+    found = sorted(boxes(right.yaxis), key=lambda box: float(box.y0))
+    assert len(found) == 5
+    assert all(low.y1 <= high.y0 for low, high in pairwise(found))

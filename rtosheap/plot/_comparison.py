@@ -15,6 +15,7 @@ from rtosheap.plot._axes import (
     font_size,
     kib,
     legend_above,
+    row_font_size,
     size_text,
     title_of,
 )
@@ -24,6 +25,7 @@ from rtosheap.tables import counted as counted_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axes._secondary_axes import SecondaryAxis
 
 
 _LABELS = {
@@ -122,9 +124,10 @@ def comparison(
     else:
         kib(ax.xaxis, label)
     _cut_long_bars(ax, sizes, reach, unit)
-    _write_numbers(ax, rows)
+    numbers = _write_numbers(ax, rows)
     if legend:
         legend_above(ax, [*handles, *marks], title=_title(result))
+    numbers.tick_params(labelsize=0.92 * row_font_size(ax, 2 * len(rows)))  # it may be low now
     return ax
 
 
@@ -186,7 +189,7 @@ def _cut_long_bars(ax: Axes, sizes: list[int], reach: float, unit: int) -> None:
         )
 
 
-def _write_numbers(ax: Axes, rows: list[Any]) -> None:
+def _write_numbers(ax: Axes, rows: list[Any]) -> SecondaryAxis:
     """Size, ratio and worst cost at the right end, as labels of a second axis."""
     right = ax.secondary_yaxis("right")
     right.set_yticks(np.arange(len(rows)), [_numbers(row) for row in rows])
@@ -194,6 +197,7 @@ def _write_numbers(ax: Axes, rows: list[Any]) -> None:
     follow_ground(right)
     for side in (ax.spines["top"], ax.spines["right"], right.spines["right"]):
         side.set_visible(False)
+    return right
 
 
 def _numbers(row: Any) -> str:
