@@ -42,6 +42,19 @@ def test_each_command_has_help_with_an_example(run: Any, command: str) -> None:
             assert name in done.out.replace("-\n" + " " * 24, "-")
 
 
+@pytest.mark.parametrize("command", ["compare", "report", "convert", "inspect", "cortexm"])
+def test_sentences_of_help_fit_the_terminal(run: Any, monkeypatch: Any, command: str) -> None:
+    """What is indented stays as it is, for it is copied."""
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = run(command, "--help").out
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = run(command, "--help").out
+    assert max(len(line) for line in narrow.splitlines() if line[:1] != " ") <= 80
+    examples = [line for line in wide.splitlines() if line.startswith("  rtosheap ")]
+    assert examples
+    assert set(examples) <= set(narrow.splitlines())
+
+
 def test_help_names_all_commands(run: Any) -> None:
     done = run("--help")
     assert done.status == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NoReturn
 
 from rtosheap.cli._streams import complain
@@ -17,13 +19,28 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Sentences are wrapped where the terminal is narrower than they are; examples, lists and all
+    that begins with a blank stay as they are.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        found: list[str] = []
+        for is_prose, group in groupby(text.splitlines(), lambda line: line[:1].strip() != ""):
+            lines = list(group)
+            if is_prose and max(map(len, lines)) > width:
+                lines = textwrap.wrap(" ".join(lines), width)
+            found += lines
+        return "\n".join(indent + line if line else "" for line in found)
+
+
 def parse(name: str, command: Any, words: Sequence[str]) -> argparse.Namespace:
     """What the words after a command's name say to its module."""
     parser = _Parser(
         prog=f"rtosheap {name}",
         description=command.ABOUT,
         epilog=command.EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     command.add(parser)
     return parser.parse_args(words)
