@@ -44,7 +44,7 @@ def test_the_words_are_those_of_the_table(
     before, after = (comparison([pair[at] for pair in sizes]) for at in (0, 1))
     result = BeforeAfter("round:8", before, after, outside)
     first, _, best = result.verdict.partition("The best heap")
-    kinds = {"a gain for": 1, "a loss for": -1, "neither for": 0}
+    kinds = {"a gain for": 1, "a loss for": -1, "no difference for": 0}
     said: dict[str, int] = {}
     sign = 0
     for word in re.findall(rf"{'|'.join(kinds)}|heap_\d \([\d,]+ byte|heap_\d", first):

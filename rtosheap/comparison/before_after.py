@@ -160,18 +160,21 @@ class BeforeAfter:
         return f"<div><p>{escape(self._title())}</p>{table_html(*self._table())}{paragraphs}</div>"
 
 
+_GAINS = {1: "is a gain", -1: "is a loss", 0: "makes no difference"}
+
+
 def _gains(rows: Sequence[HeapGain]) -> list[str]:
     """For which heaps it is a gain, and for which a loss."""
     texts = []
-    found: dict[str, list[str]] = {"a gain": [], "a loss": [], "neither": []}
+    found: dict[str, list[str]] = {what: [] for what in _GAINS.values()}
     for row in rows:
         if row.gain is not None:
-            what = "neither" if not row.gain else "a gain" if row.gain > 0 else "a loss"
-            found[what].append(row.heap if not row.gain else f"{row.heap} ({_amount(row)})")
+            way = (row.gain > 0) - (row.gain < 0)
+            found[_GAINS[way]].append(row.heap if not row.gain else f"{row.heap} ({_amount(row)})")
     parts = [f"{what} for {listed(heaps)}" for what, heaps in found.items() if heaps]
     if parts:
         outside = ", with what then lies outside the heap" if rows[0].outside else ""
-        texts.append(f"It is {listed(parts)}{outside}.")
+        texts.append(f"It {listed(parts)}{outside}.")
     for served, when in (((False, True), "only after"), ((True, False), "only before"),
                          ((False, False), "neither before nor after")):  # fmt: skip
         heaps = [r.heap for r in rows if (r.before is not None, r.after is not None) == served]
