@@ -310,12 +310,11 @@ def test_found_is_no_more_than_proven(heap: str, index: bool) -> None:
 @pytest.mark.parametrize(
     ("cpu", "optimize"),
     [
-        ("cortex-m0", "-Os"),
-        ("cortex-m3", "-O2"),
-        ("cortex-m4", "-Os"),
-        ("cortex-m7", "-O2"),
-        ("cortex-m33", "-Os"),
         ("cortex-m0", "-O2"),
+        ("cortex-m3", "-Os"),
+        ("cortex-m4", "-O2"),
+        ("cortex-m7", "-Os"),
+        ("cortex-m33", "-O2"),
     ],
 )
 def test_every_processor(cpu: str, optimize: str) -> None:
@@ -368,7 +367,7 @@ def test_clearing_is_left_out() -> None:
 
 def test_a_plain_list_grows_with_the_heap_and_an_index_does_not() -> None:
     need()
-    sizes = (4 << 10, 16 << 10)
+    sizes = (8 << 10, 32 << 10)
     plain, indexed = (
         [cortexm.bound("heap_4", heap_size=n, index=i, toolchain=GCC, search=0) for n in sizes]
         for i in (False, True)

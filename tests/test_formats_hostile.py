@@ -325,9 +325,8 @@ BOMBS: dict[str, list[tuple[bytes, bytes]]] = {
     "systemview": [(bytes(10), b"\0"), (SYSTEMVIEW, b"\x03\0"), (SYSTEMVIEW, b"\xff")],
     "eventrecorder": [
         (EVENTRECORDER, b"\x02\0\x14\0" + bytes(20)), (b"<EventsTable>", b"<events/>"),
-        (b"<EventsTable><events><value>", b"a"), (b"<EventsTable><", b"a"),
-        (b'{"events":[', b"{},"), (b'{"events":[', b"["), (b'{"events":[{"value":"', b"a"),
-        (LIST, b"a"), (LIST, b"\n"), (LIST, b"1 1.0 a\n"),
+        (b"<EventsTable><events><value>", b"a"), (b'{"events":[', b"{},"),
+        (b'{"events":[{"value":"', b"a"), (LIST, b"1 1.0 a\n"),
     ],
     "espidf": [(b"", b"["), (ESPIDF % 1, b"a"), (ESPIDF % 1, b"[")],
 }  # fmt: skip
@@ -378,10 +377,11 @@ if kind == "dense":
     print((high() - before) / most)
 else:
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-    for start, unit in t.BOMBS[name]:
-        many = unit * ((1 << 24) // len(unit))
-        for pack in (lambda data: gzip.compress(data, 6), zstandard.ZstdCompressor().compress):
-            print(read(pack(start) + pack(many) * 80, **how))  # 1.25 GiB
+    packs = (lambda data: gzip.compress(data, 6), zstandard.ZstdCompressor().compress)
+    bombs = t.BOMBS[name] * (2 if len(t.BOMBS[name]) == 1 else 1)
+    for number, (start, unit) in enumerate(bombs):
+        pack, many = packs[number % 2], unit * ((1 << 24) // len(unit))
+        print(read(pack(start) + pack(many) * 80, **how))  # 1.25 GiB
     print(high())
 """
 
@@ -404,7 +404,7 @@ def child(name: str, kind: str) -> list[str]:
 @pytest.mark.parametrize("name", few_of(BOMBS, ["text", "npz"]))
 def test_a_bomb_of_any_format_stays_within_a_gibibyte(name):
     *said, high = child(name, "bombs")
-    assert len(said) == 2 * len(BOMBS[name])
+    assert len(said) == max(len(BOMBS[name]), 2)
     assert int(high) < 1 << 29
     for line in said:
         assert not line.endswith(" events") or line == "1 events", line

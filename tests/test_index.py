@@ -200,7 +200,7 @@ HELD = {
 }
 
 
-@pytest.fixture(scope="module", params=EXTENSIONS)
+@pytest.fixture(scope="module")
 def extension(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package, whose extension has the index."""
     to = tmp_path_factory.mktemp("extension")
@@ -234,8 +234,17 @@ def python(package: Path | None, *arguments: str) -> tuple[str, int, int]:
     return (done.stdout, *((0, 0) if counts is None else counted(counts)))
 
 
+#: All of these on one build, and on the others those that are quick.
+QUICK = ("test_conformance.py", "test_replay.py")
+BUILDS = [(build, name) for build in EXTENSIONS for name in HELD]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize(
+    ("extension", "name"),
+    [(build, name) for build, name in BUILDS if build == "16 places" or name in QUICK],
+    indirect=["extension"],
+)
 def test_what_holds_the_heaps_to_recordings(extension: Path, name: str) -> None:
     pytest_run = ("-m", "pytest", "-p", "no:cacheprovider", "-m", "", "-q", name)
     text, indexed, plain = python(extension, *pytest_run)
@@ -255,6 +264,7 @@ def replays_of_the_list() -> dict[str, list[object]]:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("extension", EXTENSIONS, indirect=True)
 def test_all_traces_and_days(extension: Path, replays_of_the_list: dict[str, list[object]]) -> None:
     text, indexed, plain = python(extension, "replay_digests.py")
     found = json.loads(text)
