@@ -232,7 +232,9 @@ def test_a_block_that_is_pointed_at_is_named(browser: Any, page: Path, trace: Tr
         point(browser, event, place)
         name = text(browser, "pointed")
         assert f"block {trace.id[table.event[at]]} at " in name
-        assert f"{0x2000_0000 + table.offset[at]:#010x}: {table.requested[at]:,} B asked" in name
+        assert (
+            f"{0x2000_0000 + table.offset[at]:#010x}: {table.requested[at]:,} B requested" in name
+        )
         assert f"{table.size[at]:,} B taken" in name
         assert f"born at event {table.event[at]:,}" in name
         point(browser, event, place, "pointerdown")

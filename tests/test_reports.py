@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import zlib
 from html import escape
@@ -21,6 +22,7 @@ import rtosheap
 from rtosheap import ForeignHeap, Heap4, Heap5, Trace, compare, data, minimum_heap_size, replay
 from rtosheap.replays.blocks import block_table
 from rtosheap.reports import HtmlReport, report
+from rtosheap.reports._accounts import accounts, never_freed
 from rtosheap.traces.loss import missing
 
 
@@ -216,3 +218,30 @@ def test_what_javascript_does_not_hold_is_packed(size: int) -> None:
     for name, values in (("asked", trace.size), ("time", trace.time), ("id", trace.id)):
         assert day[name]["large"] == values.dtype.kind
         assert (unpacked(day[name]).astype(values.dtype) == values).all()
+
+
+def test_a_name_that_is_no_text_does_not_cost_a_page(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff.trace")
+    Trace("m", id=[0], size=[8]).save(path)
+    trace = Trace.load(path)
+    page = tmp_path / "page.html"
+    report(trace, heaps=["heap_4"]).save(page)
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>Heap report: b\ufffd</h1>" in text
+    assert text.endswith("</html>\n")
+
+
+def test_accounts_of_what_no_memory_holds() -> None:
+    most = 2**64 - 1
+    trace = Trace("mmmf", id=[0, 1, 2, 1], size=[100, 8, most - 200, 0])
+    (account,) = accounts(trace)
+    assert (account.at_peak, account.most) == (most - 92, most - 92)
+    assert (account.kept, account.kept_bytes) == (2, most - 100)
+    kept, count = never_freed(trace)
+    assert [one.size for one in kept] == [most - 200, 100]
+    assert count == 2
+
+
+def test_one_block_that_was_never_given_back() -> None:
+    page = report(Trace("m", id=[0], size=[1]), heaps=["heap_4"]).html
+    assert "1 block, 1 byte, is live at the end." in page

@@ -44,7 +44,7 @@ def accounts(trace: Trace) -> list[Account]:
     found = []
     for code in np.unique(codes[asks]):
         own = codes[asks] == code
-        change = np.zeros(len(trace) + 1, np.int64)
+        change = np.zeros(len(trace) + 1, np.uint64)
         np.add.at(change, asks[own], size[own])
         np.subtract.at(change, ends[own], size[own])
         live = np.cumsum(change[:-1])
@@ -66,7 +66,7 @@ def never_freed(trace: Trace) -> tuple[list[Kept], int]:
     """The largest blocks that were never given back, and how many there are in all."""
     asks, ends, size = _blocks(trace)
     kept = np.flatnonzero(ends == len(trace))
-    largest = kept[np.lexsort((asks[kept], -size[kept]))][:_MOST_LISTED]
+    largest = kept[np.lexsort((asks[kept], ~size[kept]))][:_MOST_LISTED]
     tasks = trace.task
     listed = [
         Kept(
@@ -83,4 +83,4 @@ def never_freed(trace: Trace) -> tuple[list[Kept], int]:
 def _blocks(trace: Trace) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """The event that requests each block, the one that ends it, and its bytes."""
     asks = np.flatnonzero(trace.op != Op.FREE)
-    return asks, trace.ends()[asks], trace.size[asks].astype(np.int64)
+    return asks, trace.ends()[asks], trace.size[asks]

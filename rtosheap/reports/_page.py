@@ -14,6 +14,7 @@ from rtosheap.html import table_html
 from rtosheap.replays import Replay
 from rtosheap.reports._accounts import accounts, never_freed
 from rtosheap.reports._views import not_shown
+from rtosheap.tables import counted
 from rtosheap.traces import Trace
 from rtosheap.traces.loss import missing
 
@@ -91,7 +92,8 @@ def _accounts_html(trace: Trace, name: str) -> str:
     ]
     if not count:
         return "\n".join([*parts, "<p>Every block was given back.</p>"])
-    what = f"{count:,} blocks, {trace.never_freed_bytes:,} bytes, are live at the end."
+    size = counted(trace.never_freed_bytes, "byte")
+    what = f"{counted(count, 'block')}, {size}, {'is' if count == 1 else 'are'} live at the end."
     if count > len(kept):
         what += f" These are the largest {len(kept):,}."
     heads = ["block", "bytes", "requested at event", "task"]

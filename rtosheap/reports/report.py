@@ -34,12 +34,14 @@ class HtmlReport:
     """
 
     def __init__(self, html: str, comparison: Comparison | None = None) -> None:
-        self.html, self.comparison = html, comparison
+        whole = html.encode("utf-16", "surrogatepass")  # a file's name need be no text
+        self.html, self.comparison = whole.decode("utf-16", "replace"), comparison
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page to a file."""
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(self.html)
+        page = self.html.encode()
+        with open(path, "wb") as file:
+            file.write(page)
 
     def __repr__(self) -> str:
         return f"<HtmlReport of {len(self.html):,} characters>"

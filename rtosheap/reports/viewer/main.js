@@ -225,8 +225,8 @@
       : "never given back";
     const taken = !view.tells_taken ? ""
       : `, ${bytes(view.taken[i])} taken${view.header ? ", header included" : ""}`;
-    return `block ${recording.id[i]} at ${hex(headerOf(view, i))}: ${bytes(recording.exact[i])} asked `
-      + `for${taken}; born at event ${number.format(born)}${task ? ` in ${task}` : ""}, ${life}`;
+    return `block ${recording.id[i]} at ${hex(headerOf(view, i))}: ${bytes(recording.exact[i])} `
+      + `requested${taken}; born at event ${number.format(born)}${task ? ` in ${task}` : ""}, ${life}`;
   }
 
   // The blocks below and above a block, while the cursor is in its life, else when it is nearest.

@@ -29,7 +29,7 @@ function isInSight({ recording: { born }, end, low, taken }, { x0, x1, y0, y1 },
 
 let seen = new Uint32Array(0); // kept, for it is large
 
-// The blocks in sight, in the order in which they were asked for.
+// The blocks in sight, in the order in which they were requested.
 function inSight(view, sight) {
   const { born } = view.recording, { last } = view;
   if (seen.length < born.length) seen = new Uint32Array(born.length);
