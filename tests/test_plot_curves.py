@@ -10,6 +10,7 @@ from plot_cases import coap_replay, failing_replay, legends, new_axes
 from rtosheap import Heap2, Heap4, Heap5, data, plot, replay
 from rtosheap.plot import _series
 from rtosheap.plot._overlap import tell_apart
+from rtosheap.plot._style import CYCLE
 
 pytestmark = pytest.mark.usefixtures("matplotlib_defaults")
 
@@ -193,3 +194,10 @@ def test_the_legend_of_cost_says_which_line_is_the_mean():
     ]
     ax = plot.cost(replay(data.load("coap-server")[:40], Heap4(36 * 1024)), ax=new_axes())
     assert len(legends(ax)[0].get_texts()) == 1
+
+
+def test_more_curves_than_colours_differ_in_dashes():
+    run = coap_replay()
+    styles = _series.styles([(str(number), run) for number in range(14)])
+    assert len(set(styles)) == 14
+    assert styles[:7] == list(CYCLE)

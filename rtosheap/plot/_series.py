@@ -102,11 +102,15 @@ def envelope(time: Array, values: Array, runs: int) -> Envelope:
 
 
 def styles(pairs: Sequence[tuple[str, Replay]]) -> list[LineStyle]:
-    """Each heap's own line, or those of a cycle when a heap appears twice."""
+    """Each heap's own line, or those of a cycle when a heap appears twice: of more than the cycle
+    has, colours return with other dashes.
+    """
     kinds = [run.heap_kind for _, run in pairs]
     if len(set(kinds)) == len(kinds) and HEAP_LINES.keys() >= set(kinds):
         return [HEAP_LINES[kind] for kind in kinds]
-    return [CYCLE[number % len(CYCLE)] for number in range(len(kinds))]
+    length = len(CYCLE)
+    shifted = [(number + number // length) % length for number in range(len(kinds))]
+    return [(CYCLE[n % length][0], CYCLE[at][1]) for n, at in enumerate(shifted)]
 
 
 def draw_line(ax: Axes, x: Any, y: Any, style: LineStyle, width: float, **more: Any) -> Any:
