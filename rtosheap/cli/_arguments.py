@@ -235,6 +235,12 @@ without. N is a number of bytes: 1024, 0x400, 1K.
 """
 
 
+def add_words(parser: Any, *, size: str, alignment: str) -> None:
+    """What a word is and how blocks are aligned, each with its help."""
+    parser.add_argument("--word-size", type=int, choices=(4, 8), help=size)
+    parser.add_argument("--alignment", type=int, choices=(4, 8, 16, 32), help=alignment)
+
+
 def add_options(
     parser: Any, *, solved: bool, releases: bool = False, kernel: str = "the newest"
 ) -> None:
@@ -249,17 +255,10 @@ def add_options(
         metavar="ADDRESS",
         help="address of the heap's first byte (default: 0x20000000)",
     )
-    parser.add_argument(
-        "--word-size",
-        type=int,
-        choices=(4, 8),
-        help="the target's sizeof(size_t); 8 for a 64-bit target (default: 4)",
-    )
-    parser.add_argument(
-        "--alignment",
-        type=int,
-        choices=(4, 8, 16, 32),
-        help="portBYTE_ALIGNMENT (default: 8)",
+    add_words(
+        parser,
+        size="the target's sizeof(size_t); 8 for a 64-bit target (default: 4)",
+        alignment="portBYTE_ALIGNMENT (default: 8)",
     )
     parser.add_argument(
         "--kernel",

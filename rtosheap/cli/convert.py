@@ -58,17 +58,10 @@ def add(parser: Any) -> None:
         metavar="RELEASE",
         help="with --heap: the device's FreeRTOS release, V8.2.3 to V11.3.0 (default: the newest)",
     )
-    parser.add_argument(
-        "--word-size",
-        type=int,
-        choices=(4, 8),
-        help="with --heap: the device's sizeof(size_t) (default: what the recording says, or 4)",
-    )
-    parser.add_argument(
-        "--alignment",
-        type=int,
-        choices=(4, 8, 16, 32),
-        help="with --heap: the device's portBYTE_ALIGNMENT (default: 8)",
+    _arguments.add_words(
+        parser,
+        size="with --heap: the device's sizeof(size_t) (default: what the recording says, or 4)",
+        alignment="with --heap: the device's portBYTE_ALIGNMENT (default: 8)",
     )
 
 

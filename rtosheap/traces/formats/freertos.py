@@ -20,6 +20,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import bad_line
 from rtosheap.traces.formats._serial import Events, SerialReader
 from rtosheap.traces.loss import Loss
+from rtosheap.traces.sizes import SIZES
 
 NAME = "freertos"
 HINT = "lines 'M 0xADDR [REQUESTED] BLOCK TICK' and 'F 0xADDR BLOCK TICK'"
@@ -44,7 +45,7 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     reader = _Reader(strict).of(stream)
     columns = reader.columns("FreeRTOS log", time_unit="ticks")
     if columns.loss.rounded_sizes:
-        columns.meta["sizes"] = _MEANING
+        columns.meta[SIZES] = _MEANING
     if reader.end is None:
         columns.warnings.append(
             "the last line '=EVENTS ...' is missing: whether the log was cut short is not known"
