@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rtosheap.tables import counted
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.doubts import doubts
 from rtosheap.traces.loss import counts
@@ -26,8 +27,7 @@ def _summary(trace: TraceBase) -> Iterator[tuple[str, str]]:
         yield "most live blocks", f"{trace.max_live_blocks:,}"
         yield "largest request", f"{trace.largest_request:,} bytes"
         blocks, size = trace.never_freed, trace.never_freed_bytes
-        what = f"{blocks:,} block{'' if blocks == 1 else 's'}"
-        yield "never freed", f"{what}, {size:,} bytes" if blocks else "none"
+        yield "never freed", f"{counted(blocks, 'block')}, {size:,} bytes" if blocks else "none"
     if trace.zero_size_requests:
         yield "requests of 0 bytes", f"{trace.zero_size_requests:,}"
     if trace.time is not None and len(trace):
