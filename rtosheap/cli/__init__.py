@@ -36,6 +36,7 @@ COMMANDS = (
     "replay",
     "convert",
     "inspect",
+    "gdb-script",
     "cortexm",
 )
 
@@ -67,8 +68,10 @@ commands:
               heap to scrub through
     replay    run a trace in a heap of a given size: what fails, when and why
     convert   convert a trace from one format to another
-    inspect   look at a heap in a RAM dump: its blocks, how fragmented it is,
-              what is damaged
+    inspect   look at a heap in a RAM dump, or on a halted target: its blocks,
+              how fragmented it is, what is damaged
+    gdb-script
+              print the path of a file that gives gdb the command 'rtosheap'
     cortexm   what malloc and free cost on a Cortex-M, in instructions, and the
               heaps' flash and RAM
 
@@ -83,6 +86,7 @@ examples:
   rtosheap replay my.trace --heap-size 48K          what fails in 48 KiB, when, and why
   rtosheap convert my.csv my.trace.gz               between formats of traces
   rtosheap inspect dump.bin --base 0x20000400       a RAM dump as a heap, and what damaged it
+  rtosheap gdb-script                               what gdb loads, to look at a halted target
   rtosheap cortexm lwip-3cli --cpu cortex-m4        what a call costs on the device
 
 exit status: 0 all was served, 1 allocations failed or a gate is shut, 2 bad input
@@ -146,7 +150,7 @@ def _called(word: str = "", *rest: str) -> tuple[int, str]:
     elif word == "--version":
         print(f"rtosheap {__version__}")
     elif word in COMMANDS:
-        command = _load(word)
+        command = _load(word.replace("-", "_"))
         args = _load("_parser").parse(word, command, rest)
         return command.run(args), ""
     else:

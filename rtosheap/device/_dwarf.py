@@ -28,11 +28,14 @@ class Member(NamedTuple):
     size: int
 
 
-def members(dwarf: Any, variable: str, address: int | None) -> dict[str, Member] | None:
+def members(
+    dwarf: Any, variable: str, address: int | None, *, pointed: bool = False
+) -> dict[str, Member] | None:
     """The members of a variable, by dotted path; None where nothing describes it.
 
     Of several variables of the name, the one at `address` is meant; a description that does not say
-    where its variable lies serves as well.
+    where its variable lies serves as well. With `pointed` those of what it, or each element of the
+    array that it is, points to.
     """
     name = variable.encode()
     needles = _needles(dwarf, name)
@@ -46,10 +49,10 @@ def members(dwarf: Any, variable: str, address: int | None) -> dict[str, Member]
                 continue
             at = _address(dwarf, entry)
             if address is None or at == address:
-                return _members_of(entry)
+                return _members_of(entry, pointed)
             if at is None and vague is None:
                 vague = entry
-    return None if vague is None else _members_of(vague)
+    return None if vague is None else _members_of(vague, pointed)
 
 
 def arrays(dwarf: Any, kind: str) -> list[tuple[str, int]]:
@@ -155,8 +158,11 @@ def _address(dwarf: Any, variable: Any) -> int | None:
     return int.from_bytes(bytes(where[1:]), _order(dwarf))
 
 
-def _members_of(variable: Any) -> dict[str, Member] | None:
+def _members_of(variable: Any, pointed: bool) -> dict[str, Member] | None:
     kind = _type_of(variable)
+    if pointed:
+        kind = kind if kind is None or kind.tag != _ARRAY else _type_of(kind)
+        kind = None if kind is None or kind.tag not in _POINTERS else _type_of(kind)
     found: dict[str, Member] = {}
     for visited, (path, member) in enumerate(() if kind is None else _walk(kind, "", 0, 0)):
         if visited == _MOST:

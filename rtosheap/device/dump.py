@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from rtosheap.device.elf import MAGIC, Elf
 from rtosheap.device.memory import Arena, Memory, load_memory
-from rtosheap.device.symbols import find_arena, find_regions, load_symbols
+from rtosheap.device.symbols import Firmware, find_arena, find_regions, load_symbols, read_elf
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.state import ImageState
 
-__all__ = ["Dump", "load_dump"]
+__all__ = ["Dump", "find_heap", "load_dump", "own_elf"]
 
 _Path = str | os.PathLike[str]
 
@@ -49,7 +51,7 @@ def load_dump(
     kind: int,
     *,
     base: int | None = None,
-    elf: _Path | None = None,
+    elf: Firmware | None = None,
     arena: tuple[int, int | None] | None = None,
     regions: Sequence[tuple[int, int]] = (),
     word_size: int = 4,
@@ -64,7 +66,7 @@ def load_dump(
         1 … 5: which of the heaps.
     base : int, optional
         The address of raw bytes.
-    elf : path-like, optional
+    elf : path-like or Elf, optional
         The firmware that ran: by its symbols the arena and the heap's state are found.
     arena : (address, size), optional
         By default what the ELF says, or without one all of the dump. With an ELF the size may be
@@ -81,17 +83,45 @@ def load_dump(
         A damaged file, or one that does not hold the heap.
     """
     memory = load_memory(path, base=base)
+    if elf is None and arena is None and not regions:
+        elf = own_elf(path)
+    return find_heap(memory, kind, elf=elf, arena=arena, regions=regions, word_size=word_size)
+
+
+def find_heap(
+    memory: Memory,
+    kind: int,
+    *,
+    elf: Firmware | None = None,
+    arena: tuple[int, int | None] | None = None,
+    regions: Sequence[tuple[int, int]] = (),
+    word_size: int = 4,
+) -> Dump:
+    """Find the heap in a device's memory, that of a dump or of a live target.
+
+    Parameters
+    ----------
+    memory : Memory
+    kind, elf, arena, regions, word_size
+        As for :func:`load_dump`.
+
+    Raises
+    ------
+    ValueError
+        If the memory does not hold the heap.
+    """
     notes: tuple[str, ...] = ()
+    elf = None if elf is None else read_elf(elf)
     if Layout(kind).has_regions and not regions:
         if elf is None:
             raise ValueError("heap_5's regions are missing; give them, or the firmware's ELF")
         name, regions = find_regions(memory, elf)
-        notes = (f"the regions are those of {name} in {os.fspath(elf)}",)
+        notes = (f"the regions are those of {name} in {elf.name}",)
     if elf is not None:
         start, length = regions[0] if regions else arena or (None, None)
         found = find_arena(memory, load_symbols(elf), kind, base=start, size=length)
     else:
-        where = regions[0] if regions else _given(arena, memory, path)
+        where = regions[0] if regions else _given(arena, memory)
         found = Arena(kind, *where, word_size, ImageState())
     if regions:
         pieces = [(at, _read(memory, at, size)) for at, size in regions]
@@ -101,17 +131,29 @@ def load_dump(
     return Dump(data, found.base, found.word, found.state, found.notes, found.releases)
 
 
-def _given(arena: tuple[int, int | None] | None, memory: Memory, path: _Path) -> tuple[int, int]:
+def own_elf(path: _Path) -> Elf | None:
+    """A dump itself, where it is an ELF file with symbols; None for any other."""
+    data = Path(path).read_bytes()
+    elf = Elf(data, os.fspath(path)) if data.startswith(MAGIC) else None
+    return elf if elf is not None and elf.symbols is not None else None
+
+
+def _given(arena: tuple[int, int | None] | None, memory: Memory) -> tuple[int, int]:
     """Where the arena is, if no ELF says."""
     if arena is not None:
         base, size = arena
         if size is None:
             raise ValueError(f"the arena at {base:#x} has no size; give it, or the firmware's ELF")
         return base, size
+    if memory.live:
+        raise ValueError(
+            "where the heap lies is not known; give the firmware's ELF (--elf), or the arena's "
+            "address and size (--arena)"
+        )
     if len(memory.pieces) != 1:
         raise ValueError(
-            f"{os.fspath(path)} holds {len(memory.pieces)} pieces of memory; say which is the heap "
-            "by the arena's address and size, or by the firmware's ELF"
+            f"the dump holds {len(memory.pieces)} pieces of memory; say which is the heap by the "
+            "arena's address and size, or by the firmware's ELF"
         )
     base, data = memory.pieces[0]
     return base, len(data)
@@ -119,6 +161,8 @@ def _given(arena: tuple[int, int | None] | None, memory: Memory, path: _Path) ->
 
 def _read(memory: Memory, address: int, size: int) -> bytes:
     data = memory.read(address, size)
+    if data is None and memory.live:
+        raise ValueError(f"the target does not let {size} bytes at {address:#x} be read")
     if data is None:
         held = ", ".join(f"{at:#x} to {at + len(part):#x}" for at, part in memory.pieces)
         raise ValueError(f"the dump does not hold {size} bytes at {address:#x}; it holds {held}")

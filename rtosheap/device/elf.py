@@ -64,6 +64,8 @@ class Section(NamedTuple):
     writable : bool
     empty : bool
         Takes none in the file: bss.
+    address : int
+        On the target.
     """
 
     name: str
@@ -71,6 +73,10 @@ class Section(NamedTuple):
     allocated: bool
     writable: bool
     empty: bool
+    address: int
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("address",))
 
 
 class Symbol(NamedTuple):
@@ -109,6 +115,9 @@ class Elf:
         The file.
     name : str
         What messages call it.
+    moved : int
+        Bytes by which the target's addresses lie above the file's, as those of a program that was
+        loaded anywhere do. Every address here is the target's.
 
     Raises
     ------
@@ -116,8 +125,9 @@ class Elf:
         Here and by every attribute: a damaged file, or no ELF file; or pyelftools is not there.
     """
 
-    def __init__(self, data: bytes, name: str = "the image") -> None:
+    def __init__(self, data: bytes, name: str = "the image", *, moved: int = 0) -> None:
         self.name = name
+        self._moved = moved
         self._length = len(data)
         try:
             library: Any = importlib.import_module("elftools.elf.elffile")
@@ -139,7 +149,9 @@ class Elf:
         with self._reading("segments"):
             self._check_table(self._file.num_segments(), self._file["e_phentsize"])
             return [
-                Segment(int(segment["p_vaddr"]), int(segment["p_paddr"]), segment.data())
+                Segment(
+                    int(segment["p_vaddr"]) + self._moved, int(segment["p_paddr"]), segment.data()
+                )
                 for segment in self._file.iter_segments()
                 if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
             ]
@@ -155,6 +167,7 @@ class Elf:
                     bool(section["sh_flags"] & _ALLOCATED),
                     bool(section["sh_flags"] & _WRITABLE),
                     section["sh_type"] == "SHT_NOBITS",
+                    int(section["sh_addr"]) + self._moved,
                 )
                 for section in self._sections
             ]
@@ -166,7 +179,9 @@ class Elf:
             tables = [part for part in self._sections if part["sh_type"] == "SHT_SYMTAB"]
             return [symbol for table in tables for symbol in self._of(table)] if tables else None
 
-    def members(self, variable: str, address: int | None = None) -> dict[str, Member] | None:
+    def members(
+        self, variable: str, address: int | None = None, *, pointed: bool = False
+    ) -> dict[str, Member] | None:
         """Where the members of a variable lie, by its type in the debug information.
 
         Parameters
@@ -175,6 +190,8 @@ class Elf:
             Its name, at file level.
         address : int, optional
             Where it lies, to tell it from others of that name.
+        pointed : bool
+            The members of what it points to, or of what each element of an array points to.
 
         Returns
         -------
@@ -184,7 +201,10 @@ class Elf:
         """
         with self._reading("debug information"):
             dwarf = self._debug_information()
-            return None if dwarf is None else _dwarf.members(dwarf, variable, address)
+            if dwarf is None:
+                return None
+            at = None if address is None else address - self._moved
+            return _dwarf.members(dwarf, variable, at, pointed=pointed)
 
     def arrays(self, kind: str) -> list[tuple[str, int]] | None:
         """The variables that are arrays of a type, by the debug information.
@@ -201,7 +221,9 @@ class Elf:
         """
         with self._reading("debug information"):
             dwarf = self._debug_information()
-            return None if dwarf is None else _dwarf.arrays(dwarf, kind)
+            if dwarf is None:
+                return None
+            return [(name, at + self._moved) for name, at in _dwarf.arrays(dwarf, kind)]
 
     def _debug_information(self) -> Any:
         named = [part for part in self._sections if part.name.startswith(_DEBUG)]
@@ -227,7 +249,7 @@ class Elf:
         return [
             Symbol(
                 _text(texts, entry[name]),
-                entry[value],
+                entry[value] + self._moved,
                 entry[size],
                 _KINDS.get(entry[info] & 15, "other"),
             )

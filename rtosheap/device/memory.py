@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +13,71 @@ from rtosheap.tables import record_text
 
 __all__ = ["Arena", "Memory", "load_memory"]
 
+Fetch = Callable[[int, int], bytes | None]
 
-@dataclass(frozen=True)
+
 class Memory:
-    """Pieces of memory, as (address, bytes)."""
+    """A device's memory: what a file holds of it, or what a live target answers.
 
-    pieces: tuple[tuple[int, bytes], ...]
+    Parameters
+    ----------
+    pieces : iterable of (address, bytes)
+        What is known of it.
+    fetch : callable, optional
+        Asked for (address, size) that no piece holds: the bytes, or None where there are none.
+        What it gave is a piece from then on.
+    """
+
+    def __init__(
+        self, pieces: Iterable[tuple[int, bytes]] = (), fetch: Fetch | None = None
+    ) -> None:
+        self._pieces = list(pieces)
+        self._fetch = fetch
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{base:#x} to {base + len(data):#x}" for base, data in self._pieces)
+        return f"<Memory{', live' if self.live else ''}: {held or 'nothing so far'}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Memory):
+            return NotImplemented
+        return (self._pieces, self._fetch) == (other._pieces, other._fetch)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def pieces(self) -> tuple[tuple[int, bytes], ...]:
+        """What is known so far, as (address, bytes)."""
+        return tuple(self._pieces)
+
+    @property
+    def live(self) -> bool:
+        """Whether more can be had than is known."""
+        return self._fetch is not None
 
     def read(self, address: int, size: int) -> bytes | None:
         """The bytes there; None if not all of them are known."""
-        for base, data in self.pieces:
+        for base, data in self._pieces:
             if base <= address and address + size <= base + len(data):
                 return data[address - base : address - base + size]
-        return None
+        if self._fetch is None:
+            return None
+        fetched = self._fetch(address, size)
+        if fetched is not None:
+            self._pieces.append((address, fetched))
+        return fetched
+
+    def over(self, pieces: Iterable[tuple[int, bytes]]) -> Memory:
+        """This memory; where it holds nothing, these pieces."""
+        if not self.live:
+            return Memory((*self._pieces, *pieces))
+        below = Memory(pieces)
+
+        def fetch(address: int, size: int) -> bytes | None:
+            data = self.read(address, size)
+            return below.read(address, size) if data is None else data
+
+        return Memory((), fetch)
 
     def word(self, address: int, size: int) -> int | None:
         """The little-endian word there, if it is known."""
@@ -82,9 +135,9 @@ def load_memory(path: str | os.PathLike[str], *, base: int | None = None) -> Mem
     data = Path(path).read_bytes()
     name = os.fspath(path)
     if data.startswith(MAGIC):
-        return Memory(tuple((part.address, part.data) for part in Elf(data, name).segments))
+        return Memory((part.address, part.data) for part in Elf(data, name).segments)
     if data.startswith(b":") and _looks_like_hex(data):
-        return Memory(tuple(_hex_pieces(data, name)))
+        return Memory(_hex_pieces(data, name))
     if base is None:
         raise ValueError(f"{name}: raw bytes do not say where they lie; give the base address")
     if not data:

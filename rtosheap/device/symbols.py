@@ -16,7 +16,17 @@ from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.releases import NEWEST_KERNEL
 from rtosheap.heaps.state import ImageState
 
-__all__ = ["Symbols", "find_arena", "find_regions", "load_symbols"]
+__all__ = [
+    "Firmware",
+    "Symbols",
+    "find_arena",
+    "find_kind",
+    "find_regions",
+    "load_symbols",
+    "read_elf",
+]
+
+Firmware = str | os.PathLike[str] | Elf
 
 _REGION = "HeapRegion_t"
 _MOST_REGIONS = 256
@@ -32,6 +42,7 @@ _MEMBERS = {
     "used": "used",
 }
 _END_MARKER = "tail"
+_LINK = "pxNextFreeBlock"  # of a header in a kernel's source
 # The same of a kernel's variables, in heap_2, heap_4 and heap_5.
 _VARIABLES = {
     "xStart": "head",  # a header, whose link comes first
@@ -59,6 +70,9 @@ class Symbols:
         Why nothing does.
     functions : frozenset of str
         The names of functions.
+    link : int
+        Bytes from the start of a kernel's ``xStart`` to its link, where the debug information
+        describes it: it is the first member otherwise.
     """
 
     table: dict[str, tuple[int, int]]
@@ -66,28 +80,53 @@ class Symbols:
     members: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     functions: frozenset[str] = frozenset()
+    link: int = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self.table
 
 
-def load_symbols(path: str | os.PathLike[str]) -> Symbols:
-    """The data symbols of an ELF file, and the members of rtosheap's own ``xHeap``.
+def read_elf(elf: Firmware, *, moved: int = 0) -> Elf:
+    """An ELF file by its path; one that is read already as it is.
 
-    Debug information that cannot be read is as good as none: the symbols serve without it.
+    Parameters
+    ----------
+    elf : path-like or Elf
+    moved : int
+        As for :class:`Elf`.
 
     Raises
     ------
     ValueError
-        If the file is no ELF, is damaged, or has no symbols.
+        If the file is no ELF, or damaged.
     """
-    name = os.fspath(path)
-    data = Path(path).read_bytes()
+    if isinstance(elf, Elf):
+        return elf
+    name, data = os.fspath(elf), Path(elf).read_bytes()
     if not data.startswith(MAGIC):
         raise ValueError(f"{name}: no ELF file")
-    elf = Elf(data, name)
+    return Elf(data, name, moved=moved)
+
+
+def load_symbols(path: Firmware) -> Symbols:
+    """The data symbols of an ELF file, and the members of rtosheap's own ``xHeap``.
+
+    Debug information that cannot be read is as good as none: the symbols serve without it.
+
+    Parameters
+    ----------
+    path : path-like or Elf
+
+    Raises
+    ------
+    ValueError
+        If the file is no ELF, is damaged, or has no symbols, or is of a big-endian target.
+    """
+    elf = read_elf(path)
+    if not elf.little_endian:
+        raise ValueError(f"{elf.name}: its target is big-endian; heaps of little-endian ones count")
     if elf.symbols is None:
-        raise ValueError(f"{name}: has no symbols (it was stripped)")
+        raise ValueError(f"{elf.name}: has no symbols (it was stripped)")
     table: dict[str, tuple[int, int]] = {}
     for symbol in elf.symbols:
         if symbol.kind in ("object", "none"):
@@ -95,9 +134,39 @@ def load_symbols(path: str | os.PathLike[str]) -> Symbols:
             table.setdefault(plain, (symbol.value, symbol.size))
     functions = frozenset(symbol.name for symbol in elf.symbols if symbol.kind == "function")
     if _OWN not in table:
-        return Symbols(table, elf.word, functions=functions)
+        link = _link(elf, table.get("xStart"))
+        return Symbols(table, elf.word, functions=functions, link=link)
     members, notes = _own_members(elf, table[_OWN][0])
     return Symbols(table, elf.word, members, notes, functions)
+
+
+def find_kind(symbols: Symbols) -> int | None:
+    """Which of the heaps a firmware has, by the names of what it keeps; None where none tells."""
+    if "xEnd" in symbols and "xStart" in symbols:
+        return 2
+    if "pxEnd" in symbols or "xBlockAllocatedBit" in symbols:
+        return 5 if "vPortDefineHeapRegions" in symbols.functions else 4
+    if "xNextFreeByte" in symbols:
+        return 1
+    if _OWN in symbols:
+        if _END_MARKER in symbols.members:
+            return 2
+        if "head.next" in symbols.members:
+            return 5 if "vPortDefineHeapRegions" in symbols.functions else 4
+        return 1 if {"limit", "used"} <= symbols.members.keys() else None
+    if "pvPortMalloc" in symbols.functions and "ucHeap" not in symbols:
+        return 3
+    return None
+
+
+def _link(elf: Elf, head: tuple[int, int] | None) -> int:
+    """Where in a kernel's xStart its link is."""
+    if head is None:
+        return 0
+    try:
+        return (elf.members("xStart", head[0]) or {}).get(_LINK, Member(0, 0)).offset
+    except ValueError:
+        return 0  # as good as none
 
 
 def _own_members(elf: Elf, address: int) -> tuple[dict[str, Member], tuple[str, ...]]:
@@ -148,6 +217,8 @@ def find_arena(
         size = symbols.table.get("ucHeap", (0, 0))[1] or sum(
             at + len(data) - base for at, data in memory.pieces if at <= base < at + len(data)
         )
+    if not size:
+        raise ValueError(f"the arena's size at {base:#x} is not known; give it (--arena)")
     layout = Layout(kind)
     if layout.is_newlib:
         state = _newlib_state(memory, symbols, base, size)
@@ -164,7 +235,7 @@ def find_arena(
     return Arena(kind, base, size, symbols.word, state, notes, releases)
 
 
-def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, list[tuple[int, int]]]:
+def find_regions(memory: Memory, path: Firmware) -> tuple[str, list[tuple[int, int]]]:
     """heap_5's regions as the firmware's own array says, the one of ``HeapRegion_t`` that
     ``vPortDefineHeapRegions`` is given.
 
@@ -182,9 +253,9 @@ def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, lis
     ValueError
         If there is none, or more than one, or it is empty when the program starts.
     """
-    name = os.fspath(path)
-    elf = Elf(Path(path).read_bytes(), name)
-    whole = Memory((*memory.pieces, *((part.address, part.data) for part in elf.segments)))
+    elf = read_elf(path)
+    name = elf.name
+    whole = memory.over((part.address, part.data) for part in elf.segments)
     try:
         typed = elf.arrays(_REGION)
     except ValueError:
@@ -197,8 +268,8 @@ def find_regions(memory: Memory, path: str | os.PathLike[str]) -> tuple[str, lis
                 regions = _regions_at(whole, at, elf.word, end)
                 if regions and all(memory.read(*region) is not None for region in regions):
                     arrays[symbol.name.partition(".")[0]] = regions
-    if not arrays:
-        arrays = _nameless(memory, whole, elf, _end_of_heap(whole, load_symbols(path)))
+    if not arrays and not memory.live:  # a guess that takes a look at all there is
+        arrays = _nameless(memory, whole, elf, _end_of_heap(whole, load_symbols(elf)))
     known = {label: regions for label, regions in arrays.items() if regions}
     if len(known) == 1:
         return next(iter(known.items()))
@@ -271,6 +342,8 @@ def _kernel_state(memory: Memory, symbols: Symbols, layout: Layout) -> ImageStat
         start = _word(memory, symbols, "pucAlignedHeap") or None  # NULL before the first malloc
         return ImageState(used=_word(memory, symbols, "xNextFreeByte"), start=start)
     found = {part: _word(memory, symbols, name) for name, part in _VARIABLES.items()}
+    if symbols.link:
+        found["head"] = memory.word(symbols.table["xStart"][0] + symbols.link, symbols.word)
     found["canary"] = found["canary"] or None
     if layout.by_size and "xEnd" in symbols:
         found["end_marker"] = symbols.table["xEnd"][0]

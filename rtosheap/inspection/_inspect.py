@@ -201,6 +201,8 @@ def _report(reading: Reading, wanted: tuple[str, ...], **found: Any) -> Report:
     known = reading.state.known()
     return Report(
         kind=reading.layout.name,
+        word_size=reading.layout.word,
+        minimum_ever_free=reading.state.minimum_ever_free,
         regions=reading.spans,
         canary=reading.layout.canary,
         taken=known,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +102,13 @@ class Report:
         Where this is no such heap: what heap the memory would be.
     depends : tuple of Dependence
         Which of the conclusions depend on the release, where more than one is left.
+    word_size : int
+        Bytes of a header's field.
+    minimum_ever_free : int or None
+        The least that was ever free, in bytes, as the image has it; None where it does not.
+    names : mapping of int to tuple of str
+        What a block is, by its header's address: a task's stack or control block, what a variable
+        points to, where the firmware tells (:func:`named_blocks`).
     """
 
     kind: str
@@ -118,6 +125,9 @@ class Report:
     kernels: tuple[str, ...] = ()
     would_fit: tuple[str, ...] = ()
     depends: tuple[Dependence, ...] = ()
+    word_size: int = 4
+    minimum_ever_free: int | None = None
+    names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return record_text(self, addresses=("regions",))
@@ -157,8 +167,23 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report in words: numbers, damage, blocks."""
+        out = self.state_lines()
+        if self.is_none:
+            return out
+        out += self.damage_lines()
+        if self.depends:
+            out += ["depends on the release:", *(f"  {one}" for one in self.depends)]
+        return [*out, "blocks:", *self.block_lines(self.blocks)]
+
+    @property
+    def title(self) -> str:
+        """Which heap it is, and where."""
         where = ", ".join(f"{size:,} bytes at {base:#010x}" for base, size in self.regions)
-        out = [f"{self.kind}, {where}"]
+        return f"{self.kind}, {where}"
+
+    def state_lines(self) -> list[str]:
+        """The heap as a whole, in words, and what else to know."""
+        out = [self.title]
         if self.is_none:
             return [*out, f"  {self.damage[0].message}", *self._said()]
         live = sum(block.allocated for block in self.blocks)
@@ -170,6 +195,8 @@ class Report:
             f"  fragmentation   {self.external_fragmentation:.1%} external",
             f"  largest request {self.largest_request:,} bytes",
         ]
+        if self.minimum_ever_free is not None:
+            out.append(f"  least ever free {self.minimum_ever_free:,} bytes")
         for what, kernel in zip(("kernel", *["or as well"] * 3), self.kernels, strict=False):
             out.append(f"  {what:<15} {kernel}")
         if self.canary:
@@ -178,21 +205,43 @@ class Report:
             out.append(f"  from the image  {', '.join(self.taken)}")
         if self.reconstructed:
             out.append(f"  reconstructed   {', '.join(self.reconstructed)}")
-        out += [*self._said(), "damage:" if self.damage else "damage: none"]
+        return [*out, *self._said()]
+
+    def damage_lines(self) -> list[str]:
+        """What is damaged, in words."""
+        out = ["damage:" if self.damage else "damage: none"]
         for damage in self.damage:
             out.append(f"  {damage.message}")
             if damage.suspicion:
                 out.append(f"    suspected: {damage.suspicion}")
             owner = self.owner_of(damage)
             if owner is not None:
-                out.append(f"    that block is {_whose(owner)}")
+                out.append(f"    that block is {whose(owner)}")
+            out += [f"    {line}" for line in self._concerned(damage)]
             if damage.shown:
                 out.append(f"    {damage.shown.hex(' ')}  {_text(damage.shown)}")
-        if self.depends:
-            out += ["depends on the release:", *(f"  {one}" for one in self.depends)]
-        out.append("blocks:")
-        out += [f"  {_line(block)}" for block in self.blocks]
         return out
+
+    def _concerned(self, damage: Damage) -> Iterator[str]:
+        """What the blocks are that a damage concerns, the culprit and the one it hit."""
+        culprit = self.names.get(damage.culprit or 0)
+        if culprit:
+            yield f"that block: {'; '.join(culprit)}"
+        hit = self.names.get(damage.address)
+        if hit and damage.address != damage.culprit:
+            yield f"the block of that header: {'; '.join(hit)}"
+
+    def block_lines(self, blocks: Iterable[Found]) -> list[str]:
+        """Some of the blocks, a line each."""
+        return [f"  {self._line(block)}" for block in blocks]
+
+    def _line(self, block: Found) -> str:
+        what = "allocated" if block.allocated else "free"
+        broken = " BROKEN HEADER" if block.broken else ""
+        owner = f"  {whose(block.owner)}" if block.owner else ""
+        names = "; ".join(self.names.get(block.address, ()))
+        names = f"  {names}" if names else ""
+        return f"{block.address:#010x} {block.size:8,} {what}{broken}{owner}{names}"
 
     @property
     def is_none(self) -> bool:
@@ -235,20 +284,17 @@ class Report:
             "notes": list(self.notes),
             "would_fit": list(self.would_fit),
             "damage": [_damage_dict(damage, self.owner_of(damage)) for damage in self.damage],
-            "blocks": [_block_dict(block) for block in self.blocks],
+            "word_size": self.word_size,
+            "minimum_ever_free": self.minimum_ever_free,
+            "names": {f"{address:#x}": list(names) for address, names in self.names.items()},
+            "blocks": [block_dict(block) for block in self.blocks],
         }
 
 
-def _whose(owner: Owner) -> str:
+def whose(owner: Owner) -> str:
+    """An owner in words."""
     task = f"{owner.task}'s, " if owner.task else ""
     return f"{task}{owner.requested} bytes requested by event {owner.event}, {owner.age} ago"
-
-
-def _line(block: Found) -> str:
-    what = "allocated" if block.allocated else "free"
-    broken = " BROKEN HEADER" if block.broken else ""
-    owner = f"  {_whose(block.owner)}" if block.owner else ""
-    return f"{block.address:#010x} {block.size:8,} {what}{broken}{owner}"
 
 
 def _text(data: bytes) -> str:
@@ -263,7 +309,8 @@ def _damage_dict(damage: Damage, owner: Owner | None) -> dict[str, Any]:
     return values
 
 
-def _block_dict(block: Found) -> dict[str, Any]:
+def block_dict(block: Found) -> dict[str, Any]:
+    """A block for machines."""
     values = dict(vars(block))
     values["owner"] = block.owner._asdict() if block.owner else None
     return values

@@ -1,0 +1,176 @@
+"""The tasks of a kernel, by the names of its variables and the types of the debug information."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rtosheap.device.elf import Elf, Member
+from rtosheap.device.memory import Memory
+from rtosheap.tables import record_text
+
+__all__ = ["Task", "Tasks", "find_tasks"]
+
+_CURRENT = ("pxCurrentTCB", "pxCurrentTCBs")  # the second where a kernel runs on several cores
+_LISTS = (
+    "pxReadyTasksLists",
+    "xDelayedTaskList1",
+    "xDelayedTaskList2",
+    "xPendingReadyList",
+    "xSuspendedTaskList",
+    "xTasksWaitingTermination",
+)
+_IN_LIST = ("xStateListItem", "xGenericListItem")  # the second up to V8
+_MOST = 4096  # tasks; a damaged list leads anywhere
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as its control block says.
+
+    Attributes
+    ----------
+    name : str
+    tcb : int
+        Address of its control block.
+    tcb_size : int
+        Bytes of that.
+    stack : int
+        The lowest address of its stack.
+    top : int or None
+        Where its stack pointer was when it last stopped running; None if that is not known.
+    """
+
+    name: str
+    tcb: int
+    tcb_size: int
+    stack: int
+    top: int | None = None
+
+    def __repr__(self) -> str:
+        return record_text(self, addresses=("tcb", "stack", "top"))
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The tasks that were found.
+
+    Attributes
+    ----------
+    tasks : tuple of Task
+        In the order of the kernel's lists, the running one first.
+    notes : tuple of str
+        Why some may be missing.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_tasks(memory: Memory, elf: Elf) -> Tasks:
+    """The tasks in a kernel's lists.
+
+    Parameters
+    ----------
+    memory : Memory
+        Of the device, with the kernel's variables; what it lacks is missing in the result, and
+        said.
+    elf : Elf
+        The firmware, with debug information.
+
+    Raises
+    ------
+    ValueError
+        If the ELF is damaged.
+    """
+    places = {symbol.name.partition(".")[0]: symbol for symbol in elf.symbols or ()}
+    current = next((name for name in _CURRENT if name in places), None)
+    if current is None:
+        return Tasks(notes=("the ELF has no pxCurrentTCB: which tasks there are is not known",))
+    tcb = elf.members(current, places[current].value, pointed=True)
+    if tcb is None or not {"pxStack", "pcTaskName"} <= tcb.keys():
+        return Tasks(
+            notes=(
+                f"the ELF has no debug information for {current}: build the kernel with -g to have "
+                "the tasks' names",
+            )
+        )
+    found: dict[int, None] = {}
+    notes: list[str] = []
+    place = places[current]
+    for at in range(place.value, place.value + max(place.size, elf.word), elf.word):
+        running = memory.word(at, elf.word)
+        if running:
+            found[running] = None
+    lost = [
+        name for name in _LISTS
+        if name in places and not _follow(memory, elf, name, places[name].value, tcb, found)
+    ]  # fmt: skip
+    if lost:
+        notes.append(f"tasks may be missing: {', '.join(lost)} could not be followed to its end")
+    tasks = [_task(memory, elf.word, at, tcb) for at in found]
+    if None in tasks:
+        notes.append(f"{tasks.count(None)} control blocks of tasks could not be read")
+    return Tasks(tuple(task for task in tasks if task is not None), tuple(notes))
+
+
+def _follow(
+    memory: Memory,
+    elf: Elf,
+    name: str,
+    address: int,
+    tcb: Mapping[str, Member],
+    found: dict[int, None],
+) -> bool:
+    """Add the tasks in a list, or in each of an array of lists; whether all could be read."""
+    item = next((item for item in _IN_LIST if item in tcb), None)
+    members = elf.members(name, address)
+    if item is None or members is None:
+        return False
+    link, owner = (
+        tcb[f"{item}.{part}"].offset - tcb[item].offset if f"{item}.{part}" in tcb else None
+        for part in ("pxNext", "pvOwner")
+    )
+    heads = list(_heads(members))
+    if link is None or owner is None or not heads:
+        return False
+    return all(_walk(memory, elf.word, address + at, link, owner, found) for at in heads)
+
+
+def _heads(members: Mapping[str, Member]) -> Iterator[int]:
+    """Where in a variable the ends of its lists are."""
+    for path, member in members.items():
+        if path.rpartition(".")[2] == "xListEnd":
+            yield member.offset
+
+
+def _walk(
+    memory: Memory, word: int, end: int, link: int, owner: int, found: dict[int, None]
+) -> bool:
+    """Add the owners of a list's items; its end has the link at the same place as an item."""
+    at, seen = memory.word(end + link, word), set[int]()
+    while at != end:
+        if not at:
+            return at == 0 and not seen  # a list that the kernel has not yet set up
+        task = memory.word(at + owner, word)
+        if not task or at in seen or len(found) >= _MOST:
+            return False
+        seen.add(at)
+        found[task] = None
+        at = memory.word(at + link, word)
+    return True
+
+
+def _task(memory: Memory, word: int, at: int, tcb: Mapping[str, Member]) -> Task | None:
+    size = max(member.offset + member.size for member in tcb.values())
+    data = memory.read(at, size)
+    if data is None:
+        return None
+
+    def part(path: str) -> bytes:
+        member = tcb[path]
+        return data[member.offset : member.offset + member.size]
+
+    name = part("pcTaskName").partition(b"\0")[0].decode(errors="backslashreplace")
+    top = int.from_bytes(part("pxTopOfStack"), "little") if "pxTopOfStack" in tcb else None
+    return Task(name, at, size, int.from_bytes(part("pxStack"), "little"), top)
