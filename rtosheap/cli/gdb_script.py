@@ -189,7 +189,7 @@ def _firmware(args: argparse.Namespace, opening: dict[str, Any]) -> Elf | None:
         if not known:
             first = first or elf
             continue
-        return read_elf(name, moved=marks[known[0]] - places[known[0]])
+        return elf.moved_by(marks[known[0]] - places[known[0]])
     return first if first is not None and first.symbols is not None else None
 
 

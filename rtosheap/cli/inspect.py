@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from rtosheap.cli import _arguments, _looking, _output
-from rtosheap.device import Elf, Memory, Target, load_memory, own_elf, read_elf
+from rtosheap.device import Elf, Memory, Target, load_memory, loaded, own_elf, read_elf
 from rtosheap.heaps.layout import DEFAULT_BASE
 
 ABOUT = """\
@@ -72,6 +72,7 @@ def _seen(args: argparse.Namespace) -> _looking.Seen:
         memory = load_memory(args.dump, base=base)
         if elf is None and args.arena is None and not args.regions:
             elf = own_elf(args.dump)
+        elf = None if elf is None else loaded(elf, args.dump)
         return _looking.look(memory, elf, args)
     if args.base is not None:
         raise ValueError("--base is for raw bytes of a file; a target has its addresses (--arena)")

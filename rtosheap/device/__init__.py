@@ -1,7 +1,7 @@
 """Memory of a device, however it is had: dumps, Intel HEX, ELF, and the symbols of its firmware."""
 
 from rtosheap.device.core import write_core
-from rtosheap.device.dump import Dump, find_heap, load_dump, own_elf
+from rtosheap.device.dump import Dump, find_heap, load_dump, loaded, own_elf
 from rtosheap.device.elf import Elf, Member, Section, Segment, Symbol, read_firmware
 from rtosheap.device.memory import Arena, Memory, load_memory
 from rtosheap.device.pointers import Pointer, find_pointers, variable_at
@@ -39,6 +39,7 @@ __all__ = [
     "load_dump",
     "load_memory",
     "load_symbols",
+    "loaded",
     "own_elf",
     "read_elf",
     "read_firmware",

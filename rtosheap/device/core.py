@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 
 from rtosheap.device.elf import MAGIC
+from rtosheap.device.memory import joined
 
 __all__ = ["write_core"]
 
@@ -27,7 +28,7 @@ def write_core(
     machine : str
         The processor, as ELF names it; one that is not known here is written as none.
     """
-    segments = _joined(pieces)
+    segments = joined(pieces)
     ident = MAGIC + bytes([word // 4, 1, 1]) + bytes(9)
     header, entry = ("HHIIIIIHHHHHH", "IIIIIIII") if word == 4 else ("HHIQQQIHHHHHH", "IIQQQQQQ")
     header_bytes, entry_bytes = 16 + struct.calcsize("<" + header), struct.calcsize("<" + entry)
@@ -48,14 +49,3 @@ def write_core(
     for _, data in segments:
         out += data
     return bytes(out)
-
-
-def _joined(pieces: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytearray]]:
-    joined: list[tuple[int, bytearray]] = []
-    for at, data in sorted(pieces, key=lambda piece: piece[0]):
-        if joined and at <= joined[-1][0] + len(joined[-1][1]):
-            base, held = joined[-1]
-            held[at - base :] = data + held[at - base + len(data) :]
-        else:
-            joined.append((at, bytearray(data)))
-    return joined

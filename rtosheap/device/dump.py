@@ -13,7 +13,7 @@ from rtosheap.device.symbols import Firmware, find_arena, find_regions, load_sym
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.state import ImageState
 
-__all__ = ["Dump", "find_heap", "load_dump", "own_elf"]
+__all__ = ["Dump", "find_heap", "load_dump", "loaded", "own_elf"]
 
 _Path = str | os.PathLike[str]
 
@@ -136,6 +136,28 @@ def own_elf(path: _Path) -> Elf | None:
     data = Path(path).read_bytes()
     elf = Elf(data, os.fspath(path)) if data.startswith(MAGIC) else None
     return elf if elf is not None and elf.symbols is not None else None
+
+
+def loaded(elf: Elf, path: _Path) -> Elf:
+    """A firmware with the addresses that it had when a dump was made.
+
+    A program of a host is loaded anywhere, and the core file of one says where; of all else the
+    addresses are those of its ELF.
+
+    Parameters
+    ----------
+    elf : Elf
+    path : path-like
+        The dump.
+
+    Raises
+    ------
+    ValueError
+        If the dump is a damaged ELF file.
+    """
+    data = Path(path).read_bytes()
+    entry = Elf(data, os.fspath(path)).entry_when_dumped if data.startswith(MAGIC) else None
+    return elf if entry in (None, elf.entry) else elf.moved_by(entry - elf.entry)
 
 
 def _given(arena: tuple[int, int | None] | None, memory: Memory) -> tuple[int, int]:

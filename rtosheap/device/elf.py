@@ -25,6 +25,7 @@ MAGIC = b"\x7fELF"
 
 _ALLOCATED, _WRITABLE = 2, 1
 _DEBUG = (".debug_", ".zdebug_", ".eh_frame")
+_AT_ENTRY = 9
 _KINDS = {0: "none", 1: "object", 2: "function", 3: "section", 4: "file"}
 # A symbol's entry by the size of a word, and where in it name, value, size, info and section stand.
 _SYMBOL = {4: ("IIIBxH", (0, 1, 2, 3, 4)), 8: ("IBxHQQ", (0, 3, 4, 1, 2))}
@@ -127,6 +128,7 @@ class Elf:
 
     def __init__(self, data: bytes, name: str = "the image", *, moved: int = 0) -> None:
         self.name = name
+        self._data = data
         self._moved = moved
         self._length = len(data)
         try:
@@ -142,6 +144,10 @@ class Elf:
             #: The processor, as ELF names it: ``"EM_ARM"``.
             self.machine: str = str(self._file["e_machine"])
             self.little_endian: bool = self._file.little_endian
+
+    def moved_by(self, count: int) -> Elf:
+        """The same file with the target's addresses so many bytes higher."""
+        return Elf(self._data, self.name, moved=self._moved + count)
 
     @cached_property
     def segments(self) -> list[Segment]:
@@ -178,6 +184,26 @@ class Elf:
         with self._reading("symbols"):
             tables = [part for part in self._sections if part["sh_type"] == "SHT_SYMTAB"]
             return [symbol for table in tables for symbol in self._of(table)] if tables else None
+
+    @property
+    def entry(self) -> int:
+        """Where the program starts, on the target."""
+        with self._reading("header"):
+            return int(self._file["e_entry"]) + self._moved
+
+    @cached_property
+    def entry_when_dumped(self) -> int | None:
+        """Of a core file of a Linux process: where its program started (``AT_ENTRY``), which tells
+        where that was loaded. None where no note says.
+        """
+        with self._reading("notes"):
+            for segment in self._file.iter_segments("PT_NOTE"):
+                for note in segment.iter_notes():
+                    if note["n_type"] == "NT_AUXV":
+                        data = note["n_descdata"]
+                        pairs = struct.iter_unpack("<II" if self.word == 4 else "<QQ", data)
+                        return dict(pairs).get(_AT_ENTRY)
+            return None
 
     def members(
         self, variable: str, address: int | None = None, *, pointed: bool = False

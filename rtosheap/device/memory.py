@@ -117,6 +117,20 @@ class Arena:
         return record_text(self, addresses=("base",))
 
 
+def joined(pieces: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Pieces in ascending order, those that adjoin or overlap as one; of bytes that there are
+    twice, those of the piece that begins first.
+    """
+    found: list[tuple[int, bytearray]] = []
+    for at, data in sorted(pieces, key=lambda piece: piece[0]):
+        known = found[-1][0] + len(found[-1][1]) - at if found else -1
+        if known >= 0:
+            found[-1][1].extend(data[known:])
+        else:
+            found.append((at, bytearray(data)))
+    return [(at, bytes(data)) for at, data in found]
+
+
 def load_memory(path: str | os.PathLike[str], *, base: int | None = None) -> Memory:
     """Read a dump: ELF (a core, or an image that holds its RAM), Intel HEX, or raw bytes at `base`.
 
@@ -135,9 +149,9 @@ def load_memory(path: str | os.PathLike[str], *, base: int | None = None) -> Mem
     data = Path(path).read_bytes()
     name = os.fspath(path)
     if data.startswith(MAGIC):
-        return Memory((part.address, part.data) for part in Elf(data, name).segments)
+        return Memory(joined((part.address, part.data) for part in Elf(data, name).segments))
     if data.startswith(b":") and _looks_like_hex(data):
-        return Memory(_hex_pieces(data, name))
+        return Memory(joined(_hex_pieces(data, name)))
     if base is None:
         raise ValueError(f"{name}: raw bytes do not say where they lie; give the base address")
     if not data:
@@ -151,7 +165,7 @@ def _looks_like_hex(data: bytes) -> bool:
 
 
 def _hex_pieces(data: bytes, name: str) -> list[tuple[int, bytes]]:
-    """The pieces of an Intel HEX file, those that adjoin joined."""
+    """The pieces of an Intel HEX file, record by record."""
     upper, pieces, ended = 0, dict[int, bytes](), False
     for number, line in enumerate(data.split(b"\n"), 1):
         line = line.strip()
@@ -174,10 +188,4 @@ def _hex_pieces(data: bytes, name: str) -> list[tuple[int, bytes]]:
             upper = int.from_bytes(body, "big") << (4 if record_type == 2 else 16)
     if not ended:
         raise ValueError(f"{name}: the end record is missing; the file was cut short")
-    joined: list[tuple[int, bytearray]] = []
-    for at in sorted(pieces):
-        if joined and joined[-1][0] + len(joined[-1][1]) == at:
-            joined[-1][1].extend(pieces[at])
-        else:
-            joined.append((at, bytearray(pieces[at])))
-    return [(at, bytes(body)) for at, body in joined]
+    return sorted(pieces.items())

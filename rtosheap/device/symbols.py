@@ -86,14 +86,12 @@ class Symbols:
         return name in self.table
 
 
-def read_elf(elf: Firmware, *, moved: int = 0) -> Elf:
+def read_elf(elf: Firmware) -> Elf:
     """An ELF file by its path; one that is read already as it is.
 
     Parameters
     ----------
     elf : path-like or Elf
-    moved : int
-        As for :class:`Elf`.
 
     Raises
     ------
@@ -105,7 +103,7 @@ def read_elf(elf: Firmware, *, moved: int = 0) -> Elf:
     name, data = os.fspath(elf), Path(elf).read_bytes()
     if not data.startswith(MAGIC):
         raise ValueError(f"{name}: no ELF file")
-    return Elf(data, name, moved=moved)
+    return Elf(data, name)
 
 
 def load_symbols(path: Firmware) -> Symbols:
