@@ -70,8 +70,12 @@ def look(memory: Memory, elf: Elf | None, args: argparse.Namespace, *, around: b
     ValueError
         If there is none, or the arguments are wrong.
     """
-    kind = None if elf is None or args.heap else find_kind(load_symbols(elf))
-    args.heap = args.heap or f"heap_{kind or 4}"
+    notes: tuple[str, ...] = ()
+    if args.heap is None:
+        kind = None if elf is None else find_kind(load_symbols(elf))
+        args.heap = f"heap_{kind or 4}"
+        if elf is not None and kind is None:
+            notes = (f"{elf.name} does not tell which heap it is: heap_4 was taken (--heap)",)
     several = layout_of(args.heap).has_regions
     if several and not args.regions and elf is None:
         raise ValueError("--region is missing, once for each of heap_5's regions; or give --elf")
@@ -102,7 +106,7 @@ def look(memory: Memory, elf: Elf | None, args: argparse.Namespace, *, around: b
         releases=dump.releases,
         **version,
     )
-    report = dataclasses.replace(report, notes=(*dump.notes, *report.notes))
+    report = dataclasses.replace(report, notes=(*notes, *dump.notes, *report.notes))
     if elf is None or not around or report.is_none:
         return Seen(report, memory, elf, None)
     found = look_around(memory, elf, report)

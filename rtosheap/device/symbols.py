@@ -149,8 +149,10 @@ def find_kind(symbols: Symbols) -> int | None:
     if _OWN in symbols:
         if _END_MARKER in symbols.members:
             return 2
+        if "vPortDefineHeapRegions" in symbols.functions:
+            return 5
         if "head.next" in symbols.members:
-            return 5 if "vPortDefineHeapRegions" in symbols.functions else 4
+            return 4
         return 1 if {"limit", "used"} <= symbols.members.keys() else None
     if "pvPortMalloc" in symbols.functions and "ucHeap" not in symbols:
         return 3

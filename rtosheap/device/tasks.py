@@ -134,21 +134,24 @@ def _follow(
     heads = list(_heads(members))
     if link is None or owner is None or not heads:
         return False
-    return all(_walk(memory, elf.word, address + at, link, owner, found) for at in heads)
+    return all(
+        _walk(memory, elf.word, address + end, address + first, link, owner, found)
+        for end, first in heads
+    )
 
 
-def _heads(members: Mapping[str, Member]) -> Iterator[int]:
-    """Where in a variable the ends of its lists are."""
+def _heads(members: Mapping[str, Member]) -> Iterator[tuple[int, int]]:
+    """Where in a variable the ends of its lists are, and their links to the first item."""
     for path, member in members.items():
-        if path.rpartition(".")[2] == "xListEnd":
-            yield member.offset
+        if path.rpartition(".")[2] == "xListEnd" and f"{path}.pxNext" in members:
+            yield member.offset, members[f"{path}.pxNext"].offset
 
 
 def _walk(
-    memory: Memory, word: int, end: int, link: int, owner: int, found: dict[int, None]
+    memory: Memory, word: int, end: int, first: int, link: int, owner: int, found: dict[int, None]
 ) -> bool:
-    """Add the owners of a list's items; its end has the link at the same place as an item."""
-    at, seen = memory.word(end + link, word), set[int]()
+    """Add the owners of a list's items; whether it led from its first link back to its end."""
+    at, seen = memory.word(first, word), set[int]()
     while at != end:
         if not at:
             return at == 0 and not seen  # a list that the kernel has not yet set up

@@ -227,9 +227,11 @@ class Report:
         culprit = self.names.get(damage.culprit or 0)
         if culprit:
             yield f"that block: {'; '.join(culprit)}"
-        hit = self.names.get(damage.address)
+        hit = self.names.get(damage.address, ())
         if hit and damage.address != damage.culprit:
             yield f"the block of that header: {'; '.join(hit)}"
+        if any(name.startswith("stack of") for name in hit):
+            yield "a stack that grows down writes over that header first when it overflows"
 
     def block_lines(self, blocks: Iterable[Found]) -> list[str]:
         """Some of the blocks, a line each."""

@@ -12,6 +12,7 @@ from rtosheap.tables import record_text
 __all__ = ["Surroundings", "Who", "look_around", "named_blocks", "who"]
 
 _SHOWN = 4
+_NEAR = 1 << 16  # bytes by which a stack may have overflown
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def _of_tasks(block: Found, tasks: tuple[Task, ...]) -> list[str]:
         if block.payload <= task.tcb < end:
             labels.append(f"TCB of {task.name}")
         if block.payload <= task.stack < end:
-            labels.append(f"stack of {task.name}")
+            below = task.stack - task.top if task.top else 0
+            past = f", whose stack pointer is {below:,} bytes below it" if 0 < below < _NEAR else ""
+            labels.append(f"stack of {task.name}{past}")
     if labels and not block.allocated:
         labels = [f"{label}, though it is free" for label in labels]
     return labels
@@ -91,14 +94,14 @@ def _of_variables(block: Found, pointers: tuple[Pointer, ...], *, exactly: bool)
     inside = sorted(
         (one for one in pointers if block.payload <= one.to < end), key=lambda one: one.to
     )
-    names = [one.name + _offset(one.to - block.payload) for one in inside]
-    return [f"{name} points to it" for name in names[:_SHOWN]] + (
-        [f"{len(names) - _SHOWN} more pointers into it"] if len(names) > _SHOWN else []
-    )
+    labels = [_points(one, block) for one in inside[:_SHOWN]]
+    more = len(inside) - _SHOWN
+    return [*labels, f"{more} more pointers into it"] if more > 0 else labels
 
 
-def _offset(count: int) -> str:
-    return f" (+{count} bytes)" if count else ""
+def _points(pointer: Pointer, block: Found) -> str:
+    count = pointer.to - block.payload
+    return f"{pointer.name} points {f'{count} bytes into' if count else 'to'} it"
 
 
 @dataclass(frozen=True)
