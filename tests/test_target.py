@@ -206,6 +206,7 @@ HTTP = b"HTTP/1.1 400 Bad Request\r\nServer: x-1\r\nContent-Length: 7\r\n\r\n$50
         (lambda packet: b"%" + b"O" * 40_000, "packet of more than 16384 characters"),
         (lambda packet: framed(b"0*~" * 300), "packet of more than 16384 characters"),
         (lambda packet: framed(b"0*\x1f"), "a run of no length"),
+        (lambda packet: framed(b"0*\x7f"), "a run of no length"),
         (lambda packet: b"+" * (2 << 20), "sends without end"),
         (lambda packet: framed(b"O" + b"61" * 2000) * 400, "sends without end"),
         (lambda packet: b"%Stop:T05#00" * 100_000, "sends without end"),
@@ -221,6 +222,11 @@ def test_the_banner_of_another_protocol() -> None:
         refused(server, r"is no gdb server: it says 'SSH")
 
 
+def test_a_server_of_gdbs_that_hangs_up_after_rubbish() -> None:
+    with Server(serving(b"\0rubbish"), only=3) as server:
+        refused(server, "closed the connection")
+
+
 # ---------------------------------------------------------------------- what it answers
 
 
@@ -230,6 +236,16 @@ def test_the_banner_of_another_protocol() -> None:
 def test_whether_it_is_halted(state: bytes, halted: bool) -> None:
     with Server(serving(state=state)) as server, Target(server.where) as target:
         assert (target.where, target.halted) == (server.where, halted)
+
+
+def test_a_server_that_says_unasked_that_it_halts_its_target() -> None:
+    """As QEMU does of one that runs, before it has read a packet."""
+    with (
+        Server(memory_of(bytes(64)), first=framed(b"T02thread:01;")) as server,
+        Target(server.where) as target,
+    ):
+        assert target.halted
+        assert target.read(BASE, 64) == bytes(64)
 
 
 #: What comes over the line for four bytes, and what is read.
@@ -246,6 +262,7 @@ ANSWERS = {
     "an escape": (b"+" + framed(b"}\x13}\x10313233"), b"0123"),
     "a notification before": (b"+%Stop:T05#00" + framed(b"30313233"), b"0123"),
     "the console before": (b"+" + framed(b"O6869") + framed(b"30313233"), b"0123"),
+    "a stop before": (b"+" + framed(b"T05thread:01;") + framed(b"30313233"), b"0123"),
     "rubbish before": (b"\0\r\n++ab#12" + framed(b"30313233"), b"0123"),
     "a packet broken off": (b"+$3031" + framed(b"30313233"), b"0123"),
 }

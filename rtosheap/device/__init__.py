@@ -1,6 +1,4 @@
-"""Memory of a device, however it is had: dumps, Intel HEX, ELF, a gdb server; and the symbols of its
-firmware.
-"""
+"""Memory of a device, of files or of a gdb server, and the symbols of its firmware."""
 
 from rtosheap.device.core import write_core
 from rtosheap.device.dump import Dump, find_heap, load_dump, loaded, own_elf

@@ -150,7 +150,7 @@ class Target:
             raise ValueError(f"the connection to {self.where} is closed")
         self._deadline, self._allowed = time.monotonic() + self._timeout, _MOST_BYTES
         try:
-            return self._exchange(b"$%b#%02x" % (packet, _checksum(packet)))
+            return self._exchange(packet)
         except TimeoutError:
             what = f"does not answer within {self._timeout:g} s; is it serving another gdb?"
         except OSError as error:
@@ -168,7 +168,8 @@ class Target:
         self.close()
         raise ValueError(f"{self.where} {what}")
 
-    def _exchange(self, framed: bytes) -> bytes:
+    def _exchange(self, packet: bytes) -> bytes:
+        framed = b"$%b#%02x" % (packet, _checksum(packet))
         self._send(framed)
         damaged = 0
         while damaged < _TRIES:
@@ -183,7 +184,10 @@ class Target:
             elif came[:1] == b"$":
                 self._spoken = True
                 self._send(b"+")
-                if data[:1] != b"O" or data == b"OK":  # else a line for gdb's console
+                console = data[:1] == b"O" and data != b"OK"
+                # A server that halts its target for whoever connects says so unasked.
+                stop = packet != b"?" and _STOPPED.match(data)
+                if not console and not stop:
                     return _decoded(data)
         raise ValueError("receives or sends damaged packets, time after time")
 
