@@ -11,6 +11,7 @@ __all__ = ["missing", "require", "require_module"]
 PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
+    "gdb-multiarch": "gdb-multiarch",
     "cmake": "cmake",
     "gcc": "gcc",
     "clang": "clang",
