@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 import tools
 
 CSRC = ROOT / "csrc"
-SOURCE = Path(__file__).parent / "firmware" / "device_program.c"
+FIRMWARE = Path(__file__).parent / "firmware"
 
 
 class Live:
@@ -60,12 +60,18 @@ def _read(address: int, size: int) -> bytes | None:
     return data if len(data) == size else None
 
 
-def build(folder: Path, heap: int, *flags: str) -> Live:
+def compile_program(path: Path, heap: int, *flags: str) -> Path:
     """The program over a drop-in file."""
-    path = folder / f"program_{heap}.so"
     includes = [f"-I{CSRC / name}" for name in ("core", "cortexm", "cortexm/kernel")]
     ctools.run([
-        tools.require("gcc"), "-std=c11", "-g", "-O1", "-fPIC", "-shared", *includes,
-        f"-DDEVICE_HEAP={heap}", *flags, CSRC / "freertos" / f"heap_{heap}.c", SOURCE, "-o", path,
+        tools.require("gcc"), "-std=c11", "-g", "-O1", *includes, f"-DDEVICE_HEAP={heap}", *flags,
+        CSRC / "freertos" / f"heap_{heap}.c", FIRMWARE / "device_program.c",
+        FIRMWARE / "device_tasks.c", "-o", path,
     ])  # fmt: skip
-    return Live(path)
+    return path
+
+
+def build(folder: Path, heap: int, *flags: str) -> Live:
+    """The program as a library of this process."""
+    path = folder / f"program_{heap}.so"
+    return Live(compile_program(path, heap, "-fPIC", "-shared", *flags))

@@ -65,11 +65,11 @@ def names(report: Report) -> list[str]:
 def test_the_tasks(live: Live) -> None:
     found = find_tasks(live.memory(), live.elf)
     assert found.notes == ()
-    assert [task.name for task in found.tasks] == ["main", "idle", "sensor", "static"]
+    assert [task.name for task in found.tasks] == ["main", "idle", "sensor", "logger"]
     main = found.tasks[0]
     assert main.tcb == live.pointer("pxCurrentTCB")
     assert main.top is not None
-    assert main.top - main.stack == (64 - 8) * WORD
+    assert main.top - main.stack == (64 - 16) * 4
     assert f"tcb={main.tcb:#x}" in repr(main)
 
 
@@ -102,9 +102,9 @@ def test_who_it_is(live: Live) -> None:
     app = live.address("app")
     assert told(app + 8) == f"{app + 8:#010x} is outside the heap: app.queue"
     assert told(app + 4).endswith("outside the heap: app + 4")
-    static = next(task for task in around.tasks if task.name == "static")
-    assert told(static.tcb + 3).endswith("3 bytes into the TCB of static")
-    assert told(static.stack + 16).endswith("uxStaticStack + 16, the stack of static")
+    static = next(task for task in around.tasks if task.name == "logger")
+    assert told(static.tcb + 3).endswith("3 bytes into the TCB of logger")
+    assert told(static.stack + 16).endswith("uxStaticStack + 16, the stack of logger")
     assert told(8).endswith("outside the heap, and in no variable")
     if report.kind == "heap_1":
         return
@@ -122,7 +122,7 @@ def test_who_it_is(live: Live) -> None:
     lines = told(hidden).splitlines()[1:]
     header = queue.payload - queue.address
     assert lines == [
-        f"  {sensor.stack + 46 * WORD:#010x} points to it, {46 * WORD} bytes into the block at "
+        f"  {sensor.stack + 44 * 4:#010x} points to it, {44 * 4} bytes into the block at "
         f"{sensor.stack - header:#010x} (stack of sensor)",
         f"  {queue.payload + 24:#010x} points to it, 24 bytes into the block at "
         f"{queue.address:#010x} (app.queue points to it)",
@@ -166,13 +166,13 @@ def test_a_stack_that_overflowed(damaged: Live) -> None:
 
 def test_lists_that_lead_nowhere(damaged: Live) -> None:
     tasks = {task.name: task for task in find_tasks(damaged.memory(), damaged.elf).tasks}
-    item = 8  # of xStateListItem in its TCB; pxNext lies 16 bytes on
+    item = 8  # of xStateListItem in its TCB; pxNext lies 8 bytes on, pvOwner 24
     for bad in (1, tasks["sensor"].tcb + item, 0):
-        damaged.write(tasks["sensor"].tcb + item + 16, bad.to_bytes(WORD, "little"))
+        damaged.write(tasks["sensor"].tcb + item + 8, bad.to_bytes(WORD, "little"))
         found = find_tasks(damaged.memory(), damaged.elf)
         assert {task.name for task in found.tasks} == set(tasks)
         assert "xDelayedTaskList1 could not be followed" in found.notes[0]
-    damaged.write(tasks["sensor"].tcb + item + 32, (3).to_bytes(WORD, "little"))
+    damaged.write(tasks["sensor"].tcb + item + 24, (3).to_bytes(WORD, "little"))
     found = find_tasks(damaged.memory(), damaged.elf)
     assert {task.name for task in found.tasks} == set(tasks) - {"sensor"}
     assert "1 control blocks of tasks could not be read" in found.notes[-1]

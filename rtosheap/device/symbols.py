@@ -142,21 +142,20 @@ def find_kind(symbols: Symbols) -> int | None:
     """Which of the heaps a firmware has, by the names of what it keeps; None where none tells."""
     if "xEnd" in symbols and "xStart" in symbols:
         return 2
+    has_regions = "vPortDefineHeapRegions" in symbols.functions
     if "pxEnd" in symbols or "xBlockAllocatedBit" in symbols:
-        return 5 if "vPortDefineHeapRegions" in symbols.functions else 4
+        return 5 if has_regions or "ucHeap" not in symbols else 4
     if "xNextFreeByte" in symbols:
         return 1
     if _OWN in symbols:
         if _END_MARKER in symbols.members:
             return 2
-        if "vPortDefineHeapRegions" in symbols.functions:
+        if has_regions:
             return 5
         if "head.next" in symbols.members:
             return 4
         return 1 if {"limit", "used"} <= symbols.members.keys() else None
-    if "pvPortMalloc" in symbols.functions and "ucHeap" not in symbols:
-        return 3
-    return None
+    return 3 if "pvPortMalloc" in symbols.functions else None  # which keeps nothing itself
 
 
 def _link(elf: Elf, head: tuple[int, int] | None) -> int:

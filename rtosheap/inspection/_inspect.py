@@ -6,7 +6,7 @@ Damage is a finding here, not an error: any bytes can be inspected.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, SupportsIndex
@@ -230,6 +230,8 @@ def _without_headers(cls: FreertosClass, reading: Reading) -> Draft:
     else:
         if rebuilt(cls, reading) is None:
             damage = (Damage("header", base, "the chunks are none that malloc could have left"),)
+        elif layout.is_newlib:
+            damage = tuple(_before_payloads(reading))
         if not layout.frees and reading.unused[1] <= 0:
             said = f"{reading.state.used} bytes were handed out, it is said, of {size} in the arena"
             damage = (Damage("counter", 0, said),)
@@ -278,6 +280,37 @@ def _of_chunks(reading: Reading) -> Damage:
             "that one changed"
         )
     return Damage("header", at, reading.fault, found, shown=shown, suspicion=suspicion)
+
+
+def _before_payloads(reading: Reading) -> Iterator[Damage]:
+    """heap_3's blocks whose payload does not follow the size: the word between leads free() back to
+    the chunk. Where the free list is a guess, a link may stand there.
+    """
+    layout, ((base, data),) = reading.layout, reading.regions
+    links = {0, *(at for at, _, _ in reading.blocks)} if reading.state.head is None else set()
+    for at, _, allocated in reading.blocks:
+        gap = layout.payload(at) - at - 4
+        found = data[at + 4 - base : at + 4 + gap - base]
+        right = (-gap).to_bytes(4, "little", signed=True)
+        if not allocated or gap != 4 or found == right:
+            continue
+        if int.from_bytes(found, "little") in links:
+            continue
+        past = 4 - next(i for i in range(4) if found[i] != right[i])
+        yield Damage(
+            "header",
+            at,
+            f"the word before the payload of the chunk at {at:#010x} holds {found.hex(' ')}; "
+            f"malloc leaves {right.hex(' ')} there, by which free finds the chunk",
+            found,
+            right,
+            culprit=at,
+            how="underflow",
+            past=past,
+            shown=data[at - base : at + 24 - base],
+            suspicion=f"its own block was probably written {past} bytes before its start (or "
+            "memalign gave the block, which leaves other words)",
+        )
 
 
 def _of_newlib(reading: Reading) -> tuple[str, ...]:

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TASK_BYTES 96u /* of a control block */
+#define TASK_BYTES (24u * sizeof(void *)) /* of a control block */
 
 enum task_state { TASK_READY, TASK_DELAYED, TASK_SUSPENDED };
 
