@@ -16,8 +16,9 @@ from rtosheap.comparison import compare_what_if
 from rtosheap.requests import requested
 from rtosheap.sizing import sizing_points
 from rtosheap.traces import Dropped, Loss
-from rtosheap.traces.doubts import doubts
+from rtosheap.traces.doubts import doubts, is_complete
 from rtosheap.traces.formats.files import write
+from rtosheap.traces.formats.heaptrack import read as read_heaptrack
 from rtosheap.traces.loss import _DROPPED_WORDS, _HARMLESS, _WORDS
 from rtosheap.traces.sizes import ADJUSTED, LOGGED
 
@@ -123,8 +124,8 @@ def test_a_gate_says_them(tmp_path: Path, capsys) -> None:
         assert "does not hold: 22" in warning
 
 
-def test_heaptracks_own_block() -> None:
-    meta = {"source": "heaptrack (raw)"}
+def test_a_cpp_runtimes_block() -> None:
+    meta = {"source": "glibc mtrace"}
     trace = Trace("mm", id=[0, 1], size=[72_704, 100], meta=meta)
     (warning,) = minimum_heap_size(trace, Heap4, word_size=8).warnings
     assert "the first block, of 72,704 bytes, is the C++ runtime's" in warning
@@ -155,12 +156,13 @@ def test_a_64_bit_hosts_recording_for_a_32_bit_device() -> None:
 
 WIDE = "recorded on a 64-bit host, for a heap of 32-bit words"
 OWN = "the first block, of 72,704 bytes, is the C++ runtime's"
+LEFT_OUT = "the first block, of 72,704 bytes, was left out: it is the C++ runtime's"
 UNKNOWN = "valgrind's log does not tell how large a pointer was"
 #: What is said of the samples of each recorder, beside what they lack.
 SAID = {
-    "heaptrack/cjson-tele12.raw.zst": [OWN, WIDE],
-    "heaptrack/cjson-tele12.interp.zst": [OWN, WIDE],
-    "heaptrack/threads.interp.zst": [OWN, WIDE],
+    "heaptrack/cjson-tele12.raw.zst": [LEFT_OUT, WIDE],
+    "heaptrack/cjson-tele12.interp.zst": [LEFT_OUT, WIDE],
+    "heaptrack/threads.interp.zst": [LEFT_OUT, WIDE],
     "mtrace/cjson-tele12.log": [WIDE],
     "mtrace/lua-arm.log": [],
     "ltrace/cjson-tele12.libc.log": [WIDE],
@@ -195,18 +197,41 @@ def test_a_hosts_recording_for_a_small_device(name: str, tmp_path: Path) -> None
 
 
 def test_the_runtimes_block_is_left_out_by_a_change(tmp_path: Path, capsys) -> None:
-    name = str(SAMPLES / "heaptrack/cjson-tele12.raw.zst")
+    name = str(SAMPLES / "valgrind/edge.log")
     with_it = minimum_heap_size(Trace.load(name), Heap4)
-    assert with_it.peak_live_bytes == 72_704 + 4_452
+    assert with_it.peak_live_bytes == 72_704 + 384
     out = tmp_path / "own.trace"
     assert main(["convert", name, str(out), "--what-if", "without:size=72704"]) == 0
     assert "0 bytes are needed outside the heap" in capsys.readouterr().out
     trace = Trace.load(out)
     assert trace.meta["what_if"] == "without:size=72704"
     without = minimum_heap_size(trace, Heap4)
-    assert without.peak_live_bytes == 4_452
+    assert without.peak_live_bytes == 384
     (warning,) = said_of(trace)
-    assert warning.startswith(WIDE)
+    assert warning.startswith(UNKNOWN)
+
+
+@pytest.mark.parametrize("how", ["raw", "interp"])
+def test_heaptracks_own_block_is_left_out(how: str, tmp_path: Path, capsys) -> None:
+    name = str(SAMPLES / f"heaptrack/cjson-tele12.{how}.zst")
+    trace = Trace.load(name)
+    assert (trace.loss.runtime_blocks, trace.peak_live_bytes) == (1, 4_452)
+    assert 72_704 not in trace.size
+    assert is_complete(with_losses(Loss(runtime_blocks=1), Dropped()))
+    out = tmp_path / "own.trace"
+    assert main(["convert", name, str(out)]) == 0
+    assert "blocks of the recorder's own C++ runtime, left out: 1" in capsys.readouterr().out
+    assert main(["size", str(out)]) == 0
+    assert LEFT_OUT in " ".join(capsys.readouterr().out.split())
+
+
+def test_errors_behind_heaptracks_block_name_the_line() -> None:
+    text = b"v 1 3\n+ 11c00 1 10\n+ 8 1 20\n- 20\n- 10\n+ 8 1 30\n"
+    columns = read_heaptrack(io.BytesIO(text), strict=True)
+    assert columns.op.tobytes() == b"mfm"
+    assert [columns.lines.of(event) for event in range(3)] == [3, 4, 6]
+    alone = read_heaptrack(io.BytesIO(b"v 1 3\n+ 11c00 1 10\n"), strict=True)
+    assert (len(alone.op), alone.loss.runtime_blocks) == (0, 1)
 
 
 def test_a_change_that_leaves_blocks_out_spells_itself() -> None:

@@ -56,6 +56,17 @@ class Lines:
         start, lines = self._runs[int(np.searchsorted(starts, event, side="right")) - 1]
         return lines + event - start if isinstance(lines, int) else int(lines[event - start])
 
+    def keep(self, mask: Mask) -> None:
+        """Leave out the events whose mask is False."""
+        ends = [*(start for start, _ in self._runs[1:]), self._count]
+        every = [
+            np.arange(lines, lines + end - start) if isinstance(lines, int) else lines
+            for (start, lines), end in zip(self._runs, ends, strict=True)
+        ]
+        kept = np.concatenate(every)[mask]
+        self._runs, self._count = [], 0
+        self.add(len(kept), kept)
+
 
 @dataclass
 class Columns:

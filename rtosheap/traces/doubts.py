@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
-from rtosheap.traces.meta import ABI, INCOMPLETE
+from rtosheap.traces.meta import ABI, INCOMPLETE, RUNTIMES_BLOCK
 from rtosheap.traces.sizes import SIZES, warn_of_sizes
 
-#: What a C++ runtime takes for itself before the program begins. heaptrack brings one along.
-_RUNTIMES_BLOCK = 72_704
 #: Sources on a host, as their readers name them.
 _RECORDERS = ("heaptrack", "valgrind", "glibc mtrace", "ltrace")
 _POINTERS = {8: re.compile(r"\bLP64\b|\b8-byte pointers"), 4: re.compile(r"\bILP32\b|\b4-byte p")}
@@ -47,12 +45,16 @@ def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
     if sizes is not None:
         yield sizes
     source = trace.meta.get("source", "")
-    if source.startswith(_RECORDERS) and len(trace) and int(trace.size[0]) == _RUNTIMES_BLOCK:
+    if trace.loss.runtime_blocks:
         yield (
-            f"the first block, of {_RUNTIMES_BLOCK:,} bytes, is the C++ runtime's, which heaptrack "
-            "brings into every program, and not the program's own: "
-            f"trace.what_if('without:size={_RUNTIMES_BLOCK}') or rtosheap convert --what-if leaves "
-            "it out"
+            f"the first block, of {RUNTIMES_BLOCK:,} bytes, was left out: it is the C++ runtime's, "
+            "which heaptrack brings into every program"
+        )
+    elif source.startswith(_RECORDERS) and len(trace) and int(trace.size[0]) == RUNTIMES_BLOCK:
+        yield (
+            f"the first block, of {RUNTIMES_BLOCK:,} bytes, is the C++ runtime's, and not the "
+            f"program's own: trace.what_if('without:size={RUNTIMES_BLOCK}') or rtosheap convert "
+            "--what-if leaves it out"
         )
     yield from _other_pointers(trace, word_size, source)
 

@@ -24,6 +24,7 @@ _WORDS = {
     "lost_events": "events that the recorder made and the file does not hold",
     "damaged_bytes": "bytes that belong to no whole record, skipped",
     "cut_lines": "lines cut off where the recording begins or ends, left out",
+    "runtime_blocks": "blocks of the recorder's own C++ runtime, left out",
 }
 
 
@@ -41,7 +42,10 @@ _DROPPED_WORDS = {
 }
 
 #: Kinds that change nothing about what a heap must hold.
-_HARMLESS = {"free_null_lines", "free_null", "unknown_tasks", "other_processes", "time_set"}
+_HARMLESS = {
+    *("free_null_lines", "free_null", "unknown_tasks", "other_processes", "time_set"),
+    "runtime_blocks",
+}
 
 
 class Loss(NamedTuple):
@@ -88,6 +92,9 @@ class Loss(NamedTuple):
         Bytes skipped until the next whole record.
     cut_lines : int
         Lines that were cut off: the last, and the first of a serial log.
+    runtime_blocks : int
+        Blocks that the recorder brings into every program (heaptrack's first, of 72,704 bytes: what
+        the C++ runtime takes for itself).
 
     Examples
     --------
@@ -114,6 +121,7 @@ class Loss(NamedTuple):
     lost_events: int = 0
     damaged_bytes: int = 0
     cut_lines: int = 0
+    runtime_blocks: int = 0
 
     def __bool__(self) -> bool:
         return any(self)

@@ -27,6 +27,9 @@ INCOMPLETE = "incomplete"
 #: What a program's pointers were like where it was recorded: ``LP64 (x86-64, 8-byte pointers)``.
 ABI = "abi"
 
+#: Bytes that a C++ runtime takes for itself before a program begins, on a 64-bit host.
+RUNTIMES_BLOCK = 72_704
+
 
 def check_meta(meta: Mapping[Any, Any]) -> None:
     """Raise unless every key and value can stand in the text format's header."""

@@ -4,6 +4,9 @@ All numbers are hexadecimal. Raw: ``+ SIZE TRACE ADDR`` and ``- ADDR``. Interpre
 TRACE`` defines allocation 0, 1, 2, …, and ``+ k``, ``- k`` use one: which of several equal blocks
 was freed is not known, and the youngest is taken. Both have ``c MS``, the time. A realloc is a
 free and a malloc; a memalign is missing though its free is there, a ``realloc(p, 0)`` altogether.
+
+heaptrack brings the C++ runtime into every program, whose first block, of 72,704 bytes, is left out
+and counted.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import BinaryIO
 from rtosheap.traces.columns import TIME_MAX, Columns
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.loss import Loss
+from rtosheap.traces.meta import RUNTIMES_BLOCK
 
 NAME = "heaptrack"
 HINT = "first line 'v VERSION FILEVERSION'"
@@ -36,6 +41,12 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     columns = reader.columns(f"heaptrack ({form})", time_unit="ms")
     if reader.interpreted:
         columns.addresses = None
+    if len(columns.op) and int(columns.size[0]) == RUNTIMES_BLOCK:  # heaptrack's first call
+        own = columns.id != columns.id[0]
+        columns.keep(own)
+        if columns.lines is not None:
+            columns.lines.keep(own)
+        columns.loss = columns.loss.merged(Loss(runtime_blocks=1))
     return columns
 
 
