@@ -39,6 +39,9 @@ PREFIXES = {
     "zephyr": (b"[00:00:01.234,000] <inf> heap: ", b""),
     "syslog": (b"Nov 26 12:34:56 board kernel[1]: ", b""),
     "table": (b"|0001|", b""),
+    "csv": (b"17,heap,", b""),
+    "signs": (b"t=17;-", b""),
+    "beyond ascii": ("17 \u2502".encode(), b""),
     "looks like an event": (b"F 0x1 M 0x2 ", b""),
 }
 BANNER = [
@@ -139,6 +142,110 @@ def test_the_command_line_reads_one(tmp_path, capsys):
     assert "left out or mended: 1 bad line" in err
 
 
+# ---------------------------------------------------------------------- prefixes that are named
+
+
+@pytest.mark.parametrize("before", [b"17ms", b"\x1b[0;32m17ms", "17\u00b5s".encode()])
+@pytest.mark.parametrize("name", LOGS)
+def test_a_prefix_that_nobody_would_find(name, before):
+    log = b"boot\n" + b"\n".join(before + line for line in LOGS[name]) + b"\n"
+    with pytest.raises(TraceError, match=r"line 1: .*prefix= \(--prefix\) says what stands before"):
+        load(log, format=name)
+    for how in ({}, {"format": name}):
+        trace = load(log, prefix=r"\d+[m\u00b5]s", **how)
+        assert brief(trace) == EVENTS
+        assert trace.loss == Loss(failed=1)
+
+
+def test_a_prefix_is_taken_off_any_log_in_lines():
+    text = "".join(f"host7{line}\n" for line in CALLS.splitlines())
+    assert brief(load(text, prefix="host7")) == PLAIN
+    assert brief(load("xx# rtosheap-trace 1\nxxm 0 80\nm 1 9\n", prefix="x*")) == [
+        ("m", 0, 80),
+        ("m", 1, 9),
+    ]
+
+
+def test_lines_that_do_not_begin_so_are_read_as_they_are():
+    log = b"17msM 0x10 5 16 1\nM 0x20 6 16 2\n17msapp: hello\nfoo\n=2 0 1 1\n"
+    trace = load(log, format="freertos", prefix=r"\d+ms")
+    assert brief(trace) == [("m", 0, 5), ("m", 1, 6)]
+    assert trace.dropped == Dropped(bad_line=2)
+
+
+def test_a_prefix_is_looked_for_at_the_beginning_of_a_line_alone():
+    """A few megabytes in one line, at an expression that is quadratic in it, take no time."""
+    long = b"a" * (3 << 20)
+    log = b"\n".join([long, *(b"aab" + line for line in FREERTOS), b""])
+    with pytest.raises(TraceError, match="line 1: a line of more than"):
+        load(log, format="freertos", prefix=r"a*a*b")
+    trace = load(log, format="freertos", prefix=r"a*a*b", strict=False)
+    assert (brief(trace), trace.dropped) == (EVENTS, Dropped(bad_line=1))
+    assert load(b"b" * 199 + b"M 0x10 5 16 1\n=1 0 1 1\n", prefix="b+").op.tobytes() == b"m"
+    with pytest.raises(TraceError, match="is no event"):
+        load(b"b" * 201 + b"M 0x10 5 16 1\n", format="freertos", prefix="b+")
+
+
+def test_a_prefix_that_no_line_has_is_told():
+    with pytest.warns(match="no line begins with the prefix 'zz'"):
+        load(b"\n".join(FREERTOS) + b"\n", prefix="zz")
+
+
+@pytest.mark.parametrize("prefix", ["(", "a{2,1}", "*", "(?P<x>a)(?P<x>b)"])
+def test_what_is_no_regular_expression(prefix, capsys):
+    with pytest.raises(ValueError, match=r"prefix is .*: no regular expression: "):
+        load(b"", prefix=prefix)
+    assert main(["convert", "in.log", "out.trace", "--prefix", prefix]) == 2
+    assert "argument --prefix: " in capsys.readouterr().err
+    with pytest.raises(TypeError, match="prefix is b'x'"):
+        load(b"", prefix=b"x")
+
+
+def test_the_command_line_takes_a_prefix(tmp_path, capsys):
+    path = tmp_path / "serial.log"
+    path.write_bytes(b"\n".join([b"boot", *(b"17ms" + line for line in FREERTOS), b""]))
+    out = str(tmp_path / "x.trace")
+    assert main(["convert", str(path), out, "--format", "freertos", "--prefix", r"\d+ms"]) == 0
+    assert "3 events" in capsys.readouterr().out
+    assert main(["size", str(path), "--format", "freertos", "--prefix", r"\d+ms", "--json"]) == 0
+    assert '"peak_live_bytes": 1140' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_log_with_a_banner_prefixes_and_foreign_lines(prefix):
+    """Some 5 % of the lines are another's; the first and the last are cut."""
+    before, after = PREFIXES[prefix]
+    plain = gzip.decompress((DATA / "freertos-logs" / "cm3-mode0.log.gz").read_bytes())
+    events = plain.splitlines()[:2000]
+    foreign = [b"wifi: up", b"I (14) app: 5 M", b"\x1b[0;33mW (15) x: F", b"\xff\xfe\x00"]
+    log = [events[0][5:], *BANNER]
+    for number, line in enumerate(events):
+        log.append(before + line + after)
+        if number % 20 == 10:
+            log.append(foreign[number // 20 % 4])
+    data = b"\r\n".join([*log, before + b"M 0x2024a1"])
+    right = load(b"\n".join([*events, b"=2000 0 1 1", b""]))
+    with pytest.warns(match="the last line '=EVENTS ...' is missing"):
+        trace = load(data, format="freertos", strict=False)
+    assert trace == right
+    assert trace.loss == right.loss.merged(Loss(cut_lines=2))
+    assert trace.dropped == Dropped(bad_line=100)
+
+
+def test_a_device_that_started_anew():
+    again = [b"M 0x2024a188 50 64 0", b"F 0x2024a188 64 0"]
+    log = b"\n".join([*FREERTOS[:2], b"rst:0x1", *again, b""])
+    late = log.replace(b"1032 0", b"1032 7")
+    with pytest.raises(TraceError, match=r"line 4: the tick is 0, after 7; .* another recording"):
+        load(late)
+    with pytest.warns(match="the last line"):
+        trace = load(late, strict=False)
+    assert trace.op.tobytes() == b"mmfmf"
+    assert trace.time.tolist() == [0, 7, 7, 7, 7]
+    assert trace.dropped == Dropped(bad_line=1, time_set=2)
+    assert trace.loss == Loss(implied_frees=1)
+
+
 # ---------------------------------------------------------------------- ltrace
 
 CALLS = """\
@@ -165,6 +272,7 @@ WHO_AND_WHEN = [
         "0.000123 ",
     ),
     *("[pid 6352] 12:34:56.1 ", "prog->", "[pid 1] prog->"),
+    *("[0x5635ad1221f9] ", "6352 12:34:56.1 [0x5635ad1221f9]   ", "  "),
 ]
 
 

@@ -33,8 +33,8 @@ static const uint8_t *read_kernel_line(const uint8_t *at, struct kernel_line *li
 
 /* Whether a terminal or a logger may end with this what it writes before a line. */
 static bool ends_prefix(uint8_t byte) {
-    return byte == ' ' || (byte >= '\t' && byte <= '\r') || byte == ']' || byte == ')' ||
-           byte == ':' || byte == '>' || byte == '|';
+    return !((byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+             (byte >= 'a' && byte <= 'z') || byte == '_' || byte == '#');
 }
 
 /* The last place in a line where an event may begin; NULL if there is none, or an escape. */

@@ -15,6 +15,7 @@ from rtosheap.heaps.releases import find_kernel
 from rtosheap.heaps.toolchains import find_newlib
 from rtosheap.kinds import NAMES, heap_name, layout_of
 from rtosheap.traces import Loss, Trace, formats
+from rtosheap.traces.formats.streams import compile_prefix
 from rtosheap.traces.loss import counts
 from rtosheap.work import named
 
@@ -99,6 +100,15 @@ def parse_newlib(text: str) -> str:
     return text
 
 
+def parse_prefix(text: str) -> str:
+    """A regular expression."""
+    try:
+        compile_prefix(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("prefix is ")) from None
+    return text
+
+
 def add_trace(parser: Any) -> None:
     """The trace, and how strictly it is read."""
     parser.add_argument(
@@ -132,6 +142,14 @@ def add_reading(parser: Any) -> None:
         action="store_false",
         help="leave out lines and events that cannot be (a free of an unknown block, say), and "
         "count them, instead of refusing the trace",
+    )
+    parser.add_argument(
+        "--prefix",
+        type=parse_prefix,
+        metavar="REGEX",
+        help="a regular expression of what stands before each line of a log and is not its own, "
+        "such as '\\d+ms': matched at the line's beginning, within 200 bytes, and taken off. What "
+        "ends with a blank or a sign is found without it in FreeRTOS's and Pigweed's logs",
     )
 
 
@@ -386,7 +404,7 @@ def load(name: str, args: argparse.Namespace) -> Trace:
 
 
 def _loaded(name: str, args: argparse.Namespace) -> Trace:
-    how = {"format": args.format, "strict": args.strict, "max_bytes": args.max_bytes}
+    how = {name: getattr(args, name) for name in ("format", "strict", "prefix", "max_bytes")}
     if name == "-":
         if sys.stdin is None:
             raise ValueError("-: standard input is closed")

@@ -34,8 +34,9 @@ examples:
   rtosheap convert lwip-3cli lwip-3cli.npz
   rtosheap convert capture.bin device.trace.gz    recorded addresses are kept
   rtosheap convert device.psf device.trace.gz --heap heap_4 --kernel V11.3.0
-  rtosheap convert heaptrack.zst my.trace --what-if without:size=72704
-  rtosheap convert serial.log my.trace.gz --format freertos
+  rtosheap convert my.trace less.trace --what-if 'static:size>=1K'
+  rtosheap convert serial.log my.trace.gz --format freertos --no-strict
+  rtosheap convert serial.log my.trace.gz --format freertos --prefix '\\d+ms'
 
 {_arguments.CHANGES}"""
 

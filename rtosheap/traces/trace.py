@@ -81,6 +81,7 @@ class Trace(TraceBase):
         *,
         format: str | None = None,
         strict: bool = True,
+        prefix: str | None = None,
         max_bytes: int | None = None,
         heap: Any = None,
         kernel: str | None = None,
@@ -103,6 +104,13 @@ class Trace(TraceBase):
         strict : bool, default True
             If False, bad lines and events that cannot be are left out and counted in
             :attr:`dropped`, instead of being errors.
+        prefix : str, optional
+            Of a log in lines: a regular expression of what stands before each line and is not its
+            own, ``r"\\d+ms"`` say. It is matched at a line's beginning, within the first 200 bytes,
+            and taken off; a line that does not begin so is read as it is. In FreeRTOS's and
+            Pigweed's logs a prefix is found without it that ends with a blank or a sign
+            (``[00:01.234] ``, ``12:34,heap,``). An expression that can match the same text in many
+            ways, such as ``(a+)+``, may take for ever, as anywhere: Ctrl-C ends it.
         max_bytes : int, optional
             The most that the file may hold once it is unpacked; reading takes some 20 times as much
             memory at most. When it is not given it is 1 GiB, and for a compressed file 32
@@ -122,7 +130,8 @@ class Trace(TraceBase):
             Whatever the file holds: with its name, the line where the format has lines, and what
             would be right.
         ValueError
-            A `heap` for a trace whose sizes are not as a kernel logged them, or no such heap.
+            A `heap` for a trace whose sizes are not as a kernel logged them, or no such heap; a
+            `prefix` that is no regular expression.
         OSError
             If the file cannot be read.
 
@@ -133,7 +142,7 @@ class Trace(TraceBase):
         >>> len(trace), trace.peak_live_bytes
         (2, 100)
         """
-        columns = files.read(path, format=format, strict=strict, max_bytes=max_bytes)
+        columns = files.read(path, format=format, strict=strict, prefix=prefix, max_bytes=max_bytes)
         lines = columns.lines
         columns.file = basename(describe_source(path) or "")
         if columns.file.startswith("<"):  # no file

@@ -1,8 +1,9 @@
 """Logs that come through a serial line, and with them whatever else comes through it.
 
-An event may stand behind what a terminal or a logger writes before it: ``[00:01.234] M 0x…``,
-``I (123) heap: M 0x…``. Text before the first event is not of the recording, text among the events
-is left out and counted, and a first line that was cut off is counted as a last one is.
+An event may stand behind what a terminal or a logger writes before it, unless that ends with a
+letter, a digit, ``_`` or ``#``: ``[00:01.234] M 0x…``, ``I (123) heap: M 0x…``. Text before the
+first event is not of the recording, text among the events is left out and counted, and a first
+line that was cut off is counted as a last one is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Events:
 
     def __init__(self, whole: bytes, start: bytes) -> None:
         self._whole = re.compile(whole + rb"\s*+\Z")
-        self._start = re.compile(rb"(?<![^\s\]):>|])(?:" + start + rb")")
+        self._start = re.compile(rb"(?<![0-9A-Za-z_#])(?:" + start + rb")")
 
     def find(self, raw: bytes) -> re.Match[bytes] | None:
         """The event on a line, whatever stands before it."""
@@ -74,7 +75,8 @@ class SerialReader(LogReader):
         else:
             self._before += 1
             if self._first is None:
-                self._first = bad_line(raw, right).at(line=number, path=None)
+                hint = "; prefix= (--prefix) says what stands before events"
+                self._first = TraceError(bad_line(raw, right).reason + hint, line=number)
 
     def columns(self, source: str, *, tasks: tuple[str, ...] | None = (), **meta: str) -> Columns:
         """The events as columns; a file without any is none of this format."""

@@ -14,7 +14,13 @@ from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError, TraceWarning
 from rtosheap.traces.formats.base import Reader, Writer
-from rtosheap.traces.formats.streams import Stream, describe_source, opened
+from rtosheap.traces.formats.streams import (
+    Stream,
+    Unprefixed,
+    compile_prefix,
+    describe_source,
+    opened,
+)
 
 #: Formats, in the order in which a file is tried on them, and the module of each.
 READER_MODULES = {
@@ -87,25 +93,33 @@ def read(
     *,
     format: str | None = None,
     strict: bool = True,
+    prefix: str | None = None,
     max_bytes: int | None = None,
 ) -> Columns:
     """Read a file's columns; :meth:`rtosheap.Trace.load` makes a trace of them.
 
     Parameters
     ----------
-    path, format, strict, max_bytes
+    path, format, strict, prefix, max_bytes
         As for :meth:`rtosheap.Trace.load`.
     """
     if format is not None and format not in NAMES:
         raise ValueError(f"format is {format!r}; it must be one of {', '.join(NAMES)}, or None")
     if max_bytes is not None and not (isinstance(max_bytes, int) and max_bytes > 0):
         raise ValueError(f"max_bytes is {max_bytes!r}; it must be an int above 0, or None")
+    pattern = None if prefix is None else compile_prefix(prefix)
     with opened(path, max_bytes) as (stream, head):
+        lines = None if pattern is None else Unprefixed(stream, pattern)
+        if lines is not None:
+            stream = Stream(lines, max_bytes)
+            head = stream.peek(1)
         if format is None:
             reader, source = _told(head, stream)
         else:
             reader, source = READERS[NAMES.index(format)], stream
         columns = reader.read(source, strict=strict)
+    if lines is not None and not lines.found:
+        columns.warnings.append(f"no line begins with the prefix {prefix!r}")
     name = describe_source(path)
     for warning in columns.warnings:
         text_ = f"{name}: {warning}" if name else warning

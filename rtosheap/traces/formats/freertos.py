@@ -19,7 +19,7 @@ from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import bad_line
 from rtosheap.traces.formats._serial import Events, SerialReader
-from rtosheap.traces.loss import Loss
+from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.sizes import SIZES
 
 NAME = "freertos"
@@ -44,6 +44,7 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
     reader = _Reader(strict).of(stream)
     columns = reader.columns("FreeRTOS log", time_unit="ticks")
+    columns.dropped = columns.dropped.merged(Dropped(time_set=reader.set_back))
     if columns.loss.rounded_sizes:
         columns.meta[SIZES] = _MEANING
     if reader.end is None:
@@ -69,6 +70,7 @@ class _Reader(SerialReader):
         super().__init__(strict)
         self.end: tuple[int, ...] | None = None
         self._sized: bool | None = None  # whether lines say what was requested
+        self.set_back = 0  # events whose tick was less than the one before
 
     def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
         """Take events, once the first has told what lines say."""
@@ -88,9 +90,15 @@ class _Reader(SerialReader):
         if self.end is not None:
             raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
         now = int(tick)
-        if now < self.now:  # 0 at first
-            raise TraceError(f"the tick is {now}, after {self.now}; ticks must not decrease")
-        self.now = now
+        if now >= self.now:  # 0 at first
+            self.now = now
+        elif self.strict:
+            raise TraceError(
+                f"the tick is {now}, after {self.now}; ticks must not decrease: where a device "
+                "started anew another recording begins; strict=False (--no-strict) reads on"
+            )
+        else:
+            self.set_back += 1
         if op is None:
             self.free(int(freed, 16), number)
         else:

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -20,11 +21,14 @@ MAX_BYTES = 1 << 30
 MAX_RATIO, ALWAYS = 32, 1 << 26
 #: Bytes of the longest line that is read whole.
 MAX_LINE = 1 << 20
+#: Bytes of a line among which a prefix is looked for, so that no line takes long.
+MAX_PREFIX = 200
 
 #: What is raised where compressed data are damaged.
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
 _HEAD = 1 << 16
+_COLOURS = re.compile(rb"(?:\x1b\[[0-9;]{0,16}m)*+")
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -97,6 +101,61 @@ class Stream(io.BufferedReader):
         limit = self._filled.limit((self._packed or self).tell())
         if size > limit:
             raise too_large(limit)
+
+
+def compile_prefix(prefix: str) -> re.Pattern[str]:
+    """The regular expression of a prefix; a `ValueError` if it is none."""
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix is {prefix!r}; it must be a str, a regular expression")
+    try:
+        return re.compile(prefix)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"prefix is {prefix!r}: no regular expression: {error}") from None
+
+
+class Unprefixed:
+    """Lines without what stands before each of them; a `Stream` can be made of it.
+
+    Parameters
+    ----------
+    stream
+        The lines.
+    prefix
+        Is taken off a line that begins with it, behind the colours that a terminal was told. It is
+        looked for in the first `MAX_PREFIX` bytes.
+
+    Attributes
+    ----------
+    found : int
+        How many lines began so.
+    """
+
+    def __init__(self, stream: BinaryIO, prefix: re.Pattern[str]) -> None:
+        self.found = 0
+        self._stream, self._prefix = stream, prefix
+        self._ready = b""
+        self._begins = True  # a line, with what is read next
+
+    def read(self, size: int) -> bytes:
+        """No more than so many bytes; none at the end."""
+        while not self._ready:
+            raw = self._stream.readline(MAX_LINE)
+            if not raw:
+                break
+            self._ready = self._without(raw) if self._begins else raw
+            self._begins = raw.endswith(b"\n")
+        data, self._ready = self._ready[:size], self._ready[size:]
+        return data
+
+    def _without(self, raw: bytes) -> bytes:
+        colours = _COLOURS.match(raw)
+        start = colours.end() if colours else 0
+        head = raw[start : start + MAX_PREFIX].rstrip(b"\r\n")
+        match = self._prefix.match(head.decode("utf-8", "surrogateescape"))
+        if match is None:
+            return raw
+        self.found += 1
+        return raw[start + len(match[0].encode("utf-8", "surrogateescape")) :]
 
 
 def too_large(limit: int) -> TraceError:
