@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from needs import tool
 from plot_cases import legends
 
 from rtosheap import Heap4, Trace, compare, data, minimum_heap_size, plot, replay
@@ -95,33 +97,91 @@ def test_every_result_says_them() -> None:
     assert harmless.warnings == ()
 
 
-@pytest.mark.parametrize("command", ["size", "compare", "replay"])
-def test_every_command_says_them(tmp_path: Path, capsys, command: str) -> None:
-    file = tmp_path / "t.trace"
-    with_losses().save(file)
-    more = ["--heap-size", "1K"] if command == "replay" else []
-    assert main([command, str(file), *more]) == 0
-    assert "does not hold: 22" in " ".join(capsys.readouterr().out.split())
-    assert main([command, str(file), "--json", *more]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert shown["loss"]["lost_events"] == 22
-    assert "22" in shown["warnings"][0]
-    if command == "size":
-        assert shown["exact"] is False
+#: Every command that a recording is given to, and what else it needs.
+COMMANDS = {
+    "size": "size lossy.trace",
+    "size of several": "size lossy.trace other.trace",
+    "compare": "compare lossy.trace --heap heap_1 --heap heap_4",
+    "compare what-if": "compare lossy.trace --heap heap_4 --what-if round:8",
+    "replay": "replay lossy.trace --heap-size 164K",
+    "assess": "assess lossy.trace other.trace --runs 30 --probability 0.2",
+    "check": "check lossy.trace --heap-size 164K",
+    "check that fails": "check lossy.trace --heap-size 1K",
+    "check modelled": "check lossy.trace --heap-size 164K --probability 0.2 --runs 30",
+    "diff": "diff lossy.trace other.trace",
+    "report": "report lossy.trace -o page.html --heap heap_4",
+    "convert": "convert lossy.trace out.trace",
+    "cortexm": "cortexm lossy.trace --heap heap_1 --cpu cortex-m4",
+}
+WITHOUT_JSON = ("report", "convert")
 
 
-def test_a_gate_says_them(tmp_path: Path, capsys) -> None:
-    file = tmp_path / "t.trace"
-    with_losses().save(file)
-    for size, status, verdict in (("1K", 0, "ok"), ("64", 1, "not enough")):
-        assert main(["check", str(file), "--heap-size", size]) == status
-        said = " ".join(capsys.readouterr().out.split())
-        assert said.startswith(f"{verdict}: ")
-        assert "Warning: t: the recording is not complete, " in said
-        assert "does not hold: 22" in said
-        assert main(["check", str(file), "--heap-size", size, "--json"]) == status
-        (warning,) = json.loads(capsys.readouterr().out)["warnings"]
-        assert "does not hold: 22" in warning
+@pytest.fixture(scope="module")
+def lossy() -> tuple[Trace, Trace]:
+    """Recordings of a 64-bit host that lack something, one of them by a name of its own."""
+    found = []
+    for day in data.days("recorder")[:2]:
+        columns = day[:1500]._columns
+        columns.meta["abi"] = "LP64 (x86-64, 8-byte pointers)"
+        columns.loss, columns.dropped = LOSS, DROPPED
+        found.append(day.with_columns(columns))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_them(lossy: tuple[Trace, Trace], run: Any, name: str) -> None:
+    for trace, file in zip(lossy, ("lossy.trace", "other.trace"), strict=True):
+        trace.save(file)
+    if name == "cortexm":
+        tool("arm-none-eabi-gcc")
+    words = COMMANDS[name].split()
+    done = run(*words)
+    assert done.status == (name == "check that fails"), done.err
+    said = " ".join(done.out.split())
+    for text in ("does not hold: 22", "no event, left out: 4", WIDE):
+        assert text in said
+    if name in WITHOUT_JSON:
+        written = Path(words[words.index("-o") + 1] if "-o" in words else words[-1])
+        text = written.read_text()
+        assert "does not hold: 22" in text or "lost_events=22" in text
+        return
+    shown = run(*words, "--json").json
+    for one in shown["measurements"] if name == "cortexm" else [shown]:
+        assert one["exact"] is False
+        assert one["loss"]["lost_events"] in (22, 44)
+        warnings = " ".join(one["warnings"])
+        assert "does not hold: 22" in warnings
+        assert WIDE in warnings
+
+
+def test_what_is_whole_is_exact(run: Any) -> None:
+    Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 300]).save("a.trace")
+    Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 400]).save("b.trace")
+    for words in ("size a.trace", "compare a.trace", "replay a.trace --heap-size 1K",
+                  "check a.trace --heap-size 1K", "diff a.trace b.trace"):  # fmt: skip
+        shown = run(*words.split(), "--json").json
+        assert (shown["exact"], shown["loss"], shown["warnings"]) == (True, {}, [])
+
+
+def test_a_verdict_says_them_itself() -> None:
+    whole = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 300])
+    wide = Trace(whole.op, whole.id, whole.size, meta={"abi": "LP64"})
+    narrow = Trace(whole.op, whole.id, whole.size, meta={"abi": "ILP32"})
+    part = "This holds for what was recorded only, and not all of it was."
+    of_host = "It was recorded with pointers of 8 bytes: where they have 4, blocks that hold "
+    of_device = "It was recorded with pointers of 4 bytes: where they have 8, blocks that hold "
+    for trace, word_size, text in (
+        (with_losses(), 4, part),
+        (wide, 4, f"{of_host}pointers are smaller."),
+        (narrow, 8, f"{of_device}pointers are larger."),
+        (whole, 4, None),
+        (wide, 8, None),
+    ):
+        verdict = compare(trace, heaps=["heap_4"], word_size=word_size).verdict
+        assert verdict.endswith(text or ".")
+        assert ("recorded" in verdict) == (text is not None)
+        none = compare(trace, heaps=["heap_4"], word_size=word_size, heap_size=64).verdict
+        assert ("recorded" in none) == (text is not None)
 
 
 def test_a_cpp_runtimes_block() -> None:

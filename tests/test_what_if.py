@@ -16,7 +16,7 @@ from rtosheap import Heap4, Trace, replay
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
 from rtosheap.sizing import minimum_heap_size
-from rtosheap.traces.changes import Align, InPlace, Pool, Static, Which, parse_what_if
+from rtosheap.traces.changes import Align, InPlace, Pool, Resize, Static, Which, parse_what_if
 
 LOG = Trace(
     "mmrmrfff",
@@ -70,6 +70,19 @@ def test_round():
     assert big.what_if("round:16").size.tolist() == [2**64 - 1]
 
 
+def test_resize():
+    assert LOG.what_if("resize:20=12/40=24").size.tolist()[:5] == [2048, 12, 24, 30, 35]
+    assert LOG.what_if("resize:20=40/40=20").size.tolist()[:3] == [2048, 40, 20]
+    assert LOG.what_if(Resize(((20, 12), (30, 18)), Which("ui"))).size.tolist()[1:4] == [20, 40, 18]
+    assert LOG.what_if("resize:0x14=1K,size<=20").size.tolist()[1] == 1024
+
+
+@pytest.mark.parametrize("text", ["pointer-size:4", "pointer-size", "round:8; pointer-size:4"])
+def test_pointers_of_another_size_are_not_guessed(text):
+    with pytest.raises(ValueError, match=r"'pointer-size.*which bytes .* are pointers.*gcc -m32"):
+        LOG.what_if(text)
+
+
 def test_in_place():
     assert triples(LOG.what_if(InPlace())) == [e for i, e in enumerate(triples(LOG)) if i != 4]
     reserved = LOG.what_if("in-place:reserve")
@@ -97,6 +110,7 @@ TEXTS = [
     "in-place",
     "in-place:reserve",
     "align:64,size>=100",
+    "resize:48=28/72=40,task=net",
 ]
 
 
@@ -111,7 +125,9 @@ def test_text_and_back(text):
     "text",
     ["", "statics:task=a", "static", "static:task>=a", "round", "round:0", "round:9/8", "align:24",
      "align:8/16", "pool:size<9,", "in-place:now", "round:x", "static:block=8",
-     "static:task=a,task=b", "pool:size>=3,size=5", "pool:block=8,block=9"],
+     "resize", "resize:48", "resize:48=0", "resize:8=4/8=5", "resize:8=4,block=8", "resize:8=1e3",
+     "resize:8=99999999999999999999999", "static:task=a,task=b", "pool:size>=3,size=5",
+     "pool:block=8,block=9"],
 )  # fmt: skip
 def test_bad_texts_are_said_to_be(text):
     with pytest.raises(ValueError, match=r"what-if|must be"):

@@ -231,6 +231,8 @@ CHANGES, one or more with ; between them, are made one after the other:
   round:N                   requested sizes become multiples of N
   round:N/N/N               they become the next of these, which ascend; one
                             that is larger than all of them stays as it is
+  resize:N=M/N=M            requests of N bytes are of M: a struct whose size
+                            you know on both, where a host has other pointers
   in-place                  a realloc that fits into what its block was given
                             once leaves it where it is
   in-place:reserve          blocks are given at once all that they ever grow to
@@ -242,8 +244,8 @@ CONDITION is one of these, or several with commas between them, all of which
 the block's malloc must meet; all of a block's events go with it:
   task=NAME                 the task that requests it
   size=N, size>=N, size<=N  the requested size
-round:N and align:N take one too, after a comma: round:32,task=net. pool may do
-without. N is a number of bytes: 1024, 0x400, 1K.
+round, resize and align take one too, after a comma: round:32,task=net. pool may
+do without. N is a number of bytes: 1024, 0x400, 1K.
 
   'static:task=main,size>=512'     task stacks that main creates become static
   'pool:size<=32,block=32'         small blocks from a pool

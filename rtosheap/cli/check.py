@@ -23,8 +23,8 @@ from rtosheap.risk import Risk
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.tables import counted
 from rtosheap.traces import Trace
-from rtosheap.traces.doubts import doubts
-from rtosheap.traces.several import name_of_all, unique_names
+from rtosheap.traces.doubts import doubts, is_complete
+from rtosheap.traces.several import lost_of_all, name_of_all, unique_names
 
 ABOUT = "A gate for CI: are these recordings served, and other days too, by a heap of a size."
 EXAMPLE = """\
@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
                 "probability": args.probability,
                 **verdict._asdict(),
                 "interrupted": risk is not None and risk.interrupted,
+                "exact": risk is None and all(map(is_complete, traces)),
                 "warnings": lacks if risk is None else list(risk.warnings),
+                "loss": dict(lost_of_all(traces)),
             }
         )
     else:

@@ -9,8 +9,8 @@ from rtosheap.cli import _arguments
 from rtosheap.kinds import NAMES
 from rtosheap.requests import requested
 from rtosheap.traces import formats
-from rtosheap.traces.meta import INCOMPLETE
-from rtosheap.traces.sizes import SIZES, warn_of_sizes
+from rtosheap.traces.doubts import doubts, is_complete
+from rtosheap.traces.loss import described
 from rtosheap.work import named
 
 _HINTS = "\n".join(f"  {reader.NAME:13} {reader.HINT}" for reader in formats.READERS)
@@ -81,9 +81,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.out}: {len(trace):,} events")
     if args.what_if is not None:
         print(f"{int(trace.meta['set_aside_bytes']):,} bytes are needed outside the heap.")
-    if trace.loss:
-        print(trace.loss)
-    sizes = warn_of_sizes(trace.meta.get(SIZES, ""))
-    for said in filter(None, (sizes, trace.meta.get(INCOMPLETE))):
-        print(said)
+    for text in described(trace.loss, trace.dropped):
+        print(text)
+    for text in doubts(trace, args.word_size or 4)[not is_complete(trace) :]:
+        print(text)
     return 0

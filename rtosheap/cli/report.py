@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from rtosheap.cli import _arguments, _output
@@ -66,5 +67,7 @@ def run(args: argparse.Namespace) -> int:
     page.save(args.output)
     assert page.comparison is not None
     print(page.comparison.verdict)
+    for text in page.comparison.warnings:
+        print(fill(f"Warning: {text}.", break_on_hyphens=False))
     print(f"\nreport: {args.output}")
     return 0 if page.comparison.best is not None else 1

@@ -12,6 +12,7 @@ from rtosheap.comparison.versions import VersionResult
 from rtosheap.kinds import layout_of_name
 from rtosheap.tables import counted, listed, percent
 from rtosheap.traces import Trace
+from rtosheap.traces.doubts import cautions
 from rtosheap.traces.several import name_of_all
 
 
@@ -90,13 +91,15 @@ def overall(
     traces: Sequence[Trace],
     heap_size: int | None,
     versions: Sequence[VersionResult] = (),
+    word_size: int = 4,
 ) -> str:
     """The verdict on the whole comparison; `least` is the best of the rows."""
+    cautious = cautions(traces, word_size)
     if least is None:
         names = ", ".join(row.heap for row in rows)
         what = "this trace" if len(traces) == 1 else f"all {len(traces)} recordings"
         none = f"No heap that was asked about ({names}) can serve {what}."
-        return " ".join([none, *of_releases(versions)])
+        return " ".join([none, *of_releases(versions), *cautious])
     said = claims(rows, least)
     sentences = [_winner(said, traces), *_at_peak(least)]
     sentences += _others(said)
@@ -104,7 +107,7 @@ def overall(
     sentences += _advice(least, traces)
     if heap_size is not None:
         sentences += _at_size(rows, heap_size)
-    return " ".join([*sentences, *of_releases(versions)])
+    return " ".join([*sentences, *of_releases(versions), *cautious])
 
 
 def _peak(traces: Sequence[Trace]) -> int:

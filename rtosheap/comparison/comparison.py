@@ -19,6 +19,7 @@ from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.tables import counted, plain_table
 from rtosheap.traces import Trace
+from rtosheap.traces.loss import from_counts, missing
 from rtosheap.traces.several import (
     Traces,
     as_traces,
@@ -108,6 +109,12 @@ class Comparison(Sequence[HeapResult]):
                 return row
         raise KeyError(key)
 
+    @property
+    def exact(self) -> bool:
+        """Whether every size is the smallest that serves, and nothing is missing of the trace."""
+        complete = not missing(*from_counts(dict(self.loss)))
+        return complete and all(row.exact for row in self.results if row.size is not None)
+
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values that ``json.dumps`` takes; a ratio of inf is None."""
         best = self.best
@@ -121,6 +128,7 @@ class Comparison(Sequence[HeapResult]):
             "heaps": [row.to_dict() for row in self.results],
             "best": None if best is None else best.heap,
             "verdict": self.verdict,
+            "exact": self.exact,
             "warnings": list(self.warnings),
             "loss": dict(self.loss),
             **({"versions": [one._asdict() for one in self.versions]} if self.versions else {}),
@@ -238,6 +246,7 @@ def compare(
         for job, row, more in zip(work, results, others, strict=True)
         for one in versions.results(job, row, list(islice(done, len(more))))
     ]
+    word_size = operator.index(options.get("word_size", 4))
     least = _verdict.best(results, regions_given=regions is not None)
     rows = _verdict.judged(results, least, traces)
     return Comparison(
@@ -247,8 +256,8 @@ def compare(
         peak_live_bytes=max(one.peak_live_bytes for one in traces),
         heap_size=heap_size,
         best=next((row for row in rows if least is not None and row.heap == least.heap), None),
-        verdict=_verdict.overall(results, least, traces, heap_size, of_versions),
-        warnings=doubts_of_all(traces, operator.index(options.get("word_size", 4))),
+        verdict=_verdict.overall(results, least, traces, heap_size, of_versions, word_size),
+        warnings=doubts_of_all(traces, word_size),
         loss=lost_of_all(traces),
         recordings=() if alone else names,
         versions=tuple(of_versions),

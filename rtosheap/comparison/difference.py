@@ -17,7 +17,7 @@ from rtosheap.sizing.minimum import MinimumSize, minimum_heap_size
 from rtosheap.sizing.problem import RegionSizes, SizingProblem
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
-from rtosheap.traces.several import Traces, as_traces
+from rtosheap.traces.several import Traces, as_traces, lost_of_all
 from rtosheap.work import Progress, part
 
 #: Rows of a table of sizes; what changed less is one row.
@@ -90,8 +90,12 @@ class Difference:
         Bytes of the smallest heap that serves all recordings of the version.
     decides : tuple of (str, str)
         The recording of each version that decides that.
+    exact : bool
+        Whether both sizes are the smallest that serve, and nothing is missing of the recordings.
     warnings : tuple of str
         What to know of the recordings that this rests on.
+    loss : tuple of (str, int)
+        What the recordings lack, by kind, as in ``trace.loss`` and ``trace.dropped``.
     """
 
     heap: str
@@ -103,7 +107,9 @@ class Difference:
     old_size: int
     new_size: int
     decides: tuple[str, str]
+    exact: bool = True
     warnings: tuple[str, ...] = ()
+    loss: tuple[tuple[str, int], ...] = ()
 
     @property
     def growth(self) -> int:
@@ -146,7 +152,9 @@ class Difference:
             "rest": list(self.rest),
             "decides": list(self.decides),
             "notes": self.notes,
+            "exact": self.exact,
             "warnings": list(self.warnings),
+            "loss": dict(self.loss),
         }
 
     def _rows(self) -> list[tuple[object, ...]]:
@@ -268,6 +276,8 @@ def difference(
         old_size=minima[0].size,
         new_size=minima[1].size,
         decides=(sides[0].name, sides[1].name),
+        exact=all(found.exact for found in minima),
+        loss=lost_of_all([trace for traces in both for trace in traces]),
         warnings=tuple(
             f"{version}{' ' if side.minimum.recordings else ': '}{text}"
             for version, side in zip(("old", "new"), sides, strict=True)

@@ -14,7 +14,7 @@ from rtosheap.cortexm.images import ARENA
 from rtosheap.heaps.layout import ALIGNMENTS
 from rtosheap.sizing import UnservableError
 from rtosheap.traces import Trace
-from rtosheap.traces.doubts import doubts
+from rtosheap.traces.doubts import doubts, is_complete
 from rtosheap.traces.loss import counts
 
 __all__ = ["ForeignMeasurement", "SmallestArena", "Tried", "measure_foreign"]
@@ -147,7 +147,8 @@ class ForeignMeasurement(Costs):
         if self.timing_source is not None:
             facts["cycles_source"] = self.timing_source
         lost = counts(self.trace.loss, self.trace.dropped)
-        return {**facts, "warnings": list(self.warnings), "loss": lost}
+        exact = is_complete(self.trace) and (self.smallest is None or self.smallest.exact)
+        return {**facts, "exact": exact, "warnings": list(self.warnings), "loss": lost}
 
     def summary(self) -> list[tuple[str, str]]:
         """The same in words."""

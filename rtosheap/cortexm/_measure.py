@@ -30,6 +30,7 @@ from rtosheap.replays import Replay, replay
 from rtosheap.replays.cost import Calibration
 from rtosheap.sizing import minimum_heap_size
 from rtosheap.traces import Op, Trace
+from rtosheap.traces.doubts import is_complete
 from rtosheap.traces.loss import counts
 
 __all__ = ["Fit", "Measurement", "measure"]
@@ -138,7 +139,8 @@ class Measurement(Costs):
         if self.timing_source is not None:
             facts["cycles_source"] = self.timing_source
         lost = counts(self.trace.loss, self.trace.dropped)
-        return {**facts, "warnings": list(self.warnings), "loss": lost}
+        exact = is_complete(self.trace)
+        return {**facts, "exact": exact, "warnings": list(self.warnings), "loss": lost}
 
     def summary(self) -> list[tuple[str, str]]:
         """The same in words."""

@@ -26,7 +26,7 @@ from rtosheap.risk.tail import Tail, fit_tail
 from rtosheap.sizing.minimum import smallest_size, solve
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.traces import Trace
-from rtosheap.traces.several import as_traces
+from rtosheap.traces.several import as_traces, lost_of_all
 from rtosheap.work import Progress
 
 #: What is tried where only given sizes can be: shares of what the largest recording needs.
@@ -225,6 +225,7 @@ def assess(
         assumptions=(),
         warnings=(),
         interrupted=lost is not None and lost.interrupted,
+        loss=lost_of_all(recordings.traces),
     )
     return replace(
         risk,

@@ -93,6 +93,8 @@ class Risk:
         What makes them doubtful.
     interrupted : bool
         Whether somebody ended the runs (Ctrl-C): the answer is that of those that were done.
+    loss : tuple of (str, int)
+        What the recordings lack, by kind, as in ``trace.loss`` and ``trace.dropped``.
     """
 
     heap: str
@@ -111,6 +113,7 @@ class Risk:
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     interrupted: bool = False
+    loss: tuple[tuple[str, int], ...] = ()
 
     # ------------------------------------------------------------------ what is proven
 
@@ -373,7 +376,9 @@ class Risk:
             },
             "guaranteed_size": self.guaranteed_size,
             "assumptions": list(self.assumptions),
+            "exact": False,  # nothing is that a model says
             "warnings": list(self.warnings),
+            "loss": dict(self.loss),
         }
 
     def __repr__(self) -> str:

@@ -12,12 +12,17 @@ text                                         change
 ``region:task=net``                          `Apart` of ``rtosheap.sizing``: in a heap_4 apart
 ``without:size=72704``                       :class:`Without`: not there at all
 ``round:16``, ``round:16/32/64/128``         :class:`Round`: sizes rounded up
+``resize:48=28/72=40,task=net``              :class:`Resize`: those sizes become others
 ``in-place``, ``in-place:reserve``           :class:`InPlace`: realloc that does not move
 ``align:32``, ``align:32,task=dma``          :class:`Align`: blocks aligned by hand
 ===========================================  ======================================================
 
 Conditions are ``task=NAME``, ``size=N``, ``size>=N`` and ``size<=N``, with commas between them; a
 block is chosen by its malloc, and all its events go with it. Sizes may be written ``1K``.
+
+There is no ``pointer-size:4``: a request does not say which of its bytes are pointers, so that the
+log of a 64-bit host does not tell what a 32-bit device would request. Record a 32-bit build
+(``gcc -m32``), or the device. Of blocks whose two sizes you know, ``resize:48=28`` says them.
 """
 
 from __future__ import annotations
@@ -41,6 +46,7 @@ __all__ = [
     "Change",
     "InPlace",
     "Pool",
+    "Resize",
     "Round",
     "Static",
     "Which",
@@ -249,6 +255,43 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Resize:
+    """Requests of known sizes have others, as those of a struct where pointers are of another size.
+
+    Attributes
+    ----------
+    sizes : tuple of (int, int)
+        What is requested, and what would be. Requests of other sizes stay.
+    which : Which
+        Which blocks.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+    which: Which = field(default_factory=Which)
+
+    def __post_init__(self) -> None:
+        known = [old for old, _ in self.sizes]
+        every = [size for pair in self.sizes for size in pair]
+        if (
+            not known
+            or len(set(known)) < len(known)
+            or not all(1 <= size <= SIZE_MAX for size in every)
+        ):
+            raise ValueError(f"sizes are {self.sizes}; each must be given once, and 1 or more")
+
+    def __str__(self) -> str:
+        which = f",{self.which}" if str(self.which) else ""
+        return f"resize:{'/'.join(f'{old}={new}' for old, new in self.sizes)}{which}"
+
+    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
+        """See :class:`Change`."""
+        chosen, size = self.which.events(trace), trace.size.copy()
+        for old, new in self.sizes:
+            size[chosen & (trace.size == np.uint64(old))] = new
+        return _resized(trace, size), 0
+
+
+@dataclass(frozen=True)
 class InPlace:
     """realloc leaves the block where it is, if what the block was given holds the new size.
 
@@ -412,6 +455,8 @@ def parse_what_if(text: str) -> list[Change]:
 
 def _parse(text: str) -> Change:
     word, _, rest = text.partition(":")
+    if word == "pointer-size":
+        raise ValueError(f"what-if is {text!r}; {_NO_POINTERS}")
     words = [part.strip() for part in rest.split(",") if part.strip()]
     if word not in _PARSERS:
         import_module(_REPLAYING)
@@ -465,6 +510,23 @@ def _conditions(words: Sequence[str]) -> tuple[Which, int | None]:
     return Which(found.get("task"), least, most), block
 
 
+#: Why sizes are not turned into those of another machine.
+_NO_POINTERS = (
+    "a trace does not say which bytes of a request are pointers, so that nobody knows what it "
+    "would be with others: record a 32-bit build (gcc -m32) or the device itself, or say the "
+    "sizes that you know of both, as in resize:48=28"
+)
+
+
+def _parse_resize(words: Sequence[str]) -> Change:
+    pairs = [pair.partition("=") for pair in (words[0] if words else "").split("/")]
+    which, block = _conditions(words[1:])
+    if block is not None or not all(equal for _, equal, _ in pairs):
+        raise ValueError(f"it must be {_RESIZE}")
+    sizes = tuple((parse_size(old.strip()), parse_size(new.strip())) for old, _, new in pairs)
+    return Resize(sizes, which)
+
+
 def _parse_in_place(words: Sequence[str]) -> Change:
     if words and list(words) != ["reserve"]:
         raise ValueError("it must be in-place or in-place:reserve")
@@ -486,10 +548,12 @@ def _parse_align(words: Sequence[str]) -> Change:
 
 
 _ALIGN = "align:N[,CONDITION …]"
+_RESIZE = "resize:N=M[/N=M …][,CONDITION …]"
 _ROUND = "round:N[/N …][,CONDITION …]"
 register("static", lambda words: Static(parse_which(words)), "static:CONDITION …")
 register("without", lambda words: Without(parse_which(words)), "without:CONDITION …")
 register("pool", lambda words: Pool(*_conditions(words)), "pool:CONDITION …[,block=N]")
 register("round", lambda words: Round(*_parse_numbers(words, _ROUND)), _ROUND)
+register("resize", _parse_resize, _RESIZE)
 register("in-place", _parse_in_place, "in-place[:reserve]")
 register("align", _parse_align, _ALIGN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
@@ -30,6 +30,20 @@ def doubts(trace: TraceBase, word_size: int) -> tuple[str, ...]:
         Bytes of a word of the heap that the result is about.
     """
     return tuple(_doubts(trace, word_size))
+
+
+def cautions(traces: Sequence[TraceBase], word_size: int) -> list[str]:
+    """What a verdict says of them itself, in a sentence each; :func:`doubts` has the details."""
+    said = []
+    if not all(map(is_complete, traces)):
+        said.append("This holds for what was recorded only, and not all of it was.")
+    others = {size for trace in traces for size in _pointers(trace)} - {word_size}
+    if others:
+        said.append(
+            f"It was recorded with pointers of {max(others)} bytes: where they have {word_size}, "
+            f"blocks that hold pointers are {'smaller' if max(others) > word_size else 'larger'}."
+        )
+    return said
 
 
 def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:

@@ -134,7 +134,7 @@ class Loss(NamedTuple):
 
     def lines(self) -> list[str]:
         """One line per kind that occurred: what it means, and its count."""
-        return [f"{_WORDS[kind]}: {count}" for kind, count in self._asdict().items() if count]
+        return described(self, Dropped())
 
     def merged(self, other: Loss) -> Loss:
         """The counts of both, summed kind by kind."""
@@ -228,6 +228,12 @@ def from_counts(found: Mapping[str, int]) -> tuple[Loss, Dropped]:
     losses = {kind: count for kind, count in found.items() if kind in _WORDS}
     drops = {kind: count for kind, count in found.items() if kind in _DROPPED_WORDS}
     return Loss(**losses), Dropped(**drops)
+
+
+def described(loss: Loss, dropped: Dropped) -> list[str]:
+    """A line for each kind of either that occurred: what it means, and its count."""
+    words = {**_WORDS, **_DROPPED_WORDS}
+    return [f"{words[kind]}: {count}" for kind, count in counts(loss, dropped).items()]
 
 
 def missing(loss: Loss, dropped: Dropped) -> list[str]:
