@@ -57,6 +57,20 @@ def brief(trace: Trace) -> list[tuple[str, int, int]]:
     return [(event.op, event.id, event.size) for event in trace]
 
 
+@pytest.mark.parametrize("before", ["", "[1] "])
+def test_comments_behind_pigweeds_requests(before):
+    """As in the example of Pigweed's documentation."""
+    lines = [
+        "m 20 0x20004450  # malloc 20 bytes, the pointer is 0x20004450",
+        "m 8 0x2000447c   # malloc 8 bytes, the pointer is 0x2000447c",
+        "f 0x2000447c     # free the pointer at 0x2000447c",
+    ]
+    trace = load("".join(f"{before}{line}\n" for line in lines))
+    assert brief(trace) == [("m", 0, 20), ("m", 1, 8), ("f", 1, 0)]
+    assert not trace.dropped
+    assert brief(load("m 20 20004450 # first\n")) == [("m", 0, 20)]
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("name", LOGS)

@@ -1,8 +1,8 @@
 """Pigweed's allocator requests: ``m <size> <address>`` and ``f <address>``, one a line.
 
-Sizes are decimal, addresses hexadecimal, with or without ``0x``. Blank lines and lines that begin
-with ``#`` say nothing. An address of 0 is a failed request, or ``free(NULL)``. Other text may stand
-between the lines, and before them on each: what a terminal or a logger writes there.
+Sizes are decimal, addresses hexadecimal, with or without ``0x``. Blank lines, and what stands
+behind a ``#``, say nothing. An address of 0 is a failed request, or ``free(NULL)``. Other text may
+stand between the lines, and before them on each: what a terminal or a logger writes there.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from rtosheap.traces.formats._serial import Events, SerialReader
 NAME = "pigweed"
 HINT = "lines 'm <size> <address>' and 'f <address>'"
 
+_COMMENT = rb"(?:[ \t]++#.*+)?+"
 _EVENTS = Events(
-    rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})", rb"\A[mf] |m \d{1,20} 0[xX]|f 0[xX]"
+    rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})" + _COMMENT,
+    rb"\A[mf] |m \d{1,20} 0[xX]|f 0[xX]",
 )
 # Without 0x, an address on the first line is told from the number of a block by its length.
-_BARE = re.compile(rb"(?:m \d{1,20} |f )[0-9a-fA-F]{6,16}[ \t\r]*+(?:\n|\Z)")
-_MARKED = Events(rb"(?:m \d{1,20} |f )0[xX][0-9a-fA-F]{1,16}", rb"m \d{1,20} 0[xX]|f 0[xX]")
+_BARE = re.compile(rb"(?:m \d{1,20} |f )[0-9a-fA-F]{6,16}" + _COMMENT + rb"[ \t\r]*+(?:\n|\Z)")
+_MARKED = Events(
+    rb"(?:m \d{1,20} |f )0[xX][0-9a-fA-F]{1,16}" + _COMMENT, rb"m \d{1,20} 0[xX]|f 0[xX]"
+)
 _RIGHT = "'m <size> <address>' or 'f <address>'"
 
 
