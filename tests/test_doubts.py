@@ -12,7 +12,7 @@ import pytest
 from needs import tool
 from plot_cases import legends
 
-from rtosheap import Heap4, Trace, compare, data, minimum_heap_size, plot, replay
+from rtosheap import Heap4, Trace, compare, data, minimum_heap_size, plot, replay, vary
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
 from rtosheap.requests import requested
@@ -62,6 +62,29 @@ def test_a_header_that_miscounts(text: str) -> None:
     data = f"# rtosheap-trace 1\n# missing: {text}\nm 0 8\n".encode()
     with pytest.raises(ValueError, match=r"'missing' holds .* words such as lost_events=22"):
         Trace.load(io.BytesIO(data))
+
+
+def test_a_day_made_of_lossy_recordings_says_so(lossy: tuple[Trace, Trace]) -> None:
+    made = vary(lossy, seed=1)
+    assert made.loss == Loss()
+    of_parts, wide = doubts(made, 4)
+    assert of_parts == "it was made of recordings that are not complete"
+    assert wide.startswith(WIDE)
+    assert not is_complete(made)
+    assert not minimum_heap_size(made, Heap4).exact
+    assert doubts(vary([made, lossy[0]], seed=1), 4) == (of_parts, wide)
+    logged = Trace("mf", [0, 0], [16, 0], time=[0, 9], meta={"sizes": LOGGED})
+    assert vary(logged, seed=1).meta["sizes"] == LOGGED
+    assert doubts(vary(Trace("mf", [0, 0], [16, 0], time=[0, 9]), seed=1), 4) == ()
+
+
+def test_c_says_them(lossy: tuple[Trace, Trace]) -> None:
+    head = lossy[0].to_c().partition("#include")[0]
+    assert "does not hold: 22" in " ".join(head.replace(" * ", " ").split())
+    assert WIDE in " ".join(head.replace(" * ", " ").split())
+    assert "Warning" not in Trace("m", [0], [8]).to_c()
+    hostile = Trace("m", [0], [8], meta={"incomplete": "*/ #error /* \\"}).to_c()
+    assert "*/ #error" not in hostile
 
 
 def test_every_kind_has_words_and_a_weight() -> None:

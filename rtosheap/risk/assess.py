@@ -26,7 +26,7 @@ from rtosheap.risk.tail import Tail, fit_tail
 from rtosheap.sizing.minimum import smallest_size, solve
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.traces import Trace
-from rtosheap.traces.several import as_traces, lost_of_all
+from rtosheap.traces.several import as_traces, lost_of_all, origin_of_all
 from rtosheap.work import Progress
 
 #: What is tried where only given sizes can be: shares of what the largest recording needs.
@@ -100,7 +100,9 @@ def vary(
     rng = _generator(seed)
     length = None if duration is None else in_units(duration, recordings.time_unit)
     if _named(method) is None:
-        return BurstModel(recordings).day(rng, length)
+        columns = BurstModel(recordings).day(rng, length)._columns
+        meta = {**columns.meta, **origin_of_all(recordings.traces)}
+        return recordings.traces[0].with_columns(replace(columns, meta=meta))
     if duration is not None:
         raise ValueError(
             f"duration is {duration!r}; a method that is given makes its days as long as it does"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +62,7 @@ def concatenate(a: Columns, b: Columns, live: Int64) -> Columns:
         time=_joined_times(a, b),
         task_codes=codes,
         task_names=names,
-        meta=_joined_meta(a.meta, b.meta),
+        meta=joined_meta(a.meta, b.meta),
         dropped=dropped,
         loss=loss,
     )
@@ -144,7 +145,8 @@ def _joined_tasks(a: Columns, b: Columns) -> tuple[tuple[str, ...], Int32 | None
     return tasks.names, np.concatenate(parts)
 
 
-def _joined_meta(a: dict[str, str], b: dict[str, str]) -> dict[str, str]:
+def joined_meta(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, str]:
+    """The header of two traces that are put together."""
     meta = {key: value for key, value in described(a).items() if b.get(key) == value}
     if "name" in a and "name" in b:
         meta["name"] = f"{a['name']} + {b['name']}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any
 
 from rtosheap.traces.base import TraceBase
+from rtosheap.traces.doubts import doubts
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _HEAD = """\
 /* {title}: {events} events, up to {live} live blocks.
- * {function}() returns the index of the first event whose allocation failed, or -1 if none did. */
+ * {function}() returns the index of the first event whose allocation failed, or -1 if none did.
+{doubts} */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -96,10 +99,8 @@ def to_c(
     live, largest = trace.max_live_blocks, trace.largest_request
     bits = max(live - 1, 0).bit_length()
     facts: dict[str, Any] = {
-        "title": (trace.name or "a trace")
-        .replace("*/", "* /")
-        .replace("\n", " ")
-        .replace("\\", "/"),
+        "title": _comment(trace.name or "a trace"),
+        "doubts": "".join(_warning(text) for text in doubts(trace, 4)),
         "events": len(trace),
         "live": live,
         "function": function,
@@ -118,6 +119,18 @@ def to_c(
         rows="".join(f"    {row}, /* {event} */\n" for event, row in enumerate(_rows(trace))),
         realloc=_REALLOC.format(**facts) if trace.reallocs else "",
     )
+
+
+def _comment(text: str) -> str:
+    """A text that can stand in a comment."""
+    plain = text.replace("\n", " ").replace("\\", "/")
+    return plain.replace("*/", "* /").replace("/*", "/ *")
+
+
+def _warning(text: str) -> str:
+    """Lines of the comment for something to know of the trace."""
+    lines = wrap(_comment(f"Warning: {text}."), 96, break_on_hyphens=False)
+    return "".join(f" * {line}\n" for line in lines)
 
 
 def _rows(trace: TraceBase) -> Iterator[str]:

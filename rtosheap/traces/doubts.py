@@ -17,7 +17,7 @@ _POINTERS = {8: re.compile(r"\bLP64\b|\b8-byte pointers"), 4: re.compile(r"\bILP
 
 def is_complete(trace: TraceBase) -> bool:
     """Whether nothing is missing of a trace that a heap would have had to do."""
-    return not missing(trace.loss, trace.dropped)
+    return not missing(trace.loss, trace.dropped) and INCOMPLETE not in trace.meta
 
 
 def doubts(trace: TraceBase, word_size: int) -> tuple[str, ...]:

@@ -74,6 +74,6 @@ STATISTICS = frozenset(
 )
 
 
-def described(meta: dict[str, str]) -> dict[str, str]:
+def described(meta: Mapping[str, str]) -> dict[str, str]:
     """The keys that stay true when the events change."""
     return {key: value for key, value in meta.items() if key not in STATISTICS}

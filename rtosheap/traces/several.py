@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any, TypeAlias
 
+from rtosheap.traces._splice import joined_meta
 from rtosheap.traces.doubts import doubts
-from rtosheap.traces.loss import counts
+from rtosheap.traces.loss import counts, missing
+from rtosheap.traces.meta import ABI, INCOMPLETE
+from rtosheap.traces.sizes import SIZES
 from rtosheap.traces.trace import Trace
+
+_MADE_OF_PARTS = "it was made of recordings that are not complete"
 
 #: What an argument that takes one recording or several may be.
 Traces: TypeAlias = Trace | Sequence[Trace]
@@ -111,6 +117,18 @@ def lost_of_all(traces: Sequence[Trace]) -> tuple[tuple[str, int], ...]:
     for trace in traces:
         total.update(counts(trace.loss, trace.dropped))
     return tuple(total.items())
+
+
+def origin_of_all(traces: Sequence[Trace]) -> dict[str, str]:
+    """What a trace's header says that was made of these: their pointers, what their sizes are, and
+    that they are not complete.
+    """
+    joined = reduce(joined_meta, (trace.meta for trace in traces))
+    kept = {key: joined[key] for key in (ABI, SIZES, INCOMPLETE) if key in joined}
+    if any(missing(trace.loss, trace.dropped) for trace in traces):
+        reasons = filter(None, (kept.get(INCOMPLETE), _MADE_OF_PARTS))
+        kept[INCOMPLETE] = "; ".join(dict.fromkeys(reasons))
+    return kept
 
 
 def set_aside(traces: Sequence[Trace]) -> int:
