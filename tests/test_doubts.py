@@ -12,7 +12,17 @@ import pytest
 from needs import tool
 from plot_cases import legends
 
-from rtosheap import Heap4, Trace, compare, data, minimum_heap_size, plot, replay, vary
+from rtosheap import (
+    Heap4,
+    Trace,
+    assess,
+    compare,
+    data,
+    minimum_heap_size,
+    plot,
+    replay,
+    vary,
+)
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
 from rtosheap.requests import requested
@@ -391,12 +401,22 @@ def test_curves_changes_and_pictures_say_them() -> None:
     draw = [
         lambda shown: plot.comparison(compare(shown, heaps=["heap_4"])),
         lambda shown: plot.usage(replay(shown, Heap4(1024))),
+        lambda shown: plot.memory_over_time(replay(shown, Heap4(1024))),
+        lambda shown: plot.fragmentation(replay(shown, Heap4(1024), record="all")),
+        lambda shown: plot.cost(replay(shown, Heap4(1024))),
         lambda shown: plot.sizing(shown, heaps=["heap_4"], sizes=[512]),
     ]
     for function in draw:
         titles = [legends(function(shown))[0].get_title().get_text() for shown in (trace, whole)]
         assert "1 warning" in titles[0]
         assert "warning" not in titles[1]
+
+
+def test_a_picture_of_a_risk_says_them(lossy: tuple[Trace, Trace]) -> None:
+    for days, told in ((lossy, True), (data.days("recorder")[:2], False)):
+        ax = plot.risk(assess([day[:600] for day in days], Heap4, runs=20))
+        title = legends(ax)[0].get_title().get_text()
+        assert ("of what was recorded only" in title.replace("\n", " ")) == told
 
 
 def test_a_replay_of_a_part_is_not_exact(tmp_path: Path, capsys) -> None:

@@ -10,7 +10,15 @@ import numpy.typing as npt
 from matplotlib.lines import Line2D
 
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, counted, legend_above, number_text, plain, write_ticks
+from rtosheap.plot._axes import (
+    axes_for,
+    counted,
+    legend_above,
+    number_text,
+    plain,
+    title_of,
+    write_ticks,
+)
 from rtosheap.plot._ground import on
 from rtosheap.plot._overlap import tell_apart
 from rtosheap.plot._style import CYCLE
@@ -105,7 +113,8 @@ def cost(
         _log_axes(ax, unit, max((len(values) for values in costs), default=1))
     tell_apart(ax, handles)
     if legend:
-        legend_above(ax, [*handles, *key])
+        title = title_of(warnings=_series.warnings(pairs))
+        legend_above(ax, [*handles, *key], title=title)
     return ax
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rtosheap import fragmentation as measures
 from rtosheap.plot import _series
-from rtosheap.plot._axes import axes_for, legend_above, number_text, percent
+from rtosheap.plot._axes import axes_for, legend_above, number_text, percent, title_of
 from rtosheap.plot._ground import on
 from rtosheap.plot._overlap import tell_apart
 from rtosheap.replays import Replay
@@ -114,7 +114,7 @@ def fragmentation(
         ax.set_ylim(0.0, next((top for top in _TOPS if top >= most), _TOPS[-1]))
     tell_apart(ax, handles)
     if legend:
-        legend_above(ax, handles)
+        legend_above(ax, handles, title=title_of(warnings=_series.warnings(pairs)))
     return ax
 
 

@@ -16,6 +16,7 @@ from rtosheap.plot._axes import (
     legend_above,
     short,
     size_text,
+    title_of,
     write_ticks,
 )
 from rtosheap.plot._ground import AREA, below, blank, contrast, ink, is_dark, on
@@ -156,8 +157,8 @@ def memory_over_time(
     handles += _mark_failures(ax, replay, time, top)
     if legend:
         has_gap = len(scale.regions) > 1
-        title = GAP_SCALE_TEXT.format(f"{scale.UNIT:.0%} of the height") if has_gap else None
-        legend_above(ax, handles, title=title)
+        gap = GAP_SCALE_TEXT.format(f"{scale.UNIT:.0%} of the height") if has_gap else ""
+        legend_above(ax, handles, title=title_of(gap, warnings=replay.warnings))
     return ax
 
 

@@ -12,6 +12,7 @@ from rtosheap.plot._ground import below, ink, on
 from rtosheap.risk import Risk
 from rtosheap.risk.bounds import interval
 from rtosheap.risk.duration import spoken
+from rtosheap.traces.loss import from_counts, missing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -290,4 +291,4 @@ def _title(risk: Risk) -> str:
     text = f"{risk.heap}, days of {spoken(risk.duration, risk.time_unit)}, 95 % bands"
     if risk.duration > 1.5 * longest:
         text += f", recorded days of {spoken(longest, risk.time_unit)}"
-    return text
+    return f"{text}, of what was recorded only" if missing(*from_counts(dict(risk.loss))) else text

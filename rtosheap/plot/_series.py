@@ -147,5 +147,10 @@ def labelled(data: Any, what: str) -> list[tuple[str, Replay]]:
     return pairs
 
 
+def warnings(pairs: Sequence[tuple[str, Replay]]) -> list[str]:
+    """What there is to know of the recordings of several replays, once each."""
+    return list(dict.fromkeys(text for _, replay in pairs for text in replay.warnings))
+
+
 def _own_label(replay: Any) -> str:
     return str(getattr(replay, "heap_kind", replay))
