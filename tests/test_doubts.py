@@ -304,6 +304,28 @@ def test_the_runtimes_block_is_left_out_by_a_change(tmp_path: Path, capsys) -> N
     assert warning.startswith(UNKNOWN)
 
 
+def test_lines_that_a_log_counts_as_no_events_are_not_missing(tmp_path: Path) -> None:
+    log = b"M 0x10 5 16 1\nwifi: up\nM 0x20 5 16 2\nF 0x10 16 3\n=%d 0 1 1\n"
+    cut = b"0x8 3\n" + log
+    for text in (log % 3, cut % 3):
+        trace = Trace.load(io.BytesIO(text), format="freertos")
+        trace.save(tmp_path / "a.trace")
+        for one in (trace, Trace.load(tmp_path / "a.trace"), trace + trace, trace[:2]):
+            assert one.dropped.bad_line
+            assert doubts(one, 4) == ()
+            assert is_complete(one)
+        result = minimum_heap_size(trace, Heap4)
+        assert result.exact
+        assert result.summary()[0][0] == "smallest size"
+        assert compare(trace, heaps=["heap_4"]).exact
+    for total in (2, 4):
+        trace = Trace.load(io.BytesIO(log % total), format="freertos")
+        assert "no event, left out: 1" in doubts(trace, 4)[0]
+        assert not compare(trace, heaps=["heap_4"]).exact
+        other = Trace.load(io.BytesIO(log % 3), format="freertos")
+        assert "no event, left out: 2" in doubts(trace + other, 4)[0]
+
+
 @pytest.mark.parametrize("how", ["raw", "interp"])
 def test_heaptracks_own_block_is_left_out(how: str, tmp_path: Path, capsys) -> None:
     name = str(SAMPLES / f"heaptrack/cjson-tele12.{how}.zst")

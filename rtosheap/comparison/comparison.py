@@ -19,7 +19,7 @@ from rtosheap.kinds import NAMES, HeapKind
 from rtosheap.sizing.problem import RegionSizes
 from rtosheap.tables import counted, plain_table
 from rtosheap.traces import Trace
-from rtosheap.traces.loss import from_counts, missing
+from rtosheap.traces.doubts import says_incomplete
 from rtosheap.traces.several import (
     Traces,
     as_traces,
@@ -112,7 +112,7 @@ class Comparison(Sequence[HeapResult]):
     @property
     def exact(self) -> bool:
         """Whether every size is the smallest that serves, and nothing is missing of the trace."""
-        complete = not missing(*from_counts(dict(self.loss)))
+        complete = not says_incomplete(self.warnings)
         return complete and all(row.exact for row in self.results if row.size is not None)
 
     def to_dict(self) -> dict[str, Any]:

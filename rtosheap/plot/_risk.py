@@ -12,7 +12,7 @@ from rtosheap.plot._ground import below, ink, on
 from rtosheap.risk import Risk
 from rtosheap.risk.bounds import interval
 from rtosheap.risk.duration import spoken
-from rtosheap.traces.loss import from_counts, missing
+from rtosheap.traces.doubts import says_incomplete
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -291,4 +291,4 @@ def _title(risk: Risk) -> str:
     text = f"{risk.heap}, days of {spoken(risk.duration, risk.time_unit)}, 95 % bands"
     if risk.duration > 1.5 * longest:
         text += f", recorded days of {spoken(longest, risk.time_unit)}"
-    return f"{text}, of what was recorded only" if missing(*from_counts(dict(risk.loss))) else text
+    return f"{text}, of what was recorded only" if says_incomplete(risk.warnings) else text

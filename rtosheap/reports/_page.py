@@ -16,7 +16,7 @@ from rtosheap.reports._accounts import accounts, never_freed
 from rtosheap.reports._views import not_shown
 from rtosheap.tables import counted
 from rtosheap.traces import Trace
-from rtosheap.traces.loss import missing
+from rtosheap.traces.doubts import lacks
 
 _SCRIPTS = ("unpack.js", "model.js", "paint.js", "main.js")
 #: A list of more blocks than that is unfolded by a click, or for paper.
@@ -85,7 +85,7 @@ def _accounts_html(trace: Trace, name: str) -> str:
     )
     parts = [
         f"<h2>Who has the memory{of}</h2>",
-        _warnings(f"not all was recorded: {text}" for text in missing(trace.loss, trace.dropped)),
+        _warnings(f"not all was recorded: {text}" for text in lacks(trace)),
         f'<p class="soft">Bytes as requested. The peak of all: event {trace.peak_event:,}.</p>',
         _scrolled(who),
         f"<h2>Never given back{of}</h2>",

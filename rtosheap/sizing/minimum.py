@@ -13,8 +13,7 @@ from rtosheap.sizing._search import find_common, find_smallest
 from rtosheap.sizing.problem import Found, RegionSizes, SizingProblem, problems_of
 from rtosheap.tables import plain_table
 from rtosheap.traces import Trace
-from rtosheap.traces.doubts import is_complete
-from rtosheap.traces.loss import from_counts, missing
+from rtosheap.traces.doubts import is_complete, says_incomplete
 from rtosheap.traces.several import Traces, as_traces, doubts_of_all, lost_of_all, unique_names
 from rtosheap.work import Progress
 
@@ -157,7 +156,7 @@ class MinimumSize:
     def summary(self) -> list[tuple[str, str]]:
         """All of it as (what, value) pairs of text, for a table."""
         smallest = "smallest size" if self.exact else "smallest size found"
-        if missing(*from_counts(dict(self.loss))):
+        if says_incomplete(self.warnings):
             smallest = "smallest size for what was recorded"
         facts = [(smallest, f"{self.size:,} bytes")]
         if len(self.regions) > 1:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
-from rtosheap.traces.meta import ABI, INCOMPLETE, RUNTIMES_BLOCK
+from rtosheap.traces.meta import ABI, ALL_COUNTED, INCOMPLETE, RUNTIMES_BLOCK
 from rtosheap.traces.sizes import SIZES, warn_of_sizes
 
+_NOT_COMPLETE = "the recording is not complete"
 #: Sources on a host, as their readers name them.
 _RECORDERS = ("heaptrack", "valgrind", "glibc mtrace", "ltrace")
 _POINTERS = {8: re.compile(r"\bLP64\b|\b8-byte pointers"), 4: re.compile(r"\bILP32\b|\b4-byte p")}
@@ -17,7 +18,24 @@ _POINTERS = {8: re.compile(r"\bLP64\b|\b8-byte pointers"), 4: re.compile(r"\bILP
 
 def is_complete(trace: TraceBase) -> bool:
     """Whether nothing is missing of a trace that a heap would have had to do."""
-    return not missing(trace.loss, trace.dropped) and INCOMPLETE not in trace.meta
+    return not lacks(trace) and INCOMPLETE not in trace.meta
+
+
+def lacks(trace: TraceBase) -> list[str]:
+    """What is missing of a trace that a heap would have had to do, a line for each kind.
+
+    Lines of a log that were left out are none of it where the log's count says that they were no
+    events.
+    """
+    if ALL_COUNTED in trace.meta:
+        loss, dropped = trace.loss._replace(cut_lines=0), trace.dropped._replace(bad_line=0)
+        return missing(loss, dropped)
+    return missing(trace.loss, trace.dropped)
+
+
+def says_incomplete(warnings: Iterable[str]) -> bool:
+    """Whether one of the warnings of a result is that something is missing."""
+    return any(_NOT_COMPLETE in text for text in warnings)
 
 
 def doubts(trace: TraceBase, word_size: int) -> tuple[str, ...]:
@@ -47,11 +65,10 @@ def cautions(traces: Sequence[TraceBase], word_size: int) -> list[str]:
 
 
 def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
-    lacks = missing(trace.loss, trace.dropped)
-    if lacks:
+    found = lacks(trace)
+    if found:
         yield (
-            "the recording is not complete, so that this holds for what was recorded only: "
-            + "; ".join(lacks)
+            f"{_NOT_COMPLETE}, so that this holds for what was recorded only: {'; '.join(found)}"
         )
     if INCOMPLETE in trace.meta:
         yield trace.meta[INCOMPLETE]

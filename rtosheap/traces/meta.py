@@ -24,6 +24,9 @@ MISSING = "missing"
 #: Why a recording is not whole where no count says it, in words.
 INCOMPLETE = "incomplete"
 
+#: That a log's own count says that no event is missing of it, in words.
+ALL_COUNTED = "all_counted"
+
 #: What a program's pointers were like where it was recorded: ``LP64 (x86-64, 8-byte pointers)``.
 ABI = "abi"
 

@@ -9,8 +9,8 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from rtosheap.traces._splice import joined_meta
-from rtosheap.traces.doubts import doubts
-from rtosheap.traces.loss import counts, missing
+from rtosheap.traces.doubts import doubts, lacks
+from rtosheap.traces.loss import counts
 from rtosheap.traces.meta import ABI, INCOMPLETE
 from rtosheap.traces.sizes import SIZES
 from rtosheap.traces.trace import Trace
@@ -125,7 +125,7 @@ def origin_of_all(traces: Sequence[Trace]) -> dict[str, str]:
     """
     joined = reduce(joined_meta, (trace.meta for trace in traces))
     kept = {key: joined[key] for key in (ABI, SIZES, INCOMPLETE) if key in joined}
-    if any(missing(trace.loss, trace.dropped) for trace in traces):
+    if any(map(lacks, traces)):
         reasons = filter(None, (kept.get(INCOMPLETE), _MADE_OF_PARTS))
         kept[INCOMPLETE] = "; ".join(dict.fromkeys(reasons))
     return kept

@@ -8,7 +8,8 @@ each: what a terminal or a logger writes there.
 Who logs by FreeRTOS's macros knows the block only (``csrc/recorder/rh_log.h``): REQUESTED is then
 ``<=N``, the block without its header, or it is left out of all lines, and a header of 8 bytes is
 taken off here (16 where an address has more than 32 bits). EVENTS are the lines M and F; a total
-that exceeds them by the number of lines X counts those, too.
+that exceeds them by the number of lines X counts those, too. Where it is right, the lines that were
+left out were no events: nothing is missing for them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import bad_line
 from rtosheap.traces.formats._serial import Events, SerialReader
 from rtosheap.traces.loss import Dropped, Loss
+from rtosheap.traces.meta import ALL_COUNTED
 from rtosheap.traces.sizes import SIZES
 
 NAME = "freertos"
@@ -55,9 +57,12 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
         events, fails, minimum, free = reader.end
         columns.meta["minimum_ever_free"], columns.meta["free"] = str(minimum), str(free)
         loss = columns.loss
-        lost = max(0, events - len(columns.op) + loss.implied_frees - loss.foreign_frees)
+        lost = events - len(columns.op) + loss.implied_frees - loss.foreign_frees
         if lost == loss.failed:  # a total that counts these, too
             lost = 0
+        if lost == 0:
+            columns.meta[ALL_COUNTED] = "the log's last line has as many events"
+        lost = max(0, lost)
         missing = max(0, fails - loss.failed)
         columns.loss = loss.merged(Loss(lost_events=lost, failed=missing))
     return columns
