@@ -156,6 +156,27 @@ def test_the_command_line_reads_one(tmp_path, capsys):
     assert "left out or mended: 1 bad line" in err
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_log_that_a_shell_of_windows_wrote(encoding):
+    """PowerShell's ``>`` writes UTF-16."""
+    lines = ["boot \u2502 \U0001f600", *(f"[1] {line.decode()}" for line in FREERTOS), ""]
+    text = "\r\n".join(lines)
+    data = ("\ufeff" + text).encode(encoding)
+    assert load(data) == load(text)
+    assert brief(load(gzip.compress(data), format="freertos")) == EVENTS
+    assert brief(load(data + b"\n", prefix=r"\[\d+\] ")) == EVENTS  # half a sign at the end
+    many = "".join(f"M 0x{8 * i:x} 5 16 {i}\n" for i in range(1, 20_001)) + "=20000 0 1 1\n"
+    assert len(load(("\ufeff" + many).encode(encoding))) == 20_000
+    with pytest.raises(TraceError, match="holds more than 100 bytes"):
+        load(data * 9, max_bytes=100)
+
+
+def test_memory_that_begins_as_utf_16_does_is_not_taken_for_text():
+    for data in (b"\xff\xfe", b"\xff\xfe" + bytes(99), b"\xfe\xff\x01\x02\x03" * 50):
+        with pytest.raises(TraceError, match="none of the formats"):
+            load(data)
+
+
 # ---------------------------------------------------------------------- prefixes that are named
 
 

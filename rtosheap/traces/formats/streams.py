@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import io
@@ -28,6 +29,8 @@ MAX_PREFIX = 200
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
 _HEAD = 1 << 16
+#: What a shell of Windows makes of a program's output that it writes to a file.
+_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _COLOURS = re.compile(rb"(?:\x1b\[[0-9;]{0,16}m)*+")
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -158,6 +161,35 @@ class Unprefixed:
         return raw[start + len(match[0].encode("utf-8", "surrogateescape")) :]
 
 
+class _Recoded:
+    """Text of another encoding as UTF-8; anything with `read`, for a `Stream`."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._ready = b""
+
+    def read(self, size: int) -> bytes:
+        """No more than so many bytes; none at the end."""
+        while not self._ready:
+            raw = self._stream.read(_HEAD)
+            self._ready = self._decoder.decode(raw, final=not raw).encode()
+            if not raw:
+                break
+        data, self._ready = self._ready[:size], self._ready[size:]
+        return data
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """UTF-16, if a file begins with its mark and then has, for the most part, ASCII."""
+    encoding = _WIDE.get(head[:2])
+    if encoding is None:
+        return None
+    text = head[2:402].decode(encoding, "replace")
+    plain = sum(sign.isascii() and (sign.isprintable() or sign.isspace()) for sign in text)
+    return encoding if text and plain > 0.8 * len(text) else None
+
+
 def too_large(limit: int) -> TraceError:
     """The error for a file that holds more than may be read of it."""
     return TraceError(
@@ -273,5 +305,9 @@ def opened(
             unpacker = zstandard.ZstdDecompressor()
             packed = stack.enter_context(unpacker.stream_reader(stream, read_across_frames=True))
             stream = Stream(packed, limit, stream)
+        encoding = _wide_encoding(stream.peek(1))
+        if encoding is not None:
+            stream.read(2)
+            stream = Stream(_Recoded(stream, encoding), limit)
         streams.append(stream)
         yield stream, stream.peek(1)
