@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 from arena_damage import WAYS
+from needs import ROOT
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5
 from rtosheap.cli import gdb_script, main
@@ -19,6 +22,7 @@ from rtosheap.device import Memory, load_memory, write_core
 from rtosheap.inspection import inspect
 
 BASE = 0x2000_0400
+SCRIPT = ROOT / "rtosheap" / "device" / "gdb" / "rtosheap-gdb.py"
 Answers = dict[str, str]
 
 
@@ -222,9 +226,19 @@ def test_a_debugger_that_says_anything(line: str) -> None:
 
 def test_the_path_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gdb-script"]) == 0
-    path = Path(capsys.readouterr().out.strip())
-    assert path.name == "rtosheap-gdb.py"
-    compile(path.read_text(), path, "exec")
+    assert Path(capsys.readouterr().out.strip()) == SCRIPT
+
+
+def test_the_file_is_for_python_3_6(tmp_path: Path) -> None:
+    """The syntax, by this Python's grammar and, where there is one, by such a Python itself."""
+    text = SCRIPT.read_text()
+    ast.parse(text, feature_version=(3, 6))
+    needed = {one.names[0].name for one in ast.parse(text).body if isinstance(one, ast.Import)}
+    assert needed == {"gdb", "json", "os", "shutil", "subprocess", "sys"}
+    for python in Path.home().glob(".pyenv/versions/3.6.*/bin/python"):
+        copy = tmp_path / SCRIPT.name
+        copy.write_text(text)
+        subprocess.run([python, "-m", "py_compile", copy], check=True)
 
 
 def test_a_core_joins_what_overlaps(tmp_path: Path) -> None:
