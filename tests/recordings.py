@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rtosheap import Trace
 
 
@@ -20,3 +22,20 @@ def assert_numbers(trace: Trace, row: dict[str, str]) -> None:
     }
     assert found == {kind: int(row[kind]) for kind in found}
     assert sum(found[kind] for kind in ("mallocs", "frees", "failed")) == int(row["events"])
+
+
+def events_of(trace: Trace) -> list[tuple[Any, ...]]:
+    """Op, address, size, task and time of each event."""
+    if not len(trace):
+        return []
+    tasks = [""] * len(trace) if trace.task is None else trace.task.tolist()
+    return list(
+        zip(
+            map(chr, trace.op),
+            trace.recorded_address.tolist(),
+            trace.size.tolist(),
+            tasks,
+            trace.time.tolist(),
+            strict=True,
+        )
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from recordings import assert_numbers
+from recordings import assert_numbers, events_of
 from steps import steps
 from systemview_files import (
     BASE,
@@ -60,26 +60,9 @@ def truth():
     return list(csv.DictReader(gzip.open(path, "rt"), delimiter="\t"))
 
 
-def rows_of(trace):
-    """Op, address, size, task and time of each event."""
-    if not len(trace):
-        return []
-    tasks = [""] * len(trace) if trace.task is None else trace.task.tolist()
-    return list(
-        zip(
-            map(chr, trace.op),
-            trace.recorded_address.tolist(),
-            trace.size.tolist(),
-            tasks,
-            trace.time.tolist(),
-            strict=True,
-        )
-    )
-
-
 def agrees(trace, rows):
     """Assert that a trace holds these events, its times counted from the first."""
-    found = rows_of(trace)
+    found = events_of(trace)
     assert [row[:4] for row in found] == [row[:4] for row in rows]
     assert [row[4] for row in found] == [row[4] - rows[0][4] for row in rows]
 
@@ -100,7 +83,7 @@ def test_the_recording_comes_to_its_numbers():
 
 def test_the_recording_is_the_truth_event_by_event():
     right = [event for event in truth() if event["op"] != "x"]
-    found = rows_of(Trace.load(PATH))
+    found = events_of(Trace.load(PATH))
     assert len(found) == len(right)
     off = []
     for (op, address, size, task, time), event in zip(found, right, strict=True):
@@ -165,7 +148,7 @@ def test_a_packet_that_says_nothing_is_skipped(kind):
     target.alloc(HEAP, 64)
     target.packet(*OTHERS[kind])
     target.free(HEAP)
-    assert [row[0] for row in rows_of(load(bytes(target.data)))] == ["m", "f"]
+    assert [row[0] for row in events_of(load(bytes(target.data)))] == ["m", "f"]
 
 
 def test_lost_packets_are_counted_and_the_task_is_not_known_behind_them():
@@ -205,7 +188,11 @@ def test_calls_that_the_recording_does_not_explain():
     target.free(0)
     trace = load(bytes(target.data))
     loss = trace.loss
-    assert [row[:3] for row in rows_of(trace)] == [("m", HEAP, 64), ("f", HEAP, 0), ("m", HEAP, 80)]
+    assert [row[:3] for row in events_of(trace)] == [
+        ("m", HEAP, 64),
+        ("f", HEAP, 0),
+        ("m", HEAP, 80),
+    ]
     assert (loss.implied_frees, loss.foreign_frees, loss.failed, loss.free_null_lines) == (
         *(1, 1, 2, 1),
     )
@@ -272,7 +259,7 @@ def test_the_memory_of_post_mortem_mode_begins_within_a_packet():
         assert "the end of a longer one" in trace.meta["incomplete"]
         assert trace.meta["incomplete"] in doubts(trace, 4)
         mallocs = [row[1:3] for row in rows[first:] if row[0] == "m"]
-        assert [row[1:3] for row in rows_of(trace) if row[0] == "m"] == mallocs
+        assert [row[1:3] for row in events_of(trace) if row[0] == "m"] == mallocs
         assert "(startup)" not in (trace.task_names or ())
 
 
@@ -318,7 +305,7 @@ def test_wherever_a_stream_ends_what_is_there_is_read():
     data, last = bytes(target.data), 0
     for end in range(len(data) - 400, len(data)):
         trace = load(data[:end])
-        found = rows_of(trace)
+        found = events_of(trace)
         assert [row[:4] for row in found] == [row[:4] for row in rows[: len(found)]]
         assert trace.loss.damaged_bytes < 320
         assert len(found) >= last

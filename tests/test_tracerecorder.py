@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zstandard
 from fuzz import fuzz_readers
-from recordings import assert_numbers
+from recordings import assert_numbers, events_of
 from steps import steps
 from trace_files import load
 from tracerecorder_files import (
@@ -97,20 +97,6 @@ def test_a_recording_is_told_by_its_content(name):
     assert load(bytes(100_001) + data, format="tracerecorder") == load(data)
     if name == RING:
         assert load(bytes(100_000) + data) == load(data)
-
-
-def events_of(trace):
-    """Op, address, size, task and time of each event."""
-    if not len(trace):
-        return ()
-    return zip(
-        map(chr, trace.op),
-        trace.recorded_address.tolist(),
-        trace.size.tolist(),
-        trace.task.tolist(),
-        trace.time.tolist(),
-        strict=True,
-    )
 
 
 @pytest.mark.parametrize("name", [*WHOLE, RING])
@@ -246,7 +232,7 @@ TARGETS = {
 def agrees(trace, told, target):
     """Assert that a trace says what an oracle does."""
     first = None
-    found = list(events_of(trace))
+    found = events_of(trace)
     assert len(found) == len(told.rows)
     for number, (got, right) in enumerate(zip(found, told.rows, strict=True)):
         assert got[:4] == right[:4], number
