@@ -313,7 +313,6 @@ def one_line(text: str) -> str:
 
 
 BAD = [
-    ([], "the following arguments are required: COMMAND"),
     (["sizes"], "invalid choice: 'sizes'"),
     (["size"], "the following arguments are required: TRACE"),
     (["size", "missing.trace"], "missing.trace: no such file, nor a bundled trace; those are "),

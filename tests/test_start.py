@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +42,9 @@ def ours(names: set[str]) -> set[str]:
     return {name for name in names if name.startswith("rtosheap")}
 
 
-@pytest.mark.parametrize("word", ["--help", "--version"])
-def test_help_loads_nothing_but_itself(word: str) -> None:
-    found = loaded(word)
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"]], ids=" ".join)
+def test_help_loads_nothing_but_itself(words: list[str]) -> None:
+    found = loaded(*words)
     light = {"", ".__main__", "._moved", ".cli", ".cli._streams"}
     assert ours(found) == {"rtosheap" + name for name in light}
     assert not found & {"numpy", "argparse", "re", "enum", "typing", "shutil"}
@@ -60,6 +61,23 @@ def test_a_command_loads_what_it_uses(command: str) -> None:
     assert not found & {f"rtosheap.cli.{name}" for name in COMMANDS if name != command}
     assert not found & {"rtosheap.traces.changes", "rtosheap.heaps.image", "rtosheap.sizing.curve"}
     assert len(ours(found)) <= (81 if command == "compare" else 67)
+
+
+def test_help_of_the_package_is_a_page() -> None:
+    assert rtosheap.Heap4  # what is loaded is not printed in full either
+    text = pydoc.plain(pydoc.render_doc(rtosheap))
+    assert "heap.malloc(100)" in text
+    assert 40 <= len(text.splitlines()) <= 100
+
+
+def test_modules_need_no_import_of_their_own() -> None:
+    code = (
+        "import sys, rtosheap; assert 'numpy' not in sys.modules; "
+        "print(rtosheap.data.names()[0], rtosheap.plot.heap_map.__name__); "
+        "assert {'data', 'plot'} <= set(dir(rtosheap))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "cjson-docs heap_map\n"), done.stderr
 
 
 def test_a_reader_is_loaded_when_its_format_is_met() -> None:

@@ -27,6 +27,7 @@ __all__ = ["main"]
 #: The commands, each the module of its name.
 COMMANDS = (
     "demo",
+    "list",
     "compare",
     "size",
     "assess",
@@ -41,19 +42,23 @@ COMMANDS = (
 )
 
 _HELP = """\
-usage: rtosheap [-h] [--version] COMMAND ...
+usage: rtosheap [-h] [--version] [--print-completion SHELL] COMMAND ...
 
 FreeRTOS's five heaps on recorded allocation traces: which heap, how large, and
 what it costs.
 
 options:
-  -h, --help  show this help message and exit
+  -h, --help  show this help message and exit, as no argument at all does
   --version   show program's version number and exit
+  --print-completion SHELL
+              print what completes words in bash, zsh or fish, and exit
 
 commands:
   COMMAND     each has --help
     demo      run a bundled recorded trace through all five heaps: a table, a
               picture, a verdict
+    list      list what can be named: bundled traces, heaps, kernels, newlibs,
+              formats of traces
     compare   put the five heaps side by side: how small each can be, where its
               bytes go, its cost
     size      find the smallest heap in which traces run without a failed
@@ -77,6 +82,7 @@ commands:
 
 examples:
   rtosheap demo                                     a recorded trace through all five heaps
+  rtosheap list                                     what is bundled, and what options name
   rtosheap compare lwip-3cli -o heaps.png           which heap needs the least memory
   rtosheap size my.trace --heap heap_4              how large configTOTAL_HEAP_SIZE must be
   rtosheap assess day*.trace --probability 1e-3     how large on a day that nobody recorded
@@ -110,7 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # as after >&-
         complain("rtosheap: standard output is closed; there is nowhere to print to")
         return 2
-    status, complaint = _run(list(sys.argv[1:] if argv is None else argv))
+    # No list() in this file: once a command is loaded, its module has that name.
+    status, complaint = _run([*(sys.argv[1:] if argv is None else argv)])
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -123,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(words: list[str]) -> tuple[int, str]:
+def _run(words: Sequence[str]) -> tuple[int, str]:
     """Run the command line: the exit status, and what there is to complain of."""
     try:
         with warnings.catch_warnings():
@@ -143,20 +150,20 @@ def _run(words: list[str]) -> tuple[int, str]:
         return told
 
 
-def _called(word: str = "", *rest: str) -> tuple[int, str]:
+def _called(word: str = "--help", *rest: str) -> tuple[int, str]:
     """Do what the first word says, with the rest."""
     if word in ("-h", "--help"):
         print(_HELP, end="")
     elif word == "--version":
         print(f"rtosheap {__version__}")
+    elif word.partition("=")[0] == "--print-completion":
+        return _load("_completion").run((word, *rest)), ""
     elif word in COMMANDS:
         command = _load(word.replace("-", "_"))
         args = _load("_parser").parse(word, command, rest)
         return command.run(args), ""
     else:
         wrong = f"argument COMMAND: invalid choice: {word!r} (choose from {', '.join(COMMANDS)})"
-        if not word:
-            wrong = "the following arguments are required: COMMAND"
         return 2, f"{wrong} (see rtosheap --help)"
     return 0, ""
 

@@ -167,11 +167,16 @@ def parse_heap(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error).removeprefix("heap is ")) from None
 
 
+#: Policies, by a name and in words.
+POLICIES = {
+    "best-fit/address/coalescing": "a policy in three words: fit, order of the free list, merges",
+    "next-fit/lifo": "another; coalescing goes without saying",
+    "tlsf": "the placement of TLSF",
+    "half-fit": "the placement of half-fit",
+    "buddy": "binary buddies",
+}
 #: What a kind of heap may be.
-_KINDS = (
-    f"{', '.join(NAMES)}, or a policy such as best-fit/address/coalescing, next-fit/lifo, tlsf, "
-    "half-fit, buddy"
-)
+_KINDS = f"{', '.join(NAMES)}, or a policy such as {', '.join(POLICIES)}"
 
 
 def add_heap(parser: Any, *, policies: bool = True) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from rtosheap.cli._streams import complain
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Errors are one line."""
 
     def error(self, message: str) -> NoReturn:
@@ -34,13 +34,18 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return "\n".join(indent + line if line else "" for line in found)
 
 
-def parse(name: str, command: Any, words: Sequence[str]) -> argparse.Namespace:
-    """What the words after a command's name say to its module."""
-    parser = _Parser(
+def parser_of(name: str, command: Any) -> Parser:
+    """The parser of what follows a command's name; `command` is its module."""
+    parser = Parser(
         prog=f"rtosheap {name}",
         description=command.ABOUT,
         epilog=command.EXAMPLE,
         formatter_class=_Formatter,
     )
     command.add(parser)
-    return parser.parse_args(words)
+    return parser
+
+
+def parse(name: str, command: Any, words: Sequence[str]) -> argparse.Namespace:
+    """What the words after a command's name say to its module."""
+    return parser_of(name, command).parse_args(words)
