@@ -302,7 +302,7 @@ def test_a_stripped_file_and_none(tmp_path: Path) -> None:
 
 def test_without_pyelftools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
-    with pytest.raises(ValueError, match=r"dump\.elf: .*pip install 'rtosheap\[inspect\]'"):
+    with pytest.raises(ValueError, match=r"dump\.elf: .*pip install pyelftools"):
         Elf(b"\x7fELF", "dump.elf")
 
 

@@ -32,7 +32,7 @@ def packages() -> tuple[Any, Any]:
         import nbclient
         import nbformat
     except ImportError:
-        missing("nbclient, nbformat or ipykernel (pip install '.[notebook]')")
+        missing("nbclient, nbformat or ipykernel (pip install nbclient nbformat ipykernel)")
     return nbformat, nbclient
 
 
@@ -107,12 +107,12 @@ def need_what_it_imports(path: Path) -> None:
     """Some need an extra of their own, which may be missing here."""
     code = "\n".join(code_of(path))
     if "rtosheap.testing" in code and importlib.util.find_spec("hypothesis") is None:
-        missing("hypothesis (pip install '.[testing]')")
+        missing("hypothesis (pip install hypothesis)")
     if "cortexm" in code:
         from rtosheap import cortexm
 
         if importlib.util.find_spec("unicorn") is None:
-            missing("unicorn (pip install '.[cortexm]')")
+            missing("unicorn (pip install unicorn)")
         try:
             cortexm.find_toolchain()
         except cortexm.ToolchainError as error:

@@ -53,7 +53,7 @@ def two_workers():
     try:
         import distributed
     except ImportError:
-        missing("distributed (pip install 'rtosheap[cluster]')")
+        missing("distributed (pip install distributed)")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"

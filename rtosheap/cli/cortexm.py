@@ -35,10 +35,12 @@ examples:
   rtosheap cortexm --bound --heap heap_4 --heap-size 64K --cpu cortex-m4
   rtosheap cortexm my.trace --source adapter.c --source tlsf.c --alignment 4 --heap heap_4
 
-Compiles the heaps for the processor and counts instructions in an emulator. It needs a compiler
-and Unicorn: pip install 'rtosheap[cortexm]'. Instructions are not cycles, and another compiler
-gives other numbers. With --source it is an allocator of your own, behind an adapter that defines
-the functions of csrc/foreign/rh_foreign.h, and besides it the heaps that --heap names.
+Compiles the heaps for the processor and counts instructions in an emulator. What it needs:
+  pip install unicorn ziglang pyelftools 'capstone<6'
+where arm-none-eabi-gcc is there, that is taken, not ziglang. Instructions are not cycles, and
+another compiler gives other numbers. With --source it is an allocator of your own, behind an
+adapter that defines the functions of csrc/foreign/rh_foreign.h, and besides it the heaps that
+--heap names.
 """
 _DEFAULT_TRACE = "coap-server"
 _DEFAULT_HEAPS = ("heap_1", "heap_2", "heap_4", "heap_5")

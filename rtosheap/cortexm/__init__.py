@@ -11,9 +11,10 @@ The C that runs behind ``rtosheap.Heap4`` is compiled for the processor and run 
 So is somebody else's allocator, of which nothing is here: ``cortexm.measure(trace,
 sources=["adapter.c", "tlsf.c"])``.
 
-This needs a compiler and an emulator, which ``pip install 'rtosheap[cortexm]'`` brings without
-root: Unicorn, and clang as ziglang packages it. An arm-none-eabi-gcc on the path is taken first,
-as most firmware is built by it.
+This needs a compiler and an emulator, which
+``pip install unicorn ziglang pyelftools 'capstone<6'`` brings without root: Unicorn, and clang as
+ziglang packages it. An arm-none-eabi-gcc on the path is taken first, as most firmware is built by
+it.
 """
 
 from rtosheap.cortexm._bound import Bound, bound

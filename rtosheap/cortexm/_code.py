@@ -7,6 +7,7 @@ import importlib
 from typing import Any, NamedTuple
 
 from rtosheap.cortexm.machine import MachineError
+from rtosheap.cortexm.targets import INSTALL
 from rtosheap.device import read_firmware
 
 __all__ = ["Code", "CodeError", "Instruction"]
@@ -56,7 +57,7 @@ class Code:
             capstone: Any = importlib.import_module("capstone")
         except ImportError:
             raise MachineError(
-                "reading machine code needs the package capstone: pip install 'rtosheap[cortexm]'"
+                f"reading machine code needs the package capstone: {INSTALL}"
             ) from None
         mode = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
         self._reader: Any = capstone.Cs(capstone.CS_ARCH_ARM, mode)

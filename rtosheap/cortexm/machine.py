@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rtosheap.cortexm.targets import Cpu, Timing
+from rtosheap.cortexm.targets import INSTALL, Cpu, Timing
 from rtosheap.device import read_firmware
 
 __all__ = ["Call", "Machine", "MachineError"]
@@ -76,9 +76,7 @@ class Machine:
         try:
             unicorn: Any = importlib.import_module("unicorn")
         except ImportError:
-            raise MachineError(
-                "running an image needs the package unicorn: pip install 'rtosheap[cortexm]'"
-            ) from None
+            raise MachineError(f"running an image needs the package unicorn: {INSTALL}") from None
         arm_const: Any = importlib.import_module("unicorn.arm_const")
         self._unicorn = unicorn
         self._registers = [getattr(arm_const, f"UC_ARM_REG_R{number}") for number in range(4)]

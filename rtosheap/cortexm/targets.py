@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BOARDS", "CPUS", "Board", "Cpu", "Timing", "cpu_named"]
+__all__ = ["BOARDS", "CPUS", "INSTALL", "Board", "Cpu", "Timing", "cpu_named"]
+
+#: What brings the packages that are needed here, to a clone as to what was installed.
+INSTALL = "pip install unicorn ziglang pyelftools 'capstone<6'"
 
 
 class Timing(NamedTuple):

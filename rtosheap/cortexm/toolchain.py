@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtosheap import builds
-from rtosheap.cortexm.targets import Cpu
+from rtosheap.cortexm.targets import INSTALL, Cpu
 
 __all__ = [
     "Build",
@@ -81,7 +81,7 @@ def find_toolchain(name: str | None = None) -> Toolchain:
     ----------
     name : {"arm-none-eabi-gcc", "zig"}, optional
         Which one. By default the first of the two that is there: gcc, as firmware mostly is
-        compiled by it, then the one that ``pip install rtosheap[cortexm]`` brings.
+        compiled by it, then the one that ``pip install ziglang`` brings.
 
     Raises
     ------
@@ -97,8 +97,8 @@ def find_toolchain(name: str | None = None) -> Toolchain:
         if found is not None:
             return found
     raise ToolchainError(
-        f"{name or 'no compiler for Cortex-M'} is not there; pip install 'rtosheap[cortexm]' "
-        "brings one (zig), and most systems package arm-none-eabi-gcc"
+        f"{name or 'no compiler for Cortex-M'} is not there; most systems package "
+        f"arm-none-eabi-gcc, and zig is one of what cortexm needs: {INSTALL}"
     )
 
 

@@ -135,7 +135,7 @@ class Elf:
             library: Any = importlib.import_module("elftools.elf.elffile")
         except ImportError as error:
             raise ValueError(
-                f"{name}: reading an ELF needs pyelftools: pip install 'rtosheap[inspect]'"
+                f"{name}: reading an ELF needs pyelftools: pip install pyelftools"
             ) from error
         with self._reading("header"):
             self._file: Any = library.ELFFile(io.BytesIO(data))

@@ -1,6 +1,6 @@
 """Property-based testing of heaps: strategies, a state machine for any allocator, failure search.
 
-Needs Hypothesis: ``pip install 'rtosheap[testing]'``.
+Needs Hypothesis: ``pip install hypothesis``.
 
 >>> from hypothesis import given
 >>> from rtosheap import replay
@@ -15,9 +15,7 @@ Needs Hypothesis: ``pip install 'rtosheap[testing]'``.
 try:
     import hypothesis as _hypothesis  # noqa: F401
 except ImportError as error:  # pragma: no cover
-    raise ImportError(
-        "rtosheap.testing needs Hypothesis: pip install 'rtosheap[testing]'"
-    ) from error
+    raise ImportError("rtosheap.testing needs Hypothesis: pip install hypothesis") from error
 
 from rtosheap.testing._find import NoFailureFound, find_failure
 from rtosheap.testing._heaps import heaps, sizes
