@@ -247,7 +247,7 @@ def test_a_program_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "python os.environ['RTOSHEAP'] = '/bin/echo'", "rtosheap check",
         )  # fmt: skip
     assert said[1].startswith("error: /nowhere/rtosheap cannot be run: No such file or directory")
-    assert "pip install" in said[1]
+    assert "say where it is" in said[1]
     assert said[3] == "error: rtosheap ended without a result; what it said stands above"
     assert said[5] == "error: rtosheap said what is no JSON: gdb-script --serve"
 

@@ -454,26 +454,6 @@ def test_a_trace_without_addresses_needs_chunks_that_a_heap_can_have():
         inspect(memory, Heap3, trace=trace, **options)
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_heap_3_the_word_before_a_payload(known):
-    """Where a payload does not follow the size, free finds the chunk by the word between."""
-    heap = Heap3(1024, base_address=BASE)
-    payloads = [heap.malloc(size) for size in (20, 40, 24, 12)]
-    heap.free(payloads[1])
-    assert payloads[0] == BASE + 8
-    head = heap.free_blocks()[0].address if known else None
-    for count in range(1, 5):
-        memory = bytearray(heap.memory)
-        memory[8 - count : 8] = b"\x11\x22\x33\x44"[:count]
-        report = inspect(memory, Heap3, base_address=BASE, state=ImageState(head=head))
-        (damage,) = report.damage
-        assert (damage.culprit, damage.how, damage.past) == (BASE, "underflow", count)
-        assert "malloc leaves fc ff ff ff there" in damage.message
-        with pytest.raises(HeapCorruptionError):
-            report.heap.check()
-    assert inspect(heap.memory, Heap3, base_address=BASE).damage == ()
-
-
 def test_who_freed_a_block_is_not_who_had_it():
     trace = Trace("mmf", id=[0, 1, 0], size=[8, 40, 0], task=["net", "ui", "ui"])
     heap = Heap4(1024, base_address=BASE)

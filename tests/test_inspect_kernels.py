@@ -13,7 +13,7 @@ import profiles
 import pytest
 from parts import few_of
 
-from rtosheap import Heap1, Heap2, Heap4, HeapCorruptionError
+from rtosheap import Heap1, Heap2, Heap3, Heap4, HeapCorruptionError
 from rtosheap.heaps import ImageState
 from rtosheap.inspection import Report, inspect
 
@@ -253,3 +253,25 @@ def test_the_canary_of_a_heap_whose_end_marker_was_overwritten() -> None:
     report = inspect(memory)
     assert report.canary == 0xDEADBEEF
     assert [(d.kind, d.culprit) for d in report.damage] == [("end marker", rest - 8)]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_heap_3_the_word_before_a_payload(known: bool) -> None:
+    """Where a payload does not follow the size, free finds the chunk by the word between."""
+    base = 0x2000_0000
+    heap = Heap3(1024, base_address=base)
+    payloads = [heap.malloc(size) for size in (20, 40, 24, 12)]
+    heap.free(payloads[1])
+    assert payloads[0] == base + 8
+    head = heap.free_blocks()[0].address if known else None
+    for count in range(1, 5):
+        memory = bytearray(heap.memory)
+        memory[8 - count : 8] = b"\x11\x22\x33\x44"[:count]
+        report = inspect(memory, Heap3, base_address=base, state=ImageState(head=head))
+        (damage,) = report.damage
+        assert (damage.culprit, damage.how, damage.past) == (base, "underflow", count)
+        assert "malloc leaves fc ff ff ff there" in damage.message
+        assert report.heap is not None
+        with pytest.raises(HeapCorruptionError):
+            report.heap.check()
+    assert inspect(heap.memory, Heap3, base_address=base).damage == ()

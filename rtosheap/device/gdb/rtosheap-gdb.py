@@ -22,10 +22,10 @@ _HEAP = {
     "calloc", "realloc", "_malloc_r", "_free_r", "_calloc_r", "_realloc_r",
 }  # fmt: skip
 _MISSING = """\
-the program rtosheap was not found: it does the work, in the Python environment of your own.
-  pip install 'rtosheap[inspect]'        in an environment with Python 3.11 or newer, and then
-  set environment variable RTOSHEAP      to its program, such as /home/me/.venv/bin/rtosheap, by
-  python import os; os.environ["RTOSHEAP"] = "/home/me/.venv/bin/rtosheap"     in gdb"""
+the program rtosheap was not found: it does the work, in the Python environment where you have
+installed it, together with pyelftools. Start gdb where PATH has it, or say where it is:
+  python import os; os.environ["RTOSHEAP"] = "/home/me/.venv/bin/rtosheap"
+"""
 
 # What was answered when it was asked: it is not asked again in a session.
 _answers = {}
