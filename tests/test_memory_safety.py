@@ -206,7 +206,10 @@ def test_the_suite_under_the_sanitizers(tmp_path: Path) -> None:
     environment = {"PYTHON": sys.executable}
     run([HERE / "tools" / "build_asan.sh", tmp_path, "-DRH_POLICIES=0"], env=environment)
     done = subprocess.run(
-        [HERE / "tools" / "run_asan.sh", tmp_path, "-q", "-x", *SANITIZED_TESTS],
+        [
+            *(HERE / "tools" / "run_asan.sh", tmp_path, "-q", "-x", *SANITIZED_TESTS),
+            *("-k", "not (test_heap_and_model_agree and 250)"),  # 40 examples, not 250 more
+        ],
         capture_output=True,
         text=True,
         timeout=LAST_RESORT,
