@@ -5,9 +5,12 @@ from __future__ import annotations
 import doctest
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from needs import ROOT
+
+from rtosheap import data
 
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 SESSIONS = {"faq.md": 10}
@@ -28,6 +31,27 @@ def test_sessions(name: str) -> None:
     )
     assert failed == 0
     assert tried >= SESSIONS[name]
+
+
+def steps(name: str) -> list[tuple[str, list[str]]]:
+    """Each command of a document, and the lines that it is said to print."""
+    text = (ROOT / "docs" / name).read_text()
+    found = re.findall(r"```sh\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
+    return [(line, said.splitlines()) for lines, said in found for line in lines.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), steps("tutorial.md"), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_the_tutorial(line: str, said: list[str], tmp_path: Path, run: Any) -> None:
+    data.load("coap-server").save("my.trace")
+    words = line.split()
+    done = run(*words[1:])
+    assert done.status == (1 if words[1] == "replay" else 0), done.err
+    printed = done.out.splitlines()
+    assert [text for text in said if text not in printed] == []
+    if "-o" in words:
+        assert (tmp_path / words[-1]).stat().st_size > 1000
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
