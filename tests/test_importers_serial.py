@@ -42,7 +42,7 @@ PREFIXES = {
     "csv": (b"17,heap,", b""),
     "signs": (b"t=17;-", b""),
     "beyond ascii": ("17 \u2502".encode(), b""),
-    "looks like an event": (b"F 0x1 M 0x2 ", b""),
+    "letters of events": (b"F 1 M 2: ", b""),
 }
 BANNER = [
     b"ets Jul 29 2019 12:21:46",
@@ -108,6 +108,21 @@ def test_a_damaged_event_is_an_error_that_says_what_to_do(name):
     assert e.value.line == 3
     if name == "freertos":  # whose last line counts the events
         log = log.replace(b"=3 1", b"=2 1")
+    trace = load(log, strict=False)
+    assert brief(trace) == [EVENTS[0], EVENTS[2]]
+    assert trace.dropped == Dropped(bad_line=1)
+
+
+@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("before", [b"", b"[1] ", b"\x1b[32m"])
+@pytest.mark.parametrize("rest", [100, -4])
+def test_two_events_on_one_line_are_an_error(name, before, rest):
+    """Where an end of line was lost, nobody knows what else was: neither is taken in silence."""
+    first, second, *more = LOGS[name]
+    log = b"\n".join([first, before + second[:rest] + b" " + before + first, *more]) + b"\n"
+    with pytest.raises(TraceError, match=r"is no event; it must be") as caught:
+        load(log)
+    assert caught.value.line == 2
     trace = load(log, strict=False)
     assert brief(trace) == [EVENTS[0], EVENTS[2]]
     assert trace.dropped == Dropped(bad_line=1)

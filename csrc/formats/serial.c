@@ -37,14 +37,16 @@ static bool ends_prefix(uint8_t byte) {
              (byte >= 'a' && byte <= 'z') || byte == '_' || byte == '#');
 }
 
-/* The last place in a line where an event may begin; NULL if there is none, or an escape. */
-static const uint8_t *last_start(const uint8_t *at) {
+/* The one place in a line where an event begins; NULL if there is none, or another, or an escape. */
+static const uint8_t *only_start(const uint8_t *const line) {
     const uint8_t *found = NULL;
-    for (at++; *at != '\n'; at++) {
+    for (const uint8_t *at = line; *at != '\n'; at++) {
         if (*at == ESCAPE) return NULL;
         if ((*at == 'M' || *at == 'F' || *at == 'X') && at[1] == ' ' && at[2] == '0' &&
-            (at[3] == 'x' || at[3] == 'X') && ends_prefix(at[-1]))
+            (at[3] == 'x' || at[3] == 'X') && (at == line || ends_prefix(at[-1]))) {
+            if (found != NULL) return NULL;
             found = at;
+        }
     }
     return found;
 }
@@ -72,7 +74,7 @@ enum rh_scan rh_scan_freertos(struct rh_log *log, struct rh_lines *lines, bool s
             continue;
         }
         const uint8_t *next = read_kernel_line(at, &line);
-        if (next == NULL && (at = last_start(at)) != NULL) next = read_kernel_line(at, &line);
+        if (next == NULL && (at = only_start(at)) != NULL) next = read_kernel_line(at, &line);
         if (next == NULL || line.count != (line.op != 'F' && sized ? 3 : 2) ||
             (line.most && (line.op == 'F' || !sized)) ||
             (int64_t)line.number[line.count - 1] < log->now)

@@ -34,13 +34,13 @@ class Events:
         self._start = re.compile(rb"(?<![0-9A-Za-z_#])(?:" + start + rb")")
 
     def find(self, raw: bytes) -> re.Match[bytes] | None:
-        """The event on a line, whatever stands before it."""
+        """The event on a line, whatever stands before it; None too where another one begins."""
         match = self._whole.match(raw)
         if match is not None:
             return match
         plain = _COLOUR.sub(b"", raw)
         starts = [found.start() for found in self._start.finditer(plain)]
-        return self._whole.match(plain, starts[-1]) if starts else None
+        return self._whole.match(plain, starts[0]) if len(starts) == 1 else None
 
     def begins(self, raw: bytes) -> bool:
         """Whether an event, perhaps a damaged one, begins on a line."""

@@ -32,7 +32,7 @@ _EVENTS = Events(
     rb"|F 0[xX]([0-9a-fA-F]{1,16}) \d{1,20}) (\d{1,18})",
     rb"[MFX] 0[xX]",
 )
-_END = Events(rb"=(\d{1,18}) (\d{1,18}) (\d{1,20}) (\d{1,20})", rb"=\d")
+_END = Events(rb"=(\d{1,18}) (\d{1,18}) (\d{1,20}) (\d{1,20})", rb"=\d{1,18} \d")
 _RIGHT = "'M 0xADDR [REQUESTED] BLOCK TICK', 'F 0xADDR BLOCK TICK' or 'X 0x0 [REQUESTED] 0 TICK'"
 _MEANING = "the block's, without its header"
 
