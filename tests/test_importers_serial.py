@@ -11,6 +11,7 @@ from trace_files import load
 from rtosheap import Trace, TraceError
 from rtosheap.cli import main
 from rtosheap.traces import Dropped, Loss
+from rtosheap.traces.doubts import is_complete
 
 DATA = Path(__file__).parent / "data"
 
@@ -36,6 +37,9 @@ PREFIXES = {
     "esp-idf": (b"I (123) heap: ", b""),
     "esp-idf in colour": (b"\x1b[0;32mI (123) heap: ", b"\x1b[0m"),
     "colour alone": (b"\x1b[1;31m", b"\x1b[m"),
+    "cleared line": (b"\x1b[2K\x1b[?25h", b"\x1b[K"),
+    "cleared screen": (b"\x1b[2J\x1b[H", b""),
+    "zeros": (b"\0\0", b"\0"),
     "zephyr": (b"[00:00:01.234,000] <inf> heap: ", b""),
     "syslog": (b"Nov 26 12:34:56 board kernel[1]: ", b""),
     "table": (b"|0001|", b""),
@@ -94,6 +98,45 @@ def test_a_banner_a_cut_first_line_and_other_text(name, prefix):
         assert brief(trace) == EVENTS
         assert trace.loss == Loss(failed=1, cut_lines=1)
         assert trace.dropped == Dropped(bad_line=2)  # of the text before the first event, none
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_line_that_was_cut_behind_a_terminals_banner(name):
+    first = LOGS[name][0]
+    for banner in (b"=~=~=~= PuTTY log 2026.11.27 =~=~=~=", b"\r\n\x00\x00"):
+        trace = load(b"\r\n".join([banner, first[5:], *LOGS[name]]) + b"\r\n")
+        assert brief(trace) == EVENTS
+        assert trace.loss == Loss(failed=1, cut_lines=1)
+        assert not trace.dropped
+
+
+@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("end", [b"\n\r", b"\r\r\n", b"\n\0\0\n\r\0"])
+def test_lines_of_nothing_are_nothing(name, end):
+    trace = load(end.join(LOGS[name]) + end)
+    assert brief(trace) == EVENTS
+    assert trace.loss == Loss(failed=1)
+    assert not trace.dropped
+
+
+def test_events_behind_the_last_line_are_missing():
+    """A log of two starts, each with its own last line, of which one alone can be read."""
+    log = b"M 0x10 5 16 0\nF 0x10 16 1\n=2 0 1 1\n"
+    with pytest.raises(TraceError, match="line 4: an event after the last line"):
+        load(log + log)
+    trace = load(log + log, strict=False)
+    assert len(trace) == 2
+    assert trace.dropped == Dropped(bad_line=3)
+    assert not is_complete(trace)
+    assert is_complete(load(log + b"idle\n"))
+
+
+def test_a_total_that_may_count_failures_hides_no_damaged_event():
+    log = b"M 0x10 5 16 0\nX 0x0 5 0 1\n%bM 0x20 5 16 3\n=3 1 1 1\n"
+    assert load(log % b"").loss == Loss(failed=1)
+    found = load(log % b"M 0x30 5 1wifi\n", strict=False)
+    assert found.loss == Loss(failed=1, lost_events=1)
+    assert found.dropped == Dropped(bad_line=1)
 
 
 @pytest.mark.parametrize("name", LOGS)

@@ -17,6 +17,8 @@ from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
 
 _ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
+#: What a line consists of that says nothing.
+BLANK = b" \t\r\n\v\f\0"
 _DIGITS = 20  # of the largest number of 64 bits
 
 _MAX_32 = 2**32 - 1
@@ -184,7 +186,7 @@ class LogReader(AddressLog):
                 self.take(raw, number)
             elif self._whole(raw):
                 self.take(raw + b"\n", number)
-            else:
+            elif raw.strip(BLANK):
                 self.loss["cut_lines"] += 1
         except TraceError as error:
             if not raw.endswith(b"\n") and len(raw) <= MAX_LINE:

@@ -58,9 +58,9 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
         columns.meta["minimum_ever_free"], columns.meta["free"] = str(minimum), str(free)
         loss = columns.loss
         lost = events - len(columns.op) + loss.implied_frees - loss.foreign_frees
-        if lost == loss.failed:  # a total that counts these, too
+        if lost == loss.failed and not reader.bad:  # a total that counts these, too
             lost = 0
-        if lost == 0:
+        if lost == 0 and not reader.went_on:
             columns.meta[ALL_COUNTED] = "the log's last line has as many events"
         lost = max(0, lost)
         missing = max(0, fails - loss.failed)
@@ -76,6 +76,7 @@ class _Reader(SerialReader):
         self.end: tuple[int, ...] | None = None
         self._sized: bool | None = None  # whether lines say what was requested
         self.set_back = 0  # events whose tick was less than the one before
+        self.went_on = False  # whether there are events behind the last line
 
     def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
         """Take events, once the first has told what lines say."""
@@ -93,6 +94,7 @@ class _Reader(SerialReader):
         if op is not None and self._sized not in (None, size is not None):
             raise bad_line(raw, f"{_RIGHT}, with REQUESTED in all lines or in none")
         if self.end is not None:
+            self.went_on = True
             raise TraceError("an event after the last line '=EVENTS FAILS MINEVERFREE FREE'")
         now = int(tick)
         if now >= self.now:  # 0 at first

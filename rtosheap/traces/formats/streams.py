@@ -31,7 +31,9 @@ DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 _HEAD = 1 << 16
 #: What a shell of Windows makes of a program's output that it writes to a file.
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_COLOURS = re.compile(rb"(?:\x1b\[[0-9;]{0,16}m)*+")
+#: What tells a terminal a colour, or to clear a line or the screen.
+CONTROL = rb"\x1b\[[0-?]{0,16}+[ -/]{0,4}+[@-~]"
+_CONTROLS = re.compile(rb"(?:%b)*+" % CONTROL)
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -124,8 +126,8 @@ class Unprefixed:
     stream
         The lines.
     prefix
-        Is taken off a line that begins with it, behind the colours that a terminal was told. It is
-        looked for in the first `MAX_PREFIX` bytes.
+        Is taken off a line that begins with it, behind what a terminal was told (colours, say).
+        It is looked for in the first `MAX_PREFIX` bytes.
 
     Attributes
     ----------
@@ -151,8 +153,8 @@ class Unprefixed:
         return data
 
     def _without(self, raw: bytes) -> bytes:
-        colours = _COLOURS.match(raw)
-        start = colours.end() if colours else 0
+        controls = _CONTROLS.match(raw)
+        start = controls.end() if controls else 0
         head = raw[start : start + MAX_PREFIX].rstrip(b"\r\n")
         match = self._prefix.match(head.decode("utf-8", "surrogateescape"))
         if match is None:
