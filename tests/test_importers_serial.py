@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -417,3 +418,25 @@ def test_a_program_that_only_speaks_of_malloc_is_no_log():
     for text in ("p = malloc(80);\n", "malloc(80) returns memory\n", "strlen(5) = 0x10\n"):
         with pytest.raises(TraceError, match="none of the formats"):
             load(text)
+
+
+@pytest.mark.parametrize("before", [b"  0.000104 ", b"31080   0.000104 ", b"[pid 7]   0.000104 "])
+def test_ltraces_relative_times(before):
+    """As of ``ltrace -r``, and ``-f -r``."""
+    log = (DATA / "recorders" / "ltrace" / "edge.libc.log").read_bytes()
+    lines = [line.partition(b" ")[2] for line in log.splitlines()]
+    found = load(b"\n".join(before + line for line in lines) + b"\n")
+    right = load(b"\n".join(lines) + b"\n")
+    assert brief(found) == brief(right)
+    assert found.loss == right.loss
+
+
+def test_valgrinds_times():
+    """As of ``valgrind --time-stamp=yes``."""
+    log = (DATA / "recorders" / "valgrind" / "edge.log").read_bytes()
+    timed = re.sub(rb"(?m)^(--|==)(?=\d)", rb"\g<1>00:00:00:01.464 ", log)
+    assert timed != log
+    found, right = load(timed), load(log)
+    assert len(right) == 25
+    assert brief(found) == brief(right)
+    assert found.loss == right.loss

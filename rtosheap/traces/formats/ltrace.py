@@ -27,9 +27,10 @@ _NAME = re.compile(
     rb"(?:malloc|calloc|realloc|reallocarray|free|cfree|aligned_alloc|memalign|posix_memalign|valloc|"
     rb"pvalloc|_Zn[wa][jm]\w*+|_Zd[la]Pv\w*+)\Z"
 )
-# Who, when, from where (-i), and what: CALLER->NAME(, NAME@LIB(, NAME(, or <... NAME resumed>
+# Who, when (-r: behind blanks), from where (-i), and what: CALLER->NAME(, NAME@LIB(, NAME(, or
+# <... NAME resumed>
 _HEAD = re.compile(
-    rb"(?:\[pid )?+(?:(\d++)\]?+ )?+(?:\d[\d:.]++ )?+(?:\[0x[0-9a-f]++\] )?+ *+"
+    rb" *+(?:\[pid )?+(?:(\d++)\]?+ )?+ *+(?:\d[\d:.]++ )?+(?:\[0x[0-9a-f]++\] )?+ *+"
     rb"(?:<\.\.\. (\w++) resumed> |([^\s(]++)\()"
 )
 _LASTED = re.compile(rb"<[\d.]{1,32}>\Z")

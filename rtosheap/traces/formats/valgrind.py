@@ -1,8 +1,9 @@
 """valgrind's log of ``--trace-malloc=yes``.
 
-Lines ``--PID-- CALL`` among any other text; of these the calls of malloc and its kin are taken,
-in order over all threads, which valgrind runs one at a time. What another process wrote
-(``--trace-children=yes``) is left out, since its addresses are its own.
+Lines ``--PID-- CALL`` (``--TIME PID-- CALL`` with ``--time-stamp=yes``) among any other text; of
+these the calls of malloc and its kin are taken, in order over all threads, which valgrind runs one
+at a time. What another process wrote (``--trace-children=yes``) is left out, since its addresses
+are its own.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from rtosheap.traces.formats._address_log import LogReader, bad_line, whole
 NAME = "valgrind"
 HINT = "lines '--PID-- malloc(N) = 0xADDR'"
 
+_WHEN = rb"(?:\d[\d:.]++ )?+"
 _SNIFF = re.compile(
-    rb"(?m)^--\d++-- (?:malloc|calloc|realloc|memalign|free|_Z[nd]\w++)\(|^==\d++== "
+    rb"(?m)^--" + _WHEN + rb"\d++-- (?:malloc|calloc|realloc|memalign|free|_Z[nd]\w++)\(|"
+    rb"^==" + _WHEN + rb"\d++== "
 )
 _LINE = re.compile(
-    rb"--(\d++)-- (\w++)\(([^)]*+)\)(?:(?:malloc|free)\([^)]*+\))?+"
+    rb"--" + _WHEN + rb"(\d++)-- (\w++)\(([^)]*+)\)(?:(?:malloc|free)\([^)]*+\))?+"
     rb"(?: = 0[xX]([0-9A-Fa-f]++))?+\s*+\Z"
 )
 _OURS = re.compile(
-    rb"--\d++-- (?:malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc|valloc|free|"
-    rb"_Zn[wa]\w*+|_Zd[la]\w*+)\("
+    rb"--" + _WHEN + rb"\d++-- (?:malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc|"
+    rb"valloc|free|_Zn[wa]\w*+|_Zd[la]\w*+)\("
 )
 _NUMBER = re.compile(rb"(?:size )?+(\d++)\Z")
 _ADDRESS = re.compile(rb"0[xX]([0-9A-Fa-f]++)\Z")
