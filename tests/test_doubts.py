@@ -78,7 +78,7 @@ def test_a_day_made_of_lossy_recordings_says_so(lossy: tuple[Trace, Trace]) -> N
     made = vary(lossy, seed=1)
     assert made.loss == Loss()
     of_parts, wide = doubts(made, 4)
-    assert of_parts == "it was made of recordings that are not complete"
+    assert of_parts == "the recording is not complete: it was made of recordings that are not"
     assert wide.startswith(WIDE)
     assert not is_complete(made)
     assert not minimum_heap_size(made, Heap4).exact
@@ -324,6 +324,30 @@ def test_lines_that_a_log_counts_as_no_events_are_not_missing(tmp_path: Path) ->
         assert not compare(trace, heaps=["heap_4"]).exact
         other = Trace.load(io.BytesIO(log % 3), format="freertos")
         assert "no event, left out: 2" in doubts(trace + other, 4)[0]
+
+
+def test_the_end_of_a_longer_recording_is_said_without_a_count(tmp_path: Path, capsys: Any) -> None:
+    end = Trace("mm", [0, 1], [8, 9], meta={"incomplete": "the buffer had wrapped"})
+    result = minimum_heap_size(end, Heap4)
+    assert result.warnings == ("the recording is not complete: the buffer had wrapped",)
+    assert result.summary()[0][0] == "smallest size for what was recorded"
+    end.save(tmp_path / "a.trace")
+    assert main(["convert", str(tmp_path / "a.trace"), str(tmp_path / "b.trace")]) == 0
+    assert "the buffer had wrapped" in capsys.readouterr().out
+
+
+def test_an_empty_part_hides_nothing() -> None:
+    whole, wrapped = Trace("m", [0], [8]), Trace("m", [0], [8], meta={"incomplete": "wrapped"})
+    for joined in (whole + wrapped[1:], wrapped[:0] + whole, wrapped[:0] + whole[:0]):
+        assert not is_complete(joined)
+    counted = Trace.load(io.BytesIO(b"M 0x10 5 16 1\n=1 0 1 1\n"), format="freertos")
+    noise = b"M 0x10 5 16 1\nwifi: up\n=2 0 1 1\n"
+    lost = Trace.load(io.BytesIO(noise), format="freertos")
+    assert is_complete(counted + counted[:0])
+    assert not is_complete(counted + lost[:0])
+    cut = Trace.load(io.BytesIO(b"0x8 3\nM 0x10 5 16 1\n=1 0 1 1\n"), format="freertos")
+    assert is_complete(cut + Trace("", [], [], time=[]))
+    assert not is_complete(cut + lost[:0])
 
 
 @pytest.mark.parametrize("how", ["raw", "interp"])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rtosheap.traces.columns import ID_MAX, TIME_MAX, Columns, Int32, Int64, Links, Tasks
 from rtosheap.traces.events import Op
 from rtosheap.traces.loss import Dropped
-from rtosheap.traces.meta import ABI, INCOMPLETE, described
+from rtosheap.traces.meta import ABI, ALL_COUNTED, INCOMPLETE, described
 from rtosheap.traces.sizes import REQUESTED, SIZES, join_meanings
 
 
@@ -44,8 +44,13 @@ def concatenate(a: Columns, b: Columns, live: Int64) -> Columns:
     """`a` and then `b`; `live` are the ids live at the end of `a`, ascending."""
     dropped, loss = a.dropped.merged(b.dropped), a.loss.merged(b.loss)
     if len(a.op) == 0 or len(b.op) == 0:
-        some = b if len(a.op) == 0 else a
-        return replace(some, meta=dict(some.meta), dropped=dropped, loss=loss)
+        some, none = (b, a) if len(a.op) == 0 else (a, b)
+        meta, joined = dict(some.meta), joined_meta(a.meta, b.meta)
+        if INCOMPLETE in joined:
+            meta[INCOMPLETE] = joined[INCOMPLETE]
+        if (none.loss or none.dropped) and ALL_COUNTED not in joined:
+            meta.pop(ALL_COUNTED, None)
+        return replace(some, meta=meta, dropped=dropped, loss=loss)
 
     ids_a, ids_b = a.id, b.id
     taken = np.intersect1d(live, ids_b)

@@ -71,7 +71,7 @@ def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
             f"{_NOT_COMPLETE}, so that this holds for what was recorded only: {'; '.join(found)}"
         )
     if INCOMPLETE in trace.meta:
-        yield trace.meta[INCOMPLETE]
+        yield f"{_NOT_COMPLETE}: {trace.meta[INCOMPLETE]}"
     sizes = warn_of_sizes(trace.meta.get(SIZES, ""))
     if sizes is not None:
         yield sizes

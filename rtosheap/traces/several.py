@@ -15,7 +15,7 @@ from rtosheap.traces.meta import ABI, INCOMPLETE
 from rtosheap.traces.sizes import SIZES
 from rtosheap.traces.trace import Trace
 
-_MADE_OF_PARTS = "it was made of recordings that are not complete"
+_MADE_OF_PARTS = "it was made of recordings that are not"
 
 #: What an argument that takes one recording or several may be.
 Traces: TypeAlias = Trace | Sequence[Trace]
