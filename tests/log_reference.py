@@ -174,6 +174,8 @@ class LogReader(AddressLog):
     that are not read in C.
     """
 
+    SILENT = _address_log.LogReader.SILENT
+
     def __init__(self, strict: bool) -> None:
         super().__init__()
         self.strict = strict
@@ -195,6 +197,8 @@ class LogReader(AddressLog):
         """The events as columns; bad lines are counted."""
         columns = super().columns(source, tasks=tasks, **meta)
         columns.dropped = Dropped(bad_line=self.bad)
+        if not (len(columns.op) or columns.loss or columns.dropped):
+            columns.warnings.append(self.SILENT)
         return columns
 
 

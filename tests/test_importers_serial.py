@@ -11,7 +11,7 @@ from trace_files import load
 
 from rtosheap import Trace, TraceError
 from rtosheap.cli import main
-from rtosheap.traces import Dropped, Loss
+from rtosheap.traces import Dropped, Loss, TraceWarning
 from rtosheap.traces.doubts import is_complete
 
 DATA = Path(__file__).parent / "data"
@@ -440,3 +440,17 @@ def test_valgrinds_times():
     assert len(right) == 25
     assert brief(found) == brief(right)
     assert found.loss == right.loss
+
+
+@pytest.mark.parametrize("name", ["valgrind", "ltrace", "mtrace", "heaptrack", "espidf"])
+def test_a_log_without_any_call_is_told(name):
+    """It may be another file, or the recorder may not have been told to log calls."""
+    log = b"= Start\n" if name == "mtrace" else b"==7== Memcheck, a memory error detector\n"
+    with pytest.warns(TraceWarning, match="holds no call of malloc or free") as said:
+        assert len(load(log, format=name)) == 0
+    assert ("--trace-malloc=yes" in str(said[0].message)) == (name == "valgrind")
+
+
+def test_a_prefix_that_takes_all_is_told():
+    with pytest.warns(TraceWarning, match="holds no call of malloc or free"):
+        load(b"\n".join(PIGWEED) + b"\n", format="pigweed", prefix=".*")

@@ -12,13 +12,11 @@ import numpy as np
 from rtosheap import _formats
 from rtosheap.traces.columns import SIZE_MAX, Columns, Lines, names_in_use
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats.streams import MAX_LINE, read_lines, too_long
+from rtosheap.traces.formats.streams import BLANK, MAX_LINE, read_lines, too_long
 from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
 
 _ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
-#: What a line consists of that says nothing.
-BLANK = b" \t\r\n\v\f\0"
 _DIGITS = 20  # of the largest number of 64 bits
 
 _MAX_32 = 2**32 - 1
@@ -135,6 +133,9 @@ class LogReader(AddressLog):
     left out, and counted.
     """
 
+    #: What a user is told of a log without any call.
+    SILENT: ClassVar = "holds no call of malloc or free"
+
     def __init__(self, strict: bool) -> None:
         super().__init__()
         self.strict = strict
@@ -200,6 +201,8 @@ class LogReader(AddressLog):
         """The events as columns; bad lines are counted."""
         columns = super().columns(source, tasks=tasks, **meta)
         columns.dropped = Dropped(bad_line=self.bad)
+        if not (len(columns.op) or columns.loss or columns.dropped):
+            columns.warnings.append(self.SILENT)
         return columns
 
 

@@ -12,8 +12,8 @@ import re
 
 from rtosheap.traces.columns import Columns
 from rtosheap.traces.errors import TraceError
-from rtosheap.traces.formats._address_log import BLANK, LogReader, bad_line
-from rtosheap.traces.formats.streams import CONTROL
+from rtosheap.traces.formats._address_log import LogReader, bad_line
+from rtosheap.traces.formats.streams import BLANK, CONTROL
 
 _CONTROL = re.compile(CONTROL)
 _CUT = re.compile(rb"[0-9a-fA-FxX ]++\s*+\Z")  # the rest of some event's numbers

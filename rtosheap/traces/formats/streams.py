@@ -31,6 +31,8 @@ DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 _HEAD = 1 << 16
 #: What a shell of Windows makes of a program's output that it writes to a file.
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+#: What a line consists of that says nothing.
+BLANK = b" \t\r\n\v\f\0"
 #: What tells a terminal a colour, or to clear a line or the screen.
 CONTROL = rb"\x1b\[[0-?]{0,16}+[ -/]{0,4}+[@-~]"
 _CONTROLS = re.compile(rb"(?:%b)*+" % CONTROL)

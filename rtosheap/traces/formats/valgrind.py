@@ -46,6 +46,8 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
 
 
 class _Reader(LogReader):
+    SILENT = "holds no call of malloc or free; valgrind logs them with --trace-malloc=yes"
+
     def __init__(self, strict: bool) -> None:
         super().__init__(strict)
         self._process: bytes | None = None
