@@ -454,3 +454,26 @@ def test_a_log_without_any_call_is_told(name):
 def test_a_prefix_that_takes_all_is_told():
     with pytest.warns(TraceWarning, match="holds no call of malloc or free"):
         load(b"\n".join(PIGWEED) + b"\n", format="pigweed", prefix=".*")
+
+
+TWO_CALLS = b"7 malloc(8) = 0x10\n8 malloc(9) = 0x30\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (b"8 +++ exited (status 0) +++\n7 +++ exited (status 1) +++\n", None),
+        (b"7 +++ killed by SIGTERM +++\n", None),
+        (b"7 +++ killed by SIGSEGV +++\n", "SIGSEGV ended the program"),
+        (b"7 --- SIGSEGV (Segmentation fault) ---\n", "ends before the program does"),
+        (b"", "ends before the program does"),
+        (b"8 +++ exited (status 0) +++\n7 free(0x10) = <void>\n", "ends before"),
+    ],
+)
+def test_a_log_of_ltrace_that_is_cut_off_or_that_crashed(end, said):
+    """As of programs with threads, some of which ltrace kills, or it dies itself."""
+    trace = load(TWO_CALLS + end)
+    assert len(trace) == 2 + end.count(b"free")
+    assert not trace.loss
+    assert is_complete(trace) == (said is None)
+    assert (said or "") in trace.meta.get("incomplete", "")

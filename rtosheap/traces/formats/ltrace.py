@@ -9,7 +9,8 @@ inner one counts. With several threads or processes (``-f``) each is a task, nam
 Without ``-x``, calls through function pointers are missing. Of aligned requests ltrace knows no
 prototypes, and posix_memalign hides its result, so that they are left out; their frees are foreign.
 A call that ltrace marks ``<no return ...>`` is left out too, since it has lost track of the thread
-there.
+there. With threads ltrace may kill the program, or itself: a log that does not end with the end of
+the program, ``+++ exited …``, or with a crash, is not complete.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import BinaryIO, NamedTuple
 
 from rtosheap.traces.columns import Columns, Tasks
 from rtosheap.traces.formats._address_log import LogReader, bad_line, whole
+from rtosheap.traces.meta import INCOMPLETE
 
 NAME = "ltrace"
 HINT = "lines 'malloc(N) = 0xADDR', also as 'CALLER->malloc' or 'malloc@LIB'"
@@ -35,6 +37,7 @@ _HEAD = re.compile(
 )
 _LASTED = re.compile(rb"<[\d.]{1,32}>\Z")
 _UNFINISHED, _NO_RETURN = b" <unfinished ...>", b" <no return ...>"
+_ENDED = re.compile(rb"\+\+\+ (?:exited \(|killed by (SIG(?:SEGV|BUS|ILL|TRAP))?)")
 _USUAL = re.compile(rb"[1-9]\d{0,17}\Z")  # number of a task
 _ALIGNED = frozenset({b"aligned_alloc", b"memalign", b"posix_memalign", b"valloc", b"pvalloc"})
 _FREES = frozenset({b"free", b"cfree"})
@@ -51,7 +54,16 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     """Read the calls; see :class:`~rtosheap.traces.formats.Reader`."""
     reader = _Reader(strict).of(stream)
     names = reader.tasks.names
-    return reader.columns("ltrace", tasks=names if len(names) > 1 else ())
+    columns = reader.columns("ltrace", tasks=names if len(names) > 1 else ())
+    where = columns.lines
+    last = where.of(len(columns.op) - 1) if where is not None and len(columns.op) else 0
+    if reader.crash:
+        columns.meta[INCOMPLETE] = (
+            f"{reader.crash} ended the program, which ltrace may do to one that has threads"
+        )
+    elif reader.ended <= (last or 0):
+        columns.meta[INCOMPLETE] = "the log ends before the program does"
+    return columns
 
 
 class _Line(NamedTuple):
@@ -111,6 +123,8 @@ class _Reader(LogReader):
         self._open: dict[bytes, list[_Open]] = {}
         self._counted: dict[bytes, int] = {}
         self._waiting = 0  # calls in `_open` that are to return
+        self.ended = 0  # the last line that says that a thread or a process ended
+        self.crash = ""  # of what, if not by itself
 
     def scan(self, data: bytearray, at: int, end: int, line: int) -> tuple[int, int]:
         """Take calls that nothing interrupts."""
@@ -121,6 +135,10 @@ class _Reader(LogReader):
     def take(self, raw: bytes, number: int) -> None:
         line = _line(raw)
         if line is None:
+            end = _ENDED.search(raw)
+            if end is not None:
+                self.ended = number
+                self.crash = self.crash or (end[1] or b"").decode()
             return
         who, name = line.who, line.name
         opened, call = line.unfinished(), line.returned()
