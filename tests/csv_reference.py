@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+
 from rtosheap.traces.columns import Tasks
 from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._rows import Assembly, Rows
 from rtosheap.traces.formats.streams import lines
-from rtosheap.traces.formats.table import _BOM, _cells, _places
+from rtosheap.traces.formats.table import _cells, _places
 from rtosheap.traces.loss import Dropped
 
 _BLOCK = 1 << 16
@@ -19,7 +21,7 @@ def read(stream, *, strict):
     assembly, rows, bad_lines = Assembly(tasks), Rows(tasks), 0
     for number, raw in enumerate(lines(stream), 1):
         try:
-            row = _cells(raw.removeprefix(_BOM) if number == 1 else raw)
+            row = _cells(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
             if number == 1:
                 names = [name.strip().lower() for name in row]
                 where = _places(names)

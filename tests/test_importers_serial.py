@@ -477,3 +477,14 @@ def test_a_log_of_ltrace_that_is_cut_off_or_that_crashed(end, said):
     assert not trace.loss
     assert is_complete(trace) == (said is None)
     assert (said or "") in trace.meta.get("incomplete", "")
+
+
+def test_a_byte_order_mark_hides_no_first_call():
+    for log in (
+        b"malloc(8) = 0x10\n+++ exited (status 0) +++\n",
+        b"--7-- malloc(8) = 0x10\n",
+        b"= Start\n@ ./a:[0x1] + 0x10 0x8\n",
+        b"v 10400 3\n+ 8 1 10\n",
+        b"m 8 0x2024a188\n",
+    ):
+        assert brief(load(b"\xef\xbb\xbf" + log)) == brief(load(log)) == [("m", 0, 8)]

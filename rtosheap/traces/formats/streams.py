@@ -309,6 +309,8 @@ def opened(
             unpacker = zstandard.ZstdDecompressor()
             packed = stack.enter_context(unpacker.stream_reader(stream, read_across_frames=True))
             stream = Stream(packed, limit, stream)
+        if stream.peek(3).startswith(codecs.BOM_UTF8):
+            stream.read(3)
         encoding = _wide_encoding(stream.peek(1))
         if encoding is not None:
             stream.read(2)

@@ -28,12 +28,11 @@ HINT = "first line names the columns op,id,size[,time[,task]]"
 
 _NEEDED = ("op", "id", "size")
 _KNOWN = (*_NEEDED, "time", "task")
-_BOM = b"\xef\xbb\xbf"
 
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    first = head.removeprefix(_BOM).split(b"\n", 1)[0]
+    first = head.split(b"\n", 1)[0]
     names = [name.strip().strip(b'"').lower() for name in first.split(b",")]
     return b"op" in names and b"id" in names
 
@@ -53,7 +52,7 @@ class _Table:
         if not raw:
             raise TraceError("no header line", line=1)
         try:
-            self._names = [name.strip().lower() for name in _cells(raw.removeprefix(_BOM))]
+            self._names = [name.strip().lower() for name in _cells(raw)]
             self._where = _places(self._names)
         except TraceError as error:
             raise error.at(line=1, path=None) from None

@@ -38,7 +38,6 @@ NAME = "text"
 HINT = "first line '# rtosheap-trace 1'"
 
 _MAGIC = b"# rtosheap-trace"
-_BOM = b"\xef\xbb\xbf"
 _KEY = re.compile(r"#\s*+([^\s:]++):(?:\s++(.*+))?+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _FORMS = {
@@ -54,7 +53,7 @@ _MAX_KEYS = 1 << 16
 
 def sniff(head: bytes) -> bool:
     """Whether a file that begins so is of this format."""
-    return head.removeprefix(_BOM).startswith(_MAGIC)
+    return head.startswith(_MAGIC)
 
 
 def read(stream: BinaryIO, *, strict: bool) -> Columns:
@@ -105,7 +104,7 @@ class Header:
     def __init__(self, stream: BinaryIO, strict: bool) -> None:
         self.meta: dict[str, str] = {}
         self.bad_lines = 0
-        self._first_line(stream.readline(MAX_LINE).removeprefix(_BOM))
+        self._first_line(stream.readline(MAX_LINE))
         self.next_line = 2
         while True:
             self.rest = stream.readline(MAX_LINE + 1)
