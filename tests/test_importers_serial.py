@@ -488,3 +488,14 @@ def test_a_byte_order_mark_hides_no_first_call():
         b"m 8 0x2024a188\n",
     ):
         assert brief(load(b"\xef\xbb\xbf" + log)) == brief(load(log)) == [("m", 0, 8)]
+
+
+def test_a_device_that_starts_anew_is_never_exact():
+    """Its memory of before the start is not freed in the log, and may be where nothing is again."""
+    log = b"M 0x90 50 64 7\nM 0x10 5 16 0\nF 0x10 16 9\n=%d 0 1 1\n"
+    for events in (2, 3):  # of the second start, or of both
+        trace = load(log % events, strict=False)
+        assert len(trace) == 3
+        assert not trace.loss
+        assert trace.dropped == Dropped(time_set=1)
+        assert not is_complete(trace)

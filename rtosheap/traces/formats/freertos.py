@@ -21,7 +21,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import bad_line
 from rtosheap.traces.formats._serial import Events, SerialReader
 from rtosheap.traces.loss import Dropped, Loss
-from rtosheap.traces.meta import ALL_COUNTED
+from rtosheap.traces.meta import ALL_COUNTED, INCOMPLETE
 from rtosheap.traces.sizes import SIZES
 
 NAME = "freertos"
@@ -47,6 +47,10 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     reader = _Reader(strict).of(stream)
     columns = reader.columns("FreeRTOS log", time_unit="ticks")
     columns.dropped = columns.dropped.merged(Dropped(time_set=reader.set_back))
+    if reader.set_back:
+        columns.meta[INCOMPLETE] = (
+            "the ticks fall, as where a device starts anew: what was live before is taken for live"
+        )
     if columns.loss.rounded_sizes:
         columns.meta[SIZES] = _MEANING
     if reader.end is None:
