@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import zstandard
 from trace_files import load
 
 from rtosheap import Trace, TraceError
@@ -499,3 +500,14 @@ def test_a_device_that_starts_anew_is_never_exact():
         assert not trace.loss
         assert trace.dropped == Dropped(time_set=1)
         assert not is_complete(trace)
+
+
+def test_a_file_of_zstd_that_is_cut_short():
+    """Wherever that is: at the end of a line, too."""
+    plain = b"".join(b"m %d 0x2024%04x\n" % (x % 97, x) for x in range(60_000))
+    frame = zstandard.ZstdCompressor(write_checksum=True).compress(plain)
+    assert len(load(frame)) == 60_000
+    assert len(load(frame + zstandard.ZstdCompressor().compress(b"\n"))) == 60_000
+    for stop in (20, len(frame) // 2, len(frame) - 4, len(frame) - 1):
+        with pytest.raises(TraceError, match=r"damaged .the file ends within a frame"):
+            load(frame[:stop], format="pigweed")

@@ -29,6 +29,8 @@ MAX_PREFIX = 200
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
 _HEAD = 1 << 16
+#: Bytes of a zstd file that are unpacked at once: to 8 MiB at most.
+_PIECE = 256
 #: What a shell of Windows makes of a program's output that it writes to a file.
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 #: What a line consists of that says nothing.
@@ -163,6 +165,30 @@ class Unprefixed:
             return raw
         self.found += 1
         return raw[start + len(match[0].encode("utf-8", "surrogateescape")) :]
+
+
+class _Unpacked:
+    """What frames of zstd hold; an `EOFError` where one is cut short. For a `Stream`."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._frame: Any = None
+        self._ready, self._rest = io.BytesIO(), b""
+
+    def read(self, size: int) -> bytes:
+        """No more than so many bytes; none at the end."""
+        while not (data := self._ready.read(size)):
+            raw = self._rest or self._packed.read(_PIECE)
+            if not raw:
+                if self._frame is not None:
+                    raise EOFError("the file ends within a frame of zstd")
+                return b""
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._ready, self._rest = io.BytesIO(self._frame.decompress(raw)), b""
+            if self._frame.eof:
+                self._rest, self._frame = self._frame.unused_data, None
+        return data
 
 
 class _Recoded:
@@ -306,9 +332,7 @@ def opened(
             packed: Any = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
             stream = Stream(packed, limit, stream)
         elif stream.peek(4).startswith(_ZSTD):
-            unpacker = zstandard.ZstdDecompressor()
-            packed = stack.enter_context(unpacker.stream_reader(stream, read_across_frames=True))
-            stream = Stream(packed, limit, stream)
+            stream = Stream(_Unpacked(stream), limit, stream)
         if stream.peek(3).startswith(codecs.BOM_UTF8):
             stream.read(3)
         encoding = _wide_encoding(stream.peek(1))
