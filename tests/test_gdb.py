@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -226,6 +227,51 @@ def test_a_heap_without_symbols(tmp_path: Path) -> None:
     assert blocks_of(said) == blocks_of(elf) == whole
 
 
+def test_a_wrong_answer_is_not_kept(tmp_path: Path) -> None:
+    """At a terminal it asks, and again unless what was answered led to a heap."""
+    image = own(tmp_path, 4)
+    bare = tmp_path / "bare.elf"
+    strip = tools.require("arm-none-eabi-gcc").replace("gcc", "strip")
+    recorder_images.run([strip, image, "-o", bare])
+    where = f"{BASE:#x}:{device_images.SIZE}"
+    answers = f"four\n{where}\n4\nthere\n4\n{where}\n"
+    script = ["target remote {}", *["rtosheap"] * 3, "rtosheap check", "kill"]
+    with Machine(bare) as machine:
+        words = [word for line in script for word in ("-ex", line.format(machine.where))]
+        said = at_terminal(answers, "-x", str(SCRIPT), str(bare), *words)
+    assert said.count("Which heap is it") == said.count("Where is its arena") == 3
+    assert said.count("invalid choice: 'heap_four'") == 1
+    assert said.count("'there' is no region") == 1
+    assert "verdict         sound" in said
+    assert "damage: none" in said
+
+
+def at_terminal(typed: str, *words: str) -> str:
+    """What a gdb at a terminal says to somebody who types this, and is done with it then."""
+    ours, its = pty.openpty()
+    environment = {
+        **os.environ, "TERM": "dumb", "RTOSHEAP": str(Path(sys.executable).parent / "rtosheap"),
+    }  # fmt: skip
+    command = [tools.require("gdb-multiarch"), "-nx", "-q", "-ex", "set confirm off"]
+    process = subprocess.Popen(
+        [*command, *words, "-ex", "quit"], stdin=its, stdout=its, stderr=its, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(its)
+    os.write(ours, typed.encode())
+    said = bytearray()
+    try:
+        while data := os.read(ours, 4096):
+            said += data
+    except OSError:  # its end of the terminal is closed
+        pass
+    finally:
+        os.close(ours)
+        process.kill()
+        process.wait()
+    return said.decode()
+
+
 def test_what_is_no_target(tmp_path: Path) -> None:
     image = own(tmp_path, 4)
     no_file, _, no_target, help_text = gdb(
@@ -245,11 +291,43 @@ def test_a_program_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "python os.environ['RTOSHEAP'] = '/nowhere/rtosheap'", "rtosheap check",
             "python os.environ['RTOSHEAP'] = '/bin/true'", "rtosheap check",
             "python os.environ['RTOSHEAP'] = '/bin/echo'", "rtosheap check",
+            "python os.environ['RTOSHEAP'] = '/bin/false'", "rtosheap check",
+            "python os.environ['RTOSHEAP'] = '~/nowhere'", "rtosheap check",
         )  # fmt: skip
     assert said[1].startswith("error: /nowhere/rtosheap cannot be run: No such file or directory")
     assert "say where it is" in said[1]
     assert said[3] == "error: rtosheap ended without a result; what it said stands above"
     assert said[5] == "error: rtosheap said what is no JSON: gdb-script --serve"
+    assert said[7] == said[3]
+    assert said[9].startswith(f"error: {Path.home()}/nowhere cannot be run")
+
+
+def test_any_expression_is_an_address(tmp_path: Path) -> None:
+    """A struct is meant by its place; a register is a signed number."""
+    image = own(tmp_path, 4)
+    message = own_heap(4).payloads[device_images.MESSAGE]
+    with Machine(image) as machine:
+        said = at_board(
+            tmp_path, image, machine, "rtosheap who app_state", "rtosheap who app_state.link",
+            "rtosheap who 'app_state.link.message + 2'", "set $r0 = 0xc0000000",
+            "rtosheap who $r0", "rtosheap who $nothing", "rtosheap who $lr.x",
+        )  # fmt: skip
+    assert "outside the heap: app_state.count" in said[0]
+    assert "outside the heap: app_state.link.message" in said[1]
+    assert said[2].startswith(f"{message + 2:#010x} is 2 bytes into the payload")
+    assert said[4].startswith("0xc0000000 is outside the heap")
+    assert said[5].startswith("error: ADDRESS is '$nothing': ")
+    assert said[6].startswith("error: ADDRESS is '$lr.x': ")
+
+
+def test_words_are_as_everywhere_in_gdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    image = own(tmp_path, 4)
+    with Machine(image) as machine:
+        dump, unknown = at_board(tmp_path, image, machine, "rtosheap dump ~/core", "rtosheap chek")
+    assert dump.startswith(f"{tmp_path}/core: ")
+    assert (tmp_path / "core").exists()
+    assert unknown == "error: there is no command rtosheap chek; see help rtosheap"
 
 
 @pytest.mark.parametrize("heap", [2, 4, 5])

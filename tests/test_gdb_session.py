@@ -216,8 +216,21 @@ def test_a_debugger_that_goes_away() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "no JSON", '{"protocol": 1, "command": "state", "files": 3}']
-)
+    "line",
+    [
+        "[]",
+        "no JSON",
+        "[" * 200_000,
+        *(
+            json.dumps({"protocol": 1, "command": "state", **wrong})
+            for wrong in (
+                {"files": 3}, {"arguments": None}, {"landmarks": []}, {"landmarks": None},
+                {"landmarks": {"ucHeap": float("nan")}}, {"landmarks": {"ucHeap": "x"}},
+            )
+        ),
+    ],
+    ids=range(9),
+)  # fmt: skip
 def test_a_debugger_that_says_anything(line: str) -> None:
     with served() as (there, back):
         there.write(line + "\n")

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,10 @@ class Session:
         line = self._reads.readline()
         if not line:
             raise _Closed
-        message = json.loads(line)
+        try:
+            message = json.loads(line)
+        except RecursionError:
+            message = None
         if not isinstance(message, dict):
             raise ValueError(f"the debugger says {line.strip()[:80]}, which is no message")
         return message
@@ -179,18 +183,21 @@ def _parsed(name: str, verb: _Verb, words: list[str]) -> argparse.Namespace:
 
 def _firmware(args: argparse.Namespace, opening: dict[str, Any]) -> Elf | None:
     """The program that has a heap, of those that gdb knows, with the addresses that gdb has."""
-    marks = {str(name): int(at) for name, at in opening.get("landmarks", {}).items()}
+    marks = opening.get("landmarks", {})
+    if not isinstance(marks, dict) or not all(type(at) is int for at in marks.values()):
+        raise ValueError(f"landmarks are {str(marks)[:80]}; they must be addresses by their names")
     files = [args.elf] if args.elf else [str(name) for name in opening.get("files", ())]
-    first: Elf | None = None
-    for name in files:
-        elf = read_elf(name)
+    found: list[tuple[int, Elf]] = []
+    for elf in map(read_elf, files):
         places = {symbol.name.partition(".")[0]: symbol.value for symbol in elf.symbols or ()}
-        known = [mark for mark in marks if mark in places]
-        if not known:
-            first = first or elf
-            continue
-        return elf.moved_by(marks[known[0]] - places[known[0]])
-    return first if first is not None and first.symbols is not None else None
+        moved = Counter(marks[mark] - places[mark] for mark in marks if mark in places)
+        # They differ where gdb has one of the names from another program, or a local variable.
+        if len(moved) == 1:
+            return elf.moved_by(*moved)
+        by, count = moved.most_common(1)[0] if moved else (0, 0)
+        found.append((count, elf.moved_by(by)))
+    _, best = max(found, key=lambda one: one[0], default=(0, None))
+    return best if best is not None and best.symbols is not None else None
 
 
 def _asked(session: Session, args: argparse.Namespace) -> list[str]:

@@ -21,13 +21,15 @@ _HEAP = {
     "pvPortMalloc", "vPortFree", "pvPortCalloc", "vPortDefineHeapRegions", "malloc", "free",
     "calloc", "realloc", "_malloc_r", "_free_r", "_calloc_r", "_realloc_r",
 }  # fmt: skip
+# Values that are not an address, but lie at one.
+_PLACES = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC)
 _MISSING = """\
 the program rtosheap was not found: it does the work, in the Python environment where you have
 installed it, together with pyelftools. Start gdb where PATH has it, or say where it is:
   python import os; os.environ["RTOSHEAP"] = "/home/me/.venv/bin/rtosheap"
 """
 
-# What was answered when it was asked: it is not asked again in a session.
+# What was answered, and served: it is not asked again in a session.
 _answers = {}
 
 
@@ -35,7 +37,7 @@ def _program():
     """How the user's own rtosheap is called: as the environment says, beside this file, on PATH."""
     named = os.environ.get("RTOSHEAP")
     if named:
-        return [named]
+        return [os.path.expanduser(named)]
     above = _FOLDER
     while os.path.dirname(above) != above:
         above = os.path.dirname(above)
@@ -84,18 +86,13 @@ def _read(address, size):
 
 
 def _asked(question):
-    """What the user answers; None where nobody is there."""
-    if question not in _answers:
-        if not sys.stdin.isatty():
-            return {"answer": None}
-        try:
-            answer = input(question + " ").strip()
-        except (EOFError, KeyboardInterrupt):
-            answer = ""
-        if not answer:
-            return {"answer": None}
-        _answers[question] = answer
-    return {"answer": _answers[question]}
+    """What the user answers, or has answered; None where nobody does."""
+    if question in _answers or not sys.stdin.isatty():
+        return _answers.get(question)
+    try:
+        return input(question + " ").strip() or None
+    except (EOFError, KeyboardInterrupt):
+        return None
 
 
 class _Watch(gdb.Breakpoint):
@@ -111,7 +108,8 @@ class _Watch(gdb.Breakpoint):
     def stop(self):
         frame = gdb.newest_frame()
         for _ in range(8):
-            if frame is None:
+            # What interrupted the heap is not the heap.
+            if frame is None or frame.type() == gdb.SIGTRAMP_FRAME:
                 break
             if frame.name() in _HEAP:
                 self._touched = True
@@ -160,13 +158,17 @@ def _converse(command, words):
         process.kill()
         raise
     finally:
-        process.stdin.close()
-        process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            try:
+                stream.close()
+            except OSError:
+                pass  # what it was not told any more, since it has ended
         process.wait()
 
 
 def _answered(process, message):
     """Give a message and every answer, until the result is there."""
+    answers = {}
     while True:
         try:
             process.stdin.write(json.dumps(message) + "\n")
@@ -183,8 +185,12 @@ def _answered(process, message):
         if "read" in message:
             message = _read(*message["read"])
         elif "ask" in message:
-            message = _asked(message["ask"])
+            question = message["ask"]
+            answers[question] = _asked(question)
+            message = {"answer": answers[question]}
         else:
+            if "error" not in message:  # an answer that led to one may be wrong
+                _answers.update(answers)
             return message
 
 
@@ -214,16 +220,23 @@ class _Command(gdb.Command):
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
-        words = gdb.string_to_argv(argument)
+        words = [os.path.expanduser(word) for word in gdb.string_to_argv(argument)]
+        if not self._name and words and not words[0].startswith("-"):
+            raise gdb.GdbError("there is no command rtosheap %s; see help rtosheap" % words[0])
         if self._takes_address and words and not words[0].startswith("-"):
             words[0] = hex(self._address(words[0]))
         _show(_converse(self._name or "state", words))
 
     def _address(self, text):
         try:
-            return int(gdb.parse_and_eval("(unsigned long long)(%s)" % text))
-        except gdb.error as error:
+            value = gdb.parse_and_eval(text)
+            if value.type.strip_typedefs().code in _PLACES:
+                value = value.address
+            number = int(value)
+        except (gdb.error, TypeError) as error:
             raise gdb.GdbError("ADDRESS is %r: %s" % (text, error))
+        # Registers are signed numbers of a word.
+        return number if number >= 0 else number + (1 << 8 * value.type.sizeof)
 
 
 _OPTIONS = """
