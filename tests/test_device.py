@@ -6,6 +6,7 @@ import io
 import random
 import struct
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +393,42 @@ def test_whatever_is_damaged_it_is_read_or_refused(flags: tuple[str, ...], tmp_p
     rng, places = random.Random(1), list(places_of(data).values())
     for _ in range(500):
         read_all(damaged(data, rng, places))
+
+
+def test_segments_that_hold_the_file_over_and_over_are_refused() -> None:
+    """Of a file of 30 KB 1,000 segments would be 30 MB, of one of a megabyte 30 GB."""
+    count = 1000
+    size = 52 + 32 * count
+    data = b"\x7fELF" + bytes([1, 1, 1]) + bytes(9)
+    data += struct.pack("<HHIIIIIHHHHHH", 4, 40, 1, 0, 52, 0, 0, 52, 32, count, 0, 0, 0)
+    for number in range(count):
+        data += struct.pack("<8I", 1, 0, BASE + number * size, 0, size, size, 6, 1)
+    with pytest.raises(ValueError, match="hold the file's 32,052 bytes many times"):
+        _ = Elf(data, "core").segments
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_debug_information_that_unpacks_without_end_is_refused(old: bool, tmp_path: Path) -> None:
+    path = tmp_path / "small.elf"
+    elf = compiled(path, SMALL, "-g", "-gz", *LINKED)
+    data = bytearray(path.read_bytes())
+    size = 65 << 20
+    packed = zlib.compress(bytes(size), 9)
+    head = b"ZLIB" + (100).to_bytes(8, "big") if old else struct.pack("<III", 1, size, 1)
+    (table,), (count,) = struct.unpack_from("<I", data, 32), struct.unpack_from("<H", data, 48)
+    (names,) = struct.unpack_from("<H", data, 50)
+    (texts,) = struct.unpack_from("<I", data, table + 40 * names + 16)
+    number = [section.name for section in elf.sections].index(".debug_str")
+    fields = [*struct.unpack_from("<10I", data, table + 40 * number)]
+    if old:  # as binutils up to 2.25 wrote it: the name says so, the flags do not
+        at = texts + fields[0]
+        data[at : at + 10] = b".zdebug_s\0"
+    fields[2] = 0 if old else 0x800
+    fields[4:6] = len(data), len(head) + len(packed)
+    struct.pack_into("<10I", data, table + 40 * number, *fields)
+    assert number < count
+    with pytest.raises(ValueError, match="unpacks to more than 67,108,864 bytes"):
+        Elf(bytes(data) + head + packed, "bomb").members("xHeap")
 
 
 def test_debug_information_that_is_damaged_is_as_good_as_none(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,7 +25,11 @@ __all__ = ["MAGIC", "Elf", "Member", "Section", "Segment", "Symbol", "read_firmw
 MAGIC = b"\x7fELF"
 
 _ALLOCATED, _WRITABLE = 2, 1
+_MOST_OVERLAP = 4  # segments may share bytes of the file
+# What compressed sections may unpack to: as a trace's file.
+_LEAST_LIMIT, _MOST_RATIO = 64 << 20, 32
 _DEBUG = (".debug_", ".zdebug_", ".eh_frame")
+_ZDEBUG_HEADER = 12  # bytes
 _AT_ENTRY = 9
 _KINDS = {0: "none", 1: "object", 2: "function", 3: "section", 4: "file"}
 # A symbol's entry by the size of a word, and where in it name, value, size, info and section stand.
@@ -154,6 +159,9 @@ class Elf:
         """What is to be loaded, or was dumped."""
         with self._reading("segments"):
             self._check_table(self._file.num_segments(), self._file["e_phentsize"])
+            held = sum(min(int(s["p_filesz"]), self._length) for s in self._file.iter_segments())
+            if held > _MOST_OVERLAP * self._length:
+                raise ValueError(f"they hold the file's {self._length:,} bytes many times")
             return [
                 Segment(
                     int(segment["p_vaddr"]) + self._moved, int(segment["p_paddr"]), segment.data()
@@ -258,6 +266,9 @@ class Elf:
         for part in named:
             if part["sh_type"] == "SHT_NOBITS" or part["sh_size"] > self._length:
                 raise ValueError(f"{part.name} is larger than the file")
+        most = max(_LEAST_LIMIT, _MOST_RATIO * self._length)
+        if sum(_unpacked_size(part, most) for part in named) > most:
+            raise ValueError(f"it unpacks to more than {most:,} bytes")
         return self._file.get_dwarf_info(follow_links=False)
 
     @cached_property
@@ -312,6 +323,17 @@ def read_firmware(data: bytes, name: str = "the image") -> Elf:
     if (elf.word, elf.machine, elf.little_endian) != (4, "EM_ARM", True):
         raise ValueError(f"{name} is no 32-bit little-endian Arm ELF file")
     return elf
+
+
+def _unpacked_size(section: Any, most: int) -> int:
+    """Bytes of a section once it is unpacked, or if they are too many, any number of too many."""
+    if not section.name.startswith(".zdebug_"):
+        return int(section.data_size)  # which is not exceeded
+    unpacking, packed, size = zlib.decompressobj(), section.data()[_ZDEBUG_HEADER:], 0
+    while packed and not unpacking.eof and size <= most:
+        size += len(unpacking.decompress(packed, 1 << 20))
+        packed = unpacking.unconsumed_tail
+    return size
 
 
 def _text(texts: bytes, at: int) -> str:
