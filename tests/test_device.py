@@ -244,6 +244,24 @@ def test_of_two_variables_the_one_at_the_address(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- segments and symbols
 
 
+def test_two_statics_of_a_name_each_have_their_members(tmp_path: Path) -> None:
+    source = (
+        "static struct {{ char text[16]; void *{0}; }} state __attribute__((used));\n"
+        "void *{0}_of(void);\nvoid *{0}_of(void) {{ return state.{0}; }}\n"
+    )
+    other = tmp_path / "other.o"
+    compiled(other, source.format("first"), "-g")
+    elf = compiled(tmp_path / "both.elf", source.format("second"), "-g", *LINKED, str(other))
+    places = sorted(symbol.value for symbol in elf.symbols or () if symbol.name == "state")
+    assert len(places) == 2
+    names = {device.variable_at(elf, at + 16) for at in places}
+    assert names == {"state.first", "state.second"}
+    pieces = [(at, bytes(16) + (BASE + 8).to_bytes(4, "little")) for at in places]
+    memory = Memory([(places[0], pieces[0][1].ljust(places[1] - places[0], b"\0") + pieces[1][1])])
+    pointers, _ = device.find_pointers(memory, elf, [(BASE, 64)])
+    assert {pointer.name for pointer in pointers} == names
+
+
 def test_load_addresses_and_addresses(tmp_path: Path) -> None:
     """Initial values lie in ROM, the variable in RAM; a function's symbol says Thumb."""
     source = tmp_path / "a.c"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from live_program import Live, build
 from parts import few_of
 from test_gdb_session import say, text, wrong
 
+from rtosheap.cli import gdb_script
 from rtosheap.device import (
+    Elf,
     Memory,
     Task,
     find_heap,
@@ -26,6 +29,7 @@ from rtosheap.inspection import Report, inspect, look_around, named_blocks, who
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 
+import recorder_images
 import tools
 
 WORD = 8
@@ -225,3 +229,37 @@ def test_any_memory_is_looked_at(seed: int, damaged: Live) -> None:
     assert all(isinstance(task, Task) for task in found.tasks)
     report = inspect(bytes(8192), "heap_4", base_address=real.pieces[0][0], word_size=WORD)
     look_around(Memory((), fetch), damaged.elf, report)
+
+
+def test_the_program_whose_names_gdb_has(tmp_path: Path) -> None:
+    """A boot loader has the same names, and so may a local variable where the target stands."""
+    files = []
+    for name, padding in (("boot", 64), ("app", 640)):
+        source = tmp_path / f"{name}.c"
+        source.write_text(
+            f"int pxCurrentTCB = 1;\nchar {name}_padding[{padding}] = {{1}};\nint xStart = 1;\n"
+            "int ucHeap = 1;\n"
+        )
+        files.append(tmp_path / f"{name}.elf")
+        recorder_images.run(
+            [tools.require("gcc"), source, "-O0", "-nostdlib", "-static", "-no-pie", "-Wl,-e,0",
+             "-fno-toplevel-reorder", "-o", files[-1]]
+        )  # fmt: skip
+
+    def found(**landmarks: int) -> Elf | None:
+        opening = {"files": list(map(str, files)), "landmarks": landmarks}
+        return gdb_script._firmware(argparse.Namespace(elf=None), opening)
+
+    for image in files:
+        table = {name: at for name, (at, _) in load_symbols(image).table.items()}
+        places = {name: table[name] for name in ("pxCurrentTCB", "xStart", "ucHeap")}
+        for moved in (0, 0x1000):
+            elf = found(**{name: at + moved for name, at in places.items()})
+            assert elf is not None
+            assert elf.name == str(image)
+            assert load_symbols(elf).table["xStart"][0] == places["xStart"] + moved
+        if image == files[0]:
+            elf = found(**{**places, "xStart": 0x2000_F000})
+            assert elf is not None
+            assert elf.name == str(image)
+            assert load_symbols(elf).table["xStart"][0] == places["xStart"]

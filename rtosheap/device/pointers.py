@@ -107,7 +107,7 @@ class _Variables:
             (symbol for symbol in elf.symbols or () if symbol.kind == "object"),
             key=lambda symbol: symbol.value,
         )
-        self._members: dict[str, Mapping[str, Member]] = {}
+        self._members: dict[tuple[str, int], Mapping[str, Member]] = {}
 
     def places(self) -> list[tuple[int, int]]:
         """From where to where variables lie that are written to, ascending; small gaps are among
@@ -135,9 +135,10 @@ class _Variables:
             return None
         symbol = self._all[at]
         offset, name = address - symbol.value, symbol.name.partition(".")[0]
-        if name not in self._members:
-            self._members[name] = self._described(name, symbol.value)
-        paths = [path for path, member in self._members[name].items()
+        which = name, symbol.value  # several modules may have a static of the name
+        if which not in self._members:
+            self._members[which] = self._described(*which)
+        paths = [path for path, member in self._members[which].items()
                  if member == (offset, self._elf.word)]  # fmt: skip
         if paths:
             return name + ("" if paths[-1].startswith("[") else ".") + paths[-1]
