@@ -211,6 +211,62 @@ def test_a_watch_stops_for_whoever_overflows(tmp_path: Path) -> None:
     assert "app_state.link.message points to it" in said[7]
 
 
+#: An interrupt that comes in the middle of a malloc and writes past a block's end.
+INTERRUPT = """
+#include "FreeRTOS.h"
+
+uint8_t ucHeap[configTOTAL_HEAP_SIZE] __attribute__((section(".arena"), aligned(8)));
+static char *volatile first;
+static int armed;
+static uint32_t vectors[16] __attribute__((aligned(128)));
+
+void vAssertCalled(void) {}
+
+void pend(void) {
+    if (armed) *(volatile uint32_t *)0xE000ED04 = 1u << 28;
+    __asm__ volatile("dsb\\nisb" ::: "memory");
+}
+
+static void interrupt(void) { first[40] = 'x'; }
+
+__attribute__((noinline)) void device_stop(void) { __asm__ volatile(""); }
+
+int main(void) {
+    vectors[14] = (uint32_t)interrupt; /* PendSV */
+    *(volatile uint32_t *)0xE000ED08 = (uint32_t)vectors;
+    first = pvPortMalloc(40);
+    (void)pvPortMalloc(60);
+    armed = 1;
+    device_stop();
+    (void)pvPortMalloc(60);
+    device_stop();
+    for (;;) {}
+}
+"""
+
+
+def test_a_watch_stops_for_an_interrupt_of_malloc(tmp_path: Path) -> None:
+    (tmp_path / "interrupt.c").write_text(INTERRUPT)
+    sources = ("cortexm/startup.c", "freertos/heap_4.c", "cortexm/memory_functions.c")
+    image = tmp_path / "interrupt.elf"
+    (tmp_path / "pend.h").write_text("void pend(void);\n")
+    recorder_images.link(
+        [tmp_path / "interrupt.c", *(recorder_images.CSRC / name for name in sources)], image,
+        device_images.CPU, device_images.SCRIPT, "-O2", "-nostdlib", "-Wno-missing-prototypes",
+        "-DconfigAPPLICATION_ALLOCATED_HEAP=1", f"-DconfigTOTAL_HEAP_SIZE={device_images.SIZE}",
+        "-DtraceMALLOC(block,size)=pend()", "-include", "pend.h", f"-I{tmp_path}",
+    )  # fmt: skip
+    with Machine(image, running=False) as machine:
+        said = at_board(
+            tmp_path, image, machine, "break device_stop", "continue", "rtosheap watch first",
+            "continue", "backtrace",
+        )  # fmt: skip
+    assert "Hardware watchpoint" in said[2]
+    assert said[4].startswith("#0 ")
+    assert "interrupt ()" in said[4].splitlines()[0]
+    assert "in pvPortMalloc" in said[4]
+
+
 def test_a_heap_without_symbols(tmp_path: Path) -> None:
     image = own(tmp_path, 4)
     whole = expected_blocks(own_heap(4))

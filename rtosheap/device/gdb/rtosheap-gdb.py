@@ -257,9 +257,9 @@ _Command("dump", """Write what the heap consists of into an ELF core file: rtosh
 `rtosheap inspect FILE --elf FIRMWARE' reads it where there is no target.
 """ + _OPTIONS)  # fmt: skip
 _Command("who", """Which block, task and variable an address belongs to: rtosheap who ADDRESS
-ADDRESS is an expression of gdb's without blanks: 0x20000400, app_queue, $r0.
+ADDRESS is an expression of gdb's, with blanks in quotes: 0x20000400, app_queue, $r0.
 """ + _OPTIONS, takes_address=True)  # fmt: skip
 _Command("watch", """Stop when the header after a block is written over: rtosheap watch ADDRESS
-ADDRESS lies in the block, an expression of gdb's without blanks. What malloc and free themselves
-write there does not stop the target.
+ADDRESS lies in the block, an expression of gdb's, with blanks in quotes. What malloc and free
+themselves write there does not stop the target.
 """ + _OPTIONS, takes_address=True)  # fmt: skip
