@@ -263,3 +263,16 @@ def test_the_program_whose_names_gdb_has(tmp_path: Path) -> None:
             assert elf is not None
             assert elf.name == str(image)
             assert load_symbols(elf).table["xStart"][0] == places["xStart"]
+
+
+def test_a_kernel_on_several_cores(tmp_path: Path) -> None:
+    live = build(tmp_path, 4, "-DTASK_CORES=2")
+    found = find_tasks(live.memory(), live.elf)
+    assert [task.name for task in found.tasks] == ["main", "sensor", "idle", "logger"]
+
+
+@pytest.mark.parametrize("flags", [("-O2", "-flto"), ("-O0",)])
+def test_heap_5_however_it_is_linked(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """Its array of memory may be called as another heap's arena."""
+    live = build(tmp_path, 5, "-DucSpace=ucHeap", *flags)
+    assert find_kind(load_symbols(live.elf)) == 5

@@ -164,6 +164,8 @@ def _done(session: Session, opening: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"command is {name!r}; it must be one of {', '.join(_VERBS)}")
     words = [str(word) for word in opening.get("arguments", ())]
     args = _parsed(name, verb, words)
+    if args.base is not None:
+        raise ValueError("--base is for raw bytes of a file; a target has its addresses (--arena)")
     elf = _firmware(args, opening)
     memory = Memory((), session.read)
     if elf is None and args.arena is None and not args.regions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
 from rtosheap.cli import _arguments, _looking, _output
@@ -84,6 +85,10 @@ def _looked_twice(target: Target, elf: Elf | None, args: argparse.Namespace) -> 
     """What a target's memory shows; that it runs meanwhile is an error, since nothing fits then."""
     memory = Memory((), target.read)
     seen = _looking.look(memory, elf, args)
+    if not target.halted:
+        note = f"{args.target} names no reason why the target stands still: it may run"
+        report = dataclasses.replace(seen.report, notes=(note, *seen.report.notes))
+        seen = dataclasses.replace(seen, report=report)
     changed = [at for at, data in memory.pieces if target.read(at, len(data)) != data]
     if changed:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Member", "arrays", "members"]
+__all__ = ["Member", "arrays", "has_function", "members"]
 
 # Damaged debug information may lead in circles, or on and on.
 _DEEPEST = 16  # structs within structs, and names for a type
@@ -71,6 +71,20 @@ def arrays(dwarf: Any, kind: str) -> list[tuple[str, int]]:
             if at is not None and array is not None and array.tag == _ARRAY and _is(array, name):
                 found.append((_value(entry, "DW_AT_name").decode(), at))
     return found
+
+
+def has_function(dwarf: Any, name: str) -> bool:
+    """Whether a function of a name is described, as one that was inlined everywhere still is."""
+    wanted = name.encode()
+    needles = _needles(dwarf, wanted)
+    for unit in dwarf.iter_CUs():
+        held = _bytes(dwarf.debug_info_sec, unit.cu_offset, unit.size)
+        if any(needle in held for needle in needles) and any(
+            entry.tag == "DW_TAG_subprogram" and _value(entry, "DW_AT_name") == wanted
+            for entry in _children(unit.get_top_DIE())
+        ):
+            return True
+    return False
 
 
 def _is(entry: Any, name: bytes) -> bool:

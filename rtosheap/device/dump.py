@@ -15,6 +15,7 @@ from rtosheap.heaps.state import ImageState
 
 __all__ = ["Dump", "find_heap", "load_dump", "loaded", "own_elf"]
 
+_MOST_LIVE = 1 << 28  # bytes that a target is asked for at once
 _Path = str | os.PathLike[str]
 
 
@@ -182,6 +183,10 @@ def _given(arena: tuple[int, int | None] | None, memory: Memory) -> tuple[int, i
 
 
 def _read(memory: Memory, address: int, size: int) -> bytes:
+    if memory.live and size > _MOST_LIVE:
+        raise ValueError(
+            f"an arena of {size} bytes at {address:#x} is no device's; is its size right?"
+        )
     data = memory.read(address, size)
     if data is None and memory.live:
         raise ValueError(f"the target does not let {size} bytes at {address:#x} be read")

@@ -259,6 +259,12 @@ class Elf:
                 return None
             return [(name, at + self._moved) for name, at in _dwarf.arrays(dwarf, kind)]
 
+    def has_function(self, name: str) -> bool:
+        """Whether the debug information has a function of a name, be it inlined everywhere."""
+        with self._reading("debug information"):
+            dwarf = self._debug_information()
+            return dwarf is not None and _dwarf.has_function(dwarf, name)
+
     def _debug_information(self) -> Any:
         named = [part for part in self._sections if part.name.startswith(_DEBUG)]
         if not any(part.name in (".debug_info", ".zdebug_info") for part in named):

@@ -42,6 +42,7 @@ _MEMBERS = {
     "used": "used",
 }
 _END_MARKER = "tail"
+_OF_REGIONS = "vPortDefineHeapRegions"  # which heap_5 alone has
 _LINK = "pxNextFreeBlock"  # of a header in a kernel's source
 # The same of a kernel's variables, in heap_2, heap_4 and heap_5.
 _VARIABLES = {
@@ -135,6 +136,8 @@ def load_symbols(path: Firmware) -> Symbols:
         link = _link(elf, table.get("xStart"))
         return Symbols(table, elf.word, functions=functions, link=link)
     members, notes = _own_members(elf, table[_OWN][0])
+    if members and not notes and elf.has_function(_OF_REGIONS):  # which may be inlined
+        functions |= {_OF_REGIONS}
     return Symbols(table, elf.word, members, notes, functions)
 
 
@@ -142,7 +145,7 @@ def find_kind(symbols: Symbols) -> int | None:
     """Which of the heaps a firmware has, by the names of what it keeps; None where none tells."""
     if "xEnd" in symbols and "xStart" in symbols:
         return 2
-    has_regions = "vPortDefineHeapRegions" in symbols.functions
+    has_regions = _OF_REGIONS in symbols.functions
     if "pxEnd" in symbols or "xBlockAllocatedBit" in symbols:
         return 5 if has_regions or "ucHeap" not in symbols else 4
     if "xNextFreeByte" in symbols:
@@ -153,7 +156,7 @@ def find_kind(symbols: Symbols) -> int | None:
         if has_regions:
             return 5
         if "head.next" in symbols.members:
-            return 4
+            return 4 if "ucHeap" in symbols else 5
         return 1 if {"limit", "used"} <= symbols.members.keys() else None
     return 3 if "pvPortMalloc" in symbols.functions else None  # which keeps nothing itself
 

@@ -41,7 +41,13 @@ typedef struct tskTaskControlBlock {
 
 _Static_assert(sizeof(TCB_t) <= TASK_BYTES, "a control block has so many bytes");
 
+#if TASK_CORES
+KEPT TCB_t *volatile pxCurrentTCBs[TASK_CORES];
+#else
 KEPT TCB_t *volatile pxCurrentTCB;
+#define TASK_CORES 1
+#define pxCurrentTCBs (&pxCurrentTCB)
+#endif
 KEPT static List_t pxReadyTasksLists[PRIORITIES];
 KEPT static List_t xDelayedTaskList1;
 KEPT static List_t xDelayedTaskList2;
@@ -103,7 +109,11 @@ void tasks_create(void *control, uint32_t *stack, size_t words, const char *name
                    : state == TASK_DELAYED ? pxDelayedTaskList
                                            : &xSuspendedTaskList;
     append(list, &task->xStateListItem);
-    if (pxCurrentTCB == NULL) pxCurrentTCB = task;
+    for (unsigned core = 0; core < TASK_CORES; core++) {
+        if (pxCurrentTCBs[core] != NULL) continue;
+        pxCurrentTCBs[core] = task;
+        break;
+    }
     uxCurrentNumberOfTasks++;
 }
 
