@@ -9,8 +9,7 @@
 #include "rh_records.h"
 
 struct log_object {
-    PyObject_HEAD;
-    struct rh_log log;
+    PyObject_HEAD struct rh_log log;
 };
 
 static struct rh_log *log_of(PyObject *self) {

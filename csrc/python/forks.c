@@ -1,6 +1,23 @@
 /* Forks of the process while traces are replayed without the GIL. */
 #include "extension.h"
 
+#ifdef _WIN32 /* has no fork */
+
+int forks_watch(void) {
+    return 0;
+}
+
+void forks_hold_off(void) {
+}
+
+void forks_let_go(void) {
+}
+
+unsigned forks_generation(void) {
+    return 1;
+}
+
+#else
 #include <pthread.h>
 
 /* Of the process, as a fork is: the one state that no module has. Events are run by readers, and a
@@ -44,3 +61,5 @@ void forks_let_go(void) {
 unsigned forks_generation(void) {
     return generation;
 }
+
+#endif

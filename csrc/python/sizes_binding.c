@@ -54,7 +54,7 @@ static bool check_range(unsigned long long first, unsigned long long last) {
 }
 
 /* With the GIL: a signal, or what progress() raises, ends the search. */
-static bool tell(PyObject *progress, uint64_t done) {
+static bool say(PyObject *progress, uint64_t done) {
     if (PyErr_CheckSignals() != 0) return false;
     if (progress == Py_None) return true;
     PyObject *answer = PyObject_CallFunction(progress, "K", (unsigned long long)done);
@@ -84,7 +84,7 @@ static PyObject *run_best_fit(struct rh_best_fit *search, unsigned long long mos
         Py_BEGIN_ALLOW_THREADS;
         result = rh_best_fit_run(search, left < EVENTS_AT_ONCE ? left : EVENTS_AT_ONCE);
         Py_END_ALLOW_THREADS;
-        if (!tell(progress, search->done)) return NULL;
+        if (!say(progress, search->done)) return NULL;
     }
     return result == RH_BEST_FIT_DONE ? list_of(&search->runs) : PyErr_NoMemory();
 }
@@ -95,7 +95,7 @@ static PyObject *run_beside(struct rh_beside *search, PyObject *progress) {
         Py_BEGIN_ALLOW_THREADS;
         result = rh_beside_run(search, EVENTS_AT_ONCE / 8);
         Py_END_ALLOW_THREADS;
-        if (!tell(progress, search->event)) return NULL;
+        if (!say(progress, search->event)) return NULL;
     }
     return result == RH_BEST_FIT_DONE ? list_of(&search->runs) : PyErr_NoMemory();
 }
@@ -170,7 +170,7 @@ static PyObject *run_sbrk(struct heap *heap, struct rh_sbrk_sizes *search, PyObj
             return heap_raise_last_fault(heap, (int64_t)search->replay->done);
         if (result == RH_SBRK_BROKEN)
             return PyErr_Format(PyExc_ValueError, "event %zu is none", search->replay->done);
-        if (!tell(progress, search->done)) return NULL;
+        if (!say(progress, search->done)) return NULL;
     }
     return result == RH_SBRK_DONE ? list_of(&search->runs) : PyErr_NoMemory();
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import mmap
 import os
 import select
@@ -59,6 +58,8 @@ class Process:
     def __init__(self, options: Options, size: int, base_address: int) -> None:
         if not hasattr(os, "memfd_create"):
             raise OSError("a foreign allocator's process needs Linux")
+        import fcntl  # Windows has none
+
         program = runner(bits_of(options.library), options.cc)
         self._timeout = options.timeout
         self._pid = os.getpid()
