@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -26,10 +27,9 @@ TESTS = (
 FOREIGN = ("rh_foreign.h", "runner.c", "events.c", "events.h", "shared.h")
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
-    )
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -103,11 +103,33 @@ def python(version: str) -> Path:
     return found[-1] if found else Path(tool(f"python{version}"))
 
 
+#: The oldest glibc that a wheel built here may ask for: 2.17, of 2012.
+POLICY = "manylinux_2_17_x86_64"
+
+
+def test_the_wheel_is_manylinux(wheel: Path, tmp_path: Path) -> None:
+    """Whatever glibc it was built with: as old a one has all that it takes."""
+    if platform.machine() != "x86_64":
+        missing("an x86-64 machine")
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", venv)
+    run(venv / "bin" / "pip", "install", "-q", "auditwheel==6.8.2")
+    said = " ".join(run(venv / "bin" / "auditwheel", "show", wheel).split())
+    found = re.search(r'the following platform tag: "([^"]+)"', said)
+    assert found is not None, said
+    assert found[1] == POLICY
+
+
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
 def test_the_wheel_works(version: str, wheel: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     run(python(version), "-m", "venv", venv)
-    run(venv / "bin" / "pip", "install", "-q", wheel, "pytest", "hypothesis")
+    # No compiler is at hand, nor asked for: of what it depends on there are wheels.
+    bare = {**os.environ, "PATH": str(venv / "bin"), "CC": "none"}
+    words = ("install", "-q", "--only-binary=:all:", wheel)
+    run(venv / "bin" / "pip", *words, env=bare)
+    assert "heap_4" in run(venv / "bin" / "rtosheap", "demo", cwd=tmp_path, env=bare)
+    run(venv / "bin" / "pip", "install", "-q", "pytest", "hypothesis")
     out = run(
         venv / "bin" / "pytest", "-q", "-p", "no:cacheprovider", "-m", "", *TESTS, cwd=tmp_path
     )

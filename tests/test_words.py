@@ -24,7 +24,16 @@ FORBIDDEN = re.compile(
 )
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 PAGES = [
-    *(ROOT / name for name in ("README.md", "csrc/README.md", "notebooks/README.md")),
+    *(
+        ROOT / name
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "csrc/README.md",
+            "notebooks/README.md",
+        )
+    ),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(path for path in (PACKAGE / "reports" / "viewer").iterdir() if path.is_file()),
 ]
