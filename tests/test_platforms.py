@@ -41,7 +41,7 @@ LIBC = {
 #: Of one, by their names in objects without the leading underscore that macOS has.
 FURTHER = {
     "macos": {
-        *("__memcpy_chk", "_tlv_bootstrap", "bzero", "malloc_size", "setjmp"),
+        *("__bzero", "__memcpy_chk", "_tlv_bootstrap", "bzero", "malloc_size", "setjmp"),
         *("pthread_atfork", "pthread_once"),
         *(f"pthread_rwlock_{what}" for what in ("init", "rdlock", "unlock", "wrlock")),
     },

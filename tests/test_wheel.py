@@ -103,21 +103,21 @@ def python(version: str) -> Path:
     return found[-1] if found else Path(tool(f"python{version}"))
 
 
-#: The oldest glibc that a wheel built here may ask for: 2.17, of 2012.
-POLICY = "manylinux_2_17_x86_64"
+#: Of glibc 2, the newest release whose names a wheel takes that is built with Debian 12's: systems
+#: since 2021 have it. Published wheels are built with that of manylinux_2_28.
+GLIBC = 34
 
 
 def test_the_wheel_is_manylinux(wheel: Path, tmp_path: Path) -> None:
-    """Whatever glibc it was built with: as old a one has all that it takes."""
     if platform.machine() != "x86_64":
         missing("an x86-64 machine")
     venv = tmp_path / "venv"
     run(sys.executable, "-m", "venv", venv)
     run(venv / "bin" / "pip", "install", "-q", "auditwheel==6.8.2")
     said = " ".join(run(venv / "bin" / "auditwheel", "show", wheel).split())
-    found = re.search(r'the following platform tag: "([^"]+)"', said)
+    found = re.search(r'following platform tag: "manylinux_2_(\d+)_x86_64"', said)
     assert found is not None, said
-    assert found[1] == POLICY
+    assert int(found[1]) <= GLIBC
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
