@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from needs import ROOT
 import rtosheap
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 CITATION = (ROOT / "CITATION.cff").read_text()
 HOOKS = (ROOT / ".pre-commit-config.yaml").read_text()
 WORKFLOW = (ROOT / ".github" / "workflows" / "wheels.yml").read_text()
-WORKFLOWS = ("--builtin-schema", "vendor.github-workflows")
+CHECK_WORKFLOW = (
+    *("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+    ".github/workflows/wheels.yml",
+)
 
 
 def cited(key: str) -> str:
@@ -25,8 +30,12 @@ def cited(key: str) -> str:
     return value
 
 
-def test_the_version_is_cited() -> None:
+def test_the_newest_version_is_cut() -> None:
+    unreleased, newest, *_ = re.findall(r"^## \[([^]]+)\](?: - (.*))?$", CHANGELOG, re.MULTILINE)
+    assert unreleased == ("Unreleased", "")
+    assert newest == (rtosheap.__version__, cited("date-released"))
     assert cited("version") == rtosheap.__version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", newest[1])
 
 
 def test_licence_and_name() -> None:
@@ -70,11 +79,11 @@ def test_a_tag_publishes_what_was_built() -> None:
     [
         ("cffconvert==2.0.0", ["cffconvert", "--validate", "-i", "CITATION.cff"]),
         ("pre-commit==4.7.0", ["pre-commit", "validate-config", ".pre-commit-config.yaml"]),
-        ("check-jsonschema", ["check-jsonschema", *WORKFLOWS, ".github/workflows/wheels.yml"]),
+        ("check-jsonschema==0.39.0", CHECK_WORKFLOW),
     ],
     ids=["citation", "hooks", "workflow"],
 )
-def test_files_are_of_their_format(package: str, words: list[str], tmp_path: Path) -> None:
+def test_files_are_of_their_format(package: str, words: Sequence[str], tmp_path: Path) -> None:
     """By each format's own tool, whose dependencies are not ours."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
