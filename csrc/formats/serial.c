@@ -37,7 +37,8 @@ static bool ends_prefix(uint8_t byte) {
              (byte >= 'a' && byte <= 'z') || byte == '_' || byte == '#');
 }
 
-/* The one place in a line where an event begins; NULL if there is none, or another, or an escape. */
+/* The one place in a line where an event begins; NULL if there is none, or another, or an escape.
+ */
 static const uint8_t *only_start(const uint8_t *const line) {
     const uint8_t *found = NULL;
     for (const uint8_t *at = line; *at != '\n'; at++) {
