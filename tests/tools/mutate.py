@@ -10,7 +10,7 @@ compile, or that compile to the same code, do not count.
 
 A round draws, of each target, mutants that no other round has tried: so its first verdicts tell of
 all code, not of the tests that were written for the last sample. Each verdict is added to
-tests/coverage/mutants.jsonl as it is known, and what the round has there is not tried again (but
+tests/coverage/mutants.jsonl.gz as it is known, and what the round has there is not tried again (but
 its survivors alone are, with --again): so a run may end at any time and go on later, with a larger
 sample, too. The report has the reasons that tests/coverage/MUTATION.md gives.
 """
@@ -18,6 +18,7 @@ sample, too. The report has the reasons that tests/coverage/MUTATION.md gives.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import re
@@ -54,8 +55,8 @@ count but *now*; *gone* are survivors whose code was redundant or was rewritten,
 first* and do not count *now*. Each met the tests that `tests/tools/mutation_judge.py` names for its
 target, one of Python from round 4 on those of them that run its line: the quickest first, up to
 {budget:.0f} seconds of the processor in all, in round 4 up to 10. Other tests may kill more: so
-where that leaves many out, as in inspection, the share *at first* is a lower bound. `mutants.jsonl`
-has each that was tried, and its verdicts.
+where that leaves many out, as in inspection, the share *at first* is a lower bound.
+`mutants.jsonl.gz` has each that was tried, and its verdicts.
 """
 COLUMNS = ("tried", "no other code", "equivalent", "new", "killed at first", "gone", "killed now")
 
@@ -97,7 +98,8 @@ class Verdicts:
         self.last: dict[Key, str] = {}
         self.rounds: dict[Key, int] = {}  # 0: it was in no sample
         self.new: set[Key] = set()  # their code was written in their round
-        for line in path.read_text().splitlines() if path.exists() else ():
+        lines = gzip.decompress(path.read_bytes()).splitlines() if path.exists() else ()
+        for line in lines:
             row = json.loads(line)
             key = tuple(row["key"])
             self.first.setdefault(key, row["verdict"])
@@ -132,7 +134,7 @@ def tell(judge: Judge, row: tuple[str, Mutant], options: Any, checked: set[str])
         told = {"round": options.round, "key": mutant.key, "verdict": verdict}
         if is_new(mutant, options.since):
             told["new"] = True
-        with Path(options.results).open("a") as file:
+        with gzip.open(options.results, "at") as file:
             file.write(json.dumps(told) + "\n")
         print(f"{verdict}: {mutant}", file=sys.stderr, flush=True)
     return bool(verdict)
@@ -257,7 +259,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--results", default=COVERAGE / "mutants.jsonl", help="another file of them"
+        "--results", default=COVERAGE / "mutants.jsonl.gz", help="another file of them"
     )
     parser.add_argument("--round", type=int, help="its number")
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
