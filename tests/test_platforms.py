@@ -22,7 +22,7 @@ import pytest
 from needs import ROOT, missing, tool
 
 PYTHON_H = sysconfig.get_paths()["include"]
-WARNINGS = ("-std=c11", "-O0", "-Wall", "-Wextra", "-Werror")
+WARNINGS = ("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror")
 MODULES = ("_core", "_formats", "_lab")
 WINDOWS = (
     *("-target", "x86_64-windows-gnu"),
