@@ -49,7 +49,7 @@ def test_hooks_have_the_versions_of_the_lint_extra() -> None:
     assert set(pinned) == {one for one in lint if re.match("ruff|clang-format", one)}
     style = (ROOT / ".ci" / "run").read_text().partition("== style")[2].partition("echo")[0]
     tools = {re.split("[ =]", one)[0] for one in re.findall(r"entry: (.*)", HOOKS)}
-    assert tools == set(re.findall(r"lint/bin/(?!pip)([\w-]+)", style))
+    assert tools == set(re.findall(r"\.venv/bin/(?!python)([\w-]+)", style))
 
 
 def test_wheels_are_tried_in_every_python() -> None:

@@ -39,7 +39,7 @@ DAYS = (
         ({}, [SMALLEST, PEAK, NEEDED, FATE]),
         ({"exact": False}, [("smallest size found", "12,345 bytes"), PEAK, NEEDED, FATE]),
         (
-            {"exact": False, "loss": (("reused_live_id", 3),)},
+            {"exact": False, "warnings": ("the recording is not complete: 3 events",)},
             [("smallest size for what was recorded", "12,345 bytes"), PEAK, NEEDED, FATE],
         ),
         ({"peak_live_bytes": 0}, [SMALLEST, NEEDED, FATE]),

@@ -257,7 +257,7 @@ def test_the_memory_of_post_mortem_mode_begins_within_a_packet():
         skipped = len(data) - (len(target.data) - at)  # a time of 0 may end the last of them
         assert skipped - trace.loss.damaged_bytes in (0, 1)
         assert "the end of a longer one" in trace.meta["incomplete"]
-        assert trace.meta["incomplete"] in doubts(trace, 4)
+        assert any(trace.meta["incomplete"] in said for said in doubts(trace, 4))
         mallocs = [row[1:3] for row in rows[first:] if row[0] == "m"]
         assert [row[1:3] for row in events_of(trace) if row[0] == "m"] == mallocs
         assert "(startup)" not in (trace.task_names or ())
