@@ -26,6 +26,7 @@ SMALLEST = ("smallest size", "12,345 bytes")
 PEAK = ("peak of live bytes", "10,000 (ratio 1.234)")
 NEEDED = ("needed by", "event 1,234")
 FATE = ("total minus minimum ever free", "11,000, which fails at event 5,678")
+LACKING = "the recording is not complete: 3 events"
 DAYS = (
     OwnMinimum("monday", 12_000, 3, 12_000, 9000, None),
     OwnMinimum("tuesday", 12_345, 1234, 12_345, 10_000, 5678),
@@ -39,8 +40,14 @@ DAYS = (
         ({}, [SMALLEST, PEAK, NEEDED, FATE]),
         ({"exact": False}, [("smallest size found", "12,345 bytes"), PEAK, NEEDED, FATE]),
         (
-            {"exact": False, "warnings": ("the recording is not complete: 3 events",)},
-            [("smallest size for what was recorded", "12,345 bytes"), PEAK, NEEDED, FATE],
+            {"exact": False, "warnings": (LACKING,)},
+            [
+                ("smallest size for what was recorded", "12,345 bytes"),
+                PEAK,
+                NEEDED,
+                FATE,
+                ("warning", LACKING),
+            ],
         ),
         ({"peak_live_bytes": 0}, [SMALLEST, NEEDED, FATE]),
         (
