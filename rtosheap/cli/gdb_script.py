@@ -191,7 +191,7 @@ def _firmware(args: argparse.Namespace, opening: dict[str, Any]) -> Elf | None:
     files = [args.elf] if args.elf else [str(name) for name in opening.get("files", ())]
     found: list[tuple[int, Elf]] = []
     for elf in map(read_elf, files):
-        places = {symbol.name.partition(".")[0]: symbol.value for symbol in elf.symbols or ()}
+        places = {symbol.plain: symbol.value for symbol in elf.symbols or ()}
         moved = Counter(marks[mark] - places[mark] for mark in marks if mark in places)
         # They differ where gdb has one of the names from another program, or a local variable.
         if len(moved) == 1:

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from rtosheap.cli import _arguments, _looking, _output
-from rtosheap.device import Elf, Memory, Target, load_memory, loaded, own_elf, read_elf
+from rtosheap.device import Elf, Memory, Target, firmware_of, load_memory, read_elf
 from rtosheap.heaps.layout import DEFAULT_BASE
 
 ABOUT = """\
@@ -67,16 +67,14 @@ def run(args: argparse.Namespace) -> int:
 def _seen(args: argparse.Namespace) -> _looking.Seen:
     if (args.dump is None) == (args.target is None):
         raise ValueError("give DUMP, a file, or --target HOST:PORT, one of them")
-    elf = None if args.elf is None else read_elf(args.elf)
     if args.target is None:
         base = DEFAULT_BASE if args.base is None else args.base
         memory = load_memory(args.dump, base=base)
-        if elf is None and args.arena is None and not args.regions:
-            elf = own_elf(args.dump)
-        elf = None if elf is None else loaded(elf, args.dump)
-        return _looking.look(memory, elf, args)
+        alone = args.elf is None and (args.arena is not None or args.regions)
+        return _looking.look(memory, None if alone else firmware_of(args.dump, args.elf), args)
     if args.base is not None:
         raise ValueError("--base is for raw bytes of a file; a target has its addresses (--arena)")
+    elf = None if args.elf is None else read_elf(args.elf)
     with Target(args.target) as target:
         return _looked_twice(target, elf, args)
 

@@ -1,7 +1,7 @@
 """Memory of a device, of files or of a gdb server, and the symbols of its firmware."""
 
 from rtosheap.device.core import write_core
-from rtosheap.device.dump import Dump, find_heap, load_dump, loaded, own_elf
+from rtosheap.device.dump import Dump, find_heap, firmware_of, load_dump
 from rtosheap.device.elf import Elf, Member, Section, Segment, Symbol, read_firmware
 from rtosheap.device.memory import Arena, Memory, load_memory
 from rtosheap.device.pointers import Pointer, find_pointers, variable_at
@@ -36,11 +36,10 @@ __all__ = [
     "find_pointers",
     "find_regions",
     "find_tasks",
+    "firmware_of",
     "load_dump",
     "load_memory",
     "load_symbols",
-    "loaded",
-    "own_elf",
     "read_elf",
     "read_firmware",
     "variable_at",

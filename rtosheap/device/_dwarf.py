@@ -37,13 +37,8 @@ def members(
     where its variable lies serves as well. With `pointed` those of what it, or each element of the
     array that it is, points to.
     """
-    name = variable.encode()
-    needles = _needles(dwarf, name)
-    vague: Any = None
-    for unit in dwarf.iter_CUs():
-        held = _bytes(dwarf.debug_info_sec, unit.cu_offset, unit.size)
-        if not any(needle in held for needle in needles):
-            continue
+    name, vague = variable.encode(), None
+    for unit in _units(dwarf, name):
         for entry in _children(unit.get_top_DIE()):
             if entry.tag != "DW_TAG_variable" or _value(entry, "DW_AT_name") != name:
                 continue
@@ -57,13 +52,8 @@ def members(
 
 def arrays(dwarf: Any, kind: str) -> list[tuple[str, int]]:
     """The variables that are arrays of a type, in functions too: name and address of each."""
-    name = kind.encode()
-    needles = _needles(dwarf, name)
-    found = []
-    for unit in dwarf.iter_CUs():
-        held = _bytes(dwarf.debug_info_sec, unit.cu_offset, unit.size)
-        if not any(needle in held for needle in needles):
-            continue
+    name, found = kind.encode(), []
+    for unit in _units(dwarf, name):
         for entry in _all_below(unit.get_top_DIE()):
             if entry.tag != "DW_TAG_variable" or "DW_AT_name" not in entry.attributes:
                 continue
@@ -76,15 +66,11 @@ def arrays(dwarf: Any, kind: str) -> list[tuple[str, int]]:
 def has_function(dwarf: Any, name: str) -> bool:
     """Whether a function of a name is described, as one that was inlined everywhere still is."""
     wanted = name.encode()
-    needles = _needles(dwarf, wanted)
-    for unit in dwarf.iter_CUs():
-        held = _bytes(dwarf.debug_info_sec, unit.cu_offset, unit.size)
-        if any(needle in held for needle in needles) and any(
-            entry.tag == "DW_TAG_subprogram" and _value(entry, "DW_AT_name") == wanted
-            for entry in _children(unit.get_top_DIE())
-        ):
-            return True
-    return False
+    return any(
+        entry.tag == "DW_TAG_subprogram" and _value(entry, "DW_AT_name") == wanted
+        for unit in _units(dwarf, wanted)
+        for entry in _children(unit.get_top_DIE())
+    )
 
 
 def _is(entry: Any, name: bytes) -> bool:
@@ -96,6 +82,15 @@ def _is(entry: Any, name: bytes) -> bool:
         if _value(entry, "DW_AT_name") == name:
             return True
     return False
+
+
+def _units(dwarf: Any, name: bytes) -> Iterator[Any]:
+    """The units that may have a name."""
+    needles = _needles(dwarf, name)
+    for unit in dwarf.iter_CUs():
+        held = _bytes(dwarf.debug_info_sec, unit.cu_offset, unit.size)
+        if any(needle in held for needle in needles):
+            yield unit
 
 
 def _needles(dwarf: Any, name: bytes) -> list[bytes]:

@@ -13,7 +13,7 @@ from rtosheap.device.symbols import Firmware, find_arena, find_regions, load_sym
 from rtosheap.heaps.layout import Layout
 from rtosheap.heaps.state import ImageState
 
-__all__ = ["Dump", "find_heap", "load_dump", "loaded", "own_elf"]
+__all__ = ["Dump", "find_heap", "firmware_of", "load_dump"]
 
 _MOST_LIVE = 1 << 28  # bytes that a target is asked for at once
 _Path = str | os.PathLike[str]
@@ -84,8 +84,8 @@ def load_dump(
         A damaged file, or one that does not hold the heap.
     """
     memory = load_memory(path, base=base)
-    if elf is None and arena is None and not regions:
-        elf = own_elf(path)
+    if elf is not None or (arena is None and not regions):
+        elf = firmware_of(path, elf)
     return find_heap(memory, kind, elf=elf, arena=arena, regions=regions, word_size=word_size)
 
 
@@ -132,33 +132,38 @@ def find_heap(
     return Dump(data, found.base, found.word, found.state, found.notes, found.releases)
 
 
-def own_elf(path: _Path) -> Elf | None:
-    """A dump itself, where it is an ELF file with symbols; None for any other."""
-    data = Path(path).read_bytes()
-    elf = Elf(data, os.fspath(path)) if data.startswith(MAGIC) else None
-    return elf if elf is not None and elf.symbols is not None else None
-
-
-def loaded(elf: Elf, path: _Path) -> Elf:
-    """A firmware with the addresses that it had when a dump was made.
+def firmware_of(path: _Path, elf: Firmware | None = None) -> Elf | None:
+    """The firmware that ran where a dump was made, with the addresses that it had there.
 
     A program of a host is loaded anywhere, and the core file of one says where; of all else the
     addresses are those of its ELF.
 
     Parameters
     ----------
-    elf : Elf
     path : path-like
         The dump.
+    elf : path-like or Elf, optional
+        By default the dump itself, where it is an ELF file with symbols.
+
+    Returns
+    -------
+    Elf or None
+        None where no `elf` is given, and the dump is none.
 
     Raises
     ------
     ValueError
-        If the dump is a damaged ELF file.
+        If one of the two is a damaged ELF file.
     """
     data = Path(path).read_bytes()
-    entry = Elf(data, os.fspath(path)).entry_when_dumped if data.startswith(MAGIC) else None
-    return elf if entry in (None, elf.entry) else elf.moved_by(entry - elf.entry)
+    dump = Elf(data, os.fspath(path)) if data.startswith(MAGIC) else None
+    if elf is None:
+        return None if dump is None or dump.symbols is None else dump
+    firmware = read_elf(elf)
+    entry = None if dump is None else dump.entry_when_dumped
+    return (
+        firmware if entry in (None, firmware.entry) else firmware.moved_by(entry - firmware.entry)
+    )
 
 
 def _given(arena: tuple[int, int | None] | None, memory: Memory) -> tuple[int, int]:

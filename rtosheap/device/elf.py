@@ -109,6 +109,11 @@ class Symbol(NamedTuple):
     def __repr__(self) -> str:
         return record_text(self, addresses=("value",))
 
+    @property
+    def plain(self) -> str:
+        """The name without that suffix."""
+        return self.name.partition(".")[0]
+
 
 class Elf:
     """An ELF file, of any machine.
@@ -192,6 +197,12 @@ class Elf:
         with self._reading("symbols"):
             tables = [part for part in self._sections if part["sh_type"] == "SHT_SYMTAB"]
             return [symbol for table in tables for symbol in self._of(table)] if tables else None
+
+    @cached_property
+    def variables(self) -> list[Symbol]:
+        """The variables by their addresses; none where the file was stripped."""
+        variables = (symbol for symbol in self.symbols or () if symbol.kind == "object")
+        return sorted(variables, key=lambda symbol: symbol.value)
 
     @property
     def entry(self) -> int:

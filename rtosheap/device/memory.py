@@ -188,4 +188,4 @@ def _hex_pieces(data: bytes, name: str) -> list[tuple[int, bytes]]:
             upper = int.from_bytes(body, "big") << (4 if record_type == 2 else 16)
     if not ended:
         raise ValueError(f"{name}: the end record is missing; the file was cut short")
-    return sorted(pieces.items())
+    return list(pieces.items())

@@ -103,10 +103,7 @@ class _Variables:
 
     def __init__(self, elf: Elf) -> None:
         self._elf = elf
-        self._all = sorted(
-            (symbol for symbol in elf.symbols or () if symbol.kind == "object"),
-            key=lambda symbol: symbol.value,
-        )
+        self._all = elf.variables
         self._members: dict[tuple[str, int], Mapping[str, Member]] = {}
 
     def places(self) -> list[tuple[int, int]]:
@@ -134,7 +131,7 @@ class _Variables:
         if at < 0 or address >= self._all[at].value + max(1, self._all[at].size):
             return None
         symbol = self._all[at]
-        offset, name = address - symbol.value, symbol.name.partition(".")[0]
+        offset, name = address - symbol.value, symbol.plain
         which = name, symbol.value  # several modules may have a static of the name
         if which not in self._members:
             self._members[which] = self._described(*which)

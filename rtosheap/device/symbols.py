@@ -129,8 +129,7 @@ def load_symbols(path: Firmware) -> Symbols:
     table: dict[str, tuple[int, int]] = {}
     for symbol in elf.symbols:
         if symbol.kind in ("object", "none"):
-            plain = symbol.name.partition(".")[0]  # the compiler's suffix of a static's name
-            table.setdefault(plain, (symbol.value, symbol.size))
+            table.setdefault(symbol.plain, (symbol.value, symbol.size))
     functions = frozenset(symbol.name for symbol in elf.symbols if symbol.kind == "function")
     if _OWN not in table:
         link = _link(elf, table.get("xStart"))
@@ -269,7 +268,7 @@ def find_regions(memory: Memory, path: Firmware) -> tuple[str, list[tuple[int, i
                 at, end = symbol.value, symbol.value + symbol.size
                 regions = _regions_at(whole, at, elf.word, end)
                 if regions and all(memory.read(*region) is not None for region in regions):
-                    arrays[symbol.name.partition(".")[0]] = regions
+                    arrays[symbol.plain] = regions
     if not arrays and not memory.live:  # a guess that takes a look at all there is
         arrays = _nameless(memory, whole, elf, _end_of_heap(whole, load_symbols(elf)))
     known = {label: regions for label, regions in arrays.items() if regions}

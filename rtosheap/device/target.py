@@ -10,7 +10,6 @@ import re
 import socket
 import time
 from binascii import unhexlify
-from types import TracebackType
 from typing import NoReturn, Self
 
 __all__ = ["Target"]
@@ -98,12 +97,7 @@ class Target:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

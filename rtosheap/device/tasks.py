@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rtosheap.device.elf import Elf, Member
+from rtosheap.device.elf import Elf, Member, Symbol
 from rtosheap.device.memory import Memory
 from rtosheap.tables import record_text
 
@@ -83,7 +83,7 @@ def find_tasks(memory: Memory, elf: Elf) -> Tasks:
     ValueError
         If the ELF is damaged.
     """
-    places = {symbol.name.partition(".")[0]: symbol for symbol in elf.symbols or ()}
+    places = {symbol.plain: symbol for symbol in elf.symbols or ()}
     current = next((name for name in _CURRENT if name in places), None)
     if current is None:
         return Tasks(notes=("the ELF has no pxCurrentTCB: which tasks there are is not known",))
@@ -95,73 +95,65 @@ def find_tasks(memory: Memory, elf: Elf) -> Tasks:
                 "the tasks' names",
             )
         )
-    found: dict[int, None] = {}
-    notes: list[str] = []
+    lists = _Lists(memory, elf, tcb)
     place = places[current]
     for at in range(place.value, place.value + max(place.size, elf.word), elf.word):
         running = memory.word(at, elf.word)
         if running:
-            found[running] = None
-    lost = [
-        name for name in _LISTS
-        if name in places and not _follow(memory, elf, name, places[name].value, tcb, found)
-    ]  # fmt: skip
+            lists.tasks[running] = None
+    notes: list[str] = []
+    lost = [name for name in _LISTS if name in places and not lists.follow(places[name])]
     if lost:
         notes.append(f"tasks may be missing: {', '.join(lost)} could not be followed to its end")
-    tasks = [_task(memory, elf.word, at, tcb) for at in found]
+    tasks = [_task(memory, elf.word, at, tcb) for at in lists.tasks]
     if None in tasks:
         notes.append(f"{tasks.count(None)} control blocks of tasks could not be read")
     return Tasks(tuple(task for task in tasks if task is not None), tuple(notes))
 
 
-def _follow(
-    memory: Memory,
-    elf: Elf,
-    name: str,
-    address: int,
-    tcb: Mapping[str, Member],
-    found: dict[int, None],
-) -> bool:
-    """Add the tasks in a list, or in each of an array of lists; whether all could be read."""
-    item = next((item for item in _IN_LIST if item in tcb), None)
-    members = elf.members(name, address)
-    if item is None or members is None:
-        return False
-    link, owner = (
-        tcb[f"{item}.{part}"].offset - tcb[item].offset if f"{item}.{part}" in tcb else None
-        for part in ("pxNext", "pvOwner")
-    )
-    heads = list(_heads(members))
-    if link is None or owner is None or not heads:
-        return False
-    return all(
-        _walk(memory, elf.word, address + end, address + first, link, owner, found)
-        for end, first in heads
-    )
+class _Lists:
+    """A kernel's lists of tasks, and what was found in them."""
 
+    def __init__(self, memory: Memory, elf: Elf, tcb: Mapping[str, Member]) -> None:
+        #: Addresses of control blocks, in the order in which they were found.
+        self.tasks: dict[int, None] = {}
+        self._memory, self._elf, self._word = memory, elf, elf.word
+        item = next((item for item in _IN_LIST if item in tcb), "")
+        link, owner = (tcb.get(f"{item}.{part}") for part in ("pxNext", "pvOwner"))
+        #: Bytes from an item to its link and to its owner; None where no type tells.
+        self._item: tuple[int, int] | None = None
+        if link is not None and owner is not None:
+            start = tcb[item].offset
+            self._item = link.offset - start, owner.offset - start
 
-def _heads(members: Mapping[str, Member]) -> Iterator[tuple[int, int]]:
-    """Where in a variable the ends of its lists are, and their links to the first item."""
-    for path, member in members.items():
-        if path.rpartition(".")[2] == "xListEnd" and f"{path}.pxNext" in members:
-            yield member.offset, members[f"{path}.pxNext"].offset
-
-
-def _walk(
-    memory: Memory, word: int, end: int, first: int, link: int, owner: int, found: dict[int, None]
-) -> bool:
-    """Add the owners of a list's items; whether it led from its first link back to its end."""
-    at, seen = memory.word(first, word), set[int]()
-    while at != end:
-        if not at:
-            return at == 0 and not seen  # a list that the kernel has not yet set up
-        task = memory.word(at + owner, word)
-        if not task or at in seen or len(found) >= _MOST:
+    def follow(self, place: Symbol) -> bool:
+        """Add the tasks in a list, or in each of an array of lists; whether all could be read."""
+        members = self._elf.members(place.plain, place.value) or {}
+        # Where the ends of the lists are, and their links to the first item.
+        heads = [
+            (member.offset, members[f"{path}.pxNext"].offset)
+            for path, member in members.items()
+            if path.rpartition(".")[2] == "xListEnd" and f"{path}.pxNext" in members
+        ]
+        if self._item is None or not heads:
             return False
-        seen.add(at)
-        found[task] = None
-        at = memory.word(at + link, word)
-    return True
+        return all(
+            self._walk(place.value + end, place.value + first, *self._item) for end, first in heads
+        )
+
+    def _walk(self, end: int, first: int, link: int, owner: int) -> bool:
+        """Add the owners of a list's items; whether it led from its first link back to its end."""
+        at, seen = self._memory.word(first, self._word), set[int]()
+        while at != end:
+            if not at:
+                return at == 0 and not seen  # a list that the kernel has not yet set up
+            task = self._memory.word(at + owner, self._word)
+            if not task or at in seen or len(self.tasks) >= _MOST:
+                return False
+            seen.add(at)
+            self.tasks[task] = None
+            at = self._memory.word(at + link, self._word)
+        return True
 
 
 def _task(memory: Memory, word: int, at: int, tcb: Mapping[str, Member]) -> Task | None:
