@@ -8,33 +8,14 @@ from __future__ import annotations
 import enum
 import importlib
 import inspect
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_ext"))
+
+from public_names import PACKAGES as PUBLIC
+
 RECORDED = Path(__file__).parent / "data" / "public_names.txt"
-#: What users import from: each says `__all__`.
-PUBLIC = (
-    "rtosheap",
-    "rtosheap.allocators",
-    "rtosheap.comparison",
-    "rtosheap.corruption",
-    "rtosheap.cortexm",
-    "rtosheap.data",
-    "rtosheap.device",
-    "rtosheap.fragmentation",
-    "rtosheap.freertos",
-    "rtosheap.heaps",
-    "rtosheap.inspection",
-    "rtosheap.kinds",
-    "rtosheap.plot",
-    "rtosheap.replays",
-    "rtosheap.reports",
-    "rtosheap.risk",
-    "rtosheap.sizing",
-    "rtosheap.testing",
-    "rtosheap.traces",
-    "rtosheap.traces.changes",
-    "rtosheap.traces.formats",
-)
 
 
 def signature(thing: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ _COLUMNS = "100"
 
 def write(path: Path) -> None:
     """Write the page; one that would stay the same is left as it is."""
-    from rtosheap.cli import _HELP, COMMANDS, _parser
+    from rtosheap.cli import _HELP, COMMANDS, _load, _parser
 
     os.environ["COLUMNS"] = _COLUMNS
     out = ["# The command line", "", "```text", _HELP.rstrip(), "```", ""]
     for name in COMMANDS:
-        command = importlib.import_module(f"rtosheap.cli.{name.replace('-', '_')}")
-        text = _parser.parser_of(name, command).format_help().rstrip()
+        text = _parser.parser_of(name, _load(name)).format_help().rstrip()
         out += [f"## rtosheap {name}", "", "```text", text, "```", ""]
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "\n".join(out)

@@ -159,7 +159,7 @@ def _called(word: str = "--help", *rest: str) -> tuple[int, str]:
     elif word.partition("=")[0] == "--print-completion":
         return _load("_completion").run((word, *rest)), ""
     elif word in COMMANDS:
-        command = _load(word.replace("-", "_"))
+        command = _load(word)
         args = _load("_parser").parse(word, command, rest)
         return command.run(args), ""
     else:
@@ -169,6 +169,7 @@ def _called(word: str = "--help", *rest: str) -> tuple[int, str]:
 
 
 def _load(name: str) -> Any:
+    name = name.replace("-", "_")
     return importlib.import_module(f"rtosheap.cli.{name}")
 
 

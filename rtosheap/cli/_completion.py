@@ -46,7 +46,7 @@ def _whole_parser() -> Parser:
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     for name in COMMANDS:
-        one = parser_of(name, _load(name.replace("-", "_")))
+        one = parser_of(name, _load(name))
         commands.add_parser(name, help=one.description, parents=[one], add_help=False)
     return parser
 

@@ -61,6 +61,12 @@ def add_heap(parser: Any, *, arena: str) -> None:
     _arguments.add_json(parser)
 
 
+def check_live(args: argparse.Namespace) -> None:
+    """ValueError for an option that a live target has no use for."""
+    if args.base is not None:
+        raise ValueError("--base is for raw bytes of a file; a target has its addresses (--arena)")
+
+
 def look(memory: Memory, elf: Elf | None, args: argparse.Namespace, *, around: bool = True) -> Seen:
     """The heap in a memory, as far as the arguments and the ELF tell where; `around`: with what the
     firmware's tasks and variables say of its blocks.

@@ -16,9 +16,14 @@ from rtosheap.work import Progress
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
+    print(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """One JSON document."""
     import json
 
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def print_pairs(title: str, pairs: Sequence[tuple[str, str]]) -> None:

@@ -9,7 +9,7 @@ from rtosheap.cli import _arguments
 from rtosheap.kinds import NAMES
 from rtosheap.requests import requested
 from rtosheap.traces import formats
-from rtosheap.traces.doubts import doubts, lacks
+from rtosheap.traces.doubts import further_doubts
 from rtosheap.traces.loss import described
 from rtosheap.work import named
 
@@ -83,6 +83,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{int(trace.meta['set_aside_bytes']):,} bytes are needed outside the heap.")
     for text in described(trace.loss, trace.dropped):
         print(text)
-    for text in doubts(trace, args.word_size or 4)[bool(lacks(trace)) :]:
+    for text in further_doubts(trace, args.word_size or 4):
         print(text)
     return 0

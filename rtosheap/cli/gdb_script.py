@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rtosheap import device
-from rtosheap.cli import _arguments, _failures, _looking, _parser
+from rtosheap.cli import _arguments, _failures, _looking, _output, _parser
 from rtosheap.device import Elf, Memory, read_elf, write_core
 from rtosheap.inspection import who
 from rtosheap.kinds import NAMES, layout_of
@@ -164,8 +164,7 @@ def _done(session: Session, opening: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"command is {name!r}; it must be one of {', '.join(_VERBS)}")
     words = [str(word) for word in opening.get("arguments", ())]
     args = _parsed(name, verb, words)
-    if args.base is not None:
-        raise ValueError("--base is for raw bytes of a file; a target has its addresses (--arena)")
+    _looking.check_live(args)
     elf = _firmware(args, opening)
     memory = Memory((), session.read)
     if elf is None and args.arena is None and not args.regions:
@@ -223,7 +222,7 @@ def _asked(session: Session, args: argparse.Namespace) -> list[str]:
 
 def _text(seen: _looking.Seen, args: argparse.Namespace, lines: list[str]) -> dict[str, Any]:
     if args.json:
-        return {"text": json.dumps(seen.report.to_dict(), indent=2, ensure_ascii=False)}
+        return {"text": _output.json_text(seen.report.to_dict())}
     return {"text": "\n".join(lines)}
 
 
@@ -277,7 +276,7 @@ def _dump(seen: _looking.Seen, args: argparse.Namespace) -> dict[str, Any]:
 def _who(seen: _looking.Seen, args: argparse.Namespace) -> dict[str, Any]:
     found = who(seen.report, args.address, seen.memory, elf=seen.elf, around=seen.around)
     if args.json:
-        return {"text": json.dumps(found.to_dict(), indent=2, ensure_ascii=False)}
+        return {"text": _output.json_text(found.to_dict())}
     return {"text": str(found)}
 
 

@@ -72,8 +72,7 @@ def _seen(args: argparse.Namespace) -> _looking.Seen:
         memory = load_memory(args.dump, base=base)
         alone = args.elf is None and (args.arena is not None or args.regions)
         return _looking.look(memory, None if alone else firmware_of(args.dump, args.elf), args)
-    if args.base is not None:
-        raise ValueError("--base is for raw bytes of a file; a target has its addresses (--arena)")
+    _looking.check_live(args)
     elf = None if args.elf is None else read_elf(args.elf)
     with Target(args.target) as target:
         return _looked_twice(target, elf, args)

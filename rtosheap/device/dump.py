@@ -161,9 +161,9 @@ def firmware_of(path: _Path, elf: Firmware | None = None) -> Elf | None:
         return None if dump is None or dump.symbols is None else dump
     firmware = read_elf(elf)
     entry = None if dump is None else dump.entry_when_dumped
-    return (
-        firmware if entry in (None, firmware.entry) else firmware.moved_by(entry - firmware.entry)
-    )
+    if entry is None or entry == firmware.entry:
+        return firmware
+    return firmware.moved_by(entry - firmware.entry)
 
 
 def _given(arena: tuple[int, int | None] | None, memory: Memory) -> tuple[int, int]:

@@ -47,7 +47,9 @@ def doubts(trace: TraceBase, word_size: int) -> tuple[str, ...]:
     word_size : {4, 8}
         Bytes of a word of the heap that the result is about.
     """
-    return tuple(_doubts(trace, word_size))
+    found = lacks(trace)
+    lacking = f"{_NOT_COMPLETE}, so that this holds for what was recorded only: {'; '.join(found)}"
+    return (*([lacking] if found else []), *further_doubts(trace, word_size))
 
 
 def cautions(traces: Sequence[TraceBase], word_size: int) -> list[str]:
@@ -64,12 +66,8 @@ def cautions(traces: Sequence[TraceBase], word_size: int) -> list[str]:
     return said
 
 
-def _doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
-    found = lacks(trace)
-    if found:
-        yield (
-            f"{_NOT_COMPLETE}, so that this holds for what was recorded only: {'; '.join(found)}"
-        )
+def further_doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
+    """Of :func:`doubts`, what is told beside the counts of what a trace lacks."""
     if INCOMPLETE in trace.meta:
         yield f"{_NOT_COMPLETE}: {trace.meta[INCOMPLETE]}"
     sizes = warn_of_sizes(trace.meta.get(SIZES, ""))

@@ -41,6 +41,8 @@ _DROPPED_WORDS = {
     "time_set": "times that were missing or ran backwards, set to their predecessor's",
 }
 
+_ALL_WORDS = {**_WORDS, **_DROPPED_WORDS}
+
 #: Kinds that change nothing about what a heap must hold.
 _HARMLESS = {
     *("free_null_lines", "free_null", "unknown_tasks", "other_processes", "time_set"),
@@ -232,15 +234,13 @@ def from_counts(found: Mapping[str, int]) -> tuple[Loss, Dropped]:
 
 def described(loss: Loss, dropped: Dropped) -> list[str]:
     """A line for each kind of either that occurred: what it means, and its count."""
-    words = {**_WORDS, **_DROPPED_WORDS}
-    return [f"{words[kind]}: {count}" for kind, count in counts(loss, dropped).items()]
+    return [f"{_ALL_WORDS[kind]}: {count}" for kind, count in counts(loss, dropped).items()]
 
 
 def missing(loss: Loss, dropped: Dropped) -> list[str]:
     """What is missing of a trace that a heap would have had to do, a line for each kind."""
-    words = {**_WORDS, **_DROPPED_WORDS}
     return [
-        f"{words[kind]}: {count:,}"
+        f"{_ALL_WORDS[kind]}: {count:,}"
         for kind, count in counts(loss, dropped).items()
         if kind not in _HARMLESS
     ]

@@ -9,6 +9,7 @@ import io
 import os
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -122,8 +123,28 @@ def compile_prefix(prefix: str) -> re.Pattern[str]:
         raise ValueError(f"prefix is {prefix!r}: no regular expression: {error}") from None
 
 
-class Unprefixed:
-    """Lines without what stands before each of them; a `Stream` can be made of it.
+class _Pieces(ABC):
+    """Bytes that come piece by piece, of any size; anything with `read`, for a `Stream`."""
+
+    def __init__(self) -> None:
+        self._ready = io.BytesIO()
+
+    def read(self, size: int) -> bytes:
+        """No more than so many bytes; none at the end."""
+        while not (data := self._ready.read(size)):
+            piece = self._more()
+            if piece is None:
+                break
+            self._ready = io.BytesIO(piece)
+        return data
+
+    @abstractmethod
+    def _more(self) -> bytes | None:
+        """What comes next; None at the end."""
+
+
+class Unprefixed(_Pieces):
+    """Lines without what stands before each of them.
 
     Parameters
     ----------
@@ -140,21 +161,17 @@ class Unprefixed:
     """
 
     def __init__(self, stream: BinaryIO, prefix: re.Pattern[str]) -> None:
+        super().__init__()
         self.found = 0
         self._stream, self._prefix = stream, prefix
-        self._ready = b""
         self._begins = True  # a line, with what is read next
 
-    def read(self, size: int) -> bytes:
-        """No more than so many bytes; none at the end."""
-        while not self._ready:
-            raw = self._stream.readline(MAX_LINE)
-            if not raw:
-                break
-            self._ready = self._without(raw) if self._begins else raw
-            self._begins = raw.endswith(b"\n")
-        data, self._ready = self._ready[:size], self._ready[size:]
-        return data
+    def _more(self) -> bytes | None:
+        raw = self._stream.readline(MAX_LINE)
+        if not raw:
+            return None
+        begins, self._begins = self._begins, raw.endswith(b"\n")
+        return self._without(raw) if begins else raw
 
     def _without(self, raw: bytes) -> bytes:
         controls = _CONTROLS.match(raw)
@@ -167,47 +184,42 @@ class Unprefixed:
         return raw[start + len(match[0].encode("utf-8", "surrogateescape")) :]
 
 
-class _Unpacked:
-    """What frames of zstd hold; an `EOFError` where one is cut short. For a `Stream`."""
+class _Unpacked(_Pieces):
+    """What frames of zstd hold; an `EOFError` where one is cut short."""
 
     def __init__(self, packed: BinaryIO) -> None:
+        super().__init__()
         self._packed = packed
         self._frame: Any = None
-        self._ready, self._rest = io.BytesIO(), b""
+        self._rest = b""
 
-    def read(self, size: int) -> bytes:
-        """No more than so many bytes; none at the end."""
-        while not (data := self._ready.read(size)):
-            raw = self._rest or self._packed.read(_PIECE)
-            if not raw:
-                if self._frame is not None:
-                    raise EOFError("the file ends within a frame of zstd")
-                return b""
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._ready, self._rest = io.BytesIO(self._frame.decompress(raw)), b""
-            if self._frame.eof:
-                self._rest, self._frame = self._frame.unused_data, None
-        return data
+    def _more(self) -> bytes | None:
+        raw = self._rest or self._packed.read(_PIECE)
+        if not raw:
+            if self._frame is not None:
+                raise EOFError("the file ends within a frame of zstd")
+            return None
+        if self._frame is None:
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+        piece: bytes = self._frame.decompress(raw)
+        self._rest = b""
+        if self._frame.eof:
+            self._rest, self._frame = self._frame.unused_data, None
+        return piece
 
 
-class _Recoded:
-    """Text of another encoding as UTF-8; anything with `read`, for a `Stream`."""
+class _Recoded(_Pieces):
+    """Text of another encoding as UTF-8."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        super().__init__()
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._ready = b""
 
-    def read(self, size: int) -> bytes:
-        """No more than so many bytes; none at the end."""
-        while not self._ready:
-            raw = self._stream.read(_HEAD)
-            self._ready = self._decoder.decode(raw, final=not raw).encode()
-            if not raw:
-                break
-        data, self._ready = self._ready[:size], self._ready[size:]
-        return data
+    def _more(self) -> bytes | None:
+        raw = self._stream.read(_HEAD)
+        piece = self._decoder.decode(raw, final=not raw).encode()
+        return piece if raw or piece else None
 
 
 def _wide_encoding(head: bytes) -> str | None:
