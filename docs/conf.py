@@ -1,4 +1,4 @@
-"""How the site is built: ``sphinx-build -W docs docs/_build``."""
+"""How the site is built: ``sphinx-build -W docs docs/_build/html``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ extensions = [
     "borrowed_pages",  # _ext: notebooks/ and other files as pages
     "public_names",  # _ext: a page for each of the packages
 ]
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "jupyter_execute"]
 nitpicky = False
 
 myst_enable_extensions = ["deflist", "dollarmath"]
@@ -42,6 +42,8 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autosummary_generate = False
 
+# Beside each page furo has all others, by tutorial, how-to, reference and explanation; of these
+# pydata-sphinx-theme shows the pages in a row at the top, and the site takes twice the bytes.
 html_theme = "furo"
 html_title = f"rtosheap {release}"
 html_static_path: list[str] = []

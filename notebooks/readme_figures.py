@@ -1,9 +1,9 @@
-"""Draw the README's pictures anew, from the bundled traces.
+"""Draw the pictures of the README and of docs/ anew, from the bundled traces.
 
     python notebooks/readme_figures.py [FOLDER]
 
-writes ``comparison.png``, ``memory_over_time.png`` and ``risk.png`` into FOLDER, by default
-``figures`` beside this file. It takes some ten seconds.
+writes ``failure.gif``, ``comparison.png``, ``memory_over_time.png`` and ``risk.png`` into FOLDER,
+by default ``figures`` beside this file. It takes some twenty seconds.
 """
 
 import sys
@@ -15,9 +15,29 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
+from matplotlib.animation import PillowWriter
+from PIL import Image, ImageSequence
 
 from rtosheap import Heap2, Heap4, assess, compare, data, plot, replay
+
+#: The event at which `coap-server` fails first in 32 KiB of heap_4.
+_FAILURE = 1004
+#: Milliseconds of each frame, and of the last one.
+_EACH, _LAST = 200, 4000
+
+
+def failure(path: Path) -> None:
+    """A heap that fills until a request fails, with bytes enough free, in holes."""
+    run = replay(data.load("coap-server")[: _FAILURE + 1], Heap4(32 * 1024))
+    _, ax = plt.subplots(figsize=(7.2, 2.9), layout="constrained")
+    moving = plot.animate(run, ax=ax, frames=40, row_bytes=2048)
+    moving.save(path, writer=PillowWriter(), dpi=90)
+    with Image.open(path) as drawn:  # of 16 colours: a third of the bytes
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(drawn)]
+    palette = frames[-1].quantize(16, dither=Image.Dither.NONE)
+    first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    duration = [_EACH] * len(rest) + [_LAST]
+    first.save(path, save_all=True, append_images=rest, duration=duration, loop=0, optimize=True)
 
 
 def comparison() -> plt.Figure:
@@ -51,12 +71,12 @@ def risk() -> plt.Figure:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "figures")
     folder.mkdir(parents=True, exist_ok=True)
+    failure(folder / "failure.gif")
     for draw in (comparison, memory_over_time, risk):
         path = folder / f"{draw.__name__}.png"
         draw().savefig(path, dpi=150)
         with Image.open(path) as drawn:  # of 256 colours: a third of the bytes
             drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-        print(path)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from needs import ROOT
 from rtosheap import data
 
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
-SESSIONS = {"faq.md": 10}
+SESSIONS = {"advice.md": 10, "bounds.md": 5, "faq.md": 10, "placement.md": 24}
+#: Whose blocks of Python run, in their order.
+CODE = {"policies.md": 1, "report.md": 1}
 
 
 def anchors(text: str) -> set[str]:
@@ -33,6 +35,14 @@ def test_sessions(name: str) -> None:
     assert tried >= SESSIONS[name]
 
 
+@pytest.mark.parametrize("name", CODE)
+def test_code(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
+    assert len(blocks) == CODE[name]
+    exec(compile("\n".join(blocks), name, "exec"), {})
+
+
 def steps(name: str) -> list[tuple[str, list[str]]]:
     """Each command of a document, and the lines that it is said to print."""
     text = (ROOT / "docs" / name).read_text()
@@ -40,10 +50,11 @@ def steps(name: str) -> list[tuple[str, list[str]]]:
     return [(line, said.splitlines()) for lines, said in found for line in lines.splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("line", "said"), steps("tutorial.md"), ids=lambda v: v if isinstance(v, str) else ""
-)
-def test_the_tutorial(line: str, said: list[str], tmp_path: Path, run: Any) -> None:
+STEPS = [step for name in ("tutorial.md", "report.md", "policies.md") for step in steps(name)]
+
+
+@pytest.mark.parametrize(("line", "said"), STEPS, ids=lambda v: v if isinstance(v, str) else "")
+def test_the_commands(line: str, said: list[str], tmp_path: Path, run: Any) -> None:
     data.load("coap-server").save("my.trace")
     words = line.split()
     done = run(*words[1:])

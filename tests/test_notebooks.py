@@ -1,16 +1,15 @@
-"""Each notebook is committed clean, uses the public API alone, and runs from start to end."""
+"""Each notebook is committed clean, and uses the public API alone. test_site.py runs them."""
 
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import LAST_RESORT, ROOT, missing
+from needs import ROOT, missing
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -101,34 +100,3 @@ def test_the_readme_lists_each() -> None:
     assert len(NOTEBOOKS) == 12
     for path in NOTEBOOKS:
         assert f"({path.name})" in readme, path.name
-
-
-def need_what_it_imports(path: Path) -> None:
-    """Some need an extra of their own, which may be missing here."""
-    code = "\n".join(code_of(path))
-    if "rtosheap.testing" in code and importlib.util.find_spec("hypothesis") is None:
-        missing("hypothesis (pip install hypothesis)")
-    if "cortexm" in code:
-        from rtosheap import cortexm
-
-        if importlib.util.find_spec("unicorn") is None:
-            missing("unicorn (pip install unicorn)")
-        try:
-            cortexm.find_toolchain()
-        except cortexm.ToolchainError as error:
-            missing(str(error))
-
-
-@pytest.mark.long
-@each()
-def test_runs(path: Path, tmp_path: Path) -> None:
-    need_what_it_imports(path)
-    nbformat, nbclient = packages()
-    client = nbclient.NotebookClient(
-        nbformat.read(path, as_version=4),
-        timeout=LAST_RESORT,
-        startup_timeout=LAST_RESORT,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    )
-    client.execute()

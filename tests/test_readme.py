@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import ROOT, tool
+from needs import ROOT
+
+from rtosheap import Op, Trace, data
 
 README = (ROOT / "README.md").read_text()
 
@@ -31,41 +33,30 @@ def test_python(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out
 
 
-def test_what_the_five_lines_print(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_first_lines_print(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(fenced("python")[0], "README.md", "exec"), {})
     failures, _ = capsys.readouterr().out.splitlines()[-1].split()
     assert failures == "0"
 
 
-def test_c(tmp_path: Path) -> None:
-    (code,) = [code for code in fenced("c") if "heap_4.h" in code]
-    (tmp_path / "example.c").write_text(
-        code + "int main(void) { char *p = allocate(100), *q = allocate(50);"
-        " p[99] = q[49] = 1; return q - p != 112 + 8 * (sizeof p - 4) / 4; }\n"
-    )
-    program = tmp_path / "example"
-    core = ROOT / "csrc" / "core"
-    sources = [str(tmp_path / "example.c"), str(core / "heap_4.c")]
-    subprocess.run(
-        [tool("gcc"), "-std=c11", "-Wall", "-Wextra", f"-I{core}", *sources, "-o", program],
-        check=True,
-    )
-    assert subprocess.run([program], check=False).returncode == 0
+def test_the_trace_parses() -> None:
+    (shown,) = [block for block in fenced("text") if block.startswith("# rtosheap-trace")]
+    trace = Trace.load(io.BytesIO(shown.encode()))
+    assert trace.op.tolist() == [Op.MALLOC, Op.MALLOC, Op.REALLOC, Op.FREE, Op.FREE]
+    assert trace.size.tolist()[:3] == [116, 40, 200]
+    assert not trace.loss
+    assert not trace.dropped
 
 
 def commands() -> list[list[str]]:
-    (block,) = [block for block in fenced("sh") if block.startswith("rtosheap demo")]
+    (block,) = [block for block in fenced("sh") if block.startswith("rtosheap ")]
     lines = [line.split("#")[0].split() for line in block.splitlines()]
     return [line[1:] for line in lines if line]
 
 
 @pytest.mark.parametrize("arguments", commands(), ids=lambda words: words[0])
 def test_the_command_line(arguments: list[str], tmp_path: Path, run: Any) -> None:
-    from rtosheap import data
-
-    trace = data.load("coap-server")
-    trace.save("my.trace")
-    trace.save("mdriver.rep")
+    data.load("coap-server").save("my.trace")
     done = run(*arguments)
     assert done.status == 0, done.err
     if "-o" in arguments:
@@ -75,3 +66,10 @@ def test_the_command_line(arguments: list[str], tmp_path: Path, run: Any) -> Non
 def test_the_pictures_are_there() -> None:
     for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
         assert (ROOT / path).is_file(), path
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"(?<!!)\[[^]]*\]\(([^)#]+)\)", README)
+    assert len(links) > 25
+    for link in links:
+        assert (ROOT / link).exists(), link

@@ -21,7 +21,7 @@ HOOKS = (ROOT / ".pre-commit-config.yaml").read_text()
 WORKFLOW = (ROOT / ".github" / "workflows" / "wheels.yml").read_text()
 CHECK_WORKFLOW = (
     *("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
-    ".github/workflows/wheels.yml",
+    *(f".github/workflows/{name}.yml" for name in ("site", "wheels")),
 )
 
 

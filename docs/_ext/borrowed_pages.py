@@ -12,6 +12,9 @@ from typing import Any
 _PAGES = {
     "csrc/README.md": "reference/firmware.md",
     "tests/README.md": "reference/tests.md",
+    "CHANGELOG.md": "reference/changelog.md",
+    "CONTRIBUTING.md": "reference/contributing.md",
+    "SECURITY.md": "reference/security.md",
 }
 #: Links as they stand in a document of docs/, and where they lead in the site.
 _LINKS = {
