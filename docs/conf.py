@@ -11,7 +11,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
 project = "rtosheap"
-author = "the rtosheap maintainers"
+author = "The rtosheap authors"
+copyright = f"2026, {author}"
 release = version = rtosheap.__version__
 
 extensions = [
@@ -25,7 +26,7 @@ extensions = [
     "borrowed_pages",  # _ext: notebooks/ and other files as pages
     "public_names",  # _ext: a page for each of the packages
 ]
-exclude_patterns = ["_build", "_ext", "jupyter_execute"]
+exclude_patterns = ["_build", "_ext", "jupyter_execute", ".jupyter_cache"]
 nitpicky = False
 
 myst_enable_extensions = ["deflist", "dollarmath"]

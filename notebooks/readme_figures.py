@@ -34,7 +34,7 @@ def failure(path: Path) -> None:
     moving.save(path, writer=PillowWriter(), dpi=90)
     with Image.open(path) as drawn:  # of 16 colours: a third of the bytes
         frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(drawn)]
-    palette = frames[-1].quantize(16, dither=Image.Dither.NONE)
+    palette = frames[-1].quantize(16, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     duration = [_EACH] * len(rest) + [_LAST]
     first.save(path, save_all=True, append_images=rest, duration=duration, loop=0, optimize=True)
