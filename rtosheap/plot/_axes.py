@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import Formatter, MaxNLocator
 from matplotlib.transforms import Bbox, TransformedBbox
 
+from rtosheap import tables
 from rtosheap.plot._fit import cell_of, keep_in_cell, settle
 from rtosheap.plot._ground import AREA, LINE, Ground, around, below, blank, contrast, ink, readable
 
@@ -214,7 +215,7 @@ def legend_above(ax: Axes, handles: Sequence[Any], *, title: str | None = None) 
 
 def title_of(*parts: str, warnings: Sequence[str]) -> str | None:
     """What a legend's title says, and how much there is to know of the recording."""
-    count = f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}" if warnings else ""
+    count = tables.counted(len(warnings), "warning") if warnings else ""
     return ", ".join(filter(None, [*parts, count])) or None
 
 
