@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from rtosheap import compare, data, plot
 from rtosheap.comparison import BeforeAfter, Comparison, HeapResult, compare_what_if
 from rtosheap.kinds import NAMES
-from rtosheap.traces import Trace, changes
+from rtosheap.traces import Trace, _change, changes
 
 LOG = Trace(
     "mmmmff",
@@ -170,7 +170,7 @@ def test_help_states_the_grammar(run: Any, command: str) -> None:
     grammar = text[text.index("\nCHANGES, ") :]
     assert max(map(len, grammar.splitlines())) <= 80
     changes.parse_what_if("region:size<=9")  # registers itself
-    for word in changes._PARSERS:
+    for word in _change._PARSERS:
         assert re.search(rf"^  {word}(?=[: ])", grammar, re.MULTILINE), word
     examples = re.findall(r"^  \'(.*?)\'", grammar, re.MULTILINE)
     assert len(examples) >= 5

@@ -46,7 +46,7 @@ BY_NAME = {
         "'rtosheap.traces._to_c'",
     },
     "traces.formats.files": {"f'rtosheap.traces.formats.{module}'"},
-    "traces.changes": {"_REPLAYING"},  # sizing.apart, the one change that replays
+    "traces._change": {"_REPLAYING"},  # sizing.apart, the one change that replays
     "faces": {"f'{face}.{homes[name]}'"},
 }
 MODULES = {

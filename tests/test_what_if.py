@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from importlib.metadata import EntryPoint
 
@@ -11,7 +10,6 @@ import traces
 from hypothesis import given
 from trace_strategies import triples, valid_traces
 
-import rtosheap.traces.changes
 from rtosheap import Heap4, Trace, replay
 from rtosheap.cli import main
 from rtosheap.comparison import compare_what_if
@@ -26,10 +24,6 @@ LOG = Trace(
     task=["main", "net", "ui", "ui", "net", "main", "net", "ui"],
     meta={"name": "log", "events": "8"},
 )
-
-
-def test_examples():
-    assert doctest.testmod(rtosheap.traces.changes).failed == 0
 
 
 def test_static_by_size():

@@ -28,14 +28,14 @@ log of a 64-bit host does not tell what a 32-bit device would request. Record a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from rtosheap.tables import parse_size
+from rtosheap.traces._change import Change, parse_what_if, register
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import SIZE_MAX, Columns, Int64, Mask, UInt64
 from rtosheap.traces.events import Op
@@ -59,16 +59,6 @@ __all__ = [
 _Trace = TypeVar("_Trace", bound=TraceBase)
 
 
-class Change(Protocol):
-    """One thing that is different."""
-
-    def apply(self, trace: _Trace) -> tuple[_Trace, int]:
-        """The trace as it would have been, and the bytes that this sets aside outside the heap."""
-
-    def __str__(self) -> str:
-        """The change as text, which :func:`parse_what_if` reads."""
-
-
 @dataclass(frozen=True)
 class Which:
     """Which blocks: those whose malloc meets every condition that is given.
@@ -79,6 +69,14 @@ class Which:
         The task that asks.
     least, most : int, optional
         Bounds on the requested bytes, both inclusive.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmf", id=[0, 1, 1], size=[2048, 20, 0], task=["main", "net", "net"])
+    >>> which = Which(task="net", most=32)
+    >>> str(which), which.events(log)
+    ('task=net,size<=32', array([False,  True,  True]))
     """
 
     task: str | None = None
@@ -95,7 +93,13 @@ class Which:
         return ",".join(words)
 
     def events(self, trace: _Trace) -> Mask:
-        """The events of those blocks."""
+        """The events of those blocks: an ndarray of bool, of shape (n,) for n events.
+
+        Raises
+        ------
+        ValueError
+            If the trace has no such task.
+        """
         first = _first(trace)
         chosen = np.ones(len(trace), dtype=np.bool_)
         if self.task is not None:
@@ -156,6 +160,18 @@ class Static:
     """Some blocks are static objects: task stacks, say. They leave the heap.
 
     Set aside are the bytes of the most that were live at once.
+
+    Attributes
+    ----------
+    which : Which
+        Those blocks.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmf", id=[0, 1, 1], size=[2048, 20, 0])
+    >>> Static(Which(least=1024)).apply(log)
+    (<Trace: 2 events (1 malloc, 0 realloc, 1 free)>, 2048)
     """
 
     which: Which = field(default_factory=Which)
@@ -171,7 +187,20 @@ class Static:
 
 @dataclass(frozen=True)
 class Without:
-    """Some blocks are not there: the recording has them and the target does not."""
+    """Some blocks are not there: the recording has them and the target does not.
+
+    Attributes
+    ----------
+    which : Which
+        Those blocks.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmf", id=[0, 1, 1], size=[72704, 20, 0])
+    >>> log.what_if(Without(Which(least=72704, most=72704))).size
+    array([20,  0], dtype=uint64)
+    """
 
     which: Which = field(default_factory=Which)
 
@@ -194,6 +223,13 @@ class Pool:
     block : int, optional
         Bytes of a block; larger requests stay on the heap. By default the largest of them, rounded
         up to 8. Set aside are as many blocks as were live at once.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmm", id=[0, 1, 2], size=[10, 20, 300])
+    >>> Pool(Which(most=32)).apply(log)
+    (<Trace: 1 events (1 malloc, 0 realloc, 0 free)>, 48)
     """
 
     which: Which = field(default_factory=Which)
@@ -225,6 +261,13 @@ class Round:
         them, and what is larger than all stays. A size of 0 stays 0.
     which : Which
         Which blocks.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmm", id=[0, 1, 2], size=[10, 20, 300])
+    >>> log.what_if(Round((16, 64))).size
+    array([ 16,  64, 300], dtype=uint64)
     """
 
     classes: tuple[int, ...]
@@ -264,6 +307,13 @@ class Resize:
         What is requested, and what would be. Requests of other sizes stay.
     which : Which
         Which blocks.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmm", id=[0, 1, 2], size=[48, 72, 100])
+    >>> log.what_if(Resize(((48, 28), (72, 40)))).size
+    array([ 28,  40, 100], dtype=uint64)
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -300,6 +350,13 @@ class InPlace:
     reserve : bool
         If True, every block is given at its malloc all that it will ever grow to, so that none
         moves; else one that grows past what it has moves, as FreeRTOS's users have it today.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mrr", id=[0, 0, 0], size=[100, 60, 120])
+    >>> log.what_if(InPlace()).size, log.what_if(InPlace(reserve=True)).size
+    (array([100, 120], dtype=uint64), array([120], dtype=uint64))
     """
 
     reserve: bool = False
@@ -339,6 +396,13 @@ class Align:
     heap : int
         What the heap itself aligns to. (To give the whole heap another alignment, pass
         ``alignment=`` to :func:`rtosheap.compare`.)
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mm", id=[0, 1], size=[100, 20], task=["dma", "net"])
+    >>> log.what_if(Align(32, Which(task="dma"))).size
+    array([124,  20], dtype=uint64)
     """
 
     to: int
@@ -411,77 +475,7 @@ def as_changes(given: Iterable[Change | str]) -> list[Change]:
 
 # ---------------------------------------------------------------------- their texts
 
-#: From the words after the colon to a change; ValueError where they spell none.
-Parser: TypeAlias = Callable[[Sequence[str]], "Change"]
-_PARSERS: dict[str, tuple[Parser, str]] = {}
-#: A change that replays, which a trace cannot know: it registers itself, and is loaded by name.
-_REPLAYING = "rtosheap.sizing.apart"
-#: Other packages that add changes name, in this group, the modules that register them.
-_GROUP = "rtosheap.changes"
-
 _CONDITION = re.compile(r"(task|size|block)(>=|<=|=)(.+)")
-
-
-def register(word: str, parse: Parser, form: str) -> None:
-    """Add a change to those that a text can spell.
-
-    Parameters
-    ----------
-    word : str
-        What its text begins with, before the colon.
-    parse : callable
-        Takes the words after the colon, which commas separate; raises ValueError.
-    form : str
-        How the text is written, for the error that lists what there is.
-    """
-    _PARSERS[word] = parse, form
-
-
-def parse_what_if(text: str) -> list[Change]:
-    """The changes that a text spells, with ``;`` between them.
-
-    Raises
-    ------
-    ValueError
-        If it spells none.
-
-    Examples
-    --------
-    >>> [str(change) for change in parse_what_if("static:size>=1K;in-place")]
-    ['static:size>=1024', 'in-place']
-    """
-    return [_parse(part.strip()) for part in text.split(";") if part.strip()] or [_parse("")]
-
-
-def _parse(text: str) -> Change:
-    word, _, rest = text.partition(":")
-    if word == "pointer-size":
-        raise ValueError(f"what-if is {text!r}; {_NO_POINTERS}")
-    words = [part.strip() for part in rest.split(",") if part.strip()]
-    if word not in _PARSERS:
-        import_module(_REPLAYING)
-    broken = _load_registered() if word not in _PARSERS else []
-    if word not in _PARSERS:
-        forms = [form for _, form in _PARSERS.values()]
-        known = f"it must be {', '.join(forms[:-1])} or {forms[-1]}"
-        raise ValueError("; ".join([f"what-if is {text!r}", known, *broken]))
-    try:
-        return _PARSERS[word][0](words)
-    except ValueError as error:
-        raise ValueError(f"what-if {text!r}: {error}") from None
-
-
-def _load_registered() -> list[str]:
-    """Load what other packages add; the result says which of it cannot be loaded."""
-    from importlib.metadata import entry_points  # slow to import
-
-    broken = []
-    for plugin in entry_points(group=_GROUP):
-        try:
-            plugin.load()
-        except Exception as error:  # whatever a stranger's module does
-            broken.append(f"{plugin.value} of the entry points {_GROUP} cannot be loaded: {error}")
-    return broken
 
 
 def parse_which(words: Sequence[str]) -> Which:
@@ -508,14 +502,6 @@ def _conditions(words: Sequence[str]) -> tuple[Which, int | None]:
         parse_size(found[key]) if key in found else None for key in ("least", "most", "block")
     )
     return Which(found.get("task"), least, most), block
-
-
-#: Why sizes are not turned into those of another machine.
-_NO_POINTERS = (
-    "a trace does not say which bytes of a request are pointers, so that nobody knows what it "
-    "would be with others: record a 32-bit build (gcc -m32) or the device itself, or say the "
-    "sizes that you know of both, as in resize:48=28"
-)
 
 
 def _parse_resize(words: Sequence[str]) -> Change:
