@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import pytest
 import traces
 from broken_allocators import BASE, FirstFit
 
-from rtosheap import ForeignError, Heap4, Trace, plot, replay
-from rtosheap.allocators import ObjectHeap
+from rtosheap import ForeignError, Heap4, Trace, compare, minimum_heap_size, plot, replay
+from rtosheap.allocators import AllocatorKind, ObjectHeap
 from rtosheap.fragmentation import external_fragmentation
 from rtosheap.replays import COLUMNS, Failure
 
@@ -103,6 +104,24 @@ def test_plots_and_measures_take_it() -> None:
     assert plot.usage(run).get_ylabel() == "size (KiB)"
     assert external_fragmentation(run).max() > 0
     assert run.regions == ((BASE, 40 << 10),)
+
+
+class OurKind(AllocatorKind):
+    """The same, of a size that is open."""
+
+    name, word_size, alignment = "ours", 4, 8
+
+    def __call__(self, size: SupportsIndex, *, base_address: SupportsIndex = BASE) -> ObjectHeap:
+        return ObjectHeap(OurHeap4(operator.index(size)))
+
+
+def test_a_kind_of_them_is_sized_and_compared() -> None:
+    trace = Trace.load(traces.path("coap-server"))[:40]
+    size = minimum_heap_size(trace, "heap_4").size
+    assert minimum_heap_size(trace, OurKind()).size == size
+    ours, theirs = compare(trace, heaps=[OurKind(), "heap_4"], heap_size=size - 8)
+    assert (ours.heap, ours.size, ours.failures) == ("ours", size, theirs.failures)
+    assert ours.failures > 0
 
 
 def test_realloc_is_its_own_or_malloc_copy_free() -> None:

@@ -18,7 +18,18 @@ UNKNOWN = len(_core.FAILURES)
 
 
 def include() -> str:
-    """The folder of ``rh_foreign.h``, which an adapter of an allocator includes."""
+    """The folder of ``rh_foreign.h``, which an adapter of an allocator includes.
+
+    Returns
+    -------
+    str
+        For the compiler's ``-I``.
+
+    Examples
+    --------
+    >>> print(f"cc -shared -fPIC -I{include()} adapter.c -o libmine.so")
+    cc -shared -fPIC -I...foreign adapter.c -o libmine.so
+    """
     return str(csrc() / "foreign")
 
 
@@ -36,6 +47,20 @@ class ForeignError(HeapError):
         realloc should have kept); ``"usable_size"``, ``"free_size"``, ``"walk"`` (what they told);
         ``"answer"`` (what a Python object returned); ``"load"``; ``"harness"`` (the records
         of the run itself were overwritten); ``"ended"`` (it had happened before).
+
+    Examples
+    --------
+    >>> from rtosheap import ForeignError, Trace, replay
+    >>> class Broken:
+    ...     def malloc(self, size):
+    ...         return 0x2000_0000
+    ...     def free(self, address):
+    ...         pass
+    >>> try:
+    ...     replay(Trace("mm", id=[0, 1], size=[40, 8]), Broken())
+    ... except ForeignError as error:
+    ...     print(error.reason, error.event)
+    overlaps 1
     """
 
     def __init__(self, message: str, reason: str = "", event: int | None = None) -> None:
@@ -55,7 +80,30 @@ class AllocatorKind(ABC):
     word_size : int
         Bytes of a pointer.
     alignment : int
-        Of what malloc returns.
+        Of what malloc returns, in bytes.
+
+    Examples
+    --------
+    An allocator that is a Python object is sized and compared by a kind of its own:
+
+    >>> from rtosheap import Trace, minimum_heap_size
+    >>> from rtosheap.allocators import AllocatorKind, ObjectHeap
+    >>> class Bump:
+    ...     def __init__(self, size, base_address):
+    ...         self.size, self.base_address, self.used = size, base_address, 0
+    ...     def malloc(self, size):
+    ...         if self.used + size > self.size:
+    ...             return None
+    ...         self.used += size
+    ...         return self.base_address + self.used - size
+    ...     def free(self, address):
+    ...         pass
+    >>> class BumpKind(AllocatorKind):
+    ...     name, word_size, alignment = "bump", 4, 1
+    ...     def __call__(self, size, *, base_address=0x2000_0000):
+    ...         return ObjectHeap(Bump(size, base_address))
+    >>> minimum_heap_size(Trace("mfm", id=[0, 0, 1], size=[40, 0, 20]), BumpKind()).size
+    60
     """
 
     name: str
@@ -68,11 +116,12 @@ class AllocatorKind(ABC):
 
 
 class Allocator(ABC):
-    """An allocator that is not ours, over one arena.
+    """An allocator that is not ours, over one arena: a `ForeignHeap` or an `ObjectHeap`.
 
     Attributes
     ----------
     name : str
+        What results call it.
     size : int or None
         Bytes of the arena, None if it is not known.
     base_address : int
@@ -83,6 +132,14 @@ class Allocator(ABC):
         Bytes of a pointer.
     columns : tuple of str
         What a replay on it can record.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.allocators import ObjectHeap
+    >>> heap = ObjectHeap(Heap4(1024))
+    >>> heap.name, heap.free_size, heap.columns[:4]
+    ('Heap4', 1016, ('address', 'live_bytes', 'failed', 'block_size'))
     """
 
     name: str
@@ -131,6 +188,13 @@ class Allocator(ABC):
         """The free and the live blocks, in address order."""
         free = [Block(*hole, False) for hole in self._holes()]
         return sorted([*free, *(Block(*block, True) for block in self._live_blocks())])
+
+    def __enter__(self) -> Self:
+        return self
+
+    @abstractmethod
+    def __exit__(self, *exception: object) -> None:
+        """Give back what it holds of this machine."""
 
     @property
     def regions(self) -> tuple[tuple[int, int], ...]:

@@ -42,6 +42,20 @@ class ForeignKind(AllocatorKind):
     """A shared library's allocator, of a size that is open: called with a size, it makes one.
 
     ``ForeignHeap.of()`` makes it. It can be pickled and compared.
+
+    Attributes
+    ----------
+    options : object
+        The library, and how it is held, as ``ForeignHeap.of()`` was told.
+
+    Examples
+    --------
+    ``libmine.so`` is an allocator with headers of 16 bytes, as in a 64-bit program:
+
+    >>> from rtosheap import ForeignHeap, Trace, minimum_heap_size
+    >>> kind = ForeignHeap.of("libmine.so")
+    >>> minimum_heap_size(Trace("mm", id=[0, 1], size=[40, 8]), kind).size
+    96
     """
 
     options: Options
@@ -85,8 +99,11 @@ class ForeignHeap(Allocator):
     Attributes
     ----------
     name : str
+        What results call it.
     size, base_address : int
+        Bytes of the arena, and its address on the target.
     alignment : int
+        What every address is a multiple of.
     word_size : {4, 8}
         Bytes of the library's pointers.
     columns : tuple of str
@@ -96,6 +113,17 @@ class ForeignHeap(Allocator):
     --------
     ForeignHeap.load : one over an arena of a size.
     ForeignHeap.of : a kind of heap, whose size is open.
+
+    Examples
+    --------
+    ``libmine.so`` is an allocator with headers of 16 bytes, as in a 64-bit program:
+
+    >>> from rtosheap import ForeignHeap, Trace, replay
+    >>> with ForeignHeap.load("libmine.so", 1024) as heap:
+    ...     p = heap.malloc(100)
+    ...     result = replay(Trace("mm", id=[0, 1], size=[40, 8000]), heap)
+    >>> hex(p), result.failures
+    ('0x20000010', 1)
     """
 
     size: int
@@ -326,9 +354,6 @@ class ForeignHeap(Allocator):
     def close(self) -> None:
         """End the process. It begins again if the heap is used again."""
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

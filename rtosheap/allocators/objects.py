@@ -80,6 +80,20 @@ class ObjectHeap(Allocator):
     ----------
     allocator : object
         The object itself.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, replay
+    >>> class Bump:
+    ...     base_address, size, used = 0x2000_0000, 1024, 0
+    ...     def malloc(self, size):
+    ...         self.used += size
+    ...         return self.base_address + self.used - size
+    ...     def free(self, address):
+    ...         pass
+    >>> result = replay(Trace("mm", id=[0, 1], size=[40, 8]), Bump())
+    >>> result.heap.columns, [hex(address) for address in result.address]
+    (('address', 'live_bytes', 'failed'), ['0x20000000', '0x20000028'])
     """
 
     def __init__(self, allocator: Any) -> None:
@@ -129,6 +143,9 @@ class ObjectHeap(Allocator):
         other = type(self)(twin)
         other._starts, other._taken = list(self._starts), copy.deepcopy(self._taken)
         return other
+
+    def __exit__(self, *exception: object) -> None:
+        """A Python object holds nothing."""
 
     @property
     def free_size(self) -> int | None:
