@@ -49,27 +49,99 @@ static int add_value(PyObject *module, const char *name, PyObject *value) {
     return result;
 }
 
+static const char heap_error_doc[] =
+    "What every heap error is.\n\n"
+    "Examples\n"
+    "--------\n"
+    ">>> from rtosheap import Heap4, HeapError\n"
+    ">>> heap = Heap4(1024)\n"
+    ">>> try:\n"
+    "...     heap.free(0x2000_0010)\n"
+    "... except HeapError as error:\n"
+    "...     print(f\"{type(error).__name__}: {error}\")\n"
+    "InvalidFreeError: free(0x20000010): not the address of a live block\n";
+
+static const char invalid_free_error_doc[] =
+    "The address is not that of a live block. The heap is as it was.\n\n"
+    "Examples\n"
+    "--------\n"
+    ">>> from rtosheap import Heap4\n"
+    ">>> heap = Heap4(1024)\n"
+    ">>> p = heap.malloc(100)\n"
+    ">>> heap.free(p + 4)\n"
+    "Traceback (most recent call last):\n"
+    "rtosheap.InvalidFreeError: free(0x2000000c): not the address of a live block\n";
+
+static const char double_free_error_doc[] =
+    "The address was that of a block, and the block is free now. The heap is as it was.\n\n"
+    "Examples\n"
+    "--------\n"
+    ">>> from rtosheap import DoubleFreeError, Heap4\n"
+    ">>> heap = Heap4(1024)\n"
+    ">>> p = heap.malloc(100)\n"
+    ">>> heap.free(p)\n"
+    ">>> try:\n"
+    "...     heap.free(p)\n"
+    "... except DoubleFreeError as error:\n"
+    "...     print(error)\n"
+    "free(0x20000008): the block was freed before, and malloc has not returned that address "
+    "since\n";
+
+static const char corruption_error_doc[] =
+    "The arena was overwritten.\n\n"
+    "Attributes\n"
+    "----------\n"
+    "address : int or None\n"
+    "    Of the header that is wrong.\n"
+    "rule : str or None\n"
+    "    What it breaks, in a word: ``\"overwritten\"``, ``\"size\"``, ``\"link\"``.\n"
+    "previous : int or None\n"
+    "    Address of the block before it, None if it is the first.\n"
+    "event : int or None\n"
+    "    The event of the replay that met it, None outside of one.\n\n"
+    "Examples\n"
+    "--------\n"
+    ">>> from rtosheap import Heap4, HeapCorruptionError\n"
+    ">>> heap = Heap4(1024)\n"
+    ">>> p = heap.malloc(100)\n"
+    ">>> heap.memory[108:116] = bytes(8)  # 4 bytes too many\n"
+    ">>> try:\n"
+    "...     heap.check()\n"
+    "... except HeapCorruptionError as error:\n"
+    "...     print(hex(error.address), error.rule, hex(error.previous))\n"
+    "0x20000070 overwritten 0x20000000\n";
+
+static const char assertion_error_doc[] =
+    "The kernel asserts here, so that the device would stop; nothing changed.\n\n"
+    "Examples\n"
+    "--------\n"
+    ">>> from rtosheap import Heap5, HeapAssertionError\n"
+    ">>> regions = [(0x2000_0000, 512), (0x2001_0000, 512)]\n"
+    ">>> heap = Heap5(regions, canary=0x5EED, kernel=\"V11.2.0\")\n"
+    ">>> try:\n"
+    "...     heap.malloc(800)\n"
+    "... except HeapAssertionError as error:\n"
+    "...     print(error)\n"
+    "malloc(): no free block is large enough, and with the heap protector this kernel's heap_5\n"
+    "then asserts (V11.2.0)\n";
+
 static int add_errors(PyObject *module, struct core_state *core) {
     PyObject *attributes = Py_BuildValue("{s:O,s:O,s:O,s:O}", "address", Py_None, "rule", Py_None,
                                          "previous", Py_None, "event", Py_None);
     if (attributes == NULL) return -1;
-    core->heap_error = add_error(module, "HeapError", NULL, NULL, "What every heap error is.");
+    core->heap_error = add_error(module, "HeapError", NULL, NULL, heap_error_doc);
     if (core->heap_error != NULL)
-        core->invalid_free_error = add_error(module, "InvalidFreeError", core->heap_error, NULL,
-                                             "The address is not that of a live block.");
+        core->invalid_free_error =
+            add_error(module, "InvalidFreeError", core->heap_error, NULL, invalid_free_error_doc);
     if (core->invalid_free_error != NULL)
-        core->double_free_error =
-            add_error(module, "DoubleFreeError", core->invalid_free_error, NULL,
-                      "The address was that of a block, and the block is free now.");
+        core->double_free_error = add_error(module, "DoubleFreeError", core->invalid_free_error,
+                                            NULL, double_free_error_doc);
     if (core->double_free_error != NULL)
-        core->corruption_error =
-            add_error(module, "HeapCorruptionError", core->heap_error, attributes,
-                      "The arena was overwritten. Attributes: address of the header, rule that is\n"
-                      "broken, address of the previous block, event of the replay; or None.");
+        core->corruption_error = add_error(module, "HeapCorruptionError", core->heap_error,
+                                           attributes, corruption_error_doc);
     if (core->corruption_error != NULL)
         core->assertion_error =
-            add_error(module, "HeapAssertionError", core->heap_error, NULL,
-                      "The kernel asserts here, so that the device would stop; nothing changed.");
+            add_error(module, "HeapAssertionError", core->heap_error, NULL, assertion_error_doc);
     Py_DECREF(attributes);
     return core->assertion_error == NULL ? -1 : 0;
 }
