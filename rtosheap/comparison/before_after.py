@@ -31,6 +31,12 @@ class HeapGain(NamedTuple):
         The smallest heap that serves, without and with the change; None where none does.
     outside : int
         What the change needs outside the heap.
+
+    Examples
+    --------
+    >>> gain = HeapGain("heap_4", before=2136, after=80, outside=2048)
+    >>> gain.total, gain.gain
+    (2128, 8)
     """
 
     heap: str
@@ -78,6 +84,16 @@ class BeforeAfter:
     set_aside : int
         Bytes that the change needs outside the heap, to be added to each size after it; of several
         recordings, what the one needs that needs most.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> log = Trace("mmmf", id=[0, 1, 2, 1], size=[2048, 20, 30, 0])
+    >>> result = compare_what_if(log, "static:size>=1K", heaps=["heap_4"])
+    >>> result.set_aside, result.rows()
+    (2048, [HeapGain(heap='heap_4', before=2136, after=80, outside=2048)])
+    >>> print(result.verdict)
+    It is a gain for heap_4 (8 bytes, 0.4%), with what then lies outside the heap.
     """
 
     changes: str

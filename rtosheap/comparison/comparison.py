@@ -72,6 +72,19 @@ class Comparison(Sequence[HeapResult]):
         The names of several recordings, made unique; empty for a trace that was given alone.
     versions : tuple of VersionResult
         Where releases were named, what each of them makes of it, heap by heap; else empty.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> result = compare(trace, heaps=["heap_1", "heap_4"], heap_size=256)
+    >>> result
+    <Comparison of 2 heaps: best heap_1, 249 bytes>
+    >>> [(row.heap, row.size, row.failures) for row in result]
+    [('heap_1', 249, 0), ('heap_4', 272, 1)]
+    >>> print(result.verdict)
+    heap_1 serves the trace with the least memory: 249 bytes, ... In 256 bytes: heap_1 serves all;
+    heap_4 fails 1 time, first at event 3 (fragmentation).
     """
 
     results: tuple[HeapResult, ...]

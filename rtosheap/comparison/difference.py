@@ -96,6 +96,15 @@ class Difference:
         What to know of the recordings that this rests on.
     loss : tuple of (str, int)
         What the recordings lack, by kind, as in ``trace.loss`` and ``trace.dropped``.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> old = Trace("mm", id=[0, 1], size=[100, 40], task=["net", "log"])
+    >>> new = Trace("mm", id=[0, 1], size=[100, 90], task=["net", "log"])
+    >>> found = difference(old, new, "heap_4")
+    >>> found.growth, [(part.what, part.growth) for part in found.tasks]
+    (56, [('log', 56), ('net', 0)])
     """
 
     heap: str

@@ -23,6 +23,15 @@ class RecordingResult(NamedTuple):
         The first event that fails where "total minus minimum ever free" of all is followed.
     failures, failure_event, failure_reason
         In a heap of the size that was asked about; see :class:`HeapResult`.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, compare
+    >>> monday = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110], meta={"name": "monday"})
+    >>> tuesday = Trace("mfm", id=[0, 0, 1], size=[200, 0, 90], meta={"name": "tuesday"})
+    >>> row = compare([monday, tuesday], heaps=["heap_4"])["heap_4"]
+    >>> [(one.name, one.size, one.witness) for one in row.recordings]
+    [('monday', 272, 3), ('tuesday', 216, 0)]
     """
 
     name: str
@@ -89,6 +98,17 @@ class HeapResult(NamedTuple):
         Of several recordings, the name of the one that decides: whose event `witness` is.
     recordings : tuple of RecordingResult
         What the heap makes of each of several recordings; empty for a trace that was given alone.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, compare
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> row = compare(trace, heaps=["heap_4"])["heap_4"]
+    >>> row.size, row.witness, row.breakdown["external"]
+    (272, 3, 112)
+    >>> print(row.verdict)
+    serves in 272 bytes, 2.092 times the peak of live bytes; one call reads up to 2 free-list
+    entries
     """
 
     heap: str

@@ -44,6 +44,14 @@ class VersionResult(NamedTuple):
         not move.
     error : str
         Why the heap cannot serve; ``""`` if it can.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, compare
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 40])
+    >>> result = compare(trace, heaps=["heap_3"], newlib=["4.1.0", "4.4.0"])
+    >>> [(one.version, one.size, round(one.moved, 2)) for one in result.versions]
+    [('newlib 4.1.0', 136, 0.0), ('newlib 4.4.0', 136, 0.33)]
     """
 
     heap: str

@@ -19,7 +19,17 @@ from rtosheap.tables import record_text
 
 
 class HeapStats(NamedTuple):
-    """What ``vPortGetHeapStats`` reports: the fields of ``HeapStats_t``, in its order."""
+    """What ``vPortGetHeapStats`` reports: the fields of ``HeapStats_t``, in its order.
+
+    Examples
+    --------
+    >>> heap = Heap4(1024)
+    >>> p, q = heap.malloc(100), heap.malloc(200)
+    >>> heap.free(p)
+    >>> stats = heap.stats()
+    >>> stats.available, stats.largest_free_block, stats.free_block_count
+    (808, 696, 2)
+    """
 
     available: int
     """Free bytes, headers included."""
@@ -38,7 +48,15 @@ class HeapStats(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block as it lies in the arena."""
+    """A block as it lies in the arena.
+
+    Examples
+    --------
+    >>> heap = Heap4(1024)
+    >>> p = heap.malloc(100)
+    >>> heap.blocks()[0]
+    Block(address=0x20000000, size=112, allocated=True)
+    """
 
     address: int
     """Target address of the header (heap_1, which has none: of the payload)."""
@@ -52,7 +70,15 @@ class Block(NamedTuple):
 
 
 class FreeBlock(NamedTuple):
-    """An entry of the free list."""
+    """An entry of the free list.
+
+    Examples
+    --------
+    >>> heap = Heap4(1024)
+    >>> p = heap.malloc(100)
+    >>> heap.free_blocks()
+    [FreeBlock(address=0x20000070, size=904)]
+    """
 
     address: int
     """Target address of the header."""
@@ -64,7 +90,14 @@ class FreeBlock(NamedTuple):
 
 
 class Region(NamedTuple):
-    """A region of memory that a heap manages."""
+    """A region of memory that a heap manages.
+
+    Examples
+    --------
+    >>> heap = Heap5([(0x1000_0000, 1024), (0x2000_0000, bytearray(4096))])
+    >>> heap.regions[1]
+    Region(address=0x20000000, memory=<bytearray of 4,096 bytes>)
+    """
 
     address: int
     """Target address of the first byte."""
@@ -80,7 +113,18 @@ class Region(NamedTuple):
 
 
 class Heap(_core.Heap):
-    """What the five heaps have in common. Construct one of them, not this."""
+    """What the five heaps have in common. Construct one of them, not this.
+
+    Examples
+    --------
+    >>> heaps: list[Heap] = [Heap1(1024), Heap3(1024), Heap4(1024)]
+    >>> for heap in heaps:
+    ...     p = heap.malloc(100)
+    ...     print(heap)
+    <Heap1 of 1,024 bytes at 0x20000000: 912 free in 1 block, largest 912>
+    <Heap3 of 1,024 bytes at 0x20000000: 916 free in 1 block, largest 916>
+    <Heap4 of 1,024 bytes at 0x20000000: 904 free in 1 block, largest 904>
+    """
 
     __slots__ = ()
 

@@ -49,6 +49,12 @@ class Policy:
     ------
     ValueError
         For what none of them can be, and for a combination that makes no sense.
+
+    Examples
+    --------
+    >>> policy = Policy(fit="best", order="size", coalesce="deferred")
+    >>> policy.name
+    'best-fit/size/deferred-coalescing'
     """
 
     fit: str = "first"

@@ -60,6 +60,15 @@ def bound(
         `bounds` are none, or `measurements` are none.
     ValueError
         There are no bounds, or the call is neither.
+
+    Examples
+    --------
+    >>> from rtosheap import cortexm, plot
+    >>> sizes = (1024, 4096)
+    >>> bounds = [cortexm.bound("heap_4", heap_size=size, search=0) for size in sizes]
+    >>> ax = plot.bound(bounds, call="free")
+    >>> ax.get_ylabel(), [label.get_text() for label in ax.get_xticklabels()]
+    ('instructions of a free', ['1 KiB', '4 KiB'])
     """
     given = [bounds] if isinstance(bounds, Bound) else list(bounds)
     measured = list(measurements)

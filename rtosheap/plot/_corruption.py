@@ -56,8 +56,18 @@ def corruption(
 
     Raises
     ------
+    TypeError
+        `study` is none.
     ValueError
         A study without trials, or a `by` that does not exist.
+
+    Examples
+    --------
+    >>> from rtosheap import plot
+    >>> from rtosheap.corruption import study
+    >>> ax = plot.corruption(study("heap_4", faults=["overrun"], trials=5))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['none', 'assertions', 'canary', 'protector', 'checked']
     """
     if not isinstance(study, Study):
         raise TypeError(f"study is {study!r}; it must be what rtosheap.corruption.study returns")

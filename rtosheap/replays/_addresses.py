@@ -12,7 +12,17 @@ from rtosheap.traces.base import TraceBase
 
 
 class AddressCheck(NamedTuple):
-    """A replay's addresses beside those of the recording, event by event."""
+    """A replay's addresses beside those of the recording, event by event.
+
+    Examples
+    --------
+    >>> import io
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> log = b"M 0x20000408 100 112 0\\nF 0x20000408 112 1\\n=2 0 900 1016\\n"
+    >>> replay(Trace.load(io.BytesIO(log)), Heap4(1024)).check_addresses()
+    AddressCheck(compared=2, equal=0, first=0, recorded=0x20000408, replayed=0x20000008,
+                 offset=0x400)
+    """
 
     compared: int
     """Events."""

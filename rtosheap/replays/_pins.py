@@ -17,7 +17,15 @@ from rtosheap.traces.base import TraceBase
 
 
 class Pin(NamedTuple):
-    """A live block that lies between two holes."""
+    """A live block that lies between two holes.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> trace = Trace("mmmffm", id=[0, 1, 2, 0, 2, 3], size=[100, 8, 100, 0, 0, 200])
+    >>> replay(trace, Heap4(256)).pins(5)
+    [Pin(address=0x20000070, size=16, requested=8, id=1, event=1)]
+    """
 
     address: int
     """Target address of the block's header; of an allocator that is not ours, of its payload."""

@@ -40,6 +40,16 @@ def write_perfetto(replay: Replay, file: TextIO) -> None:
         were recorded, and ``failure`` where an allocation failed.
     file : text file
         Where to write.
+
+    Examples
+    --------
+    >>> import json
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> result = replay(Trace("mf", id=[0, 0], size=[100, 0]), Heap4(1024))
+    >>> with open("replay.json", "w") as file:
+    ...     write_perfetto(result, file)
+    >>> json.loads(open("replay.json").read())["traceEvents"][2]
+    {'pid': 1, 'ph': 'C', 'name': 'free bytes', 'ts': 0.0, 'args': {'bytes': 904}}
     """
     file.write('{"displayTimeUnit":"ms","traceEvents":[\n')
     events = chain(_names(replay), _counters(replay), _failures(replay), _lanes(replay))

@@ -24,7 +24,7 @@ class Replay(dict[str, Array]):
 
     As with a table of pandas, ``replay[name]`` is a column, iterating gives the recorded columns'
     names, and ``len(replay)`` is the number of events; ``pandas.DataFrame(replay)`` takes it as it
-    is. Each column is an attribute, too, None if it was not recorded.
+    is. Each column, of shape ``(len(replay),)``, is an attribute, too, None if it was not recorded.
 
     Attributes
     ----------
@@ -65,6 +65,18 @@ class Replay(dict[str, Array]):
         The most free-list entries that one event read; None where that is not known.
     most_nodes_event : int or None
         That event.
+    minimum_ever_free_size, final_free_size : int or None
+        In bytes; None of an allocator that does not tell.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> result = replay(trace, Heap4(256))
+    >>> result
+    <Replay of 4 events on heap_4 of 256 bytes: 1 failures>
+    >>> result["free_size"], result.failure_reason(3)
+    (array([136, 104, 216, 216], dtype=uint64), 'fragmentation')
     """
 
     address: Array | None

@@ -42,11 +42,23 @@ DEFAULT_COLUMNS: tuple[str, ...] = tuple(
 
 
 class Failure(enum.IntEnum):
-    """Why an allocation failed: the values of the column ``failure``."""
+    """Why an allocation failed: the values of the column ``failure``.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> result = replay(trace, Heap4(256))
+    >>> Failure(result.failure[3])
+    <Failure.FRAGMENTATION: 2>
+    """
 
     NONE = 0
+    """It did not, or it was no allocation."""
     EXHAUSTION = 1
+    """Fewer bytes were free than the block needs."""
     FRAGMENTATION = 2
+    """Enough bytes were free, but no free block was large enough."""
     ASSERTION = 3
     """The kernel asserts there, or the C library goes wrong: the device would stop or misbehave."""
     UNKNOWN = UNKNOWN

@@ -31,6 +31,14 @@ class HtmlReport:
         The page.
     comparison : Comparison or None
         What it rests on; None for the page of one replay.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, report
+    >>> page = report(Trace("mm", id=[0, 1], size=[100, 20]), heaps=["heap_4"])
+    >>> page.save("report.html")
+    >>> page, page.comparison
+    (<HtmlReport of ... characters>, <Comparison of 1 heap: heap_4, 152 bytes>)
     """
 
     def __init__(self, html: str, comparison: Comparison | None = None) -> None:
@@ -84,6 +92,14 @@ def report(
     ------
     TypeError, ValueError
         As :func:`rtosheap.compare`.
+
+    Examples
+    --------
+    >>> from rtosheap import data, report
+    >>> page = report(data.load("coap-server")[:200], heaps=["heap_4"], title="CoAP server")
+    >>> page.save("report.html")
+    >>> page.comparison
+    <Comparison of 1 heap on 'coap-server': heap_4, 9,952 bytes>
     """
     traces = as_traces(trace, "trace")
     names = unique_names(traces)
@@ -112,7 +128,32 @@ def report(
 
 
 def explore(replay: Replay, *, title: str | None = None) -> HtmlReport:
-    """The page of one replay: see :meth:`rtosheap.Replay.explore`."""
+    """The page of one replay: see :meth:`rtosheap.Replay.explore`.
+
+    Parameters
+    ----------
+    replay : Replay
+    title : str, optional
+        The page's; by default the recording's name, and the heap's.
+
+    Returns
+    -------
+    HtmlReport
+
+    Raises
+    ------
+    ValueError
+        If it is not known where blocks lay.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, data, replay
+    >>> from rtosheap.reports import explore
+    >>> page = explore(replay(data.load("coap-server")[:200], Heap4(16384)), title="16 KiB")
+    >>> page.save("replay.html")
+    >>> page
+    <HtmlReport of ... characters>
+    """
     trace = replay.trace
     name = f"{trace.name or 'a recording'} in {replay.heap_kind}"
     html = page(

@@ -34,15 +34,27 @@ class Day(NamedTuple):
     Attributes
     ----------
     name : str
+        The recording's, made unique.
     size : int or None
         Bytes of the smallest heap that serves it (of tested sizes, from which on all serve); None
         if none does.
     events : int
+        How many it has.
     duration : int
         In the recording's unit of time.
     peak_live_bytes : int
+        Most bytes that are live at once, as requested.
     failed : tuple of bool
         For each tested size, whether it fails; empty where every size is known.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, assess
+    >>> day = Trace("mmffmf", id=[0, 1, 0, 1, 2, 2], size=[8, 90, 0, 0, 16, 0],
+    ...             time=[0, 10, 50, 60, 80, 90])
+    >>> risk = assess(day, "heap_4", runs=20)
+    >>> risk.days[0].size, risk.days[0].duration, risk.days[0].peak_live_bytes
+    (128, 90, 98)
     """
 
     name: str
@@ -95,6 +107,18 @@ class Risk:
         Whether somebody ended the runs (Ctrl-C): the answer is that of those that were done.
     loss : tuple of (str, int)
         What the recordings lack, by kind, as in ``trace.loss`` and ``trace.dropped``.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, assess
+    >>> day = Trace("mmffmf", id=[0, 1, 0, 1, 2, 2], size=[8, 90, 0, 0, 16, 0],
+    ...             time=[0, 10, 50, 60, 80, 90])
+    >>> risk = assess(day, "heap_4", runs=20)
+    >>> risk.largest_recorded, risk.size_for(0.1), round(risk.proven(256), 2)
+    (128, 256, 0.95)
+    >>> print(risk.warnings[1])
+    one recording: how much one day differs from another cannot be known from it, only guessed from
+    how its hours differ
     """
 
     heap: str

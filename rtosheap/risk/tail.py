@@ -25,7 +25,25 @@ _RATES = (np.arange(9) + 0.5) / 9
 
 
 class Estimate(NamedTuple):
-    """A probability, and the interval that it lies in with 95 % confidence."""
+    """A probability, and the interval that it lies in with 95 % confidence.
+
+    Attributes
+    ----------
+    estimate : float
+        From 0 to 1.
+    low, high : float
+        The ends of the interval.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, assess
+    >>> day = Trace("mmffmf", id=[0, 1, 0, 1, 2, 2], size=[8, 90, 0, 0, 16, 0],
+    ...             time=[0, 10, 50, 60, 80, 90])
+    >>> risk = assess(day, "heap_4", runs=20)
+    >>> chance = risk.probability(128)
+    >>> print(f"{chance.estimate:.0%}, from {chance.low:.0%} to {chance.high:.0%}")
+    45%, from 0% to 68%
+    """
 
     estimate: float
     low: float
@@ -35,6 +53,8 @@ class Estimate(NamedTuple):
 @dataclass(frozen=True)
 class Tail:
     """The peaks of what is needed, as a Poisson process with a generalised Pareto tail.
+
+    Sizes are in bytes, times in the recordings' unit.
 
     Attributes
     ----------
@@ -53,6 +73,15 @@ class Tail:
     Annals of Statistics 3 (1975); Balkema and de Haan, "Residual life time at great age", Annals of
     Probability 2 (1974); Coles, "An Introduction to Statistical Modeling of Extreme Values" (2001),
     chapter 4. Exceedances in neighbouring windows are one peak (runs declustering, Coles 5.3.3).
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, assess
+    >>> day = Trace("mmffmf", id=[0, 1, 0, 1, 2, 2], size=[8, 90, 0, 0, 16, 0],
+    ...             time=[0, 10, 50, 60, 80, 90])
+    >>> risk = assess(day, "heap_4", runs=20)
+    >>> risk.tail.threshold, risk.tail.peaks, risk.tail.size(0.01, duration=90)
+    (24, 2, 151)
     """
 
     threshold: int

@@ -16,7 +16,19 @@ _Trace = TypeVar("_Trace", bound=TraceBase)
 
 @dataclass(frozen=True)
 class Apart:
-    """Some blocks have a heap_4 of their own, as small as serves them."""
+    """Some blocks have a heap_4 of their own, as small as serves them.
+
+    Attributes
+    ----------
+    which : Which
+        Those blocks.
+
+    Examples
+    --------
+    >>> log = Trace("mmf", id=[0, 1, 1], size=[2048, 20, 0], task=["main", "net", "net"])
+    >>> Apart(Which(task="net")).apply(log)
+    (<Trace: 1 events (1 malloc, 0 realloc, 0 free)>, 40)
+    """
 
     which: Which = field(default_factory=Which)
 

@@ -47,6 +47,15 @@ class SizingCurve(NamedTuple):
     advice_size : int or None
         What "total minus minimum ever free" says, as :attr:`rtosheap.MinimumSize.advice_size`;
         None where it is not known.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> from rtosheap.plot import sizing_points
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> curve = sizing_points(trace, heaps=["heap_4"], sizes=[160, 272]).curves[0]
+    >>> curve.sizes, curve.failures, curve.minimum
+    ((160, 272), (1, 0), 272)
     """
 
     heap: str
@@ -73,8 +82,18 @@ class Sizing(NamedTuple):
     peak_live_bytes : int
         Of the trace, or the most of several.
     curves : tuple of SizingCurve
+        One for each heap.
     warnings : tuple of str
         What to know of the recording that this rests on.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> from rtosheap.plot import sizing_points
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110], meta={"name": "mine"})
+    >>> points = sizing_points(trace, heaps=["heap_1", "heap_4"], sizes=[160, 272])
+    >>> points.trace_name, points.peak_live_bytes, [curve.heap for curve in points.curves]
+    ('mine', 130, ['heap_1', 'heap_4'])
     """
 
     trace_name: str

@@ -32,9 +32,20 @@ class OwnMinimum(NamedTuple):
     safe_size : int
         From this size on every larger one serves it too.
     peak_live_bytes : int
+        Most of its bytes that are live at once, as requested.
     advice_fails_at : int or None
         Its first event that fails in the heap that "total minus minimum ever free" recommends for
         all; None if all are served.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> monday = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110], meta={"name": "monday"})
+    >>> tuesday = Trace("mfm", id=[0, 0, 1], size=[200, 0, 90], meta={"name": "tuesday"})
+    >>> print(minimum_heap_size([monday, tuesday], "heap_4").table())
+    recording  smallest  needed at  peak live  advice fails at
+    monday          272          3        130                3  decides
+    tuesday         216          0        200                -
     """
 
     name: str
@@ -100,6 +111,14 @@ class MinimumSize:
         Bytes of the region that was solved for; `size` but for heap_5.
     ratio : float
         `size` over `peak_live_bytes`; inf if that is 0.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> trace = Trace("mmfm", id=[0, 1, 0, 2], size=[100, 20, 0, 110])
+    >>> found = minimum_heap_size(trace, "heap_4")
+    >>> found.size, found.witness, found.advice_size, found.advice_fails_at
+    (272, 3, 160, 3)
     """
 
     heap: str

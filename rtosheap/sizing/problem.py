@@ -30,7 +30,18 @@ _AMPLE = 256
 
 
 class UnservableError(ValueError):
-    """No heap of this kind serves the trace, however large."""
+    """No heap of this kind serves the trace, however large.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace, UnservableError, minimum_heap_size
+    >>> try:
+    ...     minimum_heap_size(Trace("m", id=[0], size=[2**31]), "heap_4")
+    ... except UnservableError as error:
+    ...     print(error)
+    event 0 requests 2147483648 bytes; the most that a heap_4 at 0x20000000, with words of 4 bytes,
+    can ever serve is 2147483624
+    """
 
 
 class Found(NamedTuple):

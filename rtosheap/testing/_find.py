@@ -25,7 +25,17 @@ _PIECES = "free_block_count"
 
 
 class NoFailureFound(LookupError):
-    """No sequence of events was found that fails for fragmentation."""
+    """No sequence of events was found that fails for fragmentation.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap1
+    >>> try:
+    ...     find_failure(lambda: Heap1(256), max_examples=10, seed=1)
+    ... except NoFailureFound as error:
+    ...     print(error)
+    no failure for fragmentation in 10 sequences of up to 40 events on <Heap1 of 256 bytes ...>
+    """
 
 
 def find_failure(

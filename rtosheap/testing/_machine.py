@@ -17,7 +17,27 @@ __all__ = ["AllocatorMachine", "AllocatorViolation"]
 
 
 class AllocatorViolation(AssertionError):
-    """An allocator did what no allocator may; the message says what, at which address."""
+    """An allocator did what no allocator may; the message says what, at which address.
+
+    Examples
+    --------
+    >>> from hypothesis import settings
+    >>> from hypothesis.stateful import run_state_machine_as_test
+    >>> class Broken:
+    ...     def malloc(self, size):
+    ...         return 0x2000_0000
+    ...     def free(self, address):
+    ...         pass
+    >>> class BrokenMachine(AllocatorMachine):
+    ...     coalesces = False
+    ...     def make_allocator(self):
+    ...         return Broken()
+    >>> try:
+    ...     run_state_machine_as_test(BrokenMachine, settings=settings(derandomize=True))
+    ... except AllocatorViolation as error:
+    ...     print(error)
+    malloc(1) returned 0x20000000, which overlaps the live block of 1 bytes at 0x20000000
+    """
 
 
 class _Live(NamedTuple):

@@ -65,7 +65,20 @@ def _rebuild_error(reason: str, place: dict[str, Any]) -> TraceError:
 
 
 class TraceWarning(UserWarning):
-    """Something about a trace is lost or doubtful, though it can be read or written."""
+    """Something about a trace is lost or doubtful, though it can be read or written.
+
+    Examples
+    --------
+    Where nothing may be lost, it is made an error:
+
+    >>> import warnings
+    >>> from rtosheap import Trace
+    >>> trace = Trace("m", id=[0], size=[8], task=["net"])
+    >>> with warnings.catch_warnings(action="error", category=TraceWarning):
+    ...     trace.save("mine.rep")
+    Traceback (most recent call last):
+    rtosheap.traces.TraceWarning: mine.rep: .rep cannot hold tasks
+    """
 
 
 for _type in (TraceError, TraceWarning):

@@ -45,6 +45,12 @@ class Event(NamedTuple):
         In the trace's ``time_unit``; None when the trace has no times.
     task : str or None
         Who called; ``""`` when this event's task is unknown, None when the trace has no tasks.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> Trace("mf", id=[7, 7], size=[100, 0], task=["net", "net"])[0]
+    Event(op='m', id=7, size=100, time=None, task='net')
     """
 
     op: str
@@ -63,6 +69,13 @@ class Slots(NamedTuple):
         One number per event, from 0 to ``count - 1``; the same for the same id.
     count : int
         How many slots a table needs.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> trace = Trace("mmf", id=[9_000_000, 70, 9_000_000], size=[8, 16, 0])
+    >>> trace.slots
+    Slots(slot=array([1, 0, 1], dtype=int32), count=2)
     """
 
     slot: npt.NDArray[np.int32]

@@ -11,7 +11,21 @@ from rtosheap.traces.formats.streams import Stream
 
 
 class Reader(Protocol):
-    """A format that can be read."""
+    """A format that can be read.
+
+    Attributes
+    ----------
+    NAME : str
+        What ``format=`` calls it.
+    HINT : str
+        How a file of it is told, in words.
+
+    Examples
+    --------
+    >>> from rtosheap.traces.formats import READERS
+    >>> [(reader.NAME, reader.HINT) for reader in READERS if reader.sniff(b"m 64 0x20000008\\n")]
+    [('pigweed', "lines 'm <size> <address>' and 'f <address>'")]
+    """
 
     NAME: str
     HINT: str
@@ -27,7 +41,16 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """A format that can be written."""
+    """A format that can be written.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> from rtosheap.traces.formats import WRITERS
+    >>> trace = Trace("m", id=[0], size=[8], time=[5], task=["net"])
+    >>> [WRITERS[suffix].lost(trace) for suffix in (".trace", ".rep")]
+    [[], ['times', 'tasks']]
+    """
 
     def lost(self, trace: TraceBase) -> Sequence[str]:
         """What of this trace the format cannot hold, in words; empty if it holds everything."""

@@ -102,6 +102,24 @@ def read(
     ----------
     path, format, strict, prefix, max_bytes
         As for :meth:`rtosheap.Trace.load`.
+
+    Returns
+    -------
+    Columns
+        Arrays of shape (n,) for n events, as they stand in the file: `op`, `id`, `size`, and what
+        else it has. Whether they fit together is not checked.
+
+    Raises
+    ------
+    TraceError, ValueError, OSError
+        As :meth:`rtosheap.Trace.load`.
+
+    Examples
+    --------
+    >>> import io
+    >>> columns = read(io.BytesIO(b"# rtosheap-trace 1\\nm 7 100\\nf 8\\n"))
+    >>> columns.id, columns.size
+    (array([7, 8]), array([100,   0], dtype=uint64))
     """
     if format is not None and format not in NAMES:
         raise ValueError(f"format is {format!r}; it must be one of {', '.join(NAMES)}, or None")
@@ -146,7 +164,35 @@ def _told(head: bytes, stream: Stream) -> tuple[Reader, Stream]:
 
 
 def write(trace: TraceBase, path: str | os.PathLike[str]) -> None:
-    """Write a trace in the format of its suffix: see :meth:`rtosheap.Trace.save`."""
+    """Write a trace in the format of its suffix: see :meth:`rtosheap.Trace.save`.
+
+    Parameters
+    ----------
+    trace : Trace
+    path : path
+        The file; its suffix is one of `WRITERS`.
+
+    Raises
+    ------
+    ValueError
+        If no format has that suffix.
+    OSError
+        If the file cannot be written.
+
+    Warns
+    -----
+    TraceWarning
+        Of what the format cannot hold.
+
+    Examples
+    --------
+    >>> from rtosheap import Trace
+    >>> write(Trace("mf", id=[7, 7], size=[100, 0]), "mine.csv")
+    >>> print(open("mine.csv").read())
+    op,id,size
+    m,7,100
+    f,7,0
+    """
     name = os.fsdecode(path)
     suffix = next((s for s in WRITERS if name.lower().endswith(s)), None)
     if suffix is None:

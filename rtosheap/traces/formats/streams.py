@@ -296,7 +296,22 @@ def too_long() -> TraceError:
 
 
 def describe_source(path: Any) -> str | None:
-    """The name that an error should give a file; None if it has none."""
+    """The name that an error should give a file; None if it has none.
+
+    Parameters
+    ----------
+    path : path or file object
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> import io
+    >>> describe_source(b"mine.trace"), describe_source(io.BytesIO())
+    ('mine.trace', None)
+    """
     name = getattr(path, "name", None) if hasattr(path, "read") else path
     return os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else None
 
