@@ -11,6 +11,8 @@
 #include "rh_block.h"
 #include "rh_counters.h"
 
+/* The caller owns it; nothing else of the heap lies outside the arena, but for the shadow at
+ * RH_CHECKS 2. */
 struct rh_heap2 {
     RH_COMMON
     struct rh_header head; /* its link leads to the smallest free block */
@@ -27,18 +29,24 @@ RH_STATIC_ASSERT(offsetof(struct rh_heap2, tail) == 2 * RH_WORD_BYTES, "tail fol
 RH_STATIC_ASSERT(offsetof(struct rh_heap2, free_size) == 4 * RH_WORD_BYTES, "free_size comes next");
 #endif
 
-/* Fails with RH_TOO_SMALL, RH_BAD_ALIGNMENT, RH_OUT_OF_RANGE, RH_AT_ZERO, RH_BAD_MARKER. */
+/* Sets the heap up over region->size bytes at region->base, and writes the first block's header.
+ * RH_TOO_SMALL, RH_BAD_ALIGNMENT, RH_OUT_OF_RANGE, RH_AT_ZERO and RH_BAD_MARKER leave arena and
+ * heap as they were. */
 RH_API enum rh_status rh2_init(struct rh_heap2 *heap, struct rh_region *region,
                                const struct rh_options *options);
 
-/* On RH_OK *address is the payload's address. Fails with RH_EXHAUSTED, RH_FRAGMENTED, RH_CORRUPT.
- */
+/* On RH_OK *address is the payload's address. Fails with RH_EXHAUSTED, RH_FRAGMENTED, RH_CORRUPT;
+ * then nothing changes. */
 RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *address);
 
-/* Gives a live payload back. Fails with RH_INVALID_FREE, RH_DOUBLE_FREE, RH_CORRUPT. */
+/* Gives a live payload back. Fails with RH_INVALID_FREE, RH_DOUBLE_FREE, RH_CORRUPT; then nothing
+ * changes. Never 0: below RH_CHECKS 2 what lies before the address is read as a header. */
 RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address);
 
+/* The statistics; RH_CORRUPT iff a header of the free list is not the heap's. */
 RH_API enum rh_status rh2_stats(struct rh_heap2 *heap, struct rh_stats *stats);
+
+/* Visits every block in address order, and every free block in the list's order. */
 RH_API enum rh_status rh2_walk(const struct rh_heap2 *heap, const struct rh_region *region,
                                rh_visitor visit, void *context);
 RH_API enum rh_status rh2_walk_free(struct rh_heap2 *heap, rh_visitor visit, void *context);

@@ -9,6 +9,8 @@
 
 /* The block, or NULL where the C library has none. What a size of 0 gives is its affair. */
 RH_API void *rh3_malloc(size_t size);
+
+/* Gives a block back; NULL does nothing. A wrong pointer is the C library's affair, too. */
 RH_API void rh3_free(void *payload);
 
 #endif

@@ -15,17 +15,18 @@
 RH_API enum rh_status rh4_init(struct rh_heap4 *heap, struct rh_region *region,
                                const struct rh_options *options);
 
-/* On RH_OK *address is the payload's address. Fails with RH_EXHAUSTED, RH_FRAGMENTED, RH_CORRUPT.
- */
+/* On RH_OK *address is the payload's address. Fails with RH_EXHAUSTED, RH_FRAGMENTED, RH_CORRUPT;
+ * then nothing changes. */
 RH_API enum rh_status rh4_malloc(struct rh_heap4 *heap, rh_word size, rh_word *address);
 
-/* Gives a live payload back. Fails with RH_INVALID_FREE, RH_DOUBLE_FREE, RH_CORRUPT. */
+/* Gives a live payload back. Fails with RH_INVALID_FREE, RH_DOUBLE_FREE, RH_CORRUPT; then nothing
+ * changes. Never 0: at RH_CHECKS 0 what lies before the address is read as a header. */
 RH_API enum rh_status rh4_free(struct rh_heap4 *heap, rh_word address);
 
 /* The statistics; RH_CORRUPT iff a header of the free list is not the heap's. */
 RH_API enum rh_status rh4_stats(struct rh_heap4 *heap, struct rh_stats *stats);
 
-/* Every block in address order, and every free block in the list's order. */
+/* Visits every block in address order, and every free block in the list's order. */
 RH_API enum rh_status rh4_walk(const struct rh_heap4 *heap, const struct rh_region *region,
                                rh_visitor visit, void *context);
 RH_API enum rh_status rh4_walk_free(struct rh_heap4 *heap, rh_visitor visit, void *context);

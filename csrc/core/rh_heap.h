@@ -37,7 +37,7 @@ enum rh_rule {
     RH_RULE_OVERWRITTEN,   /* the header is not the one that the heap wrote */
     RH_RULE_SIZE,          /* a block's size is no possible one, or reaches past its region */
     RH_RULE_LINK,          /* a link leads to no free block of this heap */
-    RH_RULE_LIVE_LINK,     /* an allocated block's link is not zero */
+    RH_RULE_LIVE_LINK,     /* an allocated block's link is not an allocated one's */
     RH_RULE_ORDER,         /* the free list is not in its order (heap_2: size; others: address) */
     RH_RULE_NOT_FREE,      /* an allocated block is in the free list */
     RH_RULE_NOT_LISTED,    /* a free block is not in the free list */
@@ -46,6 +46,7 @@ enum rh_rule {
     RH_RULE_FREE_SIZE      /* the free blocks do not add up to the free size */
 };
 
+/* What a checker found first, or a call met. */
 struct rh_fault {
     enum rh_rule rule;
     rh_word address; /* of the header at fault */
@@ -74,6 +75,8 @@ RH_STATIC_ASSERT(RH_HOSTED || sizeof(rh_word) == sizeof(void *), "in firmware a 
  * address; where a region is looked up for each entry, it is named by 0. */
 #define RH_HEAD_IS_APART RH_HAS_REGIONS
 
+/* Memory that a heap is set up over. In firmware it is read by the set-up alone, but at RH_CHECKS
+ * 2, where it must outlive the heap. */
 struct rh_region {
     rh_word base; /* target address of the first byte */
     rh_word size;
@@ -141,7 +144,8 @@ struct rh_options {
     unsigned old;       /* enum rh_old; 0: the newest kernel */
 };
 
-struct rh_stats { /* the fields of FreeRTOS's HeapStats_t, in its order */
+/* The fields of FreeRTOS's HeapStats_t, in its order. */
+struct rh_stats {
     rh_word available;
     rh_word largest_free_block;
     rh_word smallest_free_block; /* RH_WORD_MAX where none is free */

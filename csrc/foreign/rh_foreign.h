@@ -70,11 +70,14 @@ RH_FOREIGN_OPTIONAL size_t rh_foreign_usable_size(void *memory);
  * Left out: no column free_size. */
 RH_FOREIGN_OPTIONAL size_t rh_foreign_free_size(void);
 
-/* Calls visit() for each free block, and if you like for each used one, in any order, with the
- * address and the bytes that a program could use there. It changes nothing.
+/* What rh_foreign_walk() calls: a block's address, the bytes that a program could use there, and 0
+ * of a free block. */
+typedef void (*rh_foreign_visitor)(void *memory, size_t size, int used, void *context);
+
+/* Calls visit() for each free block, and if you like for each used one, in any order. It changes
+ * nothing.
  * Left out: no columns largest_free_block and free_block_count; whether a failure is due to
  * fragmentation is not known. */
-typedef void (*rh_foreign_visitor)(void *memory, size_t size, int used, void *context);
 RH_FOREIGN_OPTIONAL void rh_foreign_walk(rh_foreign_visitor visit, void *context);
 
 #ifdef __cplusplus

@@ -38,6 +38,7 @@ enum rh_coalesce { RH_COALESCE_NEVER, RH_COALESCE_FREE, RH_COALESCE_DEFERRED, RH
 
 #define RH_MOST_CLASS_BITS 5
 
+/* A policy. rtosheap.PolicyHeap's arguments are its members, and say what makes no sense. */
 struct rh_policy {
     enum rh_fit fit;
     enum rh_order order;

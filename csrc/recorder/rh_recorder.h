@@ -105,9 +105,11 @@ enum rhr_meaning {
     RHR_WANTED = 3     /* the same up to V11.1: without a remainder too small to split off */
 };
 
-/* Takes the bytes of one record. */
+/* Takes the bytes of one record, 7 to 40 of them, within the call that is recorded. What it loses a
+ * reader counts. */
 typedef void (*rhr_sink)(void *context, const uint8_t *bytes, size_t count);
 
+/* A recorder: the caller owns it, and rhr_start() fills it in. */
 struct rh_recorder {
     rhr_sink put;
     void *context;
@@ -132,8 +134,11 @@ struct rh_recorder {
 void rhr_start(struct rh_recorder *recorder, rhr_sink put, void *context, uintptr_t base,
                enum rhr_meaning meaning, uint8_t overhead);
 
-void rhr_malloc(struct rh_recorder *recorder, uintptr_t address, size_t size); /* 0: failed */
-void rhr_free(struct rh_recorder *recorder, uintptr_t address);                /* 0: nothing */
+/* malloc(size) returned `address`; 0: it failed. */
+void rhr_malloc(struct rh_recorder *recorder, uintptr_t address, size_t size);
+
+/* free(address) is about to be called; of 0 nothing is recorded. */
+void rhr_free(struct rh_recorder *recorder, uintptr_t address);
 
 /* realloc(old, size) returned `address`: 0 for a failure, or a free where size is 0. */
 void rhr_realloc(struct rh_recorder *recorder, uintptr_t old, uintptr_t address, size_t size);
@@ -161,6 +166,8 @@ struct rhr_ring {
 /* False, and a ring that keeps nothing, where the memory is not 4-aligned or has no room for a byte
  * beside the header. */
 bool rhr_ring_start(struct rhr_ring *ring, void *memory, size_t size);
+
+/* The sink: give it to rhr_start(), with the ring as its context. */
 void rhr_ring_put(void *ring, const uint8_t *bytes, size_t count);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * The recorder in a FreeRTOS kernel by its own trace macros. Include it at the end of
  * FreeRTOSConfig.h, compile rh_recorder.c and rh_recorder_freertos.c with
- * RHR_CONFIG_FILE='"rh_recorder_task.h"', and call
- * rhr_start(&rh_freertos_recorder, sink, context, (uintptr_t)ucHeap, meaning, overhead) before the
- * first allocation, with
+ * `RHR_CONFIG_FILE='"rh_recorder_task.h"'`, and call
+ * `rhr_start(&rh_freertos_recorder, sink, context, (uintptr_t)ucHeap, meaning, overhead)` before
+ * the first allocation, with
  *
  *     heap                     meaning         overhead             exact?
  *     heap_1                   RHR_ROUNDED     portBYTE_ALIGNMENT   rounded up to the alignment
@@ -27,7 +27,12 @@
 #include <stdint.h>
 
 struct rh_recorder;
+
+/* The recorder itself: rhr_start() it. Before that nothing is recorded. */
 extern struct rh_recorder rh_freertos_recorder;
+
+/* What the macros call. A traceTASK_DELETE() of your own calls rhr_freertos_delete(), lest a task's
+ * name is taken for that of a later one with the same handle. */
 void rhr_freertos_malloc(void *address, size_t size);
 void rhr_freertos_free(void *address);
 void rhr_freertos_delete(const void *task);

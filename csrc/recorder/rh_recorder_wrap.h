@@ -12,8 +12,11 @@
 
 #include "rh_recorder.h"
 
-extern struct rh_recorder rh_wrap_recorder; /* in rh_recorder_wrap.c */
+/* The recorder itself, which rh_recorder_wrap.c defines. */
+extern struct rh_recorder rh_wrap_recorder;
 
+/* What the linker puts in the place of the heap's functions: each calls the heap's own, and records
+ * the call once the recorder is started. */
 void *__wrap_malloc(size_t size);
 void __wrap_free(void *address);
 void *__wrap_calloc(size_t count, size_t size);
@@ -22,10 +25,12 @@ void *__wrap_pvPortMalloc(size_t size);
 void __wrap_vPortFree(void *address);
 void *__wrap_pvPortCalloc(size_t count, size_t size);
 
+/* Starts the recorder, if the calls of this file reach it; false: they do not. */
 #define RHR_START_FREERTOS(put, context, base)                                                     \
     rhr_start_wrapped(RHR_REACHES(pvPortMalloc, __wrap_pvPortMalloc) &&                            \
                           RHR_REACHES(vPortFree, __wrap_vPortFree),                                \
                       (put), (context), (base))
+/* The same for the C library's malloc. */
 #define RHR_START_MALLOC(put, context, base)                                                       \
     rhr_start_wrapped(RHR_REACHES(malloc, __wrap_malloc) && RHR_REACHES(free, __wrap_free), (put), \
                       (context), (base))
