@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_copybutton",
+    "c_headers",  # _ext: what the headers of csrc/ declare, and say of it
     "command_line",  # _ext: the commands' help, from their parsers
     "borrowed_pages",  # _ext: notebooks/ and other files as pages
     "public_names",  # _ext: a page for each of the packages

@@ -75,8 +75,11 @@ def check_notebooks(site: Path) -> None:
 def check_names(site: Path) -> None:
     """Each public one is described somewhere."""
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
-    named = set(re.findall(r"^(\S+) py:", zlib.decompress(inventory).decode(), re.MULTILINE))
+    listed = zlib.decompress(inventory).decode()
+    named = set(re.findall(r"^(\S+) py:", listed, re.MULTILINE))
     assert len(named) > 500
+    in_c = set(re.findall(r"^(\S+) c:", listed, re.MULTILINE))
+    assert {"rh4_malloc", "rhr_start", "rh_foreign_walk", "rh_status", "RH_INDEX_BYTES"} <= in_c
     for package in PUBLIC:
         face = importlib.import_module(package)
         for name in face.__all__:
