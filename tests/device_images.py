@@ -11,6 +11,7 @@ import itertools
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -19,6 +20,8 @@ from arena_damage import WAYS
 from test_device_releases import names_of, since
 
 from rtosheap import Heap1, Heap2, Heap3, Heap4, Heap5
+from rtosheap.data import crash
+from rtosheap.device import Target, read_elf, write_core
 from rtosheap.heaps.layout import Layout
 
 sys.path.insert(0, str(Path(__file__).parent / "firmware"))
@@ -333,3 +336,42 @@ class Machine:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+# ---------------------------------------------------------------------- what the package brings
+
+#: Of rtosheap.crash(): what the application writes into its message, which has 40 bytes.
+REPORT = b"temperature 23.5 degrees, pressure 1013 hPa\0"
+_NOT_NEEDED = ("frame", "line", "line_str", "loc", "loclists")  # of the debug information
+
+
+def crash_damage(program: Program) -> Damage:
+    """The damage of the crashes that come with the package."""
+    return [(program.payloads[MESSAGE], REPORT)]
+
+
+def write_crashes() -> None:
+    """Write the firmware and the memory of each crash that comes with the package."""
+    for heap in (4, 5):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            places = {folder: ".", recorder_images.CSRC.parent: "."}
+            maps = [f"-ffile-prefix-map={at}={told}" for at, told in places.items()]
+            image = own(folder, heap, damage=crash_damage(own_heap(heap)), defines=maps)
+            elf = crash(f"heap_{heap}")[1]
+            objcopy = [tools.require("arm-none-eabi-objcopy")]
+            objcopy += [f"--remove-section=.debug_{part}" for part in _NOT_NEEDED]
+            recorder_images.run([*objcopy, image, elf])
+            elf.chmod(0o644)
+        with Machine(elf) as machine, Target(machine.where) as target:
+            spans = [(BASE, SIZE)] + [
+                (part.address, part.size)
+                for part in read_elf(elf).sections
+                if part.name in (".data", ".bss")
+            ]
+            pieces = [(at, target.read(at, size) or b"") for at, size in spans if size]
+            crash(f"heap_{heap}")[0].write_bytes(write_core(pieces))
+
+
+if __name__ == "__main__":
+    write_crashes()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import doctest
 import gzip
+import re
 from pathlib import Path
 
+import device_images
 import pytest
+import tools
 import traces
 
 import rtosheap.data
+from rtosheap.device import load_dump
+from rtosheap.inspection import inspect
 
 BUNDLED = (
     "cjson-docs",
@@ -66,3 +71,37 @@ def test_all_thirty_three():
 
 def test_examples():
     assert doctest.testmod(rtosheap.data).failed == 0
+
+
+@pytest.mark.parametrize("heap", [4, 5])
+def test_crashes(heap: int) -> None:
+    """The dump's headers are those of the heap in Python after the same calls and damage."""
+    tools.require_module("elftools", "pyelftools")
+    memory, elf = rtosheap.data.crash(f"heap_{heap}")
+    assert not re.search(rb"/(tmp|root|home|work|usr)/", elf.read_bytes())  # of a machine
+    dump = load_dump(memory, heap, elf=elf)
+    regions = dump.memory if heap == 5 else [(dump.base_address, dump.memory)]
+    program = device_images.own_heap(heap)
+    damage = device_images.crash_damage(program)
+    ours = device_images.memory_of(program.heap, damage)
+    assert [(base, len(data)) for base, data in regions] == [(b, len(data)) for b, data in ours]
+    headers = 0
+    for (base, theirs), (_, mine) in zip(regions, ours, strict=True):
+        for block in program.heap.blocks():
+            at = block.address - base
+            if 0 <= at < len(mine):
+                assert theirs[at : at + 8] == mine[at : at + 8]
+                headers += 1
+    assert headers == 17
+    options = {} if heap == 5 else {"base_address": dump.base_address}
+    report = inspect(dump.memory, f"heap_{heap}", state=dump.state, **options)
+    (found,) = report.damage
+    ((at, data),) = damage
+    past = len(data) - 40 - 1  # the last is a zero, and so is the byte that it was written over
+    assert (found.culprit, found.how, found.past) == (at - 8, "overflow", past)
+
+
+@pytest.mark.parametrize("heap", ["heap_1", "", "../crashes/heap_4", "heap_4.elf", None])
+def test_no_such_crash(heap: object) -> None:
+    with pytest.raises(ValueError, match=r"heap is .*; there are crashes of heap_4, heap_5"):
+        rtosheap.data.crash(heap)  # type: ignore[arg-type]

@@ -81,6 +81,7 @@ def test_the_wheel_is_abi3(wheel: Path) -> None:
     assert "rtosheap/_core.pyi" in names
     assert "rtosheap/py.typed" in names
     assert any(name.startswith("rtosheap/data/") and name.endswith(".gz") for name in names)
+    assert {f"rtosheap/data/crashes/heap_4.{kind}" for kind in ("core", "elf")} <= set(names)
     assert "rtosheap/csrc/core/heap_4.c" in names
     assert "rtosheap/csrc/freertos/heap_4.c" in names
     assert {f"rtosheap/csrc/foreign/{name}" for name in FOREIGN} <= set(names)

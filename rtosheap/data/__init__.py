@@ -1,4 +1,4 @@
-"""Recorded traces that come with the package, to try things on.
+"""Recorded traces and memory of crashed boards that come with the package, to try things on.
 
 They were recorded by this project. The allocating code is real (lwIP, mbed TLS, cJSON, SQLite, the
 FreeRTOS kernel and others); the drivers, scripts and inputs that exercised it were written for the
@@ -13,7 +13,7 @@ from rtosheap.traces import Trace
 from rtosheap.traces.formats.streams import opened
 from rtosheap.traces.formats.text import Header
 
-__all__ = ["days", "describe", "load", "names", "path"]
+__all__ = ["crash", "days", "describe", "load", "names", "path"]
 
 _SUFFIX = ".trace.gz"
 
@@ -132,3 +132,42 @@ def describe(name: str) -> str:
     with opened(path(name)) as (stream, _):
         meta = Header(stream, strict=True).meta
     return "\n".join(f"{key}: {value}" for key, value in meta.items())
+
+
+def crash(heap: str = "heap_4") -> tuple[Path, Path]:
+    """The memory of a board whose heap was written over, and the firmware that ran there.
+
+    A small application over one of rtosheap's drop-in files, on a Cortex-M4 in QEMU, wrote 44 bytes
+    into a block of 40. Its tasks and their lists are made up: no kernel ran.
+
+    Parameters
+    ----------
+    heap : {"heap_4", "heap_5"}
+        Which heap it has; that of heap_5 has two regions.
+
+    Returns
+    -------
+    memory, elf : Path
+        The RAM, as a core file such as gdb's ``rtosheap dump`` writes, and the ELF with its symbols
+        and the types of its variables.
+
+    Raises
+    ------
+    ValueError
+        If there is none of such a heap; it lists those that there are.
+
+    Examples
+    --------
+    >>> from rtosheap.device import load_dump
+    >>> from rtosheap.inspection import inspect
+    >>> memory, elf = crash()
+    >>> dump = load_dump(memory, 4, elf=elf)
+    >>> report = inspect(dump.memory, base_address=dump.base_address, state=dump.state)
+    >>> print(report.damage[0].suspicion)
+    the block at 0x200003f8 before it was probably written 3 bytes past its end
+    """
+    folder = Path(__file__).parent / "crashes"
+    known = sorted(file.stem for file in folder.glob("*.elf"))
+    if heap not in known:
+        raise ValueError(f"heap is {heap!r}; there are crashes of {', '.join(known)}")
+    return folder / f"{heap}.core", folder / f"{heap}.elf"
