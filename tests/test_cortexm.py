@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from parts import few_of
 
-from rtosheap import Heap4, Op, Trace, cortexm, data, plot
+from rtosheap import Heap4, Op, Trace, cortexm, data, plot, replay
 from rtosheap.cli import cortexm as command
 from rtosheap.cortexm import toolchain as _toolchain
 from rtosheap.cortexm.machine import Machine, MachineError, cost_of
@@ -358,3 +359,33 @@ def test_command_without_a_compiler(
     monkeypatch.setattr(_toolchain, "_FINDERS", {"arm-none-eabi-gcc": lambda: None})
     with pytest.raises(ValueError, match="no compiler"):  # the command line makes it one line
         run_command(capsys)
+
+
+# ------------------------------------------------------------- results by hand
+
+
+def test_counts_of_a_board_make_a_measurement() -> None:
+    trace = Trace("mmmff", id=[0, 1, 2, 0, 2], size=[100, 24, 24, 0, 0])
+    run = replay(trace, Heap4(1024), record=("address", "nodes"))
+    costs = np.array([[70, 71, 69, 52, 58], [80] * 5, [90] * 5], np.uint32)
+    options: dict[str, Any] = {"heap": "heap_4", "compiler": "gcc 13", "optimize": "-Os"}
+    made = cortexm.Measurement(run, costs, cpu=CPUS["cortex-m0"], **options)
+    assert (made.cpu, made.compiler, made.optimize) == ("cortex-m0", "gcc 13", "-Os")
+    assert made.to_dict()["malloc"]["most_cycles_between"] == [80, 90]
+    assert cortexm.Measurement(run, costs, cpu=CPUS["cortex-m4"], **options).most_cycles is None
+    with pytest.raises(ValueError, match=r"costs has the shape \(3, 4\); it must be \(3, 5\)"):
+        cortexm.Measurement(run, costs[:, :4], cpu=CPUS["cortex-m4"], **options)
+
+
+def test_a_bound_is_plain_values() -> None:
+    def made(**changed: Any) -> cortexm.Bound:
+        numbers = {"malloc": 90, "free": 80, "malloc_found": 85, "free_found": 79, "calls": 12}
+        regions = ((0x1000_0000, 1024), (0x2000_0000, 4096))
+        facts = {"heap": "heap_5", "cpu": "cortex-m4", "optimize": "-O2", "regions": regions}
+        return cortexm.Bound(**{**facts, **numbers, **changed})
+
+    one = made()
+    assert one.heap_size == 5120
+    assert pickle.loads(pickle.dumps(one)) == one != made(free=81)
+    assert json.loads(json.dumps(one.to_dict()))["regions"] == [list(r) for r in one.regions]
+    assert one.path("malloc") == []

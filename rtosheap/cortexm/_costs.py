@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rtosheap.cortexm.targets import Cpu
-from rtosheap.cortexm.toolchain import Toolchain
 from rtosheap.traces import Op, Trace
 
 Ints = npt.NDArray[Any]
@@ -32,15 +31,16 @@ class Costs:
 
     def _count(self, costs: npt.NDArray[np.uint32], cpu: Cpu) -> None:
         """Take the rows of a run: instructions, and bounds of their cycles."""
+        if costs.shape != (3, len(self.trace)):
+            raise ValueError(
+                f"costs has the shape {costs.shape}; it must be {(3, len(self.trace))}"
+            )
         self.instructions = costs[0]
         self.least_cycles = self.most_cycles = self.timing_source = None
         if cpu.timing is not None:
             self.least_cycles, self.most_cycles = costs[1], costs[2]
             self.timing_source = cpu.timing.source
         self.cpu = cpu.name
-
-    def _compiled(self, toolchain: Toolchain, optimize: str, flags: tuple[str, ...]) -> None:
-        self.compiler, self.optimize, self.flags = toolchain.version, optimize, flags
 
     def of(self, op: Op) -> Ints:
         """The instructions of all events of one kind that called the heap."""

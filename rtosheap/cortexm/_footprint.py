@@ -36,6 +36,20 @@ class Footprint(NamedTuple):
         What the compiler says of itself. Another compiler gives other numbers.
     flags : tuple of str
         What it was told.
+
+    Examples
+    --------
+    >>> one = Footprint(  # of footprint(), by the compiler that is named
+    ...     heap="heap_4",
+    ...     cpu="cortex-m4",
+    ...     optimize="-Os",
+    ...     flash=488,
+    ...     ram=28,
+    ...     compiler="arm-none-eabi-gcc 12.2.1",
+    ...     flags=("-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c11"),
+    ... )
+    >>> f"{one.heap} at {one.optimize}: {one.flash} bytes of flash, {one.ram} of RAM"
+    'heap_4 at -Os: 488 bytes of flash, 28 of RAM'
     """
 
     heap: str
@@ -85,6 +99,16 @@ def footprint(
         If there is no compiler.
     ValueError
         If a heap, a processor or a level does not exist.
+
+    Examples
+    --------
+    >>> rows = footprint(heap="heap_4", cpu="cortex-m4", optimize="-Os")  # doctest: +SKIP
+    >>> rows[0].flash, rows[0].ram  # doctest: +SKIP
+    (488, 28)
+    >>> footprint(heap="heap_4", toolchain="armclang")
+    Traceback (most recent call last):
+        ...
+    ValueError: toolchain is 'armclang'; it must be one of arm-none-eabi-gcc, zig
     """
     compiler = find_toolchain(toolchain)
     heaps = NAMES if heap is None else (heap_name(freertos_class(heap)),)

@@ -7,10 +7,14 @@ from functools import partial
 from operator import index
 from typing import Any, NamedTuple, SupportsIndex
 
+import numpy as np
+import numpy.typing as npt
+
 from rtosheap.cortexm._costs import NAMES, Costs, lines_of
 from rtosheap.cortexm._foreign_image import Sources, memory_of
 from rtosheap.cortexm._foreign_run import Device, Run, play
 from rtosheap.cortexm.images import ARENA
+from rtosheap.cortexm.targets import Cpu
 from rtosheap.heaps.layout import ALIGNMENTS
 from rtosheap.sizing import UnservableError
 from rtosheap.traces import Trace
@@ -35,6 +39,11 @@ class Tried(NamedTuple):
         Bytes.
     failed_at : int or None
         The first event that failed in it, -1 if `rh_foreign_init` refused it; None if it serves.
+
+    Examples
+    --------
+    >>> Tried(size=2048, failed_at=17)  # in 2,048 bytes event 17 fails
+    Tried(size=2048, failed_at=17)
     """
 
     size: int
@@ -53,6 +62,14 @@ class SmallestArena(NamedTuple):
         smaller one, a smaller one may be left.
     tried : tuple of Tried
         The sizes, in the order in which they were tried.
+
+    Examples
+    --------
+    >>> found = SmallestArena(2056, False, (Tried(2048, 17), Tried(2112, None), Tried(2056, None)))
+    >>> [tried.size for tried in found.tried if tried.failed_at is None]
+    [2112, 2056]
+    >>> found.size, found.exact
+    (2056, False)
     """
 
     size: int
@@ -62,6 +79,19 @@ class SmallestArena(NamedTuple):
 
 class ForeignMeasurement(Costs):
     """What each event of a trace cost on an allocator that was given as C sources.
+
+    :func:`measure` makes one; counts that a board took itself make one by hand.
+
+    Parameters
+    ----------
+    trace : Trace
+    costs : ndarray of uint32, shape (3, n)
+        Of each event the instructions, and the least and the most cycles; 0 where they are not
+        known.
+    memory, library : (int, int)
+        Flash and RAM of the allocator, and of what it brings in.
+    heap, cpu, compiler, heap_size, addresses, failed, smallest, setup, optimize, flags
+        As the attributes of these names; `cpu` is a `Cpu`.
 
     Attributes
     ----------
@@ -90,6 +120,35 @@ class ForeignMeasurement(Costs):
         The allocator's name, which processor, at which level, by which compiler.
     flags : tuple of str
         What the compiler was told.
+
+    Raises
+    ------
+    ValueError
+        If `costs` has another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rtosheap import Op, Trace
+    >>> from rtosheap.cortexm import CPUS
+    >>> trace = Trace("mmf", id=[0, 1, 0], size=[100, 24, 0])
+    >>> costs = np.zeros((3, 3), np.uint32)
+    >>> costs[0] = 120, 118, 95  # made up; measure(trace, sources=[...]) counts them
+    >>> made = ForeignMeasurement(
+    ...     trace,
+    ...     costs,
+    ...     heap="pool",
+    ...     cpu=CPUS["cortex-m4"],
+    ...     compiler="none",
+    ...     heap_size=256,
+    ...     addresses=np.array([0x2000_0010, 0x2000_0080, 0x2000_0010], np.uint32),
+    ...     failed=np.zeros(3, bool),
+    ...     memory=(900, 64),
+    ... )
+    >>> made
+    <ForeignMeasurement of 3 events: pool, cortex-m4>
+    >>> int(made.of(Op.MALLOC).max()), made.failures, made.flash, made.ram
+    (120, 0, 900, 64)
     """
 
     base_address = ARENA
@@ -97,21 +156,28 @@ class ForeignMeasurement(Costs):
     def __init__(
         self,
         trace: Trace,
-        name: str,
-        sources: Sources,
-        image: bytes,
-        run: Run,
+        costs: npt.NDArray[np.uint32],
+        *,
+        heap: str,
+        cpu: Cpu,
+        compiler: str,
         heap_size: int,
-        smallest: SmallestArena | None,
+        addresses: npt.NDArray[np.uint32],
+        failed: npt.NDArray[np.bool_],
+        smallest: SmallestArena | None = None,
+        setup: int = 0,
+        memory: tuple[int, int] = (0, 0),
+        library: tuple[int, int] = (0, 0),
+        optimize: str = "-O2",
+        flags: tuple[str, ...] = (),
     ) -> None:
-        self.trace, self.heap = trace, name
-        self.addresses, self.failed = run.addresses, run.failed
-        self.heap_size, self.smallest = heap_size, smallest
-        self.setup = run.setup.instructions if run.setup is not None else 0
-        self.flash, self.ram = memory_of(image, "foreign")
-        self.library_flash, self.library_ram = memory_of(image, "library")
-        self._count(run.costs, sources.cpu)
-        self._compiled(sources.toolchain, sources.optimize, sources.flags)
+        self.trace, self.heap = trace, heap
+        self.addresses, self.failed = addresses, failed
+        self.heap_size, self.smallest, self.setup = heap_size, smallest, setup
+        self.flash, self.ram = memory
+        self.library_flash, self.library_ram = library
+        self._count(costs, cpu)
+        self.compiler, self.optimize, self.flags = compiler, optimize, flags
 
     @property
     def failures(self) -> int:
@@ -206,7 +272,22 @@ def measure_foreign(
         if run.setup is None:
             raise ValueError(f"heap_size is {heap_size}; rh_foreign_init() refused so many bytes")
     chosen = sources.files[0].stem if name is None else name
-    return ForeignMeasurement(trace, chosen, sources, image, run, heap_size, smallest)
+    return ForeignMeasurement(
+        trace,
+        run.costs,
+        heap=chosen,
+        cpu=sources.cpu,
+        compiler=sources.toolchain.version,
+        heap_size=heap_size,
+        addresses=run.addresses,
+        failed=run.failed,
+        smallest=smallest,
+        setup=run.setup.instructions if run.setup is not None else 0,
+        memory=memory_of(image, "foreign"),
+        library=memory_of(image, "library"),
+        optimize=sources.optimize,
+        flags=sources.flags,
+    )
 
 
 def _smallest(

@@ -23,7 +23,7 @@ from rtosheap.cortexm.images import (
     set_up,
 )
 from rtosheap.cortexm.machine import Call, Machine
-from rtosheap.cortexm.targets import cpu_named
+from rtosheap.cortexm.targets import Cpu, cpu_named
 from rtosheap.cortexm.toolchain import find_toolchain
 from rtosheap.kinds import HeapKind, freertos_class, heap_class, heap_name, layout_of
 from rtosheap.replays import Replay, replay
@@ -45,6 +45,14 @@ class Fit(NamedTuple):
         ``constant + per_node * nodes``.
     worst_error : float
         The most that a call differs from that, in instructions.
+
+    Examples
+    --------
+    >>> fit = Fit(constant=39.8, per_node=4.81, worst_error=5.0)  # of measure(...).fit(Op.MALLOC)
+    >>> print(fit)
+    39.8 + 4.81 entries read
+    >>> fit.constant + 20 * fit.per_node  # instructions of a malloc that reads 20 entries
+    136.0
     """
 
     constant: float
@@ -64,6 +72,21 @@ class Measurement(Costs):
     `most_cycles` follow from them for memory without wait states. Another compiler, or the same
     with other flags, gives other numbers.
 
+    :func:`measure` makes one; counts that a board took itself make one by hand.
+
+    Parameters
+    ----------
+    run : Replay
+        The trace on the same heap in Python, with the column ``nodes``.
+    costs : ndarray of uint32, shape (3, n)
+        Of each event the instructions, and the least and the most cycles; 0 where they are not
+        known.
+    heap, compiler, optimize : str
+    cpu : Cpu
+    flags : tuple of str
+    index : bool
+        As the attributes of these names.
+
     Attributes
     ----------
     instructions : ndarray of uint32
@@ -81,19 +104,44 @@ class Measurement(Costs):
         Whether heap_4 or heap_5 had its index.
     flags : tuple of str
         What the compiler was told.
+
+    Raises
+    ------
+    ValueError
+        If `costs` has another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rtosheap import Heap4, Op, Trace, replay
+    >>> from rtosheap.cortexm import CPUS
+    >>> trace = Trace("mmmff", id=[0, 1, 2, 0, 2], size=[100, 24, 24, 0, 0])
+    >>> run = replay(trace, Heap4(1024), record=("address", "nodes"))
+    >>> costs = np.zeros((3, 5), np.uint32)
+    >>> costs[0] = 70, 71, 69, 52, 58  # made up; measure() counts them
+    >>> made = Measurement(run, costs, heap="heap_4", cpu=CPUS["cortex-m4"], compiler="none")
+    >>> int(made.of(Op.FREE).max()), made.percentile(Op.MALLOC, 50)
+    (58, 70.0)
+    >>> print(made.fit(Op.FREE))
+    52.0 + 3.00 entries read
     """
 
     def __init__(
-        self, configuration: Configuration, run: Replay, costs: npt.NDArray[np.uint32]
+        self,
+        run: Replay,
+        costs: npt.NDArray[np.uint32],
+        *,
+        heap: str,
+        cpu: Cpu,
+        compiler: str,
+        optimize: str = "-O2",
+        flags: tuple[str, ...] = (),
+        index: bool = False,
     ) -> None:
-        self.replay = run
-        self.trace = run.trace
-        self.heap = configuration.heap
+        self.replay, self.trace, self.heap, self.index = run, run.trace, heap, index
         self.nodes: Ints = run.column("nodes")
-        self.index = configuration.kernel.indexed
-        self._count(costs, configuration.cpu)
-        flags = (*configuration.flags, *configuration.defines)
-        self._compiled(configuration.toolchain, configuration.optimize, flags)
+        self._count(costs, cpu)
+        self.compiler, self.optimize, self.flags = compiler, optimize, flags
 
     @property
     def failures(self) -> int:
@@ -286,6 +334,10 @@ def measure(
     >>> run = measure(data.load("coap-server"), "heap_4", cpu="cortex-m4")  # doctest: +SKIP
     >>> print(run.fit(Op.MALLOC))  # doctest: +SKIP
     39.8 + 4.81 entries read
+    >>> measure(data.load("coap-server"), cpu="cortex-m1")
+    Traceback (most recent call last):
+        ...
+    ValueError: cpu is 'cortex-m1'; it must be one of cortex-m0, ...
     >>> theirs = measure(  # doctest: +SKIP
     ...     data.load("coap-server"), sources=["adapter.c", "tlsf.c"], name="TLSF"
     ... )
@@ -333,7 +385,16 @@ def measure(
     target = _Target(configuration, own)
     costs = _run(trace, run, target, progress)
     target.compare(python)
-    return Measurement(configuration, run, costs)
+    return Measurement(
+        run,
+        costs,
+        heap=kind,
+        cpu=target_cpu,
+        compiler=compiler.version,
+        optimize=optimize,
+        flags=(*configuration.flags, *configuration.defines),
+        index=index,
+    )
 
 
 def _refuse(given: Mapping[str, object], why: str) -> None:

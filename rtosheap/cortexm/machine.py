@@ -28,6 +28,12 @@ class MachineError(RuntimeError):
         live block, or beside its arena), ``"lost"`` (what realloc should have kept).
     event : int or None
         The event of the trace at which it happened, where one was running.
+
+    Examples
+    --------
+    >>> error = MachineError("event 12, malloc(24): the block overlaps another", "overlaps", 12)
+    >>> error.reason, error.event
+    ('overlaps', 12)
     """
 
     def __init__(self, message: str, reason: str = "", event: int | None = None) -> None:

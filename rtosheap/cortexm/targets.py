@@ -38,6 +38,14 @@ class Cpu(NamedTuple):
         The board of `BOARDS` that QEMU runs it on.
     timing : Timing or None
         Where the core's manual gives cycles for every instruction that these heaps are made of.
+
+    Examples
+    --------
+    >>> from rtosheap.cortexm import CPUS
+    >>> CPUS["cortex-m4"].flags
+    ('-mcpu=cortex-m4', '-mthumb')
+    >>> CPUS["cortex-m0"].timing.source
+    'Arm Cortex-M0 Technical Reference Manual, DDI 0432, table 3-1'
     """
 
     name: str

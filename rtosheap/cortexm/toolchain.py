@@ -46,7 +46,18 @@ _ZIG = (
 
 
 class ToolchainError(RuntimeError):
-    """There is no compiler, or it refused to compile."""
+    """There is no compiler, or it refused to compile.
+
+    Examples
+    --------
+    >>> from rtosheap.cortexm import find_toolchain
+    >>> try:
+    ...     text = find_toolchain().version
+    ... except ToolchainError as error:
+    ...     text = str(error)  # what to install
+    >>> print("compiler:", text)
+    compiler: ...
+    """
 
 
 class Toolchain(NamedTuple):
@@ -60,6 +71,13 @@ class Toolchain(NamedTuple):
         How it is called.
     version : str
         What it says of itself.
+
+    Examples
+    --------
+    >>> from rtosheap.cortexm import CPUS
+    >>> gcc = Toolchain("arm-none-eabi-gcc", ("arm-none-eabi-gcc",), "12.2.1")
+    >>> gcc.flags(CPUS["cortex-m33"], "-Os")
+    ('-mcpu=cortex-m33', '-mthumb', '-Os', '-std=c11')
     """
 
     name: str
@@ -89,6 +107,15 @@ def find_toolchain(name: str | None = None) -> Toolchain:
         If there is none.
     ValueError
         If the name is neither.
+
+    Examples
+    --------
+    >>> find_toolchain().name  # doctest: +SKIP
+    'arm-none-eabi-gcc'
+    >>> find_toolchain("armclang")
+    Traceback (most recent call last):
+        ...
+    ValueError: toolchain is 'armclang'; it must be one of arm-none-eabi-gcc, zig
     """
     if name is not None and name not in _FINDERS:
         raise ValueError(f"toolchain is {name!r}; it must be one of {', '.join(_FINDERS)}")
