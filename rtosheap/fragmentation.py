@@ -308,6 +308,15 @@ class JohnstoneWilson(NamedTuple):
     ----------
     mean_over_time, at_peak_live, at_peak_used, peak_to_peak : float
         Measures 1 to 4, as the functions of these names.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> sizes = [100, 8, 100, 8, 0, 0, 150]
+    >>> run = replay(Trace("mmmmffm", id=[0, 1, 2, 3, 0, 2, 4], size=sizes), Heap4(1024))
+    >>> measures = johnstone_wilson(run)
+    >>> round(measures.at_peak_live, 3), round(measures.peak_to_peak, 3)
+    (0.185, 0.926)
     """
 
     mean_over_time: float
@@ -370,10 +379,23 @@ def mean_over_time(replay: Replay, *, time: TimeMeasure = "bytes") -> float:
         0.25 says that the allocator used a quarter more than was live; ``nan`` when nothing ever
         was.
 
+    Raises
+    ------
+    ValueError
+        If the replay lacks a column, or `time` is neither.
+
     See Also
     --------
     johnstone_wilson : all four measures, with their source.
     used_bytes : what *used* means here.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> sizes = [100, 8, 100, 8, 0, 0, 150]
+    >>> run = replay(Trace("mmmmffm", id=[0, 1, 2, 3, 0, 2, 4], size=sizes), Heap4(1024))
+    >>> round(mean_over_time(run), 3), round(mean_over_time(run, time="events"), 3)
+    (0.7, 2.622)
     """
     if time not in ("bytes", "events"):
         raise ValueError(f"time is {time!r}; it must be 'bytes' or 'events'")
@@ -393,7 +415,35 @@ def at_peak_live(replay: Replay) -> float:
     ``used(t) / live(t) - 1`` at the first point *t* at which live memory is at its maximum. It can
     miss what fragmentation costs, since memory use often peaks later.
 
-    Parameters and result are those of :func:`mean_over_time`, without `time`.
+    Parameters
+    ----------
+    replay : Replay
+        With the columns ``address`` and ``block_size``.
+
+    Returns
+    -------
+    float
+        0.25 says a quarter more than was live; ``nan`` when nothing ever was.
+
+    Raises
+    ------
+    ValueError
+        If the replay lacks a column.
+
+    See Also
+    --------
+    johnstone_wilson : all four measures, with their source.
+    used_bytes : what *used* means here.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> sizes = [100, 8, 100, 8, 0, 0, 150]
+    >>> run = replay(Trace("mmmmffm", id=[0, 1, 2, 3, 0, 2, 4], size=sizes), Heap4(1024))
+    >>> int(used_bytes(run)[3]), int(run.live_bytes[3])  # where most is live
+    (256, 216)
+    >>> round(at_peak_live(run), 3)
+    0.185
     """
     used, live = _used_and_live(replay)
     return _excess_at(used, live, live)
@@ -405,7 +455,36 @@ def at_peak_used(replay: Replay) -> float:
     ``used(t) / live(t) - 1`` at the first point *t* at which used memory is at its maximum, which
     here is the event that last made the heap grow. Large when that happens while little is live.
 
-    Parameters and result are those of :func:`mean_over_time`, without `time`.
+    Parameters
+    ----------
+    replay : Replay
+        With the columns ``address`` and ``block_size``.
+
+    Returns
+    -------
+    float
+        0.25 says a quarter more than was live; ``nan`` when nothing ever was, ``inf`` when nothing
+        is live there.
+
+    Raises
+    ------
+    ValueError
+        If the replay lacks a column.
+
+    See Also
+    --------
+    johnstone_wilson : all four measures, with their source.
+    used_bytes : what *used* means here.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> sizes = [100, 8, 100, 8, 0, 0, 150]
+    >>> run = replay(Trace("mmmmffm", id=[0, 1, 2, 3, 0, 2, 4], size=sizes), Heap4(1024))
+    >>> int(used_bytes(run)[6]), int(run.live_bytes[6])  # where most is used
+    (416, 166)
+    >>> round(at_peak_used(run), 3)
+    1.506
     """
     used, live = _used_and_live(replay)
     return _excess_at(used, live, used)
@@ -418,7 +497,35 @@ def peak_to_peak(replay: Replay) -> float:
     it says most about the RAM that a device needs; the exact answer to that is
     :func:`rtosheap.minimum_heap_size` over the peak of live bytes.
 
-    Parameters and result are those of :func:`mean_over_time`, without `time`.
+    Parameters
+    ----------
+    replay : Replay
+        With the columns ``address`` and ``block_size``.
+
+    Returns
+    -------
+    float
+        0.25 says a quarter more than was live; ``nan`` when nothing ever was.
+
+    Raises
+    ------
+    ValueError
+        If the replay lacks a column.
+
+    See Also
+    --------
+    johnstone_wilson : all four measures, with their source.
+    used_bytes : what *used* means here.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> sizes = [100, 8, 100, 8, 0, 0, 150]
+    >>> run = replay(Trace("mmmmffm", id=[0, 1, 2, 3, 0, 2, 4], size=sizes), Heap4(1024))
+    >>> int(used_bytes(run).max()), int(run.live_bytes.max())
+    (416, 216)
+    >>> round(peak_to_peak(run), 3)
+    0.926
     """
     used, live = _used_and_live(replay)
     if not live.any():

@@ -41,7 +41,16 @@ __all__ = [
 
 
 class HeapStats_t(NamedTuple):
-    """What ``vPortGetHeapStats`` fills in, under FreeRTOS's names."""
+    """What ``vPortGetHeapStats`` fills in, under FreeRTOS's names.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     stats = vPortGetHeapStats()
+    >>> stats.xAvailableHeapSpaceInBytes, stats.xNumberOfFreeBlocks
+    (1016, 1)
+    """
 
     xAvailableHeapSpaceInBytes: int
     xSizeOfLargestFreeBlockInBytes: int
@@ -212,35 +221,103 @@ def _current() -> Port:
 
 
 def pvPortMalloc(xWantedSize: SupportsIndex) -> int | None:
-    """See :meth:`Port.pvPortMalloc`. Like all functions here: RuntimeError if no heap is in use."""
+    """See :meth:`Port.pvPortMalloc`. Like all functions here: RuntimeError if no heap is in use.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     hex(pvPortMalloc(100)), pvPortMalloc(1000) is None
+    ('0x20000008', True)
+    """
     return _current().pvPortMalloc(xWantedSize)
 
 
 def pvPortCalloc(xNum: SupportsIndex, xSize: SupportsIndex) -> int | None:
-    """See :meth:`Port.pvPortCalloc`."""
+    """See :meth:`Port.pvPortCalloc`.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)) as port:
+    ...     p = pvPortCalloc(4, 2)
+    ...     list(port.heap.view(p))
+    [0, 0, 0, 0, 0, 0, 0, 0]
+    """
     return _current().pvPortCalloc(xNum, xSize)
 
 
 def vPortFree(pv: SupportsIndex | None) -> None:
-    """See :meth:`Port.vPortFree`."""
+    """See :meth:`Port.vPortFree`.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     p = pvPortMalloc(100)
+    ...     vPortFree(p)
+    ...     vPortFree(p)
+    Traceback (most recent call last):
+        ...
+    rtosheap.DoubleFreeError: free(0x20000008): the block was freed before, and ...
+    """
     _current().vPortFree(pv)
 
 
 def xPortGetFreeHeapSize() -> int:
-    """See :meth:`Port.xPortGetFreeHeapSize`."""
+    """See :meth:`Port.xPortGetFreeHeapSize`.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     p = pvPortMalloc(100)
+    ...     xPortGetFreeHeapSize()
+    904
+    """
     return _current().xPortGetFreeHeapSize()
 
 
 def xPortGetMinimumEverFreeHeapSize() -> int:
-    """See :meth:`Port.xPortGetMinimumEverFreeHeapSize`."""
+    """See :meth:`Port.xPortGetMinimumEverFreeHeapSize`.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     vPortFree(pvPortMalloc(100))
+    ...     xPortGetFreeHeapSize(), xPortGetMinimumEverFreeHeapSize()
+    (1016, 904)
+    """
     return _current().xPortGetMinimumEverFreeHeapSize()
 
 
 def xPortResetHeapMinimumEverFreeHeapSize() -> None:
-    """See :meth:`Port.xPortResetHeapMinimumEverFreeHeapSize`."""
+    """See :meth:`Port.xPortResetHeapMinimumEverFreeHeapSize`.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     vPortFree(pvPortMalloc(100))
+    ...     xPortResetHeapMinimumEverFreeHeapSize()
+    ...     xPortGetMinimumEverFreeHeapSize()
+    1016
+    """
     _current().xPortResetHeapMinimumEverFreeHeapSize()
 
 
 def vPortGetHeapStats() -> HeapStats_t:
-    """See :meth:`Port.vPortGetHeapStats`."""
+    """See :meth:`Port.vPortGetHeapStats`.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> with use(Heap4(1024)):
+    ...     p, q = pvPortMalloc(100), pvPortMalloc(100)
+    ...     vPortFree(p)
+    ...     stats = vPortGetHeapStats()
+    >>> stats.xNumberOfFreeBlocks, stats.xSizeOfLargestFreeBlockInBytes
+    (2, 792)
+    """
     return _current().vPortGetHeapStats()

@@ -109,10 +109,24 @@ def heap_name(heap: HeapKind) -> str:
 def freertos_class(heap: HeapKind) -> FreertosClass:
     """The class of one of FreeRTOS's own heaps, where no other serves.
 
+    Parameters
+    ----------
+    heap : type or str
+        As for :func:`heap_class`.
+
     Raises
     ------
     ValueError, TypeError
         As :func:`heap_class`; and for a policy, or an allocator that is not ours.
+
+    Examples
+    --------
+    >>> freertos_class("heap_2").__name__
+    'Heap2'
+    >>> freertos_class("best-fit/lifo")
+    Traceback (most recent call last):
+        ...
+    ValueError: heap is 'best-fit/lifo/coalescing'; here only FreeRTOS's own heaps serve: ...
     """
     chosen = heap_class(heap)
     if isinstance(chosen, AllocatorKind) or issubclass(chosen, PolicyHeap):
@@ -124,7 +138,34 @@ def freertos_class(heap: HeapKind) -> FreertosClass:
 
 
 def policy_class(heap: HeapClass, options: Mapping[str, Any]) -> tuple[HeapClass, dict[str, Any]]:
-    """The class that has the policy which options of its constructor choose, and the others."""
+    """The class that has the policy which options of its constructor choose, and the others.
+
+    Parameters
+    ----------
+    heap : type
+        `PolicyHeap`; any other kind of heap has no such options.
+    options : mapping of str to object
+        What the constructor is to be given.
+
+    Returns
+    -------
+    heap : type
+        The class with that policy; the one that was given, where no option chooses any.
+    others : dict of str to object
+        The options that are left for its constructor.
+
+    Raises
+    ------
+    ValueError
+        If an option chooses what there is not.
+
+    Examples
+    --------
+    >>> from rtosheap import PolicyHeap
+    >>> cls, others = policy_class(PolicyHeap, {"fit": "best", "alignment": 16})
+    >>> cls.chosen.fit, others
+    ('best', {'alignment': 16})
+    """
     others = dict(options)
     if isinstance(heap, AllocatorKind) or not issubclass(heap, PolicyHeap):
         return heap, others
@@ -135,10 +176,28 @@ def policy_class(heap: HeapClass, options: Mapping[str, Any]) -> tuple[HeapClass
 def layout_of(heap: HeapKind, options: Mapping[str, Any] | None = None) -> Layout:
     """What a heap of a kind looks like, with the options that its constructor is given.
 
+    Parameters
+    ----------
+    heap : type or str
+        As for :func:`heap_class`.
+    options : mapping of str to object, optional
+        The constructor's, such as ``word_size`` and ``alignment``, in bytes.
+
+    Returns
+    -------
+    Layout
+        The sizes of headers and blocks, in bytes, and where an arena's first and last can be.
+
     Raises
     ------
     ValueError, TypeError
         As :func:`heap_class`.
+
+    Examples
+    --------
+    >>> layout = layout_of("heap_4", {"word_size": 8, "alignment": 16})
+    >>> layout.header, layout.block_size(100)
+    (16, 128)
     """
     chosen = heap_class(heap)
     if isinstance(chosen, AllocatorKind):
@@ -148,7 +207,22 @@ def layout_of(heap: HeapKind, options: Mapping[str, Any] | None = None) -> Layou
 
 
 def layout_of_name(name: str) -> Layout:
-    """The layout of what a result calls so; of an allocator that is not ours nothing is known."""
+    """The layout of what a result calls so; of an allocator that is not ours nothing is known.
+
+    Parameters
+    ----------
+    name : str
+        The name of a heap or a policy, or any other.
+
+    Returns
+    -------
+    Layout
+
+    Examples
+    --------
+    >>> layout_of_name("heap_2").header, layout_of_name("their pool").name
+    (8, 'their pool')
+    """
     try:
         return layout_of(name)
     except ValueError:

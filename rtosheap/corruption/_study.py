@@ -22,7 +22,17 @@ protector exists for heap_4 and heap_5 only.
 
 
 class Trial(NamedTuple):
-    """One fault in one heap at one level."""
+    """One fault in one heap at one level.
+
+    Examples
+    --------
+    >>> from rtosheap.corruption import inject
+    >>> trial = inject("heap_4", "none", "double_free", seed=23)
+    >>> trial.injected, trial.outcome
+    ('0x20000008 freed again 1 calls later', 'silent')
+    >>> trial.harm, trial.harm_call  # the very next malloc gave it to somebody a second time
+    ('overlap', 1)
+    """
 
     heap: str
     level: str
@@ -46,7 +56,15 @@ class Trial(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Trials that have something in common, counted."""
+    """Trials that have something in common, counted.
+
+    Examples
+    --------
+    >>> from rtosheap.corruption import study
+    >>> row = study("heap_4", faults=["overrun"], levels=["checked"], trials=20).rows()[0]
+    >>> row.trials, row.detected, row.silent, row.delay
+    (20, 16, 4, 8.0)
+    """
 
     heap: str
     level: str
@@ -70,6 +88,20 @@ class Study:
     skipped : tuple of (heap, level, fault)
         Combinations that do not exist: a protector on heap_1, heap_2 or heap_3, a header of
         heap_1, use after free in heap_1.
+
+    Examples
+    --------
+    >>> from rtosheap.corruption import study
+    >>> result = study("heap_4", faults=["overrun"], trials=20)
+    >>> print(result)
+    heap    level       trials  detected %  delay  fatal %  silent %  harmful %
+    heap_4  none            20         0.0      -     25.0      75.0        5.0
+    heap_4  assertions      20        50.0   21.5     20.0      30.0        0.0
+    heap_4  canary          20         0.0      -     25.0      75.0        5.0
+    heap_4  protector       20        75.0   18.0      0.0      25.0        0.0
+    heap_4  checked         20        80.0    8.0      0.0      20.0        0.0
+    >>> [trial.outcome for trial in result.only(level="none")][:3]
+    ['silent', 'silent', 'silent']
     """
 
     def __init__(

@@ -22,7 +22,23 @@ _OP_ADDRESS, _OP_PLUS = 0x03, 0x23
 
 
 class Member(NamedTuple):
-    """Where a part of a variable lies: bytes from its start, and how many it takes."""
+    """Where a part of a variable lies.
+
+    Attributes
+    ----------
+    offset : int
+        Bytes from the variable's start.
+    size : int
+        Bytes that it takes.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import read_elf
+    >>> _, elf = data.crash()
+    >>> read_elf(elf).members("xHeap")["free_size"]
+    Member(offset=12, size=4)
+    """
 
     offset: int
     size: int

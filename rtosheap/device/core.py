@@ -27,6 +27,22 @@ def write_core(
         Bytes of an address.
     machine : str
         The processor, as ELF names it; one that is not known here is written as none.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.device import load_dump
+    >>> Path("ram.core").write_bytes(write_core([(0x2000_0000, bytes(Heap4(1024).memory))]))
+    1108
+    >>> dump = load_dump("ram.core", 4)
+    >>> hex(dump.base_address), len(dump.memory)
+    ('0x20000000', 1024)
     """
     segments = joined(pieces)
     ident = MAGIC + bytes([word // 4, 1, 1]) + bytes(9)

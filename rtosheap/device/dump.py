@@ -37,6 +37,17 @@ class Dump:
         Why something of it is not known, and what else the symbols tell.
     releases : tuple of str
         The releases of the kernel that the symbols allow, ascending; empty where they do not tell.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_dump
+    >>> memory, elf = data.crash()
+    >>> dump = load_dump(memory, 4, elf=elf)
+    >>> hex(dump.base_address), len(dump.memory), dump.state.free_size
+    ('0x20000000', 4096, 2688)
+    >>> dump.notes
+    ("xHeap is rtosheap's drop-in file's, which is the newest kernel's heap",)
     """
 
     memory: bytes | list[tuple[int, bytes]]
@@ -78,10 +89,24 @@ def load_dump(
     word_size : int
         The target's, where no ELF says.
 
+    Returns
+    -------
+    Dump
+
     Raises
     ------
     ValueError
         A damaged file, or one that does not hold the heap.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.inspection import inspect
+    >>> memory, elf = data.crash()
+    >>> dump = load_dump(memory, 4, elf=elf)
+    >>> report = inspect(dump.memory, base_address=dump.base_address, state=dump.state)
+    >>> report.largest_request, [hex(damage.address) for damage in report.damage]
+    (2448, ['0x20000428'])
     """
     memory = load_memory(path, base=base)
     if elf is not None or (arena is None and not regions):
@@ -106,10 +131,23 @@ def find_heap(
     kind, elf, arena, regions, word_size
         As for :func:`load_dump`.
 
+    Returns
+    -------
+    Dump
+
     Raises
     ------
     ValueError
         If the memory does not hold the heap.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_memory
+    >>> memory, elf = data.crash("heap_5")
+    >>> dump = find_heap(load_memory(memory), 5, elf=elf)
+    >>> [(hex(address), len(region)) for address, region in dump.memory]
+    [('0x20000000', 1536), ('0x20000800', 2048)]
     """
     notes: tuple[str, ...] = ()
     elf = None if elf is None else read_elf(elf)
@@ -154,6 +192,15 @@ def firmware_of(path: _Path, elf: Firmware | None = None) -> Elf | None:
     ------
     ValueError
         If one of the two is a damaged ELF file.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> memory, elf = data.crash()
+    >>> firmware_of(memory) is None  # a core file has no symbols
+    True
+    >>> hex(firmware_of(memory, elf).entry)
+    '0x45'
     """
     data = Path(path).read_bytes()
     dump = Elf(data, os.fspath(path)) if data.startswith(MAGIC) else None

@@ -47,6 +47,12 @@ class Segment(NamedTuple):
         Where a loader puts them (``p_paddr``): initial values of variables lie in ROM.
     data : bytes
         What the file holds of them.
+
+    Examples
+    --------
+    >>> from rtosheap.device import Elf, write_core
+    >>> Elf(write_core([(0x2000_0000, b"heap")])).segments
+    [Segment(address=0x20000000, load_address=0x20000000, data=b'heap')]
     """
 
     address: int
@@ -72,6 +78,14 @@ class Section(NamedTuple):
         Takes none in the file: bss.
     address : int
         On the target.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import read_elf
+    >>> _, elf = data.crash()
+    >>> [section for section in read_elf(elf).sections if section.name == ".bss"]
+    [Section(name='.bss', size=608, allocated=True, writable=True, empty=True, address=0x20300000)]
     """
 
     name: str
@@ -99,6 +113,14 @@ class Symbol(NamedTuple):
     kind : str
         ``"object"``, ``"function"``, ``"none"`` (assembler's and linker scripts' names),
         ``"section"``, ``"file"``, or ``"other"``.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import read_elf
+    >>> _, elf = data.crash()
+    >>> [symbol for symbol in read_elf(elf).variables if symbol.plain == "ucHeap"]
+    [Symbol(name='ucHeap', value=0x20000000, size=4096, kind='object')]
     """
 
     name: str
@@ -134,6 +156,16 @@ class Elf:
     ------
     ValueError
         Here and by every attribute: a damaged file, or no ELF file; or pyelftools is not there.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> _, path = data.crash()
+    >>> elf = Elf(path.read_bytes(), path.name)
+    >>> elf.machine, elf.word, [symbol.name for symbol in elf.variables][:4]
+    ('EM_ARM', 4, ['rh_vectors', 'ucHeap', 'xHeap', 'app_queue'])
+    >>> elf.members("app_state")["link.message"]
+    Member(offset=4, size=4)
     """
 
     def __init__(self, data: bytes, name: str = "the image", *, moved: int = 0) -> None:
@@ -331,10 +363,29 @@ class Elf:
 def read_firmware(data: bytes, name: str = "the image") -> Elf:
     """An image for a Cortex-M, or an object file for one.
 
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    Elf
+
     Raises
     ------
     ValueError
         If the bytes are none, or damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> _, elf = data.crash()
+    >>> firmware = read_firmware(elf.read_bytes())
+    >>> sum(section.size for section in firmware.sections if section.name == ".text")
+    1768
     """
     elf = Elf(data, name)
     if (elf.word, elf.machine, elf.little_endian) != (4, "EM_ARM", True):

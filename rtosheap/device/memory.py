@@ -26,6 +26,17 @@ class Memory:
     fetch : callable, optional
         Asked for (address, size) that no piece holds: the bytes, or None where there are none.
         What it gave is a piece from then on.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> memory = Memory([(0x2000_0000, bytes(Heap4(1024).memory))])
+    >>> memory
+    <Memory: 0x20000000 to 0x20000400>
+    >>> memory.word(0x2000_0004, 4)  # the size of the first block
+    1016
+    >>> memory.read(0x2000_0400, 4) is None  # past what is known
+    True
     """
 
     def __init__(
@@ -103,6 +114,15 @@ class Arena:
         Why something of it is not, and what else the symbols tell, in plain sentences.
     releases : tuple of str
         The releases of the kernel that the symbols allow, ascending; empty where they do not tell.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import find_arena, load_memory, load_symbols
+    >>> memory, elf = data.crash()
+    >>> arena = find_arena(load_memory(memory), load_symbols(elf), 4)
+    >>> hex(arena.base), arena.size, arena.state.free_size, arena.releases
+    ('0x20000000', 4096, 2688, ('main',))
     """
 
     kind: int
@@ -141,10 +161,26 @@ def load_memory(path: str | os.PathLike[str], *, base: int | None = None) -> Mem
     base : int, optional
         The address of raw bytes.
 
+    Returns
+    -------
+    Memory
+
     Raises
     ------
     ValueError
         A damaged file, or raw bytes without their address.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> Path("ram.bin").write_bytes(bytes(1024))
+    1024
+    >>> load_memory("ram.bin", base=0x2000_0000)
+    <Memory: 0x20000000 to 0x20000400>
+    >>> from rtosheap import data
+    >>> core, _ = data.crash()  # says by itself where its bytes lie
+    >>> load_memory(core)
+    <Memory: 0x20000000 to 0x20001000, 0x20300000 to 0x20300260>
     """
     data = Path(path).read_bytes()
     name = os.fspath(path)

@@ -30,6 +30,15 @@ class Pointer:
     name : str
         The variable, with its member where the debug information has it, else with the bytes from
         its start: ``"app.buffer"``, ``"app + 8"``.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import find_pointers, load_memory, read_elf
+    >>> memory, elf = data.crash()
+    >>> pointers, notes = find_pointers(load_memory(memory), read_elf(elf), [(0x2000_0400, 40)])
+    >>> pointers
+    (Pointer(at=0x2030002c, to=0x20000400, name='app_state.link.message'),)
     """
 
     at: int
@@ -66,6 +75,15 @@ def find_pointers(
     ------
     ValueError
         If the ELF is damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_memory, read_elf
+    >>> memory, elf = data.crash()
+    >>> pointers, notes = find_pointers(load_memory(memory), read_elf(elf), [(0x2000_0000, 4096)])
+    >>> [pointer.name for pointer in pointers if pointer.name.startswith("app")]
+    ['app_queue', 'app_log', 'app_small', 'app_state.link.message', 'app_state + 16']
     """
     variables = _Variables(elf)
     found: list[Pointer] = []
@@ -90,10 +108,29 @@ def find_pointers(
 def variable_at(elf: Elf, address: int) -> str | None:
     """The variable that an address lies in, with the bytes from its start; None if it is in none.
 
+    Parameters
+    ----------
+    elf : Elf
+        The firmware.
+    address : int
+
+    Returns
+    -------
+    str or None
+        With the member of that word where the debug information has it: as `name` of a `Pointer`.
+
     Raises
     ------
     ValueError
         If the ELF is damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import read_elf
+    >>> _, elf = data.crash()
+    >>> variable_at(read_elf(elf), 0x2030_002C), variable_at(read_elf(elf), 0x2030_0120)
+    ('app_state.link.message', 'uxStaticStack + 8')
     """
     return _Variables(elf).name(address)
 

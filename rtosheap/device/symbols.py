@@ -74,6 +74,15 @@ class Symbols:
     link : int
         Bytes from the start of a kernel's ``xStart`` to its link, where the debug information
         describes it: it is the first member otherwise.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_symbols
+    >>> _, elf = data.crash()
+    >>> symbols = load_symbols(elf)
+    >>> "ucHeap" in symbols, symbols.table["ucHeap"], symbols.members["free_size"]
+    (True, (536870912, 4096), Member(offset=12, size=4))
     """
 
     table: dict[str, tuple[int, int]]
@@ -94,10 +103,22 @@ def read_elf(elf: Firmware) -> Elf:
     ----------
     elf : path-like or Elf
 
+    Returns
+    -------
+    Elf
+
     Raises
     ------
     ValueError
         If the file is no ELF, or damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> _, path = data.crash()
+    >>> elf = read_elf(path)
+    >>> elf.machine, elf.variables[1]
+    ('EM_ARM', Symbol(name='ucHeap', value=0x20000000, size=4096, kind='object'))
     """
     if isinstance(elf, Elf):
         return elf
@@ -116,10 +137,24 @@ def load_symbols(path: Firmware) -> Symbols:
     ----------
     path : path-like or Elf
 
+    Returns
+    -------
+    Symbols
+
     Raises
     ------
     ValueError
         If the file is no ELF, is damaged, or has no symbols, or is of a big-endian target.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> _, elf = data.crash()
+    >>> symbols = load_symbols(elf)
+    >>> [name for name in symbols.table if name.startswith("app")]
+    ['app_small', 'app_state', 'app_queue', 'app_log']
+    >>> "vPortFree" in symbols.functions
+    True
     """
     elf = read_elf(path)
     if not elf.little_endian:
@@ -141,7 +176,27 @@ def load_symbols(path: Firmware) -> Symbols:
 
 
 def find_kind(symbols: Symbols) -> int | None:
-    """Which of the heaps a firmware has, by the names of what it keeps; None where none tells."""
+    """Which of the heaps a firmware has, by the names of what it keeps.
+
+    Parameters
+    ----------
+    symbols : Symbols
+        Of the firmware.
+
+    Returns
+    -------
+    int or None
+        1 … 5; None where no name tells.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import Symbols, load_symbols
+    >>> [find_kind(load_symbols(data.crash(heap)[1])) for heap in ("heap_4", "heap_5")]
+    [4, 5]
+    >>> find_kind(Symbols({"xStart": (0x2000_0000, 8), "xEnd": (0x2000_0008, 8)}, word=4))
+    2
+    """
     if "xEnd" in symbols and "xStart" in symbols:
         return 2
     has_regions = _OF_REGIONS in symbols.functions
@@ -202,10 +257,25 @@ def find_arena(
     base, size : int, optional
         The arena; by default that of ``ucHeap``.
 
+    Returns
+    -------
+    Arena
+
     Raises
     ------
     ValueError
         If there is no arena by name, and none was given.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import Memory, Symbols, load_memory, load_symbols
+    >>> memory, elf = data.crash()
+    >>> find_arena(load_memory(memory), load_symbols(elf), 4).state.minimum_ever_free
+    2456
+    >>> symbols = Symbols({"ucHeap": (0x2000_0000, 1024)}, word=4)  # without a memory
+    >>> find_arena(Memory(), symbols, 4).state.known()
+    ()
     """
     if base is None:
         if "ucHeap" not in symbols:
@@ -244,6 +314,13 @@ def find_regions(memory: Memory, path: Firmware) -> tuple[str, list[tuple[int, i
     own, and has no name, where the last region ends where the heap does. The dump's bytes of it go
     before those that the ELF has.
 
+    Parameters
+    ----------
+    memory : Memory
+        The dump.
+    path : path-like or Elf
+        The firmware that ran.
+
     Returns
     -------
     (str, list of (int, int))
@@ -253,6 +330,15 @@ def find_regions(memory: Memory, path: Firmware) -> tuple[str, list[tuple[int, i
     ------
     ValueError
         If there is none, or more than one, or it is empty when the program starts.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_memory
+    >>> memory, elf = data.crash("heap_5")
+    >>> name, regions = find_regions(load_memory(memory), elf)
+    >>> name, [(hex(address), size) for address, size in regions]
+    ('xRegions', [('0x20000000', 1536), ('0x20000800', 2048)])
     """
     elf = read_elf(path)
     name = elf.name

@@ -64,6 +64,10 @@ class Target:
     >>> with Target("localhost:3333") as target:  # doctest: +SKIP
     ...     target.read(0x2000_0000, 4)
     b'\\x08\\x00\\x00 '
+    >>> Target("localhost")
+    Traceback (most recent call last):
+        ...
+    ValueError: 'localhost' is no place of a gdb server; it must be HOST:PORT, ...
     """
 
     def __init__(self, where: str, *, timeout: float = 20.0) -> None:

@@ -39,6 +39,17 @@ class Task:
         The lowest address of its stack.
     top : int or None
         Where its stack pointer was when it last stopped running; None if that is not known.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import find_tasks, load_memory, read_elf
+    >>> memory, elf = data.crash()
+    >>> task = find_tasks(load_memory(memory), read_elf(elf)).tasks[0]
+    >>> task
+    Task(name='main', tcb=0x20000110, tcb_size=68, stack=0x20000008, top=0x200000c8)
+    >>> task.top - task.stack  # bytes of its stack that are left
+    192
     """
 
     name: str
@@ -61,6 +72,15 @@ class Tasks:
         In the order of the kernel's lists, the running one first.
     notes : tuple of str
         Why some may be missing.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import find_tasks, load_memory, read_elf
+    >>> memory, elf = data.crash()
+    >>> found = find_tasks(load_memory(memory), read_elf(elf))
+    >>> [task.name for task in found.tasks], found.notes
+    (['main', 'idle', 'sensor', 'logger'], ())
     """
 
     tasks: tuple[Task, ...] = ()
@@ -78,10 +98,23 @@ def find_tasks(memory: Memory, elf: Elf) -> Tasks:
     elf : Elf
         The firmware, with debug information.
 
+    Returns
+    -------
+    Tasks
+
     Raises
     ------
     ValueError
         If the ELF is damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_memory, read_elf
+    >>> memory, elf = data.crash()
+    >>> found = find_tasks(load_memory(memory), read_elf(elf))
+    >>> [(task.name, hex(task.stack)) for task in found.tasks][:3]
+    [('main', '0x20000008'), ('idle', '0x200002a8'), ('sensor', '0x20000178')]
     """
     places = {symbol.plain: symbol for symbol in elf.symbols or ()}
     current = next((name for name in _CURRENT if name in places), None)

@@ -81,6 +81,13 @@ class Kernel:
         `differs` says it in full.
     lacks : tuple of str
         What the release has not, and a heap here has all the same.
+
+    Examples
+    --------
+    >>> from rtosheap.heaps import kernels
+    >>> kernel = next(one for one in kernels() if one.name == "V10.5.1")
+    >>> kernel.also, kernel.rules[4], kernel.lacks[0]
+    (('202210-LTS', '202210.01-LTS'), ('pad', 'smallest', 'plain link'), 'the heap protector')
     """
 
     name: str

@@ -26,6 +26,15 @@ class ImageState:
         heap_1: ``xNextFreeByte``, the bytes handed out; heap_3: the bytes that ``sbrk`` handed out.
     start : int, optional
         heap_1: ``pucAlignedHeap``, where the first block begins.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap1
+    >>> heap = Heap1(64)
+    >>> p = heap.malloc(10)
+    >>> device = Heap1.from_image(heap.memory, state=ImageState(used=16))  # heap_1 has no headers
+    >>> device.free_size, heap.free_size
+    (40, 40)
     """
 
     head: int | None = None

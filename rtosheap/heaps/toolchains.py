@@ -62,6 +62,13 @@ class Toolchain:
         distribution), "label" (only the version is known), "probably" (and it may be otherwise),
         "reports" (of users).
     note : str
+
+    Examples
+    --------
+    >>> from rtosheap.heaps import newlibs
+    >>> tool = next(one for one in newlibs() if one.name == "arm-gnu-10.3-2021.10")
+    >>> tool.calls_itself, tool.newlib, tool.evidence
+    ('4.1.0', '4.2.0', 'commit')
     """
 
     name: str

@@ -26,6 +26,16 @@ class Owner(NamedTuple):
         When, in the trace's unit.
     age : int
         How long ago at the trace's end, in its unit of time, or in events where it has no times.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4, Trace, replay
+    >>> from rtosheap.inspection import inspect
+    >>> trace, heap = Trace("mmf", id=[0, 1, 0], size=[100, 24, 0]), Heap4(1024)
+    >>> run = replay(trace, heap)
+    >>> report = inspect(heap.memory, trace=trace)
+    >>> [block.owner for block in report.blocks if block.allocated]
+    [Owner(id=1, event=1, requested=24, task='', time=None, age=1)]
     """
 
     id: int

@@ -41,6 +41,19 @@ class Damage:
         In words what is certain: what is there, and what its neighbours say should be.
     suspicion : str
         In words what is guessed: who wrote it; ``""`` where nothing points to anybody.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.inspection import inspect
+    >>> heap = Heap4(256)
+    >>> p, q = heap.malloc(24), heap.malloc(24)
+    >>> heap.memory[32:36] = b"over"  # 4 bytes past the end of p's block
+    >>> damage = inspect(heap.memory).damage[0]
+    >>> damage.kind, hex(damage.address), damage.found.hex(" "), damage.expected.hex(" ")
+    ('link', '0x20000020', '6f 76 65 72 20 00 00 80', '00 00 00 00 20 00 00 80')
+    >>> print(damage.suspicion)
+    the block at 0x20000000 before it was probably written 4 bytes past its end
     """
 
     kind: str

@@ -28,6 +28,15 @@ class Found:
         Whether the header is damaged.
     owner : Owner or None
         What a trace of the same run knows of it.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.inspection import inspect
+    >>> heap = Heap4(256)
+    >>> p = heap.malloc(24)
+    >>> inspect(heap.memory).blocks[0]
+    Found(address=0x20000000, payload=0x20000008, size=32, allocated=True, broken=False, owner=None)
     """
 
     address: int
@@ -53,6 +62,16 @@ class Dependence:
         ``"second free"``, whether the device notices one; ``"statistics"``.
     cases : tuple of (str, int or str)
         Releases, of the kernel or for heap_3 of newlib, and what is so for these.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.inspection import inspect
+    >>> one = inspect(Heap4(256).memory).depends[0]
+    >>> one.conclusion, one.cases[1]
+    ('largest_request', ('V10.5.0 to V10.5.1', 239))
+    >>> print(one)
+    largest request: 240 with V10.4.6 or earlier, V10.6.0 or later; 239 with V10.5.0 to V10.5.1
     """
 
     conclusion: str
@@ -109,6 +128,32 @@ class Report:
     names : mapping of int to tuple of str
         What a block is, by its header's address: a task's stack or control block, what a variable
         points to, where the firmware tells (:func:`named_blocks`).
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.inspection import inspect
+    >>> heap = Heap4(256)
+    >>> p, q = heap.malloc(24), heap.malloc(24)
+    >>> heap.free(p)
+    >>> report = inspect(heap.memory)
+    >>> report.free_size, report.largest_free_block, report.largest_request, report.damage
+    (216, 184, 176, ())
+    >>> print(report)
+    heap_4, 256 bytes at 0x20000000
+      allocated       1 blocks, 32 bytes
+      free            2 blocks, 216 bytes, largest 184
+      fragmentation   14.8% external
+      largest request 176 bytes
+      kernel          any release, without the heap protector
+      reconstructed   head, free_size, minimum_ever_free, allocations
+    damage: none
+    depends on the release:
+      largest request: 176 with V10.4.6 or earlier, V10.6.0 or later; 175 with V10.5.0 to V10.5.1
+    blocks:
+      0x20000000       32 free
+      0x20000020       32 allocated
+      0x20000040      184 free
     """
 
     kind: str

@@ -26,6 +26,18 @@ class Surroundings:
         Of the firmware's variables, into the heap.
     notes : tuple of str
         What is not known.
+
+    Examples
+    --------
+    By hand, where nothing but a debugger knows the firmware:
+
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.device import Pointer
+    >>> from rtosheap.inspection import inspect, named_blocks
+    >>> heap = Heap4(256)
+    >>> around = Surroundings((), (Pointer(at=0x2030_0000, to=heap.malloc(24), name="queue"),))
+    >>> named_blocks(inspect(heap.memory), around).names
+    {536870912: ('queue points to it',)}
     """
 
     tasks: tuple[Task, ...]
@@ -42,6 +54,18 @@ def look_around(memory: Memory, elf: Elf, report: Report) -> Surroundings:
     ------
     ValueError
         If the ELF's sections or symbols are damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_dump, load_memory, read_elf
+    >>> from rtosheap.inspection import inspect
+    >>> path, firmware = data.crash()
+    >>> memory, elf = load_memory(path), read_elf(firmware)
+    >>> report = inspect(load_dump(path, 4, elf=elf).memory)
+    >>> around = look_around(memory, elf, report)
+    >>> len(around.tasks), len(around.pointers), around.pointers[2]
+    (4, 14, Pointer(at=0x2030001c, to=0x20000398, name='app_queue'))
     """
     try:
         tasks = find_tasks(memory, elf)
@@ -55,6 +79,18 @@ def look_around(memory: Memory, elf: Elf, report: Report) -> Surroundings:
 def named_blocks(report: Report, around: Surroundings) -> Report:
     """The report with the names of its blocks: a task's stack or control block, what a variable
     points to.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_dump, load_memory, read_elf
+    >>> from rtosheap.inspection import inspect, look_around
+    >>> path, firmware = data.crash()
+    >>> memory, elf = load_memory(path), read_elf(firmware)
+    >>> report = inspect(load_dump(path, 4, elf=elf).memory)
+    >>> report = named_blocks(report, look_around(memory, elf, report))
+    >>> report.names[report.damage[0].culprit]
+    ('app_state.link.message points to it',)
     """
     names = {
         block.address: tuple(labels)
@@ -121,6 +157,20 @@ class Who:
         Where in other blocks words lead to this one's payload, in words.
     notes : tuple of str
         What is not known.
+
+    Examples
+    --------
+    >>> from rtosheap import Heap4
+    >>> from rtosheap.device import Memory
+    >>> from rtosheap.inspection import inspect, who
+    >>> heap = Heap4(256)
+    >>> p, q = heap.malloc(24), heap.malloc(24)
+    >>> heap.view(q)[:4] = p.to_bytes(4, "little")  # q's block points to p's
+    >>> memory = bytes(heap.memory)
+    >>> print(who(inspect(memory), p + 2, Memory([(0x2000_0000, memory)])))
+    0x2000000a is 2 bytes into the payload of the allocated block at 0x20000000, 32 bytes,
+    22 bytes before its end
+      0x20000028 points to it, 0 bytes into the block at 0x20000020 (allocated)
     """
 
     address: int
@@ -175,6 +225,23 @@ def who(
     ------
     ValueError
         If the ELF is damaged.
+
+    Examples
+    --------
+    >>> from rtosheap import data
+    >>> from rtosheap.device import load_dump, load_memory, read_elf
+    >>> from rtosheap.inspection import inspect, look_around, named_blocks
+    >>> path, firmware = data.crash()
+    >>> memory, elf = load_memory(path), read_elf(firmware)
+    >>> report = inspect(load_dump(path, 4, elf=elf).memory)
+    >>> around = look_around(memory, elf, report)
+    >>> report = named_blocks(report, around)
+    >>> print(who(report, 0x2000_0404, memory, elf=elf, around=around))
+    0x20000404 is 4 bytes into the payload of the allocated block at 0x200003f8, 48 bytes,
+    36 bytes before its end
+      app_state.link.message points to it
+    >>> who(report, 0x2030_0120, memory, elf=elf, around=around).where
+    'outside the heap: uxStaticStack + 8, the stack of logger'
     """
     block = report.block_at(address)
     if block is None:
