@@ -41,7 +41,8 @@ __all__ = [
 
 
 class HeapStats_t(NamedTuple):
-    """What ``vPortGetHeapStats`` fills in, under FreeRTOS's names.
+    """What ``vPortGetHeapStats`` fills in, under FreeRTOS's names. Sizes are in bytes, headers
+    included.
 
     Examples
     --------

@@ -119,7 +119,13 @@ class Study:
     def only(
         self, *, heap: HeapKind | None = None, level: str | None = None, fault: str | None = None
     ) -> Study:
-        """The trials of one heap, level or fault."""
+        """The trials of one heap, level or fault; of a level or fault that there is not, none.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `heap` is none of FreeRTOS's.
+        """
         name = None if heap is None else heap_name(freertos_class(heap))
         kept = [
             trial
@@ -134,6 +140,11 @@ class Study:
         """Count the trials by ``"heap"``, ``"level"`` and ``"fault"``; by heap and level if none.
 
         What is not counted by is ``"all"`` in the row.
+
+        Raises
+        ------
+        ValueError
+            For any other word.
         """
         keys = by or ("heap", "level")
         for key in keys:

@@ -129,6 +129,17 @@ def inject(
 ) -> Trial:
     """Run one trial: that of `study` with the same seed and settings.
 
+    Parameters
+    ----------
+    heap, level, fault
+        One of each, as `study` takes several.
+    seed, calls, heap_size, overrun, word_size, alignment, kernel, newlib
+        As for `study`.
+
+    Returns
+    -------
+    Trial
+
     Raises
     ------
     ValueError

@@ -50,6 +50,19 @@ def look_around(memory: Memory, elf: Elf, report: Report) -> Surroundings:
 
     Debug information that cannot be read is as good as none.
 
+    Parameters
+    ----------
+    memory : Memory
+        Of the device, with the variables of kernel and application.
+    elf : Elf
+        The firmware.
+    report : Report
+        On its heap.
+
+    Returns
+    -------
+    Surroundings
+
     Raises
     ------
     ValueError
@@ -79,6 +92,17 @@ def look_around(memory: Memory, elf: Elf, report: Report) -> Surroundings:
 def named_blocks(report: Report, around: Surroundings) -> Report:
     """The report with the names of its blocks: a task's stack or control block, what a variable
     points to.
+
+    Parameters
+    ----------
+    report : Report
+    around : Surroundings
+        What :func:`look_around` found.
+
+    Returns
+    -------
+    Report
+        With `names` by the address of a block's header, and the notes of both.
 
     Examples
     --------
@@ -220,6 +244,10 @@ def who(
         The firmware, for its variables.
     around : Surroundings, optional
         For its tasks.
+
+    Returns
+    -------
+    Who
 
     Raises
     ------
