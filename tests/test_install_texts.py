@@ -17,7 +17,9 @@ TEXTS = [
     path
     for where in ("*", "csrc/**/*", "docs/**/*", "notebooks/*", "rtosheap/**/*", "tests/**/*")
     for path in sorted(ROOT.glob(where))
-    if path.suffix in {".c", ".h", ".html", ".ipynb", ".js", ".md", ".py"} and path != HERE
+    if path.suffix in {".c", ".h", ".html", ".ipynb", ".js", ".md", ".py"}
+    and path != HERE
+    and not {"_build", "jupyter_execute"} & {*path.parts}  # what the site's build makes
 ]
 COMMAND = re.compile(r"pip install ([^`\")&;\n]+)")
 #: What is beside the project: of a notebook's reader, and of whoever contributes.
