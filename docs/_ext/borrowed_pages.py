@@ -6,6 +6,7 @@ lead to the pages that these have become.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def _copy(here: Path, root: Path) -> None:
 def _lead(app: Any, name: str, text: list[str]) -> None:
     for link, page in _LINKS.items():
         text[0] = text[0].replace(link, page)
+    text[0] = re.sub(r"\]\(\.\./(notebooks/\w+\.ipynb)", r"](\1", text[0])
 
 
 def setup(app: Any) -> dict[str, bool]:
