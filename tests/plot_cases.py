@@ -187,11 +187,10 @@ def some_bounds():
     for size in (8 << 10, 16 << 10, 64 << 10):
         for index in (False, True):
             most = 300 + (size >> 13) if index else size // 6
-            one = object.__new__(Bound)
-            vars(one).update(
-                heap="heap_4", index=index, heap_size=size, cpu="cortex-m4", optimize="-O2",
-                compiler="gcc 12", malloc=most, malloc_found=most - most // 4, free=most // 2,
-                free_found=most // 2 - 9,
+            one = Bound(
+                heap="heap_4", index=index, regions=((0x2000_0000, size),), cpu="cortex-m4",
+                optimize="-O2", compiler="gcc 12", malloc=most, malloc_found=most - most // 4,
+                free=most // 2, free_found=most // 2 - 9, calls=1000,
             )  # fmt: skip
             bounds.append(one)
     return bounds

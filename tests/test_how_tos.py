@@ -254,8 +254,9 @@ def test_what_does_not_run_is_at_least_said_right() -> None:
 
 #: What C of the documents needs of other people's software, none of which is here.
 OTHERS = ("trcRecorder.h", "SEGGER_SYSVIEW.h", "freertos_evr.h", "esp_heap_trace.h")
-#: By what stands in it, C that other tests compile: test_foreign_page.py, test_drop_in_page.py.
-COMPILED = ("rh_foreign.h", "rh4_malloc", "heap_4_rtosheap.c")
+#: By what stands in it, C that other tests look at: test_foreign_page.py, test_drop_in_page.py,
+#: test_references.py.
+COMPILED = ("rh_foreign.h", "rh4_malloc", "heap_4_rtosheap.c", "mixed")
 #: And that is compiled here: as the kernel's configuration, and as a file beside a kernel.
 COMPILES = ("rh_log.h", "rh_recorder_wrap.h")
 
@@ -263,7 +264,7 @@ COMPILES = ("rh_log.h", "rh_recorder_wrap.h")
 def test_all_c_compiles(tmp_path: Path) -> None:
     every = [block.text for path in sorted(DOCS.glob("*.md")) for block in blocks(path.name, "c")]
     seen = [word for text in every for word in (*OTHERS, *COMPILED, *COMPILES) if word in text]
-    assert len(seen) == len(every) == 11
+    assert len(seen) == len(every) == 12
     (config,), (program,) = ([x for x in every if word in x] for word in COMPILES)
     told = "int my_printf(const char *format, ...);\nunsigned long xTaskGetTickCount(void);\n"
     (tmp_path / "config.h").write_text(told + config)
