@@ -154,6 +154,15 @@ def test_any_trace(trace):
     assert total <= trace.peak_live_bytes <= total + aside
 
 
+@pytest.mark.parametrize("text", ["1,024", "-1", "", "9" * 19])
+def test_bytes_set_aside_that_are_no_number(text):
+    trace = Trace("m", id=[0], size=[8], meta={"set_aside_bytes": text})
+    with pytest.raises(ValueError, match=r"set_aside_bytes.*must be a number of bytes"):
+        trace.what_if("align:16")
+    with pytest.raises(ValueError, match=r"set_aside_bytes.*must be a number of bytes"):
+        compare_what_if(trace, "align:16")
+
+
 def test_before_and_after():
     """Static task stacks: the question that a FreeRTOS log is asked first."""
     trace = traces.load("frtos-cm3-mixed")[:6000]

@@ -43,7 +43,8 @@ RH_API enum rh_status rh2_malloc(struct rh_heap2 *heap, rh_word size, rh_word *a
  * changes. Never 0: below RH_CHECKS 2 what lies before the address is read as a header. */
 RH_API enum rh_status rh2_free(struct rh_heap2 *heap, rh_word address);
 
-/* The statistics; RH_CORRUPT iff a header of the free list is not the heap's. */
+/* The statistics; at RH_CHECKS 2 RH_CORRUPT iff a header of the free list is not the heap's. Below,
+ * the list is believed. */
 RH_API enum rh_status rh2_stats(struct rh_heap2 *heap, struct rh_stats *stats);
 
 /* Visits every block in address order, and every free block in the list's order. */

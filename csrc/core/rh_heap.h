@@ -20,7 +20,7 @@ enum rh_status {
     RH_INVALID_FREE,  /* the address is not that of a live block */
     RH_DOUBLE_FREE,   /* ... though malloc returned it once (known at RH_CHECKS 2 only) */
     RH_CORRUPT,       /* a header was overwritten: see the fault that the heap keeps */
-    RH_TOO_SMALL,     /* set-up: no room for the bookkeeping and a smallest block */
+    RH_TOO_SMALL,     /* set-up: no room for the bookkeeping and, but in heap_1, a smallest block */
     RH_BAD_ALIGNMENT, /* set-up: not a power of two from the word's size to 32 */
     RH_OUT_OF_RANGE,  /* set-up: past the last address, or a size with the top bit set */
     RH_NOT_ASCENDING, /* set-up: heap_5's regions overlap or are not in address order */
@@ -135,7 +135,8 @@ enum rh_old {
 #define RH_IS_OLD(heap, what) ((void)(heap), false)
 #endif
 
-/* How a heap is set up. In firmware a null pointer serves but for the regions. */
+/* How a heap is set up. In firmware a null pointer serves, unless RH_PROTECTOR asks for a canary.
+ */
 struct rh_options {
     rh_word alignment;
     rh_word canary;     /* heap_4, heap_5; 0: no heap protector */

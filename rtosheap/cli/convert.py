@@ -11,6 +11,7 @@ from rtosheap.requests import requested
 from rtosheap.traces import formats
 from rtosheap.traces.doubts import further_doubts
 from rtosheap.traces.loss import described
+from rtosheap.traces.meta import set_aside_of
 from rtosheap.work import named
 
 _HINTS = "\n".join(f"  {reader.NAME:13} {reader.HINT}" for reader in formats.READERS)
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     trace.save(args.out)
     print(f"{args.out}: {len(trace):,} events")
     if args.what_if is not None:
-        print(f"{int(trace.meta['set_aside_bytes']):,} bytes are needed outside the heap.")
+        print(f"{set_aside_of(trace.meta):,} bytes are needed outside the heap.")
     for text in described(trace.loss, trace.dropped):
         print(text)
     for text in further_doubts(trace, args.word_size or 4):

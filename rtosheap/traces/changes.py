@@ -39,7 +39,7 @@ from rtosheap.traces._change import Change, parse_what_if, register
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.columns import SIZE_MAX, Columns, Int64, Mask, UInt64
 from rtosheap.traces.events import Op
-from rtosheap.traces.meta import described
+from rtosheap.traces.meta import SET_ASIDE, described, set_aside_of
 
 __all__ = [
     "Align",
@@ -448,7 +448,7 @@ def what_if(trace: _Trace, *changes: Change | str) -> _Trace:
     """
     given = as_changes(changes)
     out = trace
-    aside = int(trace.meta.get("set_aside_bytes", "0"))
+    aside = set_aside_of(trace.meta)
     done = [trace.meta["what_if"]] if "what_if" in trace.meta else []
     for change in given:
         out, more = change.apply(out)
@@ -456,7 +456,7 @@ def what_if(trace: _Trace, *changes: Change | str) -> _Trace:
         done.append(str(change))
     columns = _columns(out)
     columns.meta["what_if"] = "; ".join(done)
-    columns.meta["set_aside_bytes"] = str(aside)
+    columns.meta[SET_ASIDE] = str(aside)
     return trace.with_columns(columns)
 
 

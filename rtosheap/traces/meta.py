@@ -30,6 +30,9 @@ ALL_COUNTED = "all_counted"
 #: What a program's pointers were like where it was recorded: ``LP64 (x86-64, 8-byte pointers)``.
 ABI = "abi"
 
+#: Bytes that the changes of :func:`rtosheap.traces.changes.what_if` need outside the heap.
+SET_ASIDE = "set_aside_bytes"
+
 #: Bytes that a C++ runtime takes for itself before a program begins, on a 64-bit host.
 RUNTIMES_BLOCK = 72_704
 
@@ -49,6 +52,14 @@ def check_meta(meta: Mapping[Any, Any]) -> None:
     for key in (UNTIMED, ADDRESSED, MISSING):
         if key in meta:
             raise TraceError(f"meta key {key!r} is the text format's own; use another")
+
+
+def set_aside_of(meta: Mapping[str, str]) -> int:
+    """Bytes that are needed outside the heap; 0 where no change has said any."""
+    text = meta.get(SET_ASIDE, "0")
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"meta[{SET_ASIDE!r}] is {text!r}; it must be a number of bytes")
+    return int(text)
 
 
 def encodes(text: str) -> bool:

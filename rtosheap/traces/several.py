@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from rtosheap.traces._splice import joined_meta
 from rtosheap.traces.doubts import doubts, lacks
 from rtosheap.traces.loss import counts
-from rtosheap.traces.meta import ABI, INCOMPLETE
+from rtosheap.traces.meta import ABI, INCOMPLETE, set_aside_of
 from rtosheap.traces.sizes import SIZES
 from rtosheap.traces.trace import Trace
 
@@ -133,4 +133,4 @@ def origin_of_all(traces: Sequence[Trace]) -> dict[str, str]:
 
 def set_aside(traces: Sequence[Trace]) -> int:
     """Bytes that changes need outside the heap: the most of any of the traces."""
-    return max(int(trace.meta.get("set_aside_bytes", "0")) for trace in traces)
+    return max(set_aside_of(trace.meta) for trace in traces)
