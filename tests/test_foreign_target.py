@@ -28,10 +28,7 @@ SIZES = (96 << 10, 20_008)
 
 @pytest.mark.parametrize(
     ("source", "cpu"),
-    few_of(
-        product(ADAPTERS, ["cortex-m0", "cortex-m4"]),
-        [("our_heap_4.c", "cortex-m0"), ("simple.c", "cortex-m4")],
-    ),
+    few_of(product(ADAPTERS, ["cortex-m0", "cortex-m4"]), [("our_heap_4.c", "cortex-m0")]),
 )
 def test_host_and_device_place_alike(tmp_path: Path, source: str, cpu: str) -> None:
     require_module("unicorn", "unicorn")

@@ -10,7 +10,6 @@ from broken_allocators import FirstFit
 from foreign_libraries import BITS, library
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from parts import few_of
 
 from rtosheap import ForeignHeap, Heap4, replay
 from rtosheap.testing import AllocatorMachine, AllocatorViolation, find_failure
@@ -57,7 +56,8 @@ def test_what_goes_wrong_is_a_violation(tmp_path: Path, fault: str) -> None:
     assert "The calls:\n    malloc(" in notes
 
 
-@pytest.mark.parametrize("bits", few_of(BITS, [64]))
+@pytest.mark.long
+@pytest.mark.parametrize("bits", BITS)
 def test_a_failure_is_found_as_of_our_own(tmp_path: Path, bits: int) -> None:
     built = library(tmp_path, "our_heap_4.c", bits=bits)
     trace = find_failure(lambda: ForeignHeap.load(built, 256), seed=1, max_examples=2000)
