@@ -16,7 +16,7 @@ from rtosheap.traces.formats.streams import BLANK, MAX_LINE, read_lines, too_lon
 from rtosheap.traces.loss import Dropped, Loss
 from rtosheap.traces.meta import ABI
 
-_ADDRESS = re.compile(rb"(?:0[xX])?+([0-9a-fA-F]++)\Z")
+_ADDRESS = re.compile(rb"(?:0[xX])?([0-9a-fA-F]++)\Z")
 _DIGITS = 20  # of the largest number of 64 bits
 
 _MAX_32 = 2**32 - 1

@@ -17,10 +17,10 @@ _ROW = re.compile(rb"\s*+(\d{1,18}) ++(\d{1,10}\.\d{1,18}) ++(\S.*+)", re.DOTALL
 _STATISTICS = b"Start/Stop event statistic"
 _XML = re.compile(rb"\s*+(?:<\?xml[^>]*+>\s*+)?<(?:!DOCTYPE\s++)?EventsTable\b")
 _JSON = re.compile(rb'\s*+\{\s*+"events"\s*+:\s*+\[')
-_OBJECT = re.compile(r'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
+_OBJECT = re.compile(r'\{(?>(?:[^{}\[\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\}', re.DOTALL)
 _BETWEEN = re.compile(r"[\s,]*+")
 _VALUES = re.compile(
-    r"\w{1,40}+=0x([0-9a-fA-F]{1,8})(?:, \w{1,40}+=(?:0x([0-9a-fA-F]{1,8})|(\d{1,10})))?+\s*+\Z"
+    r"\w{1,40}+=0x([0-9a-fA-F]{1,8})(?:, \w{1,40}+=(?:0x([0-9a-fA-F]{1,8})|(\d{1,10})))?\s*+\Z"
 )
 _NAMES = ("index", "time", "component", "eventProperty", "value")
 _CHUNK = 1 << 16

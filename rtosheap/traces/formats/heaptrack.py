@@ -24,7 +24,7 @@ NAME = "heaptrack"
 HINT = "first line 'v VERSION FILEVERSION'"
 
 _VERSION = 3
-_HEAD = re.compile(rb"v [0-9a-f]{1,16}(?: [0-9a-f]{1,16})?+\s")
+_HEAD = re.compile(rb"v [0-9a-f]{1,16}(?: [0-9a-f]{1,16})?\s")
 _HEX = re.compile(rb"[0-9a-f]{1,16}\Z")
 _RIGHT = "'+ SIZE TRACE ADDR', '- ADDR', '+ K', '- K', 'a SIZE TRACE' or 'c MS'"
 

@@ -32,7 +32,7 @@ _NAME = re.compile(
 # Who, when (-r: behind blanks), from where (-i), and what: CALLER->NAME(, NAME@LIB(, NAME(, or
 # <... NAME resumed>
 _HEAD = re.compile(
-    rb" *+(?:\[pid )?+(?:(\d++)\]?+ )?+ *+(?:\d[\d:.]++ )?+(?:\[0x[0-9a-f]++\] )?+ *+"
+    rb" *+(?:\[pid )?(?:(\d++)\]?+ )? *+(?:\d[\d:.]++ )?(?:\[0x[0-9a-f]++\] )? *+"
     rb"(?:<\.\.\. (\w++) resumed> |([^\s(]++)\()"
 )
 _LASTED = re.compile(rb"<[\d.]{1,32}>\Z")

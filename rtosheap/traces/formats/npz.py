@@ -48,7 +48,7 @@ _ENCRYPTED = 1
 _MAGIC = b"\x93NUMPY\x01\x00"
 _HEADER = re.compile(
     rb"\{'descr': '([<>|](?:[iu][1248]|f[248]|b1|[SU][1-9]\d{0,3}))', 'fortran_order': False, "
-    rb"'shape': \((?:(\d{1,18}),)?+\), \} *+\n"
+    rb"'shape': \((?:(\d{1,18}),)?\), \} *+\n"
 )
 
 

@@ -17,7 +17,7 @@ from rtosheap.traces.formats._serial import Events, SerialReader
 NAME = "pigweed"
 HINT = "lines 'm <size> <address>' and 'f <address>'"
 
-_COMMENT = rb"(?:[ \t]++#.*+)?+"
+_COMMENT = rb"(?:[ \t]++#.*+)?"
 _EVENTS = Events(
     rb"(?:m (\d{1,20}) |f )(?:0[xX])?([0-9a-fA-F]{1,16})" + _COMMENT,
     rb"\A[mf] |m \d{1,20} 0[xX]|f 0[xX]",

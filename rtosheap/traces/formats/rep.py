@@ -35,7 +35,7 @@ from rtosheap.traces.meta import described
 NAME = "rep"
 HINT = "2 or 4 lines of one integer, then lines that begin with a, r or f"
 
-_HEAD = re.compile(rb"\s*+(?:[0-9]++[ \t\r]*+\n\s*+){2,}+(?:[arf][ \t]|\Z)")
+_HEAD = re.compile(rb"\s*+(?>(?:[0-9]++[ \t\r]*+\n\s*+){2,})(?:[arf][ \t]|\Z)")
 _HEADER = (
     "leading lines hold a single integer; it must be 4 (suggested heap size or weight, ids, "
     "events, weight or peak) or 2 (ids, events)"

@@ -38,7 +38,7 @@ _WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 BLANK = b" \t\r\n\v\f\0"
 #: What tells a terminal a colour, or to clear a line or the screen.
 CONTROL = rb"\x1b\[[0-?]{0,16}+[ -/]{0,4}+[@-~]"
-_CONTROLS = re.compile(rb"(?:%b)*+" % CONTROL)
+_CONTROLS = re.compile(rb"(?>(?:%b)*)" % CONTROL)
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 

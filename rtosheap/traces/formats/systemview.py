@@ -51,7 +51,7 @@ _EXTENDED_NUMBERS = {_DEFINE: 4, _ALLOC: 3, _ALLOC_TAG: 3, _FREE: 2}
 _ZEROS = re.compile(rb"\0++")
 _SYNC = re.compile(rb"\0{10}\0*+")
 #: The text of an .SVDat file; SEGGER's own may have lines that do not begin with a semicolon.
-_TEXT = re.compile(rb"(?:;(?:[^\n\0]*+\n)++)?+")
+_TEXT = re.compile(rb"(?:;(?>(?:[^\n\0]*+\n)+))?")
 _LONG_TEXT = 255
 #: More than packets have: one that begins that far from the end was not cut off by it.
 _MOST = 1 << 12

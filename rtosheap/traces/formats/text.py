@@ -38,7 +38,7 @@ NAME = "text"
 HINT = "first line '# rtosheap-trace 1'"
 
 _MAGIC = b"# rtosheap-trace"
-_KEY = re.compile(r"#\s*+([^\s:]++):(?:\s++(.*+))?+")
+_KEY = re.compile(r"#\s*+([^\s:]++):(?:\s++(.*+))?")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _FORMS = {
     "m": "m <id> <size> [<time> [<task>]]",

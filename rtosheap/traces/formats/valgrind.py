@@ -17,20 +17,20 @@ from rtosheap.traces.formats._address_log import LogReader, bad_line, whole
 NAME = "valgrind"
 HINT = "lines '--PID-- malloc(N) = 0xADDR'"
 
-_WHEN = rb"(?:\d[\d:.]++ )?+"
+_WHEN = rb"(?:\d[\d:.]++ )?"
 _SNIFF = re.compile(
     rb"(?m)^--" + _WHEN + rb"\d++-- (?:malloc|calloc|realloc|memalign|free|_Z[nd]\w++)\(|"
     rb"^==" + _WHEN + rb"\d++== "
 )
 _LINE = re.compile(
-    rb"--" + _WHEN + rb"(\d++)-- (\w++)\(([^)]*+)\)(?:(?:malloc|free)\([^)]*+\))?+"
-    rb"(?: = 0[xX]([0-9A-Fa-f]++))?+\s*+\Z"
+    rb"--" + _WHEN + rb"(\d++)-- (\w++)\(([^)]*+)\)(?:(?:malloc|free)\([^)]*+\))?"
+    rb"(?: = 0[xX]([0-9A-Fa-f]++))?\s*+\Z"
 )
 _OURS = re.compile(
     rb"--" + _WHEN + rb"\d++-- (?:malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc|"
     rb"valloc|free|_Zn[wa]\w*+|_Zd[la]\w*+)\("
 )
-_NUMBER = re.compile(rb"(?:size )?+(\d++)\Z")
+_NUMBER = re.compile(rb"(?:size )?(\d++)\Z")
 _ADDRESS = re.compile(rb"0[xX]([0-9A-Fa-f]++)\Z")
 _RIGHT = "'--PID-- CALL(ARGUMENTS) = 0xADDRESS', a free without the result"
 
