@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from rtosheap.allocators import AllocatorKind, PolicyHeap
@@ -70,7 +71,7 @@ def heap_class(heap: HeapKind) -> HeapClass:
         try:
             return PolicyHeap.of(heap)
         except ValueError as error:
-            why = f"; {error}" if "-fit" in heap or "/" in heap else ""
+            why = f"; {error}" if "-fit" in heap or "/" in heap else _meant(heap)
             raise ValueError(f"heap is {heap!r}; it must be {_CHOICES}{why}") from None
     if isinstance(heap, AllocatorKind):
         return heap
@@ -227,6 +228,12 @@ def layout_of_name(name: str) -> Layout:
         return layout_of(name)
     except ValueError:
         return Layout(0, called=name)
+
+
+def _meant(name: str) -> str:
+    """What comes nearest to a name that is none."""
+    near = get_close_matches(name.lower(), NAMES, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 _CHOICES = (

@@ -55,7 +55,7 @@ def test_assess_ends_with_the_line_that_people_need(run: Any, risk: Any, tmp_pat
     needed = risk.size_for(1e-3)
     assert defined(done.out) == -(-needed // 1024) * 1024
     assert done.out.endswith(
-        "/* 1 in 1,000 days (of 5.66 min) at most, by 40 modelled days from 5 recordings and the "
+        "/* 1 in 1,000 days (of 5.66 min), by 40 modelled days from 5 recordings and the "
         "tail of their peaks */\n"
     )
     assert str(risk) in done.out
@@ -120,7 +120,7 @@ def test_assess_of_files_and_of_events(run: Any, tmp_path: Path) -> None:
         "--probability", "0.1",
     )  # fmt: skip
     assert done.status == 0
-    assert "/* 1 in 10 days (of 300 events) at most, by 30 modelled days from 2 rec" in done.out
+    assert "/* 1 in 10 days (of 300 events), by 30 modelled days from 2 rec" in done.out
     assert "no times" in done.out
 
 
@@ -411,3 +411,11 @@ def test_what_no_heap_serves(run: Any, tmp_path: Path) -> None:
         done = run(*command)
         assert done.status == 1
         assert one_line(done.err).startswith("rtosheap: event 0 requests 3000000000 bytes")
+
+
+@pytest.mark.parametrize("text", ["", "f 0\n"])
+def test_a_gate_for_nothing_is_bad_input(tmp_path, run, text):
+    (tmp_path / "no.trace").write_text("# rtosheap-trace 1\n" + text)
+    done = run("check", "no.trace", "--heap-size", "1K", *(["--no-strict"] if text else []))
+    assert done.status == 2
+    assert "it has no malloc" in done.err

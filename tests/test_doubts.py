@@ -487,3 +487,9 @@ def test_what_is_smallest_is_called_so_where_it_is() -> None:
     ]
     for heap, trace, name in named:
         assert minimum_heap_size(trace, heap).summary()[0][0] == name
+
+
+def test_events_of_other_processes_are_told():
+    log = b"--7-- malloc(8) = 0x40\n" + b"--8-- malloc(8) = 0x50\n" * 3
+    trace = Trace.load(io.BytesIO(log), format="valgrind")
+    assert any("3 events of other processes were left out, beside 1" in t for t in doubts(trace, 4))

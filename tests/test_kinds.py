@@ -39,3 +39,9 @@ def test_what_is_no_kind(resolve: object) -> None:
     ]:
         with pytest.raises(error, match=match):
             resolve(wrong)
+
+
+@pytest.mark.parametrize("name", ["heap4", "Heap_4", "heap-4"])
+def test_a_name_that_is_near_is_told(name):
+    with pytest.raises(ValueError, match="did you mean 'heap_4'"):
+        heap_class(name)

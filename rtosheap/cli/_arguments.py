@@ -19,6 +19,9 @@ from rtosheap.traces.formats.streams import compile_prefix
 from rtosheap.traces.loss import counts
 from rtosheap.work import named
 
+#: Of which firmware recordings of several days come with the package.
+BUNDLED = ("gateway", "recorder", "server")
+
 FIGURES = (".png", ".svg", ".pdf")
 
 
@@ -420,6 +423,11 @@ def _loaded(name: str, args: argparse.Namespace) -> Trace:
         return Trace.load(name, **how)
     if name in data.names():
         return data.load(name)
+    if name in BUNDLED:
+        raise ValueError(
+            f"{name}: it is five days, and one recording is taken here; size, compare, "
+            "assess, check, diff and report take all of them"
+        )
     raise ValueError(
         f"{name}: no such file, nor a bundled trace; those are {', '.join(data.names())}"
     )

@@ -8,9 +8,8 @@ from typing import Any
 
 from rtosheap import data
 from rtosheap.cli import COMMANDS, _load
-from rtosheap.cli._arguments import POLICIES
+from rtosheap.cli._arguments import BUNDLED, POLICIES
 from rtosheap.cli._parser import Parser, parser_of
-from rtosheap.cli._recordings import BUNDLED
 from rtosheap.heaps.releases import kernels
 from rtosheap.heaps.toolchains import newlibs
 from rtosheap.kinds import NAMES

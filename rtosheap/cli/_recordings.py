@@ -10,12 +10,10 @@ from typing import Any
 
 from rtosheap import data
 from rtosheap.cli import _arguments
+from rtosheap.cli._arguments import BUNDLED
 from rtosheap.kinds import layout_of
 from rtosheap.traces import Trace
 from rtosheap.traces.several import duplicate, name_of_all, renamed
-
-#: Of which firmware recordings of several days come with the package.
-BUNDLED = ("gateway", "recorder", "server")
 
 
 def add_traces(parser: Any) -> None:

@@ -141,7 +141,7 @@ def claim(risk: Risk, probability: float) -> str:
     models += counted(len(risk.days), "recording")
     if risk.tail is not None:
         models += " and the tail of their peaks"
-    return f"{odds(probability)} days (of {day}) at most, by {models}"
+    return f"{odds(probability)} days (of {day}), by {models}"
 
 
 def print_all(risk: Risk, probability: float, size: int) -> None:

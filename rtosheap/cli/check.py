@@ -22,7 +22,7 @@ from rtosheap.kinds import heap_class, layout_of
 from rtosheap.risk import Risk
 from rtosheap.sizing.problem import SizingProblem
 from rtosheap.tables import counted
-from rtosheap.traces import Trace
+from rtosheap.traces import Op, Trace
 from rtosheap.traces.doubts import doubts, is_complete
 from rtosheap.traces.several import lost_of_all, name_of_all, unique_names
 
@@ -67,6 +67,11 @@ def run(args: argparse.Namespace) -> int:
     if args.probability is not None:
         runs_for(args)  # before anything is read
     traces = load_all(args.traces, args)
+    for trace, name in zip(traces, unique_names(traces), strict=True):
+        if not (trace.op == Op.MALLOC).any():
+            raise ValueError(
+                f"{name or 'the recording'}: it has no malloc, so that any size is enough"
+            )
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
         tried = None if _arguments.layout(args).monotone else [size]

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from rtosheap import data
 from rtosheap.cli import _arguments, _output
-from rtosheap.cli._arguments import POLICIES
-from rtosheap.cli._recordings import BUNDLED
+from rtosheap.cli._arguments import BUNDLED, POLICIES
 from rtosheap.heaps.releases import kernels
 from rtosheap.heaps.toolchains import newlibs
 from rtosheap.kinds import CLASSES

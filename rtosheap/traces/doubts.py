@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from rtosheap.tables import counted
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
 from rtosheap.traces.meta import ABI, ALL_COUNTED, INCOMPLETE, RUNTIMES_BLOCK
@@ -70,6 +71,11 @@ def further_doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
     """Of :func:`doubts`, what is told beside the counts of what a trace lacks."""
     if INCOMPLETE in trace.meta:
         yield f"{_NOT_COMPLETE}: {trace.meta[INCOMPLETE]}"
+    if trace.loss.other_processes:
+        yield (
+            f"{counted(trace.loss.other_processes, 'event')} of other processes were left out, "
+            f"beside {len(trace):,} of the first one: it is this one that counts here"
+        )
     sizes = warn_of_sizes(trace.meta.get(SIZES, ""))
     if sizes is not None:
         yield sizes
