@@ -493,3 +493,12 @@ def test_events_of_other_processes_are_told():
     log = b"--7-- malloc(8) = 0x40\n" + b"--8-- malloc(8) = 0x50\n" * 3
     trace = Trace.load(io.BytesIO(log), format="valgrind")
     assert any("3 events of other processes were left out, beside 1" in t for t in doubts(trace, 4))
+
+
+def test_a_log_without_its_end_is_told_after_it_was_converted(tmp_path):
+    log = b"M 0x20000408 100 112 1234\nM 0x20000478 50 64 1235\n"
+    with pytest.warns(match="whether the log was cut short is not known"):
+        trace = Trace.load(io.BytesIO(log), format="freertos")
+    trace.save(tmp_path / "kept.trace.gz")
+    for one in (trace, Trace.load(tmp_path / "kept.trace.gz"), trace[:1]):
+        assert any("whether the log was cut short is not known" in text for text in doubts(one, 4))

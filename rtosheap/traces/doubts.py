@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rtosheap.tables import counted
 from rtosheap.traces.base import TraceBase
 from rtosheap.traces.loss import missing
-from rtosheap.traces.meta import ABI, ALL_COUNTED, INCOMPLETE, RUNTIMES_BLOCK
+from rtosheap.traces.meta import ABI, ALL_COUNTED, INCOMPLETE, RUNTIMES_BLOCK, UNENDED
 from rtosheap.traces.sizes import SIZES, warn_of_sizes
 
 _NOT_COMPLETE = "the recording is not complete"
@@ -71,6 +71,8 @@ def further_doubts(trace: TraceBase, word_size: int) -> Iterator[str]:
     """Of :func:`doubts`, what is told beside the counts of what a trace lacks."""
     if INCOMPLETE in trace.meta:
         yield f"{_NOT_COMPLETE}: {trace.meta[INCOMPLETE]}"
+    if UNENDED in trace.meta:
+        yield trace.meta[UNENDED]
     if trace.loss.other_processes:
         yield (
             f"{counted(trace.loss.other_processes, 'event')} of other processes were left out, "

@@ -27,6 +27,9 @@ INCOMPLETE = "incomplete"
 #: That a log's own count says that no event is missing of it, in words.
 ALL_COUNTED = "all_counted"
 
+#: That a log's end is not marked, so that whether it was cut short is not known, in words.
+UNENDED = "unended"
+
 #: What a program's pointers were like where it was recorded: ``LP64 (x86-64, 8-byte pointers)``.
 ABI = "abi"
 

@@ -21,7 +21,7 @@ from rtosheap.traces.errors import TraceError
 from rtosheap.traces.formats._address_log import bad_line
 from rtosheap.traces.formats._serial import Events, SerialReader
 from rtosheap.traces.loss import Dropped, Loss
-from rtosheap.traces.meta import ALL_COUNTED, INCOMPLETE
+from rtosheap.traces.meta import ALL_COUNTED, INCOMPLETE, UNENDED
 from rtosheap.traces.sizes import SIZES
 
 NAME = "freertos"
@@ -54,9 +54,10 @@ def read(stream: BinaryIO, *, strict: bool) -> Columns:
     if columns.loss.rounded_sizes:
         columns.meta[SIZES] = _MEANING
     if reader.end is None:
-        columns.warnings.append(
+        columns.meta[UNENDED] = (
             "the last line '=EVENTS ...' is missing: whether the log was cut short is not known"
         )
+        columns.warnings.append(columns.meta[UNENDED])
     else:
         events, fails, minimum, free = reader.end
         columns.meta["minimum_ever_free"], columns.meta["free"] = str(minimum), str(free)
