@@ -30,6 +30,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: What takes minutes by itself begins first: at the end a processor would wait for it.
+MINUTES = {"test_the_site", "test_the_suite_under_the_sanitizers"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All else stays in its order, since neighbours share what they build."""
+    items.sort(key=lambda item: item.name not in MINUTES)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, None]:
     """With CI in the environment whatever skips has failed, for then nothing is tried."""
