@@ -285,6 +285,10 @@ def _variables(heap: Any) -> dict[str, tuple[str, str]]:
 # ---------------------------------------------------------------------- the board
 
 
+#: Of QEMU's socket: it waits for nobody, neither for a client nor to send more in one packet.
+_AT_ONCE = "wait=off,nodelay=on"
+
+
 class Machine:
     """A board in QEMU that runs an image, and whose gdb server is at `where`.
 
@@ -302,7 +306,7 @@ class Machine:
                 [
                     *(qemu, "-M", BOARD, "-display", "none", "-monitor", "none"),
                     *("-serial", "null", "-semihosting-config", "enable=on,target=native"),
-                    *("-chardev", f"socket,id=gdb,fd={server.fileno()},server=on,wait=off"),
+                    *("-chardev", f"socket,id=gdb,fd={server.fileno()},server=on,{_AT_ONCE}"),
                     *("-gdb", "chardev:gdb", "-kernel", str(image), *([] if running else ["-S"])),
                 ],
                 pass_fds=[server.fileno()],
