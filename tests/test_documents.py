@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import doctest
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from how_tos import Block, blocks
 from needs import ROOT
 
 from rtosheap import data
@@ -38,16 +40,19 @@ def test_sessions(name: str) -> None:
 @pytest.mark.parametrize("name", CODE)
 def test_code(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
-    assert len(blocks) == CODE[name]
-    exec(compile("\n".join(blocks), name, "exec"), {})
+    code = [block.text for block in blocks(name, "python")]
+    assert len(code) == CODE[name]
+    exec(compile("\n".join(code), name, "exec"), {})
 
 
 def steps(name: str) -> list[tuple[str, list[str]]]:
     """Each command of a document, and the lines that it is said to print."""
-    text = (ROOT / "docs" / name).read_text()
-    found = re.findall(r"```sh\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
-    return [(line, said.splitlines()) for lines, said in found for line in lines.splitlines()]
+    found = []
+    for block, after in pairwise([*blocks(name), Block("", "")]):
+        said = after.text if after.language == "text" and after.follows else ""
+        if block.language == "sh":
+            found += [(line, said.splitlines()) for line in block.text.splitlines()]
+    return found
 
 
 STEPS = [step for name in ("tutorial.md", "report.md", "policies.md") for step in steps(name)]

@@ -17,34 +17,32 @@ _PAGES = {
     "CONTRIBUTING.md": "reference/contributing.md",
     "SECURITY.md": "reference/security.md",
 }
-#: Links as they stand in a document of docs/, and where they lead in the site.
-_LINKS = {
-    "](../csrc/README.md": "](reference/firmware.md",
-    "](../tests/README.md": "](reference/tests.md",
-    "](../README.md)": "](index.md)",
-}
 
 
-def _copy(here: Path, root: Path) -> None:
+def _borrowed(root: Path) -> dict[str, str]:
+    """Each file that is a page, by its path in the project, and the page's in docs/."""
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    return {**_PAGES, **{f"notebooks/{path.name}": f"notebooks/{path.name}" for path in notebooks}}
+
+
+def _copy(here: Path) -> None:
     """Copy what is not there, or another."""
-    pages = {root / source: here / page for source, page in _PAGES.items()}
-    for notebook in sorted((root / "notebooks").glob("*.ipynb")):
-        pages[notebook] = here / "notebooks" / notebook.name
-    for source, page in pages.items():
+    for name, borrowed in _borrowed(here.parent).items():
+        source, page = here.parent / name, here / borrowed
         page.parent.mkdir(parents=True, exist_ok=True)
         if not page.exists() or page.read_bytes() != source.read_bytes():
             page.write_bytes(source.read_bytes())
 
 
 def _lead(app: Any, name: str, text: list[str]) -> None:
-    for link, page in _LINKS.items():
-        text[0] = text[0].replace(link, page)
-    text[0] = re.sub(r"\]\(\.\./(notebooks/\w+\.ipynb)", r"](\1", text[0])
+    """Links from docs/ to a file lead to its page; those to the README to the first one."""
+    pages = {**_borrowed(Path(app.srcdir).parent), "README.md": "index.md"}
+    for source, page in pages.items():
+        text[0] = re.sub(rf"\]\(\.\./{re.escape(source)}(?=[#)])", f"]({page}", text[0])
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Copy before Sphinx looks for pages."""
-    here = Path(app.srcdir)
-    _copy(here, here.parent)
+    _copy(Path(app.srcdir))
     app.connect("source-read", _lead)
     return {"parallel_read_safe": True}

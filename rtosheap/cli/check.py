@@ -67,11 +67,6 @@ def run(args: argparse.Namespace) -> int:
     if args.probability is not None:
         runs_for(args)  # before anything is read
     traces = load_all(args.traces, args)
-    for trace, name in zip(traces, unique_names(traces), strict=True):
-        if not (trace.op == Op.MALLOC).any():
-            raise ValueError(
-                f"{name or 'the recording'}: it has no malloc, so that any size is enough"
-            )
     verdict, risk = _recorded(args, traces, size, regions), None
     if verdict.enough and args.probability is not None:
         tried = None if _arguments.layout(args).monotone else [size]
@@ -123,6 +118,10 @@ def _recorded(
     options = _arguments.options(args, args.heap)
     failed: list[str] = []
     for trace, name in zip(traces, unique_names(traces), strict=True):
+        if not (trace.op == Op.MALLOC).any():
+            raise ValueError(
+                f"{name or 'the recording'}: it has no malloc, so that any size is enough"
+            )
         problem = SizingProblem(trace, heap_class(args.heap), options, regions=regions)
         problem.heap(size - problem.fixed_bytes)  # what is no size of a heap is bad input
         event = problem.failure(size - problem.fixed_bytes)
